@@ -1,0 +1,1 @@
+"""What every process shares before it does any work: settings, logs, metrics."""

@@ -1,0 +1,144 @@
+"""All settings of all processes, read once from the environment or `.env`.
+
+Every limit, time-out and retry of the system stands here with its unit in the name (`_seconds`, `_bytes`, …);
+`.env.example` documents each. A wrong value stops the start with one line (`load_settings`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _http_url(value: str | None) -> str | None:
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise ValueError("an http:// or https:// address")
+    return value.rstrip("/") if value else None
+
+
+HttpUrl = Annotated[str | None, AfterValidator(_http_url)]
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Settings(BaseSettings):
+    """Defaults are those of `make run`; names are environment variables (upper case)."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", case_sensitive=False, frozen=True
+    )
+
+    # Where things are
+    port: Port = 8000
+    host: str = "127.0.0.1"
+    data_dir: Path = Path(".data")
+    ephemeral: bool = False
+    public_url: HttpUrl = None
+    database_url: str | None = None
+    database_pool_size: int = Field(default=10, ge=1, le=200)
+    database_timeout_seconds: Seconds = 10.0
+    temporal_address: str | None = None
+    temporal_port: Port = 7233
+    temporal_ui_port: Port = 8233
+    temporal_namespace: str = "default"
+    temporal_api_key: SecretStr | None = None
+    temporal_tls_cert: Path | None = None
+    temporal_tls_key: Path | None = None
+    temporal_tls_ca: Path | None = None
+    temporal_rpc_timeout_seconds: Seconds = 10.0
+
+    # Secrets and first users
+    api_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    admin_email: str | None = None
+    admin_password: SecretStr | None = None
+
+    # The Perplexity wrapper and the default assistant
+    perplexity_base_url: HttpUrl = None
+    default_account_name: str = Field(default="default", min_length=1, max_length=200)
+    default_collection_uuid: str | None = None
+    default_mode: Literal["auto", "pro", "reasoning", "deep research"] = "auto"
+    default_language: str = Field(default="en-US", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    perplexity_connect_timeout_seconds: Seconds = 5.0
+    perplexity_silence_seconds: Seconds = 150.0
+    perplexity_answer_seconds: Seconds = 240.0
+    perplexity_request_line_bytes: int = Field(default=15_000, ge=1_000, le=16_000)
+    perplexity_answer_bytes: int = Field(default=8_388_608, ge=1_000)
+    account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
+    account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
+    account_wait_seconds: Seconds = 60.0
+
+    # A turn
+    turn_attempts: int = Field(default=4, ge=1, le=20)
+    turn_reasks_after_unknown: int = Field(default=2, ge=0, le=10)
+    turn_timeout_seconds: Seconds = 330.0
+    turn_heartbeat_seconds: Seconds = 15.0
+    turn_retry_pause_seconds: float = Field(default=2.0, ge=0, le=3_600)
+    turn_retry_pause_max_seconds: Seconds = 60.0
+    join_waiting_messages: bool = True
+    join_max_messages: int = Field(default=20, ge=1, le=200)
+    message_max_characters: int = Field(default=20_000, ge=1, le=1_000_000)
+
+    # A conversation
+    idle_end_seconds: Seconds = 86_400.0
+    continue_as_new_turns: int = Field(default=100, ge=1, le=10_000)
+    continue_as_new_events: int = Field(default=1_200, ge=20, le=40_000)
+    sweep_every_seconds: Seconds = 30.0
+    sweep_after_seconds: Seconds = 60.0
+    sweep_batch: int = Field(default=500, ge=1, le=10_000)
+
+    # The front door
+    reply_wait_seconds: Seconds = 300.0
+    request_body_bytes: int = Field(default=262_144, ge=1_024)
+    stream_keepalive_seconds: Seconds = 15.0
+    stream_flush_seconds: float = Field(default=0.075, ge=0.0, le=5.0)
+    stream_events_keep_seconds: Seconds = 86_400.0
+    api_key_cache_seconds: Seconds = 30.0
+
+    # The worker
+    worker_activities: int = Field(default=200, ge=1, le=10_000)
+    worker_workflow_tasks: int = Field(default=16, ge=2, le=1_000)
+    worker_cached_workflows: int = Field(default=2_000, ge=0, le=1_000_000)
+    worker_shutdown_seconds: float = Field(default=10.0, ge=0, le=3_600)
+    worker_metrics_port: int = Field(default=0, ge=0, le=65_535)
+
+    # Logs
+    log_format: Literal["auto", "json", "pretty"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_raw_output_characters: int = Field(default=4_000, ge=0, le=1_000_000)
+    log_customer_words: bool = False
+    metrics_dir: Path | None = None
+
+    # The simulator (only used while PERPLEXITY_BASE_URL is unset)
+    simulator_pace: float = Field(default=1.0, ge=0.0, le=100.0)
+
+    @field_validator("default_collection_uuid", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+
+class SettingsError(Exception):
+    """A setting has a value that the program cannot work with; the message is one line for the user."""
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment, `.env` and *overrides* (the last win).
+
+    Raises SettingsError with one line that names the setting, what it got and what it accepts.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(problem) for problem in error.errors())) from None
+
+
+def _explain(problem: object) -> str:
+    assert isinstance(problem, dict)
+    name = "_".join(str(part) for part in problem["loc"]).upper()
+    secret = any(word in name for word in ("KEY", "TOKEN", "SECRET", "PASSWORD"))
+    got = "a value that is not shown" if secret else repr(problem["input"])
+    return f"{name}: got {got}; {problem['msg']}"

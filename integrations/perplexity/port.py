@@ -1,0 +1,75 @@
+"""What the system asks of Perplexity, in its own words. Adapters: `wrapper.py`; the double is `simulator/`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.failures import FAILURES, FailureKind, FailurePolicy
+from schemas.turns import Source
+
+OnText = Callable[[str], Awaitable[None]]
+"""Called with the whole text so far, each time it changed. It may be shorter than before (then it was replaced)."""
+
+
+class Question(BaseModel):
+    """One question to one thread. `backend_uuid` is the newest accepted answer's, None in a thread's first turn."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    account_name: str
+    frontend_context_uuid: str
+    backend_uuid: str | None = None
+    collection_uuid: str | None = None
+    mode: str = "auto"
+    model: str | None = None
+    sources: tuple[str, ...] = ("web",)
+    language: str = "en-US"
+
+
+class Answer(BaseModel):
+    """An accepted answer. `text` is the last message's answer, citations as written there (`[n]` cites source n)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    sources: tuple[Source, ...] = ()
+    backend_uuid: str
+    frontend_context_uuid: str
+    thread_url_slug: str | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
+    """Other fields of the last message worth keeping (mode, model, title, …); never a private one."""
+
+
+class AskFailed(Exception):
+    """The question got no answer. `partial` is the text that had come by then, never shown as an answer."""
+
+    def __init__(
+        self, kind: FailureKind, explanation: str, *, retry_after: float | None = None, partial: str = ""
+    ) -> None:
+        super().__init__(f"{kind}: {explanation}")
+        self.kind = kind
+        self.explanation = explanation
+        self.retry_after = retry_after
+        self.partial = partial
+
+    @property
+    def policy(self) -> FailurePolicy:
+        return FAILURES[self.kind]
+
+
+class Perplexity(Protocol):
+    """Asks a question and waits for the whole answer. Raises AskFailed, and nothing else but cancellation."""
+
+    async def ask(self, question: Question, on_text: OnText | None = None) -> Answer: ...
+
+    async def healthy(self) -> bool: ...
+
+    def room_for(self, question: Question) -> int:
+        """How many bytes (UTF-8, percent-encoded) of the request line are left; negative if too long."""
+        ...
+
+    async def close(self) -> None: ...

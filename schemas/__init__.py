@@ -1,0 +1,1 @@
+"""Contracts shared by every part; imports nothing of the project, does no I/O."""

@@ -1,0 +1,92 @@
+"""Everything that can go wrong while the model is asked, and what follows: the one table the whole system obeys.
+
+Three questions decide each row (facts: a caller that leaves does not stop a question, so asking twice makes a
+second turn in the thread):
+* was the question certainly not put (`not_asked`), certainly without an answer (`failed`), or may an answer
+  exist that we did not get (`unknown`)?
+* is it worth another try, and after how long?
+* what is the customer told once the tries are used up?
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class FailureKind(StrEnum):
+    """Why a question got no answer. Values are stored and counted, so they never change their meaning."""
+
+    CONNECT = "connect"  # refused, DNS, TLS: no byte of the question left
+    SESSION = "session"  # the wrapper lost its session call before the question was put
+    RATE_LIMITED = "rate_limited"  # HTTP 429, from a proxy or upstream, with or without Retry-After
+    OVERLOADED = "overloaded"  # HTTP 502, 503 or 504 from a proxy in front, HTML or not
+    BUSY_HERE = "busy_here"  # our own limit for the account; nothing was sent
+    BLOCKED = "blocked"  # upstream refused: `data: null`, only a done frame, `'NoneType' object …`
+    NO_ANSWER = "no_answer"  # `answer: null`, or a clean end without an accepted answer
+    UPSTREAM = "upstream"  # an error frame, or HTTP 500 with an error text
+    CUT = "cut"  # the stream or body broke off in the middle
+    SILENT = "silent"  # no byte for longer than silence may last
+    TOO_SLOW = "too_slow"  # the whole answer took longer than it may
+    TOO_LARGE = "too_large"  # the answer is larger than we take
+    MALFORMED = "malformed"  # HTML, or JSON of no known shape, under 200
+    QUESTION_TOO_LONG = "question_too_long"  # HTTP 400: the request line is over the wrapper's limit
+    ACCOUNT = "account"  # the account is unknown to the wrapper, or its cookies have expired
+    REJECTED = "rejected"  # wrong mode, model, source or parameter: ours to repair
+    ABANDONED = "abandoned"  # the worker that asked is gone; nobody knows what came of it
+
+
+class Certainty(StrEnum):
+    """What we know about the question that got no answer."""
+
+    NOT_ASKED = "not_asked"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Apology(StrEnum):
+    """Which of the assistant's texts the customer gets (`schemas.assistants.Texts`)."""
+
+    TROUBLE = "trouble"
+    TOO_LONG = "too_long"
+
+
+class FailurePolicy(BaseModel):
+    """One row: see the module's docstring. `first_pause` is seconds before the first retry; it doubles each time.
+
+    A `Retry-After` of the service replaces the pause. Retries are bounded by TURN_ATTEMPTS, and where the
+    outcome is unknown also by TURN_REASKS_AFTER_UNKNOWN.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    certainty: Certainty
+    retried: bool
+    first_pause: float = 2.0
+    apology: Apology = Apology.TROUBLE
+
+
+_NOT_ASKED, _FAILED, _UNKNOWN = Certainty.NOT_ASKED, Certainty.FAILED, Certainty.UNKNOWN
+
+FAILURES: dict[FailureKind, FailurePolicy] = {
+    FailureKind.CONNECT: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0),
+    FailureKind.SESSION: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0),
+    FailureKind.RATE_LIMITED: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=10.0),
+    FailureKind.OVERLOADED: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
+    FailureKind.BUSY_HERE: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=5.0),
+    FailureKind.BLOCKED: FailurePolicy(certainty=_FAILED, retried=True, first_pause=5.0),
+    FailureKind.NO_ANSWER: FailurePolicy(certainty=_FAILED, retried=True, first_pause=2.0),
+    FailureKind.UPSTREAM: FailurePolicy(certainty=_FAILED, retried=True, first_pause=2.0),
+    FailureKind.CUT: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
+    FailureKind.SILENT: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
+    FailureKind.TOO_SLOW: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
+    FailureKind.TOO_LARGE: FailurePolicy(certainty=_FAILED, retried=False),
+    FailureKind.MALFORMED: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
+    FailureKind.QUESTION_TOO_LONG: FailurePolicy(
+        certainty=_NOT_ASKED, retried=False, apology=Apology.TOO_LONG
+    ),
+    FailureKind.ACCOUNT: FailurePolicy(certainty=_NOT_ASKED, retried=False),
+    FailureKind.REJECTED: FailurePolicy(certainty=_NOT_ASKED, retried=False),
+    FailureKind.ABANDONED: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=0.0),
+}

@@ -1,0 +1,101 @@
+"""A turn: one or more messages of the customer, and what came back. The shape callers of the API see."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class State(StrEnum):
+    """Who has the conversation, and what it waits for."""
+
+    BOT = "bot"
+    AWAITING_CONFIRMATION = "awaiting_confirmation"
+    HUMAN_HANDOFF = "human_handoff"
+    TICKET_OPEN = "ticket_open"
+    CLOSED = "closed"
+
+
+class Verdict(StrEnum):
+    """What one raw output of the model was found to be."""
+
+    TEXT = "text"
+    ACTION = "action"
+    INVALID = "invalid"
+
+
+class Source(BaseModel):
+    """A cited page. `n` is the number in the text's `[n]`, from 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    n: int
+    title: str
+    url: str
+
+
+class Reply(BaseModel):
+    """What the customer is shown."""
+
+    text: str
+    sources: list[Source] = Field(default_factory=list)
+
+
+class OutputError(BaseModel):
+    """One thing that is wrong with a raw output. `path` is a JSON pointer into it, or empty."""
+
+    path: str = ""
+    message: str
+
+
+class Attempt(BaseModel):
+    """One raw output of the model, or one failure to get one."""
+
+    raw_output_id: UUID
+    verdict: Verdict | None = None
+    errors: list[OutputError] = Field(default_factory=list)
+    failure: str | None = None
+    raw_output: str | None = None
+    """Only in `GET /api/session/{customer_id}/turns`."""
+
+
+class TurnThread(BaseModel):
+    backend_uuid: str | None = None
+    frontend_context_uuid: str | None = None
+
+
+class TurnAction(BaseModel):
+    action: str
+    reason: str
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    status: Literal[
+        "planned", "awaiting_confirmation", "sending", "confirmed", "failed", "unknown", "refused", "cancelled", "expired"
+    ]
+    result: dict[str, Any] | None = None
+
+
+class Timings(BaseModel):
+    """Milliseconds: the model's own time over all attempts, and from storing the message to storing the reply."""
+
+    model_ms: int | None = None
+    total_ms: int | None = None
+    first_text_ms: int | None = None
+
+
+class Turn(BaseModel):
+    """The answer of `POST /api/message`. `reply` is None while a human has the conversation."""
+
+    turn_id: UUID
+    conversation_id: UUID
+    message_id: str
+    state: State
+    reply: Reply | None = None
+    action: TurnAction | None = None
+    verdict: Verdict | None = None
+    attempts: list[Attempt] = Field(default_factory=list)
+    thread: TurnThread = Field(default_factory=TurnThread)
+    ticket_id: str | None = None
+    timings: Timings = Field(default_factory=Timings)
