@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     turn_heartbeat_seconds: Seconds = 15.0
     turn_retry_pause_seconds: float = Field(default=2.0, ge=0, le=3_600)
     turn_retry_pause_max_seconds: Seconds = 60.0
+    turn_give_up_seconds: Seconds = 3_600.0
+    record_timeout_seconds: Seconds = 30.0
+    record_patience_seconds: Seconds = 60.0
     join_waiting_messages: bool = True
     join_max_messages: int = Field(default=20, ge=1, le=200)
     message_max_characters: int = Field(default=20_000, ge=1, le=1_000_000)
@@ -93,7 +96,7 @@ class Settings(BaseSettings):
     # The front door
     reply_wait_seconds: Seconds = 300.0
     request_body_bytes: int = Field(default=262_144, ge=1_024)
-    stream_keepalive_seconds: Seconds = 15.0
+    request_body_seconds: Seconds = 30.0
     stream_flush_seconds: float = Field(default=0.075, ge=0.0, le=5.0)
     stream_events_keep_seconds: Seconds = 86_400.0
     api_key_cache_seconds: Seconds = 30.0
@@ -110,7 +113,6 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_raw_output_characters: int = Field(default=4_000, ge=0, le=1_000_000)
     log_customer_words: bool = False
-    metrics_dir: Path | None = None
 
     # The simulator (only used while PERPLEXITY_BASE_URL is unset)
     simulator_pace: float = Field(default=1.0, ge=0.0, le=100.0)

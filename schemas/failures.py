@@ -83,10 +83,38 @@ FAILURES: dict[FailureKind, FailurePolicy] = {
     FailureKind.TOO_SLOW: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
     FailureKind.TOO_LARGE: FailurePolicy(certainty=_FAILED, retried=False),
     FailureKind.MALFORMED: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
-    FailureKind.QUESTION_TOO_LONG: FailurePolicy(
-        certainty=_NOT_ASKED, retried=False, apology=Apology.TOO_LONG
-    ),
+    FailureKind.QUESTION_TOO_LONG: FailurePolicy(certainty=_NOT_ASKED, retried=False, apology=Apology.TOO_LONG),
     FailureKind.ACCOUNT: FailurePolicy(certainty=_NOT_ASKED, retried=False),
     FailureKind.REJECTED: FailurePolicy(certainty=_NOT_ASKED, retried=False),
     FailureKind.ABANDONED: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=0.0),
 }
+
+
+class TryLimits(BaseModel):
+    """How often a turn's question is put: in all, and again although an answer may exist (settings TURN_*)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    attempts: int = 4
+    reasks_after_unknown: int = 2
+    pause_max: float = 60.0
+
+
+def pause_before_retry(
+    kind: FailureKind, limits: TryLimits, *, attempt: int, unsettled: int, retry_after: float | None = None
+) -> float | None:
+    """Seconds to wait before the next try after *kind*, or None if there is to be none.
+
+    *attempt* counts the tries so far from 1; *unsettled* those among them whose outcome nobody knows.
+    """
+    policy = FAILURES[kind]
+    if not policy.retried or not may_ask(limits, attempt=attempt + 1, unsettled=unsettled):
+        return None
+    if retry_after is not None:
+        return min(max(retry_after, 0.0), limits.pause_max)
+    return float(min(policy.first_pause * 2 ** (attempt - 1), limits.pause_max))
+
+
+def may_ask(limits: TryLimits, *, attempt: int, unsettled: int) -> bool:
+    """Whether try number *attempt* may put the question, after *unsettled* ones whose outcome nobody knows."""
+    return attempt <= limits.attempts and unsettled <= limits.reasks_after_unknown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
@@ -72,7 +73,15 @@ class TurnAction(BaseModel):
     reason: str
     metadata: dict[str, Any] = Field(default_factory=dict)
     status: Literal[
-        "planned", "awaiting_confirmation", "sending", "confirmed", "failed", "unknown", "refused", "cancelled", "expired"
+        "planned",
+        "awaiting_confirmation",
+        "sending",
+        "confirmed",
+        "failed",
+        "unknown",
+        "refused",
+        "cancelled",
+        "expired",
     ]
     result: dict[str, Any] | None = None
 
@@ -99,3 +108,4 @@ class Turn(BaseModel):
     thread: TurnThread = Field(default_factory=TurnThread)
     ticket_id: str | None = None
     timings: Timings = Field(default_factory=Timings)
+    finished_at: datetime | None = None

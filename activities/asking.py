@@ -1,0 +1,137 @@
+"""Puts one question: within the account's limits, with a heartbeat, showing the text to those who watch."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from activities.publishing import publishing
+from activities.questions import joined_text, question_for, shortened
+from config import metrics
+from config.settings import Settings
+from integrations.perplexity.port import Answer, AskFailed, Perplexity, Question
+from schemas.assistants import Assistant
+from schemas.conversations import Thread
+from schemas.failures import FailureKind
+from storage.accounts import AccountCalls
+from storage.streams import StreamEvents
+from storage.turns import TakenTurn
+
+Beat = Callable[[], None]
+OnText = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An accepted answer and what it took. Times are milliseconds since the question was put."""
+
+    answer: Answer
+    question: Question
+    reply: str
+    slot: UUID
+    model_ms: int
+    first_text_ms: int | None
+
+
+@dataclass(frozen=True)
+class Unanswered(Exception):
+    """The question got no answer; `slot` is the account's slot to free, None if none was taken."""
+
+    error: AskFailed
+    slot: UUID | None
+    model_ms: int
+
+
+class Asking:
+    """Asks Perplexity for a turn. *beat* tells Temporal that the attempt is alive."""
+
+    def __init__(
+        self, perplexity: Perplexity, accounts: AccountCalls, events: StreamEvents, settings: Settings, beat: Beat
+    ) -> None:
+        self._perplexity = perplexity
+        self._accounts = accounts
+        self._events = events
+        self._settings = settings
+        self._beat = beat
+
+    async def ask(self, turn: TakenTurn, assistant: Assistant, thread: Thread) -> Answered:
+        """The accepted answer. Raises Unanswered."""
+        whole = question_for(joined_text(turn.messages), assistant, thread, self._settings)
+        question = shortened(whole, self._perplexity.room_for)
+        async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
+            await self._take_slot(turn, question)
+            clock = _Clock()
+            try:
+                answer = await self._put(turn, question, clock)
+            except AskFailed as error:
+                raise Unanswered(error, self.slot_of(turn), clock.elapsed_ms()) from error
+        note = "" if question is whole else f"{assistant.config.texts.shortened}\n\n"
+        model_ms = clock.elapsed_ms()
+        metrics.MODEL_SECONDS.observe(model_ms / 1000)
+        return Answered(answer, question, note + answer.text, self.slot_of(turn), model_ms, clock.first_text_ms)
+
+    def slot_of(self, turn: TakenTurn) -> UUID:
+        """The account slot of this attempt: always the same, so that whoever ends the attempt can free it."""
+        return uuid5(turn.id, f"slot {turn.attempt}")
+
+    async def _put(self, turn: TakenTurn, question: Question, clock: _Clock) -> Answer:
+        metrics.MODEL_CALLS.inc()
+        if not any(message.wants_stream for message in turn.messages):
+            return await self._perplexity.ask(question, _listener(clock, lambda _: None))
+        async with publishing(self._events, turn, self._settings.stream_flush_seconds) as publisher:
+            return await self._perplexity.ask(question, _listener(clock, publisher.show))
+
+    async def _take_slot(self, turn: TakenTurn, question: Question) -> None:
+        deadline = time.monotonic() + self._settings.account_wait_seconds
+        while wait := await self._accounts.take_slot(self.slot_of(turn), question.account_name):
+            if time.monotonic() + wait > deadline:
+                busy = AskFailed(FailureKind.BUSY_HERE, "the account's own limit is reached", retry_after=wait)
+                raise Unanswered(busy, None, 0)
+            metrics.ACCOUNT_WAITS.inc()
+            await asyncio.sleep(wait)
+
+
+class _Clock:
+    """Milliseconds since the question was put, and until the first text."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self.first_text_ms: int | None = None
+
+    def elapsed_ms(self) -> int:
+        return int((time.monotonic() - self._start) * 1000)
+
+    def first_text(self) -> None:
+        if self.first_text_ms is None:
+            self.first_text_ms = self.elapsed_ms()
+            metrics.FIRST_TEXT_SECONDS.observe(self.first_text_ms / 1000)
+
+
+def _listener(clock: _Clock, show: OnText) -> Callable[[str], Awaitable[None]]:
+    async def on_text(text: str) -> None:
+        if text:
+            clock.first_text()
+            show(text)
+
+    return on_text
+
+
+@asynccontextmanager
+async def beating(beat: Beat, every_seconds: float) -> AsyncIterator[None]:
+    """Calls *beat* now and again until the block ends: what takes minutes must be seen to live."""
+
+    async def keep_beating() -> None:
+        while True:
+            beat()
+            await asyncio.sleep(every_seconds)
+
+    task = asyncio.create_task(keep_beating())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

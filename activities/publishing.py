@@ -1,0 +1,79 @@
+"""Shows an answer while it is being written: coalesces the model's text into stream events.
+
+The model's reader is never held up: it only leaves the newest text here, and one task writes what is new since the
+last event. A database that is away costs the customer the live view, not the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from config.logs import get_logger
+from storage.database import StorageUnavailable
+from storage.streams import EVENTS_PER_ATTEMPT, StreamEvent, StreamEvents
+from storage.turns import TakenTurn
+
+log = get_logger(__name__)
+
+
+class Publisher:
+    """Publishes one attempt's text. Use `publishing(…)`, which also writes what is left at the end."""
+
+    def __init__(self, events: StreamEvents, turn: TakenTurn, flush_seconds: float) -> None:
+        self._events = events
+        self._turn = turn
+        self._flush_seconds = flush_seconds
+        self._next = turn.attempt * EVENTS_PER_ATTEMPT
+        self._newest = ""
+        self._shown = ""
+        self._changed = asyncio.Event()
+
+    def show(self, text: str) -> None:
+        """The whole text so far."""
+        self._newest = text
+        self._changed.set()
+
+    async def pump(self) -> None:
+        """Writes events until cancelled: the first at once, then at most one each *flush_seconds*."""
+        if self._turn.attempt > 1:
+            await self._add("reset")
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self.flush()
+            await asyncio.sleep(self._flush_seconds)
+
+    async def flush(self) -> None:
+        """Writes what is new: an appended chunk, or a reset and everything if the text was replaced."""
+        text, shown = self._newest, self._shown
+        if text == shown:
+            return
+        if not text.startswith(shown):
+            await self._add("reset")
+            shown = ""
+        await self._add("chunk", text[len(shown) :])
+        self._shown = text
+
+    async def _add(self, kind: Literal["chunk", "reset"], text: str = "") -> None:
+        event = StreamEvent(n=self._next, kind=kind, text=text)
+        self._next += 1
+        try:
+            await self._events.add(self._turn.conversation_id, self._turn.first_seq, self._turn.last_taken_seq, event)
+        except StorageUnavailable as trouble:
+            log.warning("stream_event_lost", why=str(trouble))
+
+
+@asynccontextmanager
+async def publishing(events: StreamEvents, turn: TakenTurn, flush_seconds: float) -> AsyncIterator[Publisher]:
+    """A publisher at work; what it was shown last is written when the block ends well."""
+    publisher = Publisher(events, turn, flush_seconds)
+    pump = asyncio.create_task(publisher.pump())
+    try:
+        yield publisher
+    finally:
+        pump.cancel()
+        await asyncio.gather(pump, return_exceptions=True)
+    await publisher.flush()

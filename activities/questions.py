@@ -1,0 +1,62 @@
+"""From the customer's messages to the question that is put: joined, and short enough for the wrapper's request line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from config.settings import Settings
+from integrations.perplexity.port import Question
+from schemas.assistants import Assistant
+from schemas.conversations import Thread
+from schemas.messages import WaitingMessage
+
+_CUT = "\n[… shortened …]\n"
+_LEAST = 200
+"""Fewer characters than this of a long message are not worth asking about."""
+
+
+def joined_text(messages: Sequence[WaitingMessage]) -> str:
+    """Messages that are answered together, in their order, an empty line between two."""
+    return "\n\n".join(message.text for message in messages)
+
+
+def question_for(text: str, assistant: Assistant, thread: Thread, settings: Settings) -> Question:
+    """The question with everything the assistant's configuration says, and the thread it belongs to."""
+    config = assistant.config
+    return Question(
+        text=text,
+        account_name=config.account_name or settings.default_account_name,
+        collection_uuid=config.collection_uuid or settings.default_collection_uuid,
+        mode=config.mode or settings.default_mode,
+        model=config.model,
+        sources=config.sources,
+        language=config.language or settings.default_language,
+        frontend_context_uuid=str(thread.frontend_context_uuid),
+        backend_uuid=thread.backend_uuid,
+    )
+
+
+def shortened(question: Question, room_for: Callable[[Question], int]) -> Question:
+    """*question* itself if the request line has room for it, else its beginning and end with a mark between.
+
+    If not even a few words fit, the question is returned as it is and the client refuses it.
+    """
+    if room_for(question) >= 0:
+        return question
+    low, high = _LEAST, len(question.text)
+    while low < high:
+        kept = (low + high + 1) // 2
+        if room_for(_cut(question, kept)) >= 0:
+            low = kept
+        else:
+            high = kept - 1
+    candidate = _cut(question, low)
+    return candidate if room_for(candidate) >= 0 else question
+
+
+def _cut(question: Question, kept: int) -> Question:
+    head = kept * 2 // 3
+    tail = kept - head
+    return question.model_copy(
+        update={"text": question.text[:head] + _CUT + question.text[len(question.text) - tail :]}
+    )

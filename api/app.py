@@ -1,0 +1,57 @@
+"""The FastAPI application: middleware, problems, routes. `create_app` takes everything it needs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI
+
+from api.bodies import BodyGuard
+from api.problems import add_problem_handlers
+from api.routes import health, messages, sessions
+from api.services import Services
+
+DESCRIPTION = """
+Durable customer conversations: Perplexity answers, Temporal remembers, humans take over.
+
+Every call under `/api/` needs `Authorization: Bearer <key>`. Errors are `application/problem+json`.
+
+```bash
+curl -s localhost:8000/api/message -H "Authorization: Bearer $API_KEY" -H "Content-Type: application/json" \\
+     -d '{"customer_id": "c-1", "message_id": "m-1", "text": "Do you deliver to Penang?"}'
+curl -sN localhost:8000/api/query_async -H "Authorization: Bearer $API_KEY" -H "Content-Type: application/json" \\
+     -d '{"customer_id": "c-1", "message_id": "m-2", "text": "How long does it take?"}'
+```
+"""
+
+
+def create_app(services: Services) -> FastAPI:
+    """The whole front door over *services*; the caller closes what those were made of."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        services.notifications.start()
+        yield
+        await services.notifications.close()
+
+    app = FastAPI(title="Perplexity Agent", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app.state.services = services
+    add_problem_handlers(app)
+    for routes in (messages.router, sessions.router, health.router):
+        app.include_router(routes)
+    settings = services.settings
+    app.add_middleware(
+        BodyGuard,
+        max_bytes=settings.request_body_bytes,
+        seconds=settings.request_body_seconds,
+        exempt=("/api/webhooks/",),
+    )
+    app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id)
+    return app
+
+
+def _is_request_id(value: str) -> bool:
+    """A caller's own request id is taken over if it is harmless in logs."""
+    return 8 <= len(value) <= 100 and value.isascii() and value.replace("-", "").replace("_", "").isalnum()

@@ -1,0 +1,120 @@
+"""Guards the front door's JSON bodies before anything is made of them: size, pace, encoding, depth.
+
+Runs as ASGI middleware, so a body that is too large is refused while it arrives, not after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import ProblemError, problem_response
+
+MAX_DEPTH = 32
+
+
+class BodyGuard:
+    """Reads the body of a POST under *prefixes* (JSON calls), checks it, and passes it on whole."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float, exempt: tuple[str, ...] = ()) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._exempt = exempt
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._guards(scope):
+            await self._app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self._seconds):
+                body = await self._read(scope, receive)
+            _check(body)
+        except TimeoutError:
+            refused = problem_response(408, f"The body must arrive within {self._seconds:g} seconds.")
+            await refused(scope, receive, send)
+        except ProblemError as error:
+            await problem_response(error.status, error.detail)(scope, receive, send)
+        else:
+            await self._app(scope, _replay(body, receive), send)
+
+    def _guards(self, scope: Scope) -> bool:
+        if scope["type"] != "http" or scope["method"] not in {"POST", "PUT", "PATCH"}:
+            return False
+        path: str = scope["path"]
+        return path.startswith("/api/") and not path.startswith(self._exempt)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if kind != b"application/json":
+            raise ProblemError(415, "Send JSON with Content-Type: application/json.")
+        too_large = ProblemError(413, f"The body may have at most {self._max_bytes} bytes.")
+        if (
+            headers.get(b"content-length", b"0").isdigit()
+            and int(headers.get(b"content-length", b"0")) > self._max_bytes
+        ):
+            raise too_large
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ProblemError(400, "The body ended early.")
+            body += message.get("body", b"")
+            if len(body) > self._max_bytes:
+                raise too_large
+            if not message.get("more_body"):
+                return bytes(body)
+
+
+def _check(body: bytes) -> None:
+    """Raises ProblemError unless *body* is JSON that can be worked with."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise ProblemError(400, "The body is not UTF-8.") from None
+    if not text.strip():
+        raise ProblemError(422, "The body is empty; send a JSON object.")
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ProblemError(400, f"The JSON is nested deeper than {MAX_DEPTH}.") from None
+    except ValueError as error:
+        raise ProblemError(400, f"The body is not JSON: {str(error)[:200]}.") from None
+    if _depth_exceeds(value, MAX_DEPTH):
+        raise ProblemError(400, f"The JSON is nested deeper than {MAX_DEPTH}.")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _depth_exceeds(value: Any, limit: int) -> bool:
+    """Whether arrays and objects stand in each other more than *limit* deep."""
+    level = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def replay() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

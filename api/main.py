@@ -1,0 +1,68 @@
+"""Settings → adapters → services → app → uvicorn. `agent api` runs this until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+
+import uvicorn
+
+from api.app import create_app
+from api.services import create_services
+from config.logs import configure_logs, get_logger
+from config.settings import Settings
+from integrations.temporal.connection import connect
+from integrations.temporal.conversations import Conversations
+from storage.api_keys import ApiKeys
+from storage.database import Database, StorageUnavailable
+
+log = get_logger(__name__)
+
+_GRACE_SECONDS = 10
+_RETRY_SECONDS = 1.0
+
+
+def main(settings: Settings) -> None:
+    """Serves HTTP until SIGTERM or Ctrl-C."""
+    configure_logs(settings, "api")
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    assert settings.database_url
+    database = Database(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        statement_seconds=settings.database_timeout_seconds,
+    )
+    try:
+        await _keep_first_key(database, settings)
+        client = await connect(settings, lazy=True)
+        services = create_services(settings, database, Conversations(client, settings))
+        await _server(create_app(services), settings).serve()
+    finally:
+        await database.close()
+
+
+def _server(app: object, settings: Settings) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,  # type: ignore[arg-type]
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+
+
+async def _keep_first_key(database: Database, settings: Settings) -> None:
+    """API_KEY of the settings works from the first start on, however often the process starts."""
+    while settings.api_key:
+        try:
+            await ApiKeys(database).add("first key", settings.api_key.get_secret_value())
+            return
+        except StorageUnavailable as error:
+            log.warning("database_away", why=str(error))
+            await asyncio.sleep(_RETRY_SECONDS)

@@ -1,0 +1,134 @@
+"""Every error leaves as `application/problem+json` (RFC 9457): a stable type, what to do, and the request's id."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from asgi_correlation_id import correlation_id
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from config.logs import get_logger
+from integrations.temporal.conversations import StillWaiting, TemporalUnavailable
+from storage.database import StorageUnavailable
+
+log = get_logger(__name__)
+
+_RETRY_SECONDS = 2
+_TYPES = {
+    400: "malformed-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    408: "request-too-slow",
+    409: "conflict",
+    413: "too-large",
+    415: "unsupported-media-type",
+    422: "invalid-request",
+    429: "too-many-requests",
+    500: "internal-error",
+    503: "unavailable",
+}
+
+
+class Problem(BaseModel):
+    """An error. `errors` tells, for invalid input, each wrong place and why."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str | None = None
+    errors: list[dict[str, str]] | None = Field(default=None)
+
+
+class ProblemError(Exception):
+    """Raise this anywhere below a route; *headers* as `Retry-After` go out with it."""
+
+    def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers or {}
+
+
+def problem(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> Problem:
+    kind = _TYPES.get(status, "error")
+    return Problem(
+        type=f"urn:perplexity-agent:problem:{kind}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        request_id=correlation_id.get(),
+        errors=errors,
+    )
+
+
+def problem_response(
+    status: int, detail: str, *, headers: dict[str, str] | None = None, errors: list[dict[str, str]] | None = None
+) -> JSONResponse:
+    body = problem(status, detail, errors).model_dump(exclude_none=True)
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def unavailable(error: Exception) -> ProblemError:
+    """What a caller is told while something the system needs is away; what was stored stays stored."""
+    details = {
+        StorageUnavailable: "The database is away, so nothing was taken. Send the same message_id again.",
+        TemporalUnavailable: "Your message is kept but cannot be answered just now. Send the same message_id again.",
+        StillWaiting: "Your message is kept and still being answered. Send the same message_id again.",
+    }
+    return ProblemError(503, details[type(error)], headers={"Retry-After": str(_RETRY_SECONDS)})
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Turns every exception a route can raise into a problem."""
+
+    @app.exception_handler(ProblemError)
+    async def on_problem(_request: Request, error: ProblemError) -> JSONResponse:
+        return problem_response(error.status, error.detail, headers=error.headers)
+
+    @app.exception_handler(HTTPException)
+    async def on_http(_request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers) if error.headers else None
+        return problem_response(error.status_code, str(error.detail), headers=headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [{"path": _pointer(each["loc"]), "message": str(each["msg"])} for each in error.errors()]
+        return problem_response(422, "Some of the input is not valid; see errors.", errors=errors[:50])
+
+    for away in (StorageUnavailable, TemporalUnavailable, StillWaiting):
+        app.add_exception_handler(away, _on_unavailable)
+    app.add_exception_handler(Exception, _on_unexpected)
+
+
+async def _on_unavailable(_request: Request, error: Exception) -> JSONResponse:
+    log.warning("unavailable", what=type(error).__name__, why=str(error))
+    told = unavailable(error)
+    return problem_response(told.status, told.detail, headers=told.headers)
+
+
+async def _on_unexpected(_request: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected", exc_info=error)
+    return problem_response(500, "That should not have happened. Please report it with the request_id.")
+
+
+def _pointer(location: tuple[Any, ...]) -> str:
+    return "/" + "/".join(str(part) for part in location)
+
+
+def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: which problems a call may answer with."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+        }
+        for status in statuses
+    }

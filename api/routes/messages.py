@@ -1,0 +1,115 @@
+"""`POST /api/message` and `POST /api/query_async`: store, wake, answer; at once or as it is written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import uuid4
+
+from asgi_correlation_id import correlation_id
+from fastapi import APIRouter, Depends, Header, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.authentication import caller
+from api.problems import ProblemError, problem_docs
+from api.services import Services, Serving
+from api.streaming import Following, follow
+from config import metrics
+from schemas.messages import CustomerIdentity, IncomingMessage, StoredMessage
+from schemas.requests import MessageRequest
+from schemas.turns import Turn
+
+router = APIRouter(prefix="/api", tags=["messages"], dependencies=[Depends(caller)])
+
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200, description="Stands for `message_id`")]
+
+
+async def _store(body: MessageRequest, key: str | None, services: Services, *, wants_stream: bool) -> StoredMessage:
+    """Into the inbox, or what is known of it. Raises 409 for an id that came with another text."""
+    message_id = _message_id(body, key)
+    if len(body.text) > services.settings.message_max_characters:
+        raise ProblemError(422, f"text may have at most {services.settings.message_max_characters} characters.")
+    if body.assistant != "default" and body.assistant not in await services.configurations.names():
+        raise ProblemError(422, f"There is no assistant {body.assistant!r}.")
+    stored = await services.inbox.store(
+        IncomingMessage(
+            channel=body.channel,
+            assistant=body.assistant,
+            identities=[CustomerIdentity(kind="customer_id", value=body.customer_id)],
+            id_scope=body.customer_id,
+            channel_message_id=message_id,
+            text=body.text,
+            wants_stream=wants_stream,
+            request_id=correlation_id.get(),
+        )
+    )
+    metrics.MESSAGES.labels(body.channel, "new" if stored.is_new else "repeated").inc()
+    if not stored.same_content:
+        raise ProblemError(409, "This message_id came before with another text. Use a new one for a new message.")
+    return stored
+
+
+def _message_id(body: MessageRequest, key: str | None) -> str:
+    if body.message_id and key and body.message_id != key:
+        raise ProblemError(422, "message_id and Idempotency-Key differ; send one of them.")
+    return body.message_id or key or str(uuid4())
+
+
+async def store_for_answer(
+    body: MessageRequest, services: Serving, idempotency_key: IdempotencyKey = None
+) -> StoredMessage:
+    return await _store(body, idempotency_key, services, wants_stream=False)
+
+
+async def store_for_stream(
+    body: MessageRequest, services: Serving, idempotency_key: IdempotencyKey = None
+) -> StoredMessage:
+    return await _store(body, idempotency_key, services, wants_stream=True)
+
+
+async def answered(services: Services, stored: StoredMessage) -> Turn:
+    """Waits for the turn that answers *stored*. Raises StillWaiting, TemporalUnavailable, StorageUnavailable."""
+    if stored.turn_id is None:
+        call_id = str(stored.message_id) if stored.is_new else f"{stored.message_id}/{uuid4()}"
+        await services.conversations.say(stored, call_id, services.settings.reply_wait_seconds)
+    turn = await services.turns.answering(stored.conversation_id, stored.seq)
+    assert turn is not None, "a message that is worked off has a turn"
+    return turn
+
+
+@router.post(
+    "/message",
+    summary="Send a message, wait for its answer",
+    responses={
+        202: {"model": Turn, "description": "A human has the conversation; the message is kept and passed on"},
+        **problem_docs(400, 401, 409, 413, 415, 422, 503),
+    },
+)
+async def message(
+    stored: Annotated[StoredMessage, Depends(store_for_answer)], services: Serving, response: Response
+) -> Turn:
+    """Answers once the model has. Send the same `message_id` again, at once or a day later, and you get the same
+    answer: the model is asked once. Messages of one customer are answered in the order they came."""
+    turn = await answered(services, stored)
+    if turn.reply is None:
+        response.status_code = 202
+    return turn
+
+
+@router.post(
+    "/query_async",
+    summary="Send a message, read the answer as it is written",
+    response_class=EventSourceResponse,
+    responses=problem_docs(400, 401, 409, 413, 415, 422, 503),
+)
+async def query_async(
+    stored: Annotated[StoredMessage, Depends(store_for_stream)],
+    services: Serving,
+    last_event_id: Annotated[str | None, Header(description="Resume after this event")] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Events: `chunk` `{text}` (append), `reset` `{}` (drop what was shown), `done` (the Turn; its reply is the
+    text that counts), `error` (the problem). A lost connection does not stop the answer: send the same `message_id`
+    with `Last-Event-ID` and go on."""
+    following = Following(stored, last_event_id, lambda: answered(services, stored))
+    async for event in follow(services, following):
+        yield event

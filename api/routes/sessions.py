@@ -1,0 +1,84 @@
+"""`/api/session/…`: where a customer's conversation stands, its threads and turns, and beginning anew."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from api.authentication import Caller, caller
+from api.problems import ProblemError, problem_docs
+from api.services import Services, Serving
+from integrations.temporal.conversations import TemporalUnavailable
+from schemas.conversations import ResetRequest
+from schemas.requests import Channel, CustomerId, ResetBody
+from schemas.sessions import Session, ThreadHistory
+from schemas.turns import Turn
+from schemas.waking import Waking
+
+router = APIRouter(
+    prefix="/api/session", tags=["sessions"], dependencies=[Depends(caller)], responses=problem_docs(401, 404, 422, 503)
+)
+
+Customer = Annotated[CustomerId, Path(description="Your own name for the customer")]
+OnChannel = Annotated[Channel, Query(description="The channel the customer writes on")]
+
+
+async def found(customer_id: Customer, services: Serving, channel: OnChannel = "http") -> Session:
+    """The session. Raises 404."""
+    session = await services.sessions.find(channel, customer_id)
+    if session is None:
+        raise ProblemError(404, "This customer has no conversation on this channel.")
+    return session
+
+
+Found = Annotated[Session, Depends(found)]
+
+
+@router.get("/{customer_id}", summary="Where the conversation stands")
+async def session(session: Found, services: Serving) -> Session:
+    """From the record; `run_id` is null while Temporal is away or the conversation rests."""
+    return await _with_run_id(session, services)
+
+
+@router.get("/{customer_id}/thread", summary="The Perplexity thread, and every one before it")
+async def thread(session: Found, services: Serving) -> ThreadHistory:
+    """Thread ids are kept for ever, also those of ended and reset conversations."""
+    return await services.sessions.threads(session.conversation_id)
+
+
+@router.get("/{customer_id}/turns", summary="Turns with the model's raw output, newest first")
+async def turns(
+    session: Found,
+    services: Serving,
+    limit: Annotated[int, Query(ge=1, le=200)] = 20,
+    before: Annotated[datetime | None, Query(description="Only turns finished before this moment")] = None,
+) -> list[Turn]:
+    if before is not None and before.tzinfo is None:
+        raise ProblemError(422, "before needs a time zone, as in 2026-11-23T10:00:00Z.")
+    return await services.turns.newest(session.conversation_id, limit, before)
+
+
+@router.post("/{customer_id}/reset", summary="Begin anew")
+async def reset(session: Found, body: ResetBody, services: Serving, api_key: Caller) -> Session:
+    """Gives the conversation back to the bot once the turn under way is over. Old thread ids stay in `history`."""
+    request = ResetRequest(new_thread=body.new_thread, requested_by=f"api key {api_key.name}")
+    waking = Waking(
+        conversation_id=session.conversation_id,
+        workflow_id=session.workflow_id,
+        channel=session.channel,
+        assistant=session.assistant,
+    )
+    await services.conversations.reset(waking, request, services.settings.reply_wait_seconds)
+    changed = await services.sessions.find(session.channel, session.customer_id)
+    assert changed is not None
+    return await _with_run_id(changed, services)
+
+
+async def _with_run_id(session: Session, services: Services) -> Session:
+    try:
+        run_id = await services.conversations.run_id(session.workflow_id)
+    except TemporalUnavailable:
+        run_id = None
+    return session.model_copy(update={"run_id": run_id})

@@ -1,0 +1,33 @@
+"""What Prometheus reads. With METRICS_DIR set, all processes of one machine count together (`make run` sets it)."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client.registry import REGISTRY
+
+_TURN_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
+
+MESSAGES = Counter("agent_messages_total", "Messages that came in, by what became of them", ["channel", "outcome"])
+TURNS = Counter("agent_turns_total", "Turns that came to an end", ["status", "verdict"])
+TURN_SECONDS = Histogram("agent_turn_seconds", "From storing a message to storing its reply", buckets=_TURN_BUCKETS)
+MODEL_CALLS = Counter("agent_model_calls_total", "Questions put to Perplexity")
+MODEL_SECONDS = Histogram("agent_model_seconds", "From the question to the whole answer", buckets=_TURN_BUCKETS)
+FIRST_TEXT_SECONDS = Histogram(
+    "agent_first_text_seconds", "From the question to the model's first text", buckets=_TURN_BUCKETS
+)
+FAILURES = Counter("agent_failures_total", "Attempts that got no answer", ["kind"])
+ACCOUNT_WAITS = Counter("agent_account_waits_total", "Waits because of an account's own limit")
+SWEPT = Counter("agent_swept_conversations_total", "Conversations the sweep had to wake")
+REQUESTS = Counter("agent_requests_total", "HTTP requests", ["route", "status"])
+
+
+def exposition(extra: CollectorRegistry | None = None) -> bytes:
+    """All metrics in Prometheus' text format, those of *extra* last."""
+    registry = REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    text = generate_latest(registry)
+    return text + generate_latest(extra) if extra is not None else text

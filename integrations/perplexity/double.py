@@ -1,0 +1,51 @@
+"""Perplexity in memory, for tests of what stands above the port: says what it is told to, counts what it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from uuid import uuid4
+
+from integrations.perplexity.port import Answer, AskFailed, OnText, Question
+
+Script = str | AskFailed | Callable[[Question], "str | AskFailed"]
+
+
+class ScriptedPerplexity:
+    """Answers with the next of *scripts*, then with an echo. Holds back while `gate` is closed."""
+
+    def __init__(self, *scripts: Script) -> None:
+        self.questions: list[Question] = []
+        self.scripts: deque[Script] = deque(scripts)
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.room_bytes = 15_000
+
+    async def ask(self, question: Question, on_text: OnText | None = None) -> Answer:
+        self.questions.append(question)
+        said = self.scripts.popleft() if self.scripts else f"You said: {question.text}"
+        if callable(said):
+            said = said(question)
+        if on_text and isinstance(said, str):
+            await on_text(said[: len(said) // 2])
+        await self.gate.wait()
+        if isinstance(said, AskFailed):
+            raise said
+        if on_text:
+            await on_text(said)
+        return Answer(
+            text=said,
+            backend_uuid=str(uuid4()),
+            frontend_context_uuid=question.frontend_context_uuid,
+            thread_url_slug=f"thread-{question.frontend_context_uuid[:8]}",
+        )
+
+    async def healthy(self) -> bool:
+        return True
+
+    def room_for(self, question: Question) -> int:
+        return self.room_bytes - len(question.text.encode())
+
+    async def close(self) -> None:
+        return None

@@ -1,0 +1,187 @@
+"""Conversations as front doors and the sweep see them: say, wake, reset. They are started by whoever comes first.
+
+The workflow is named here by its type only; what crosses is `schemas.conversations`: ids, never words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    RPCError,
+    RPCStatusCode,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+
+from config.settings import Settings
+from schemas.conversations import (
+    ConversationStart,
+    Limits,
+    MessageAnswered,
+    MessageStored,
+    ResetRequest,
+    SessionChanged,
+)
+from schemas.operations import TASK_QUEUE, WORKFLOW_TYPE
+from schemas.turns import State
+from schemas.waking import Waking
+
+_RETRY_PAUSE_SECONDS = 0.1
+_UNAVAILABLE = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.UNKNOWN,
+    RPCStatusCode.INTERNAL,
+    RPCStatusCode.CANCELLED,
+}
+
+
+class TemporalUnavailable(Exception):
+    """Temporal cannot be reached, or did not take the call in time. What was stored stays stored."""
+
+
+class StillWaiting(Exception):
+    """The message is stored but not answered within the time a caller may wait."""
+
+
+def limits_from(settings: Settings) -> Limits:
+    """The bounds that a run of the workflow is started with."""
+    return Limits(
+        idle_end=timedelta(seconds=settings.idle_end_seconds),
+        turn_timeout=timedelta(seconds=settings.turn_timeout_seconds),
+        turn_heartbeat=timedelta(seconds=settings.turn_heartbeat_seconds),
+        turn_retry_pause=timedelta(seconds=settings.turn_retry_pause_seconds),
+        turn_retry_pause_max=timedelta(seconds=settings.turn_retry_pause_max_seconds),
+        turn_give_up=timedelta(seconds=settings.turn_give_up_seconds),
+        record_timeout=timedelta(seconds=settings.record_timeout_seconds),
+        continue_as_new_turns=settings.continue_as_new_turns,
+        continue_as_new_events=settings.continue_as_new_events,
+    )
+
+
+class Conversations:
+    """Talks to conversations. All calls may be repeated: messages are taken from the inbox by their number."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client = client
+        self._limits = limits_from(settings)
+        self._rpc_timeout = timedelta(seconds=settings.temporal_rpc_timeout_seconds)
+
+    async def say(self, message: Waking, call_id: str, wait_seconds: float) -> None:
+        """Waits until the conversation has worked off *message*: update-with-start, *call_id* the update's id.
+
+        Raises StillWaiting after *wait_seconds* and TemporalUnavailable; both may be repeated, under another id
+        (a run gives the same id the same answer).
+        """
+        try:
+            async with asyncio.timeout(wait_seconds):
+                while True:
+                    if await self._said(message, call_id):
+                        return
+                    await asyncio.sleep(_RETRY_PAUSE_SECONDS)
+        except TimeoutError:
+            raise StillWaiting("the message is kept and not answered yet") from None
+        except RPCError as error:
+            raise _unavailable(error) from error
+
+    async def wake(self, message: Waking) -> None:
+        """Signal-with-start: works without a worker. Raises TemporalUnavailable."""
+        try:
+            await self._client.start_workflow(
+                WORKFLOW_TYPE,
+                self._start(message),
+                start_signal="message_stored",
+                start_signal_args=[MessageStored(seq=message.seq)],
+                rpc_timeout=self._rpc_timeout,
+                **self._options(message),
+            )
+        except RPCError as error:
+            raise _unavailable(error) from error
+
+    async def reset(self, conversation: Waking, request: ResetRequest, wait_seconds: float) -> SessionChanged:
+        """Begins the conversation anew, after the turn that is under way. Raises as `say` does."""
+        try:
+            async with asyncio.timeout(wait_seconds):
+                changed: SessionChanged = await self._client.execute_update_with_start_workflow(
+                    "reset",
+                    request,
+                    start_workflow_operation=self._operation(conversation),
+                    result_type=SessionChanged,
+                )
+                return changed
+        except TimeoutError:
+            raise StillWaiting("the conversation is busy") from None
+        except (RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            raise TemporalUnavailable(str(error)) from error
+
+    async def run_id(self, workflow_id: str) -> str | None:
+        """The newest run's id, None if Temporal knows none (any more). Raises TemporalUnavailable."""
+        try:
+            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=self._rpc_timeout)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise _unavailable(error) from error
+        return description.run_id
+
+    async def healthy(self) -> bool:
+        """Whether Temporal answers at all."""
+        try:
+            return await self._client.service_client.check_health(timeout=self._rpc_timeout)
+        except (RPCError, RuntimeError):
+            return False
+
+    async def _said(self, message: Waking, call_id: str) -> bool:
+        """One update; False when the run ended, or began anew, before it came to the message: say it again."""
+        try:
+            answered: MessageAnswered = await self._client.execute_update_with_start_workflow(
+                "say",
+                MessageStored(seq=message.seq),
+                id=call_id,
+                start_workflow_operation=self._operation(message),
+                result_type=MessageAnswered,
+            )
+        except WorkflowUpdateFailedError:
+            return False
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise TemporalUnavailable(str(error)) from error
+        except RPCError as error:
+            if error.status in _UNAVAILABLE:
+                raise
+            return False
+        if answered.gave_up:
+            raise TemporalUnavailable("the conversation could not reach its record")
+        return answered.cursor >= message.seq
+
+    def _operation(self, message: Waking) -> WithStartWorkflowOperation[Any, Any]:
+        return WithStartWorkflowOperation(WORKFLOW_TYPE, self._start(message), **self._options(message))
+
+    def _start(self, message: Waking) -> ConversationStart:
+        return ConversationStart(
+            conversation_id=message.conversation_id,
+            channel=message.channel,
+            assistant=message.assistant,
+            limits=self._limits,
+        )
+
+    def _options(self, message: Waking) -> dict[str, Any]:
+        attributes = {"ConversationState": State.BOT, "Channel": message.channel, "Assistant": message.assistant}
+        pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), str(v)) for name, v in attributes.items()]
+        return {
+            "id": message.workflow_id,
+            "task_queue": TASK_QUEUE,
+            "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
+            "search_attributes": TypedSearchAttributes(pairs),
+            "static_summary": f"A customer's conversation with assistant {message.assistant} over {message.channel}",
+        }
+
+
+def _unavailable(error: RPCError) -> TemporalUnavailable:
+    return TemporalUnavailable((str(error).splitlines() or [""])[0][:200])

@@ -1,0 +1,77 @@
+"""What callers of the HTTP API send."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _storable(value: str) -> str:
+    """PostgreSQL stores no NUL, UTF-8 has no lone surrogates."""
+    if "\x00" in value:
+        raise ValueError("must not hold a NUL character")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must not hold a lone surrogate") from None
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    return value
+
+
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must hold printable characters only")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_storable), AfterValidator(_not_blank)]
+CustomerId = Annotated[
+    str,
+    Field(min_length=1, max_length=256),
+    AfterValidator(_storable),
+    AfterValidator(_not_blank),
+    AfterValidator(_one_line),
+]
+MessageId = Annotated[
+    str,
+    Field(min_length=1, max_length=200),
+    AfterValidator(_storable),
+    AfterValidator(_not_blank),
+    AfterValidator(_one_line),
+]
+Channel = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+AssistantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+
+class MessageRequest(BaseModel):
+    """A customer's message. Send the same `message_id` again whenever you did not get the answer: it is given once."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"customer_id": "c-1042", "text": "Do you deliver to Penang?", "message_id": "m-1"},
+                {"customer_id": "c-1042", "text": "And how long does it take?", "channel": "web"},
+            ]
+        },
+    )
+
+    customer_id: CustomerId = Field(description="Your own name for the customer")
+    text: Text = Field(description="What the customer wrote; at most MESSAGE_MAX_CHARACTERS")
+    message_id: MessageId | None = Field(
+        default=None, description="Your own name for the message, unique for this customer; made up if missing"
+    )
+    channel: Channel = Field(default="http", description="Conversations of one customer are kept apart by channel")
+    assistant: AssistantName = Field(default="default", description="Which bot answers a new conversation")
+
+
+class ResetBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    new_thread: bool = Field(default=True, description="Also begin a new Perplexity thread; the old one's ids are kept")

@@ -1,0 +1,55 @@
+"""A customer's conversation as callers of the API see it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from schemas.turns import State
+
+
+class SessionThread(BaseModel):
+    """The Perplexity thread the conversation goes on in; all None before the first answer."""
+
+    backend_uuid: str | None = None
+    frontend_context_uuid: str | None = None
+    thread_url_slug: str | None = None
+    collection_uuid: str | None = None
+    account_name: str | None = None
+
+
+class PastThread(SessionThread):
+    """One of the threads a customer ever had. `ended_at` is None for the one in use."""
+
+    created_at: datetime
+    ended_at: datetime | None = None
+    end_reason: str | None = None
+    turns: int = 0
+
+
+class ThreadHistory(SessionThread):
+    """The thread in use, and every thread this customer ever had, newest first."""
+
+    history: list[PastThread] = Field(default_factory=list)
+
+
+class Session(BaseModel):
+    """Where a conversation stands. `run_id` is Temporal's newest run, None while none is known."""
+
+    customer_id: str
+    channel: str
+    conversation_id: UUID
+    workflow_id: str
+    run_id: str | None = None
+    assistant: str = "default"
+    state: State
+    thread: SessionThread
+    pending_action: dict[str, Any] | None = None
+    tickets: list[str] = Field(default_factory=list)
+    handoff: dict[str, Any] | None = None
+    turns: int = 0
+    waiting_messages: int = 0
+    last_message_at: datetime | None = None

@@ -1,0 +1,17 @@
+"""What must be known of a conversation to wake it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import BaseModel
+
+
+class Waking(BaseModel):
+    """`seq` is the newest stored message, 0 if the conversation is woken for another reason."""
+
+    conversation_id: UUID
+    workflow_id: str
+    channel: str
+    assistant: str
+    seq: int = 0

@@ -1,0 +1,54 @@
+"""Assistants' configurations: every version is kept, the newest is in force."""
+
+from __future__ import annotations
+
+from schemas.assistants import Assistant, AssistantConfig
+from schemas.encoding import dump_json
+from storage.database import Database
+
+_APPLY = """
+INSERT INTO configurations (assistant, version, body, created_by)
+SELECT :name, coalesce(max(version), 0) + 1, CAST(:body AS jsonb), :created_by
+  FROM configurations WHERE assistant = :name
+RETURNING version
+"""
+
+
+class Configurations:
+    """Reads and writes versions. A version never changes once written, so it is read once a process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._read: dict[tuple[str, int], Assistant] = {}
+
+    async def at(self, name: str, version: int | None) -> Assistant:
+        """The assistant *name* at *version*; with None, of which nothing was ever stored, all defaults."""
+        if version is None:
+            return Assistant(name=name)
+        if (name, version) not in self._read:
+            row = await self._database.row(
+                "SELECT body FROM configurations WHERE assistant = :name AND version = :version",
+                {"name": name, "version": version},
+            )
+            assert row is not None
+            config = AssistantConfig.model_validate(row["body"])
+            self._read[name, version] = Assistant(name=name, version=version, config=config)
+        return self._read[name, version]
+
+    async def newest(self, name: str) -> Assistant:
+        row = await self._database.row(
+            "SELECT max(version) AS version FROM configurations WHERE assistant = :name", {"name": name}
+        )
+        return await self.at(name, row["version"] if row else None)
+
+    async def names(self) -> list[str]:
+        """Every assistant there is; `default` always is one."""
+        rows = await self._database.rows("SELECT DISTINCT assistant FROM configurations")
+        return sorted({"default", *(row["assistant"] for row in rows)})
+
+    async def apply(self, name: str, config: AssistantConfig, created_by: str) -> int:
+        """Stores a new version, in force from each conversation's next turn on, and returns its number."""
+        body = dump_json(config.model_dump(mode="json"))
+        row = await self._database.row(_APPLY, {"name": name, "body": body, "created_by": created_by})
+        assert row is not None
+        return int(row["version"])

@@ -1,0 +1,90 @@
+"""The connection to PostgreSQL: one pool a process, every statement its own transaction.
+
+Statements are autocommitted and a connection is held only for one of them, never while a model is asked
+(reliability.md; temporal.md: a pool that resets on release costs a second round trip).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from schemas.encoding import dump_json
+
+_CONNECTION_CLASSES = ("08", "57P", "53300", "25006")
+"""SQLSTATE prefixes that say the server is away, starting, stopping, full or read-only: try again later."""
+
+
+class StorageUnavailable(Exception):
+    """PostgreSQL cannot be reached or cannot answer now. Nothing is known to be wrong with the statement."""
+
+
+def driver_url(url: str) -> str:
+    """SQLAlchemy's address for asyncpg of a plain `postgresql://…` one (Unix sockets stand in `?host=`)."""
+    parts = urlsplit(url)
+    query = [(name, value) for name, value in parse_qsl(parts.query) if name not in {"sslmode"}]
+    if ssl := dict(parse_qsl(parts.query)).get("sslmode"):
+        query.append(("ssl", ssl))
+    netloc = parts.netloc or "@"
+    return urlunsplit(("postgresql+asyncpg", netloc, parts.path, urlencode(query, safe="/"), ""))
+
+
+def plain_url(url: str) -> str:
+    """The address as libpq and asyncpg take it: without SQLAlchemy's driver name."""
+    return url.replace("postgresql+asyncpg://", "postgresql://", 1)
+
+
+class Database:
+    """A pool of connections. *statement_seconds* bounds each statement and each wait for a connection."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, statement_seconds: float = 10.0) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            driver_url(url),
+            isolation_level="AUTOCOMMIT",
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=statement_seconds,
+            pool_reset_on_return=None,
+            json_serializer=dump_json,
+            connect_args={
+                "timeout": statement_seconds,
+                "command_timeout": statement_seconds,
+                "server_settings": {"application_name": "perplexity-agent"},
+            },
+        )
+
+    async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
+        """All rows of one statement. Raises StorageUnavailable when the server is away."""
+        try:
+            async with self.engine.connect() as connection:
+                result = await connection.execute(text(statement), dict(values or {}))
+                return result.mappings().all() if result.returns_rows else []
+        except (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError) as error:
+            raise StorageUnavailable(_first_line(error)) from error
+        except DBAPIError as error:
+            if error.connection_invalidated or _is_connection_trouble(error):
+                raise StorageUnavailable(_first_line(error)) from error
+            raise
+
+    async def row(self, statement: str, values: Mapping[str, Any] | None = None) -> RowMapping | None:
+        """The first row, or None."""
+        found = await self.rows(statement, values)
+        return found[0] if found else None
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _is_connection_trouble(error: DBAPIError) -> bool:
+    state = str(getattr(error.orig, "sqlstate", "") or getattr(error.orig, "pgcode", "") or "")
+    return state.startswith(_CONNECTION_CLASSES)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

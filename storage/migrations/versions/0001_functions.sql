@@ -1,0 +1,106 @@
+-- store_message: the inbox (reliability.md, rule 1). One call resolves the customer's identity, stores the message
+-- under the channel's own id and gives it the conversation's next sequence number. Called again with the same id it
+-- changes nothing and tells what is stored.
+CREATE FUNCTION store_message(
+    p_channel text, p_account text, p_assistant text,
+    p_identities jsonb,          -- [{"kind", "value"}], all of one customer
+    p_display_name text,
+    p_id_scope text, p_message_id text, p_kind text, p_text text, p_content_hash text, p_meta jsonb,
+    p_sent_at timestamptz, p_wants_stream boolean, p_request_id text
+) RETURNS TABLE (
+    message_id uuid, conversation_id uuid, workflow_id text, channel text, assistant text, state text, seq bigint,
+    is_new boolean, same_content boolean, turn_id uuid
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_customer uuid;
+    v_conversation conversations%ROWTYPE;
+    v_message uuid;
+    v_seq bigint;
+    v_id uuid := gen_random_uuid();
+BEGIN
+    RETURN QUERY SELECT * FROM stored_message(p_channel, p_id_scope, p_message_id, p_content_hash);
+    IF FOUND THEN RETURN; END IF;
+
+    -- Identities are locked in one order, so that first messages of one customer meet here, one after the other.
+    PERFORM pg_advisory_xact_lock(hashtextextended(p_channel || ':' || each.kind || ':' || each.value, 0))
+       FROM (SELECT value ->> 'kind' AS kind, value ->> 'value' AS value
+               FROM jsonb_array_elements(p_identities) ORDER BY 1, 2) AS each;
+    SELECT i.customer_id INTO v_customer
+      FROM jsonb_array_elements(p_identities) WITH ORDINALITY AS wanted(identity, place)
+      JOIN channel_identities i ON i.channel = p_channel
+       AND i.kind = wanted.identity ->> 'kind' AND i.value = wanted.identity ->> 'value'
+     ORDER BY wanted.place LIMIT 1;
+    IF v_customer IS NULL THEN
+        INSERT INTO customers (display_name) VALUES (p_display_name) RETURNING id INTO v_customer;
+    ELSIF p_display_name IS NOT NULL THEN
+        UPDATE customers SET display_name = p_display_name
+         WHERE id = v_customer AND display_name IS DISTINCT FROM p_display_name;
+    END IF;
+    INSERT INTO channel_identities (customer_id, channel, kind, value)
+    SELECT v_customer, p_channel, value ->> 'kind', value ->> 'value' FROM jsonb_array_elements(p_identities)
+        ON CONFLICT DO NOTHING;
+
+    INSERT INTO conversations (id, customer_id, channel, account, assistant, workflow_id)
+    VALUES (v_id, v_customer, p_channel, p_account, p_assistant, 'conversation/' || p_channel || '/' || v_id)
+        ON CONFLICT DO NOTHING;
+    SELECT * INTO v_conversation FROM conversations c
+     WHERE c.customer_id = v_customer AND c.channel = p_channel AND c.account = p_account FOR UPDATE;
+
+    v_seq := v_conversation.last_seq + 1;
+    INSERT INTO messages (conversation_id, seq, direction, author, channel, id_scope, channel_message_id, kind, text,
+                          content_hash, meta, sent_at, wants_stream, request_id)
+    VALUES (v_conversation.id, v_seq, 'in', 'customer', p_channel, p_id_scope, p_message_id, p_kind, p_text,
+            p_content_hash, p_meta, p_sent_at, p_wants_stream, p_request_id)
+        ON CONFLICT ON CONSTRAINT messages_channel_id_scope_channel_message_id_key DO NOTHING
+    RETURNING id INTO v_message;
+    IF v_message IS NULL THEN  -- the same message came in between, from another front door
+        RETURN QUERY SELECT * FROM stored_message(p_channel, p_id_scope, p_message_id, p_content_hash);
+        RETURN;
+    END IF;
+    UPDATE conversations SET last_seq = v_seq, last_message_at = now() WHERE id = v_conversation.id;
+    RETURN QUERY SELECT v_message, v_conversation.id, v_conversation.workflow_id, v_conversation.channel,
+                        v_conversation.assistant, v_conversation.state, v_seq, true, true, NULL::uuid;
+END $$;
+--
+-- stored_message: what is known of a message that came before, and the turn that answered it, if one did.
+CREATE FUNCTION stored_message(p_channel text, p_id_scope text, p_message_id text, p_content_hash text)
+RETURNS TABLE (
+    message_id uuid, conversation_id uuid, workflow_id text, channel text, assistant text, state text, seq bigint,
+    is_new boolean, same_content boolean, turn_id uuid
+) LANGUAGE sql STABLE AS $$
+    SELECT m.id, m.conversation_id, c.workflow_id, c.channel, c.assistant, c.state, m.seq, false,
+           m.content_hash = p_content_hash, t.id
+      FROM messages m
+      JOIN conversations c ON c.id = m.conversation_id
+      LEFT JOIN turns t ON t.conversation_id = m.conversation_id AND t.finished_at IS NOT NULL
+           AND m.seq BETWEEN t.first_seq AND t.last_seq
+     WHERE m.channel = p_channel AND m.id_scope = p_id_scope AND m.channel_message_id = p_message_id
+     LIMIT 1
+$$;
+--
+-- take_account_slot: may one more question go to this Perplexity account now? Counts calls in flight and calls of
+-- the last minute, over all processes. Returns 0 and takes the slot, or the seconds until it is worth asking again.
+CREATE FUNCTION take_account_slot(
+    p_slot uuid, p_account text, p_in_flight int, p_per_minute int, p_lease_seconds double precision
+) RETURNS double precision LANGUAGE plpgsql AS $$
+DECLARE
+    v_flying int;
+    v_recent int;
+    v_oldest timestamptz;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('account:' || p_account, 0));
+    DELETE FROM account_calls WHERE account = p_account AND started_at < now() - interval '1 minute'
+       AND (ended_at IS NOT NULL OR expires_at < now());
+    SELECT count(*) FILTER (WHERE ended_at IS NULL AND expires_at >= now()),
+           count(*) FILTER (WHERE started_at >= now() - interval '1 minute'),
+           min(started_at) FILTER (WHERE started_at >= now() - interval '1 minute')
+      INTO v_flying, v_recent, v_oldest FROM account_calls WHERE account = p_account;
+    IF v_recent >= p_per_minute THEN
+        RETURN greatest(0.1, extract(epoch FROM v_oldest + interval '1 minute' - now()));
+    END IF;
+    IF v_flying >= p_in_flight THEN RETURN 0.5; END IF;
+    INSERT INTO account_calls (id, account, expires_at)
+    VALUES (p_slot, p_account, now() + make_interval(secs => p_lease_seconds));
+    RETURN 0;
+END $$;

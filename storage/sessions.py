@@ -1,0 +1,107 @@
+"""Reading a conversation: where it stands, its threads, what a fresh run of its workflow must remember."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from schemas.conversations import Memory, Thread
+from schemas.sessions import PastThread, Session, SessionThread, ThreadHistory
+from storage.database import Database
+
+_SESSION = """
+SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.state, c.turns, c.last_message_at,
+       c.last_seq - c.cursor AS waiting_messages, t.backend_uuid, t.frontend_context_uuid::text,
+       t.thread_url_slug, t.collection_uuid, t.account_name,
+       (SELECT coalesce(array_agg(k.number::text ORDER BY k.number), '{}') FROM tickets k
+         WHERE k.conversation_id = c.id) AS tickets,
+       (SELECT jsonb_build_object('team', h.team, 'reason', h.reason, 'opened_at', h.opened_at,
+                                  'opened_by', h.opened_by)
+          FROM handoffs h WHERE h.conversation_id = c.id AND h.released_at IS NULL) AS handoff,
+       (SELECT jsonb_build_object('action', a.name, 'reason', a.reason, 'metadata', a.metadata,
+                                  'confirmation_by', a.confirmation_by, 'expires_at', a.expires_at)
+          FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation'
+         ORDER BY a.created_at DESC LIMIT 1) AS pending_action
+  FROM channel_identities i
+  JOIN conversations c ON c.customer_id = i.customer_id AND c.channel = i.channel
+  LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL
+ WHERE i.channel = :channel AND i.value = :customer_id
+ ORDER BY c.last_message_at DESC NULLS LAST, t.updated_at DESC LIMIT 1
+"""
+
+_THREADS = """
+SELECT backend_uuid, frontend_context_uuid::text, thread_url_slug, collection_uuid, account_name, created_at, ended_at,
+       end_reason, turns
+  FROM threads WHERE conversation_id = :conversation_id ORDER BY created_at DESC
+"""
+
+_MEMORY = """
+SELECT c.cursor, c.last_seq AS newest_seq, c.state, c.turns, t.frontend_context_uuid, t.backend_uuid, t.thread_url_slug,
+       (SELECT verdict FROM turns WHERE conversation_id = c.id AND verdict IS NOT NULL
+         ORDER BY first_seq DESC LIMIT 1) AS last_verdict
+  FROM conversations c LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL
+ WHERE c.id = :conversation_id ORDER BY t.updated_at DESC LIMIT 1
+"""
+
+_RESET = """
+WITH ended AS (
+    UPDATE threads SET ended_at = now(), end_reason = 'reset'
+     WHERE conversation_id = :conversation_id AND ended_at IS NULL AND CAST(:new_thread AS boolean)
+), released AS (
+    UPDATE handoffs SET released_at = now(), released_by = :requested_by
+     WHERE conversation_id = :conversation_id AND released_at IS NULL
+), cancelled AS (
+    UPDATE actions SET status = 'cancelled', settled_at = now()
+     WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation'
+), noted AS (
+    INSERT INTO audit (actor, deed, subject, details)
+    VALUES (:requested_by, 'conversation.reset', :subject,
+            jsonb_build_object('new_thread', CAST(:new_thread AS boolean)))
+)
+UPDATE conversations SET state = 'bot' WHERE id = :conversation_id
+"""
+
+_THREAD_FIELDS = tuple(SessionThread.model_fields)
+
+
+class Sessions:
+    """Queries about one conversation, found by the name its channel knows the customer by."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, channel: str, customer_id: str) -> Session | None:
+        row = await self._database.row(_SESSION, {"channel": channel, "customer_id": customer_id})
+        if row is None:
+            return None
+        values: dict[str, Any] = dict(row)
+        thread = SessionThread.model_validate({name: values.pop(name) for name in _THREAD_FIELDS})
+        return Session(customer_id=customer_id, thread=thread, **values)
+
+    async def threads(self, conversation_id: UUID) -> ThreadHistory:
+        """Every thread the conversation ever had; they are never deleted."""
+        rows = await self._database.rows(_THREADS, {"conversation_id": conversation_id})
+        history = [PastThread.model_validate(dict(row)) for row in rows]
+        current = next((thread for thread in history if thread.ended_at is None), None)
+        return ThreadHistory(**(current.model_dump(include=set(_THREAD_FIELDS)) if current else {}), history=history)
+
+    async def memory(self, conversation_id: UUID) -> Memory:
+        """What a run that starts afresh must know. Raises LookupError for a conversation that was never stored."""
+        row = await self._database.row(_MEMORY, {"conversation_id": conversation_id})
+        if row is None:
+            raise LookupError(f"no conversation {conversation_id}")
+        values = dict(row)
+        thread = Thread.model_validate(values) if values["frontend_context_uuid"] else None
+        return Memory.model_validate({**values, "thread": thread})
+
+    async def reset(self, conversation_id: UUID, *, new_thread: bool, requested_by: str) -> None:
+        """Back to the bot; with *new_thread* the thread ends (its ids stay). Doing it again changes nothing."""
+        await self._database.rows(
+            _RESET,
+            {
+                "conversation_id": conversation_id,
+                "new_thread": new_thread,
+                "requested_by": requested_by,
+                "subject": f"conversation/{conversation_id}",
+            },
+        )

@@ -1,0 +1,60 @@
+"""The words of an answer while it is being written: events that a front door reads and may read again.
+
+Events are numbered so that a later attempt's numbers are always higher; a reader only ever asks for what is above
+the last one it saw, so late events of an older attempt are never shown. NOTIFY only says that there is something.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from storage.database import Database
+
+CHANNEL = "stream_events"
+EVENTS_PER_ATTEMPT = 1_000_000
+
+_ADD = f"""
+WITH added AS (
+    INSERT INTO stream_events (conversation_id, first_seq, last_seq, n, kind, text)
+    VALUES (:conversation_id, :first_seq, :last_seq, :n, :kind, :text) ON CONFLICT DO NOTHING RETURNING n
+)
+SELECT pg_notify('{CHANNEL}', CAST(:conversation_id AS text)) FROM added
+"""
+
+_AFTER = """
+SELECT n, kind, text FROM stream_events
+ WHERE conversation_id = :conversation_id AND first_seq <= :seq AND last_seq >= :seq AND n > :n ORDER BY n LIMIT 1000
+"""
+
+
+class StreamEvent(BaseModel):
+    """`chunk`: append `text` to what is shown. `reset`: drop what was shown."""
+
+    n: int
+    kind: Literal["chunk", "reset"]
+    text: str = ""
+
+
+class StreamEvents:
+    """Events of turns under way, for those customers who asked to see the answer as it is written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, conversation_id: UUID, first_seq: int, last_seq: int, event: StreamEvent) -> None:
+        place = {"conversation_id": conversation_id, "first_seq": first_seq, "last_seq": last_seq}
+        await self._database.rows(_ADD, {**place, **event.model_dump()})
+
+    async def after(self, conversation_id: UUID, seq: int, n: int) -> list[StreamEvent]:
+        """Events above number *n* of the turn that answers message *seq*, in order."""
+        rows = await self._database.rows(_AFTER, {"conversation_id": conversation_id, "seq": seq, "n": n})
+        return [StreamEvent.model_validate(dict(row)) for row in rows]
+
+    async def forget(self, keep_seconds: float) -> None:
+        await self._database.rows(
+            "DELETE FROM stream_events WHERE created_at < now() - make_interval(secs => :keep)",
+            {"keep": keep_seconds},
+        )

@@ -1,0 +1,83 @@
+"""Reading turns back, in the shape callers of the API get: one by the message it answers, or the newest of many."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+
+from schemas.turns import Attempt, Reply, Timings, Turn, TurnAction, TurnThread
+from storage.database import Database
+
+_TURN = """
+SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.state, t.verdict, t.frontend_context_uuid::text,
+       t.backend_uuid, t.ticket_id, t.model_ms, t.first_text_ms, t.finished_at,
+       r.text AS reply_text, r.sources AS reply_sources,
+       m.channel_message_id AS message_id,
+       (extract(epoch FROM t.finished_at - m.stored_at) * 1000)::int AS total_ms,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('raw_output_id', o.id, 'verdict', o.verdict, 'errors', o.errors,
+               'failure', o.failure, 'raw_output', CASE WHEN :with_raw THEN o.text END) ORDER BY o.created_at), '[]')
+          FROM raw_outputs o WHERE o.turn_id = t.id) AS attempts,
+       (SELECT jsonb_build_object('action', a.name, 'reason', a.reason, 'metadata', a.metadata, 'status', a.status,
+               'result', a.result) FROM actions a WHERE a.turn_id = t.id ORDER BY a.index DESC LIMIT 1) AS action
+  FROM turns t
+  JOIN messages m ON m.conversation_id = t.conversation_id AND m.seq = {message}
+  LEFT JOIN messages r ON r.turn_id = t.id AND r.direction = 'out' AND r.author = 'assistant'
+"""
+
+_BY_MESSAGE = (
+    _TURN.format(message=":seq")
+    + """
+ WHERE t.conversation_id = :conversation_id AND t.finished_at IS NOT NULL AND :seq BETWEEN t.first_seq AND t.last_seq
+ ORDER BY r.stored_at LIMIT 1
+"""
+)
+
+_NEWEST = (
+    _TURN.format(message="t.last_seq")
+    + """
+ WHERE t.conversation_id = :conversation_id AND t.finished_at IS NOT NULL
+   AND (CAST(:before AS timestamptz) IS NULL OR t.finished_at < :before)
+ ORDER BY t.first_seq DESC LIMIT :limit
+"""
+)
+
+
+class TurnViews:
+    """Finished turns, as `schemas.turns.Turn`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def answering(self, conversation_id: UUID, seq: int) -> Turn | None:
+        """The turn that answered message number *seq*, or None if none has yet."""
+        values = {"conversation_id": conversation_id, "seq": seq, "with_raw": False}
+        row = await self._database.row(_BY_MESSAGE, values)
+        return None if row is None else _turn(row)
+
+    async def newest(self, conversation_id: UUID, limit: int, before: datetime | None = None) -> list[Turn]:
+        """Up to *limit* turns finished before *before*, newest first, with what the model really wrote."""
+        values = {"conversation_id": conversation_id, "limit": limit, "before": before, "with_raw": True}
+        return [_turn(row) for row in await self._database.rows(_NEWEST, values)]
+
+
+def _turn(row: RowMapping) -> Turn:
+    values: dict[str, Any] = dict(row)
+    text, sources = values.pop("reply_text"), values.pop("reply_sources")
+    action = values.pop("action")
+    return Turn(
+        turn_id=values["turn_id"],
+        conversation_id=values["conversation_id"],
+        message_id=values["message_id"] or "",
+        state=values["state"],
+        verdict=values["verdict"],
+        reply=None if text is None else Reply(text=text, sources=sources or []),
+        action=None if action is None else TurnAction.model_validate(action),
+        attempts=[Attempt.model_validate(attempt) for attempt in values["attempts"]],
+        thread=TurnThread(backend_uuid=values["backend_uuid"], frontend_context_uuid=values["frontend_context_uuid"]),
+        ticket_id=values["ticket_id"],
+        timings=Timings.model_validate(values),
+        finished_at=values["finished_at"],
+    )

@@ -1,0 +1,30 @@
+"""Conversations whose messages were stored and never worked off: what the sweep looks for (reliability.md, rule 3)."""
+
+from __future__ import annotations
+
+from schemas.waking import Waking
+from storage.database import Database
+
+_OVERDUE = """
+SELECT id AS conversation_id, workflow_id, channel, assistant, last_seq AS seq FROM conversations
+ WHERE cursor < last_seq AND last_message_at < now() - make_interval(secs => :after)
+ ORDER BY last_message_at LIMIT :limit
+"""
+
+
+class Waiting:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def overdue(self, after_seconds: float, limit: int) -> list[Waking]:
+        """Up to *limit* conversations whose newest message has waited longer than *after_seconds*."""
+        rows = await self._database.rows(_OVERDUE, {"after": after_seconds, "limit": limit})
+        return [Waking.model_validate(dict(row)) for row in rows]
+
+    async def count(self) -> int:
+        """How many messages are stored and not yet worked off."""
+        row = await self._database.row(
+            "SELECT coalesce(sum(last_seq - cursor), 0) AS waiting FROM conversations WHERE cursor < last_seq"
+        )
+        assert row is not None
+        return int(row["waiting"])

@@ -1,0 +1,231 @@
+"""One customer's conversation over one channel: the workflow that lives as long as they talk.
+
+It holds no words. A message is in PostgreSQL's inbox before the workflow hears its number; it works off what is
+stored after its cursor, one turn at a time, and remembers the Perplexity thread. See ARCHITECTURE.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.answering import Answering
+    from activities.remembering import Remembering
+    from schemas.conversations import (
+        Apologize,
+        ConversationStart,
+        Memory,
+        MessageAnswered,
+        MessageStored,
+        ResetRequest,
+        SessionChanged,
+        Thread,
+        TurnOutcome,
+        TurnRequest,
+    )
+    from schemas.failures import FailureKind
+    from schemas.operations import WORKFLOW_TYPE
+    from schemas.turns import State
+    from workflows import policy
+
+_STATE = SearchAttributeKey.for_keyword("ConversationState")
+_LAST_VERDICT = SearchAttributeKey.for_keyword("LastVerdict")
+
+
+@workflow.defn(name=WORKFLOW_TYPE)
+class Conversation:
+    """`say` and `message_stored` wake it, `reset` begins anew, `memory` shows what it remembers."""
+
+    @workflow.init
+    def __init__(self, start: ConversationStart) -> None:
+        self._start = start
+        self._limits = start.limits
+        self._memory = start.memory or Memory()
+        self._recalled = start.memory is not None
+        self._turn_lock = asyncio.Lock()  # a turn and an operator's change never interleave
+        self._turns_in_run = 0
+        self._last_heard = workflow.now()
+        self._idle = False
+        self._leaving = False  # no more turns in this run
+        self._gave_up = False  # the record cannot be reached; the next wake-up tries again
+
+    @workflow.run
+    async def run(self, start: ConversationStart) -> None:
+        await self._recall()
+        idleness = asyncio.create_task(self._watch_idleness())
+        while not self._leaving:
+            await workflow.wait_condition(lambda: self._work_waits() or self._run_is_over())
+            if self._work_waits():
+                await self._take_turn()
+            self._leaving = self._run_is_over()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        idleness.cancel()
+        if self._is_full() or self._work_waits():
+            workflow.continue_as_new(self._start.model_copy(update={"memory": self._memory}))
+
+    @workflow.update(description="A stored message waits for its answer; returns once it is worked off")
+    async def say(self, message: MessageStored) -> MessageAnswered:
+        self._hear(message)
+        await workflow.wait_condition(lambda: self._memory.cursor >= message.seq or self._leaving or self._gave_up)
+        return MessageAnswered(cursor=self._memory.cursor, gave_up=self._gave_up and self._memory.cursor < message.seq)
+
+    @say.validator
+    def _say_is_possible(self, message: MessageStored) -> None:
+        if message.seq < 1:
+            raise ValueError("messages are numbered from 1")
+
+    @workflow.update(description="Give the conversation back to the bot, with a new Perplexity thread if asked")
+    async def reset(self, request: ResetRequest) -> SessionChanged:
+        await workflow.wait_condition(lambda: self._recalled)
+        async with self._turn_lock:
+            await self._reset(request)
+        return SessionChanged(state=self._memory.state, thread=self._memory.thread)
+
+    @workflow.signal(description="A message with this number is stored")
+    def message_stored(self, message: MessageStored) -> None:
+        self._hear(message)
+
+    @workflow.query(description="What the conversation remembers")
+    def memory(self) -> Memory:
+        return self._memory
+
+    # Steps
+
+    async def _recall(self) -> None:
+        """A run that starts afresh reads the record: cursor, thread and state outlive every workflow."""
+        if self._recalled:
+            return
+        recalled = await workflow.execute_activity_method(
+            Remembering.recall,
+            self._start.model_copy(update={"memory": None}),
+            summary="Read what is on record",
+            **self._record_options(),
+        )
+        recalled.newest_seq = max(recalled.newest_seq, self._memory.newest_seq)
+        self._memory = recalled
+        self._recalled = True
+
+    async def _take_turn(self) -> None:
+        """Answers what waits. The thread counts only once an answer in it is accepted."""
+        async with self._turn_lock:
+            self._show(busy=True)
+            thread = self._memory.thread or Thread(frontend_context_uuid=workflow.uuid4())
+            request = TurnRequest(
+                conversation_id=self._start.conversation_id, cursor=self._memory.cursor, thread=thread
+            )
+            told_of = self._memory.newest_seq
+            try:
+                outcome = await self._answer(request)
+            except ActivityError as error:
+                workflow.logger.error("The record cannot be reached: %s", error.cause or error)
+                self._gave_up = True
+            else:
+                self._remember(outcome, told_of)
+            self._turns_in_run += 1
+            self._show(busy=False)
+
+    async def _answer(self, request: TurnRequest) -> TurnOutcome:
+        number = self._memory.turns + 1
+        try:
+            return await workflow.execute_activity_method(
+                Answering.answer,
+                request,
+                start_to_close_timeout=self._limits.turn_timeout,
+                schedule_to_close_timeout=self._limits.turn_give_up,
+                heartbeat_timeout=self._limits.turn_heartbeat,
+                retry_policy=self._retries(),
+                summary=f"Turn {number}: ask Perplexity about what came after message {request.cursor}",
+            )
+        except ActivityError as error:
+            return await workflow.execute_activity_method(
+                Answering.apologize,
+                Apologize(**request.model_dump(), failure=_failure(error)),
+                summary=f"Turn {number}: tell the customer that there is no answer ({_failure(error)})",
+                **self._record_options(),
+            )
+
+    async def _reset(self, request: ResetRequest) -> None:
+        await workflow.execute_activity_method(
+            Remembering.reset,
+            request.model_copy(update={"conversation_id": self._start.conversation_id}),
+            summary="Begin anew",
+            **self._record_options(),
+        )
+        self._set_state(State.BOT)
+        if request.new_thread:
+            self._memory.thread = None
+        self._show(busy=False)
+
+    async def _watch_idleness(self) -> None:
+        """One timer for a long time, armed again only if someone spoke meanwhile."""
+        while (left := policy.time_until_idle(self._limits, self._last_heard, workflow.now())) > timedelta():
+            await workflow.sleep(left, summary="End when idle")
+        self._idle = True
+
+    def _hear(self, message: MessageStored) -> None:
+        self._memory.newest_seq = max(self._memory.newest_seq, message.seq)
+        self._last_heard = workflow.now()
+        self._gave_up = False
+
+    def _remember(self, outcome: TurnOutcome, told_of: int) -> None:
+        memory = self._memory
+        if outcome.cursor == memory.cursor:  # nothing waits, for what we were *told of* was erased meanwhile
+            memory.newest_seq = memory.cursor if memory.newest_seq == told_of else memory.newest_seq
+            return
+        memory.cursor = outcome.cursor
+        memory.newest_seq = max(memory.newest_seq, memory.cursor)
+        memory.thread = outcome.thread or memory.thread
+        memory.turns += 1
+        self._set_state(outcome.state)
+        if outcome.verdict and outcome.verdict != memory.last_verdict:
+            memory.last_verdict = outcome.verdict
+            workflow.upsert_search_attributes([_LAST_VERDICT.value_set(outcome.verdict)])
+
+    def _set_state(self, state: State) -> None:
+        if state != self._memory.state:
+            self._memory.state = state
+            workflow.upsert_search_attributes([_STATE.value_set(state)])
+
+    def _work_waits(self) -> bool:
+        return self._memory.newest_seq > self._memory.cursor and not self._gave_up
+
+    def _is_full(self) -> bool:
+        info = workflow.info()
+        return policy.run_is_full(
+            self._limits,
+            self._turns_in_run,
+            info.get_current_history_length(),
+            suggested=info.is_continue_as_new_suggested(),
+        )
+
+    def _run_is_over(self) -> bool:
+        return self._is_full() or (self._idle and not self._work_waits())
+
+    def _show(self, *, busy: bool) -> None:
+        workflow.set_current_details(policy.details(self._memory, busy=busy))
+
+    def _retries(self) -> RetryPolicy:
+        return RetryPolicy(
+            initial_interval=self._limits.turn_retry_pause, maximum_interval=self._limits.turn_retry_pause_max
+        )
+
+    def _record_options(self) -> dict[str, Any]:
+        """For activities that only read or write the record: quick, safe to repeat, given up with the turn."""
+        return {
+            "start_to_close_timeout": self._limits.record_timeout,
+            "schedule_to_close_timeout": self._limits.turn_give_up,
+            "retry_policy": self._retries(),
+        }
+
+
+def _failure(error: ActivityError) -> FailureKind:
+    """The kind of failure that used up the tries; a worker that vanished has none of its own."""
+    if isinstance(error.cause, ApplicationError) and error.cause.type in set(FailureKind):
+        return FailureKind(error.cause.type)
+    return FailureKind.ABANDONED
