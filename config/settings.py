@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     temporal_port: Port = 7233
     temporal_ui_port: Port = 8233
     temporal_namespace: str = "default"
+    temporal_task_queue: str = Field(default="conversations", min_length=1, max_length=200)
     temporal_api_key: SecretStr | None = None
     temporal_tls_cert: Path | None = None
     temporal_tls_key: Path | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-TASK_QUEUE = "conversations"
 WORKFLOW_TYPE = "Conversation"
 
 SEARCH_ATTRIBUTES: dict[str, str] = {

@@ -17,7 +17,6 @@ from temporalio.client import (
 )
 
 from config.settings import Settings
-from schemas.operations import TASK_QUEUE
 from workflows.sweep import Sweep
 
 SWEEP = "sweep"
@@ -29,7 +28,7 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
         action=ScheduleActionStartWorkflow(
             Sweep.run,
             id=SWEEP,
-            task_queue=TASK_QUEUE,
+            task_queue=settings.temporal_task_queue,
             execution_timeout=timedelta(minutes=15),
             static_summary="Wake what was stored and never woken",
         ),

@@ -28,7 +28,7 @@ from schemas.conversations import (
     ResetRequest,
     SessionChanged,
 )
-from schemas.operations import TASK_QUEUE, WORKFLOW_TYPE
+from schemas.operations import WORKFLOW_TYPE
 from schemas.turns import State
 from schemas.waking import Waking
 
@@ -72,6 +72,7 @@ class Conversations:
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
         self._limits = limits_from(settings)
+        self._task_queue = settings.temporal_task_queue
         self._rpc_timeout = timedelta(seconds=settings.temporal_rpc_timeout_seconds)
 
     async def say(self, message: Waking, call_id: str, wait_seconds: float) -> None:
@@ -176,7 +177,7 @@ class Conversations:
         pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), str(v)) for name, v in attributes.items()]
         return {
             "id": message.workflow_id,
-            "task_queue": TASK_QUEUE,
+            "task_queue": self._task_queue,
             "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
             "search_attributes": TypedSearchAttributes(pairs),
             "static_summary": f"A customer's conversation with assistant {message.assistant} over {message.channel}",

@@ -1,0 +1,98 @@
+"""Everything but the outside world in one process, so that a test can count, look inside and hold the model back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from temporalio.client import Client
+
+from api.app import create_app
+from api.services import Services, create_services
+from config.settings import Settings
+from integrations.perplexity.double import ScriptedPerplexity
+from integrations.temporal.connection import connect
+from integrations.temporal.conversations import Conversations
+from storage.api_keys import ApiKeys
+from storage.database import Database, driver_url
+from storage.migrate import _upgrade
+from worker.app import create_worker
+
+KEY = "test-key-0123456789abcdef"
+
+
+@dataclass
+class System:
+    settings: Settings
+    database: Database
+    perplexity: ScriptedPerplexity
+    services: Services
+    http: httpx2.AsyncClient
+    temporal: Client
+    statements: list[str] = field(default_factory=list)
+
+    async def send(
+        self, text: str, *, customer: str = "c-1", message_id: str | None = None, **more: Any
+    ) -> httpx2.Response:
+        body = {"customer_id": customer, "text": text, "message_id": message_id or str(uuid4()), **more}
+        return await self.http.post("/api/message", json=body)
+
+    async def session(self, customer: str = "c-1") -> dict[str, Any]:
+        response = await self.http.get(f"/api/session/{customer}")
+        response.raise_for_status()
+        return dict(response.json())
+
+
+@asynccontextmanager
+async def running_system(
+    postgres_url: str, temporal_address: str, *, worker: bool = True, **overrides: Any
+) -> AsyncIterator[System]:
+    """A system on a fresh database. *overrides* are settings; with worker=False nothing answers."""
+    name = f"test_{uuid4().hex}"
+    url = await _fresh_database(postgres_url, name)
+    # One Temporal server serves all tests, so each system has a task queue of its own.
+    values = {"database_url": url, "temporal_address": temporal_address, "temporal_task_queue": name}
+    settings = Settings(_env_file=None, **{**_QUICK, **values, **overrides})  # type: ignore[call-arg]
+    database = Database(url)
+    client = await connect(settings)
+    services = create_services(settings, database, Conversations(client, settings))
+    await ApiKeys(database).add("test", KEY)
+    perplexity = ScriptedPerplexity()
+    app = create_app(services)
+    transport = httpx2.ASGITransport(app=app)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://test", headers=headers, timeout=60) as http,
+    ):
+        system = System(settings, database, perplexity, services, http, client)
+        event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *a: system.statements.append(a[2]))
+        if worker:
+            async with create_worker(client, database, perplexity, settings):
+                yield system
+        else:
+            yield system
+    await database.close()
+
+
+_QUICK: dict[str, Any] = {
+    "turn_retry_pause_seconds": 0.05,
+    "worker_shutdown_seconds": 0,
+    "turn_heartbeat_seconds": 3.0,
+}
+
+
+async def _fresh_database(postgres_url: str, name: str) -> str:
+    engine = create_async_engine(driver_url(postgres_url), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE {name}"))
+    await engine.dispose()
+    url = postgres_url.replace("/postgres?", f"/{name}?")
+    await _upgrade(url)
+    return url
