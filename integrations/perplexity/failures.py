@@ -1,0 +1,118 @@
+"""What the wrapper and the net do when something fails → AskFailed. `schemas.failures` says what follows from each.
+
+Nearly every error of the wrapper is HTTP 500, or an error frame under HTTP 200, with the text of a Python exception
+(facts: Failures), so texts are all there is to go by. The first matching line of `_TEXTS` counts.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+import httpx2
+
+from integrations.perplexity.frames import parse_object
+from integrations.perplexity.port import AskFailed
+from schemas.failures import FailureKind
+
+_MAX_EXPLANATION = 300
+_MAX_RETRY_AFTER = 86_400.0
+
+_TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind)
+    for pattern, kind in (
+        # Each question first calls upstream's session address: what fails there was never asked.
+        (r"/auth/session|session (address|call|request)", FailureKind.SESSION),
+        (r"account .*(not found|already exists)|missing essential cookies", FailureKind.ACCOUNT),
+        (
+            r"(cookie|session|account|token).*(expired|invalid)|http error 401|no remaining pro queries",
+            FailureKind.ACCOUNT,
+        ),
+        (r"invalid search mode|invalid model for|invalid sources", FailureKind.REJECTED),
+        # curl: no proxy, no address, no connection (also: out of file descriptors), no TLS; nothing was sent.
+        (r"curl: \((5|6|7|35|60)\)|(connection|resolving) timed out", FailureKind.CONNECT),
+        (r"curl: \(28\)", FailureKind.SILENT),
+        # curl: partial file, HTTP/2, nothing, send, receive, HTTP/2 stream: it broke after the question had left.
+        (r"curl: \((16|18|52|55|56|92)\)", FailureKind.CUT),
+        (r"http error 429|rate.?limit|too many requests", FailureKind.RATE_LIMITED),
+        (r"http error 403|'nonetype' object", FailureKind.BLOCKED),
+        (r"http error 50[234]", FailureKind.OVERLOADED),
+        (r"list index out of range", FailureKind.NO_ANSWER),
+    )
+)
+
+_STATUSES: dict[int, FailureKind] = {
+    403: FailureKind.BLOCKED,
+    408: FailureKind.OVERLOADED,
+    413: FailureKind.QUESTION_TOO_LONG,
+    414: FailureKind.QUESTION_TOO_LONG,
+    429: FailureKind.RATE_LIMITED,
+    431: FailureKind.QUESTION_TOO_LONG,
+}
+
+_EXCEPTIONS: tuple[tuple[type[Exception], FailureKind], ...] = (
+    (httpx2.PoolTimeout, FailureKind.BUSY_HERE),
+    (httpx2.ConnectTimeout, FailureKind.CONNECT),
+    (httpx2.ConnectError, FailureKind.CONNECT),
+    (httpx2.ProxyError, FailureKind.CONNECT),
+    (httpx2.ReadTimeout, FailureKind.SILENT),
+    (httpx2.DecodingError, FailureKind.MALFORMED),
+    (httpx2.UnsupportedProtocol, FailureKind.REJECTED),
+    (httpx2.LocalProtocolError, FailureKind.REJECTED),
+    (httpx2.InvalidURL, FailureKind.REJECTED),
+)
+
+
+def from_error_text(text: str) -> AskFailed:
+    """For `{"error": text}`, as a body or as a frame; what no line of the table knows is UPSTREAM."""
+    kind = next((kind for pattern, kind in _TEXTS if pattern.search(text)), FailureKind.UPSTREAM)
+    return AskFailed(kind, f"the wrapper says: {_short(text)}")
+
+
+def from_status(status: int, headers: Mapping[str, str], body: bytes) -> AskFailed:
+    """For every HTTP status but 200. *headers* by lower-case name; *body* may be cut."""
+    said = parse_object(body)
+    error = said.get("error") if said else None
+    if status == 500 and isinstance(error, str):
+        return from_error_text(error)
+    text = body.decode("utf-8", errors="replace")
+    explanation = f"HTTP {status}: {_short(error if isinstance(error, str) else text)}"
+    return AskFailed(_kind_of_status(status, text), explanation, retry_after=retry_after(headers.get("retry-after")))
+
+
+def from_exception(error: Exception) -> AskFailed:
+    """For the HTTP client's own errors. Broken after the connection stood: the question may have been put."""
+    kind = next((kind for known, kind in _EXCEPTIONS if isinstance(error, known)), FailureKind.CUT)
+    return AskFailed(kind, f"{type(error).__name__}: {_short(str(error))}")
+
+
+def retry_after(value: str | None, now: float | None = None) -> float | None:
+    """Seconds to wait, from either form of the header (RFC 9110 §10.2.3): seconds, or a date. None if unreadable."""
+    if value is None:
+        return None
+    text = value.strip()
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return min(float(text), _MAX_RETRY_AFTER)
+    try:
+        moment = parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return min(max(moment - (time.time() if now is None else now), 0.0), _MAX_RETRY_AFTER)
+
+
+def _kind_of_status(status: int, text: str) -> FailureKind:
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if status == 400 and "Invalid HTTP request" in text:
+        return FailureKind.QUESTION_TOO_LONG
+    # Any other 5xx comes from a proxy or from a wrapper in pieces: it may have passed the question on.
+    return FailureKind.OVERLOADED if status >= 500 else FailureKind.REJECTED
+
+
+def _short(text: str) -> str:
+    """One line, cut: explanations are logged. An HTML page is named, not quoted."""
+    if re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE):
+        return "an HTML page"
+    return " ".join(text.split())[:_MAX_EXPLANATION]

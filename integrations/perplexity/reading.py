@@ -1,0 +1,107 @@
+"""One response → messages → the answer. Stands between the HTTP client (`wrapper`) and the folding (`messages`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from integrations.perplexity.answer import accepted_answer
+from integrations.perplexity.failures import from_error_text
+from integrations.perplexity.frames import FrameReader, TooLarge, parse_object
+from integrations.perplexity.messages import MessagesSoFar
+from integrations.perplexity.port import Answer, AskFailed, OnText, Question
+from schemas.failures import FailureKind
+
+
+class Reading:
+    """Reads one answer. `messages.text` is what had come by the time something failed."""
+
+    def __init__(self, question: Question, on_text: OnText | None, *, message_bytes: int, stream_bytes: int) -> None:
+        self.messages = MessagesSoFar()
+        self._question = question
+        self._on_text = on_text
+        self._shown = ""
+        self._message_bytes = message_bytes
+        self._stream_bytes = stream_bytes
+
+    def accepted(self) -> Answer | None:
+        """The answer, if a whole one had come before the stream broke; else None."""
+        try:
+            return accepted_answer(self.messages, self._question)
+        except AskFailed:
+            return None
+
+    async def stream(self, pieces: AsyncIterator[bytes]) -> Answer:
+        """Reads frames until the answer is complete. Raises AskFailed; a done frame alone is no success."""
+        reader = FrameReader(self._message_bytes)
+        async for piece in pieces:
+            if reader.received + len(piece) > self._stream_bytes:
+                raise _too_large(f"the stream has more than {self._stream_bytes} bytes")
+            if await self._take(_fed(reader, piece)):
+                return accepted_answer(self.messages, self._question)
+        if await self._take(reader.finish()) or self.messages.accepted is not None:
+            return accepted_answer(self.messages, self._question)
+        raise _ended_without_done(reader)
+
+    async def body(self, pieces: AsyncIterator[bytes]) -> Answer:
+        """Reads one JSON object. Raises AskFailed."""
+        message = parse_object(await self._whole(pieces))
+        if message is None:
+            raise AskFailed(FailureKind.MALFORMED, "the body is no JSON object")
+        if isinstance(error := message.get("error"), str):
+            raise from_error_text(error)
+        if "data" in message and message["data"] is None:
+            raise AskFailed(FailureKind.BLOCKED, "the wrapper got nothing from upstream (`data: null`)")
+        if not message.keys() & {"answer", "blocks", "status"}:
+            raise AskFailed(FailureKind.MALFORMED, "the body is JSON, but no answer of a known shape")
+        await self._add(message)
+        return accepted_answer(self.messages, self._question)
+
+    async def _whole(self, pieces: AsyncIterator[bytes]) -> bytes:
+        body = bytearray()
+        async for piece in pieces:
+            body += piece
+            if len(body) > self._message_bytes:
+                raise _too_large(f"the body has more than {self._message_bytes} bytes")
+        return bytes(body)
+
+    async def _take(self, frames: list[dict[str, Any]]) -> bool:
+        """Whether the stream is at its end: a complete message came, or the done frame."""
+        for frame in frames:
+            if frame.get("type") == "error":
+                raise from_error_text(str(frame.get("error")))
+            if isinstance(content := frame.get("content"), dict):
+                await self._add(content)
+            if frame.get("done") is True:
+                self._check_done()
+                return True
+            if self.messages.complete:
+                return True
+        return False
+
+    async def _add(self, message: dict[str, Any]) -> None:
+        self.messages.add(message)
+        if self._on_text and self.messages.text != self._shown:
+            self._shown = self.messages.text
+            await self._on_text(self._shown)
+
+    def _check_done(self) -> None:
+        if not self.messages.count:
+            raise AskFailed(FailureKind.BLOCKED, "only the done frame came: upstream gave the wrapper nothing")
+
+
+def _fed(reader: FrameReader, piece: bytes) -> list[dict[str, Any]]:
+    try:
+        return reader.feed(piece)
+    except TooLarge as error:
+        raise _too_large(str(error)) from error
+
+
+def _ended_without_done(reader: FrameReader) -> AskFailed:
+    if reader.broken and not reader.framed:
+        return AskFailed(FailureKind.MALFORMED, "the stream holds no frames of a known shape")
+    return AskFailed(FailureKind.CUT, f"the stream ended after {reader.received} bytes, without an answer or an end")
+
+
+def _too_large(explanation: str) -> AskFailed:
+    return AskFailed(FailureKind.TOO_LARGE, explanation)

@@ -1,0 +1,149 @@
+"""The client of the Perplexity wrapper: one question, one request, one Answer or one AskFailed.
+
+It never repeats a question by itself: a caller that leaves does not stop it, so a second try is a second turn in the
+thread. `schemas.failures` decides about tries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import httpx2
+
+from config.settings import Settings
+from integrations.perplexity.breaker import CircuitBreaker
+from integrations.perplexity.failures import from_exception, from_status
+from integrations.perplexity.frames import parse_object
+from integrations.perplexity.port import Answer, AskFailed, OnText, Question
+from integrations.perplexity.question import Way, check_room, room_in, target_of
+from integrations.perplexity.reading import Reading
+from schemas.failures import FailureKind
+
+_ERROR_BODY_BYTES = 65_536
+"""More of an error's body than this says nothing new."""
+
+
+class WrapperClient:
+    """Perplexity through the wrapper at PERPLEXITY_BASE_URL; limits are the settings PERPLEXITY_*.
+
+    *way* and *answer_only* choose one of the four ways of asking. The default is the only one that streams text and
+    tells the sources. *transport* stands in for the network in tests of single bytes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        way: Way = "async",
+        answer_only: bool = False,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        if not settings.perplexity_base_url:
+            raise ValueError("PERPLEXITY_BASE_URL is not set")
+        self._settings = settings
+        self._way: Way = way
+        self._answer_only = answer_only
+        parts = urlsplit(settings.perplexity_base_url)
+        self._origin, self._path_prefix = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+        self._breaker = CircuitBreaker(settings.perplexity_breaker_failures, settings.perplexity_breaker_open_seconds)
+        self._http = _http_client(settings, parts.hostname or "", transport)
+
+    async def ask(self, question: Question, on_text: OnText | None = None) -> Answer:
+        """Raises AskFailed, with the text that had come by then. What *on_text* raises passes through."""
+        target = self._target(question)
+        check_room(target, self._settings.perplexity_request_line_bytes)
+        if wait := self._breaker.wait():
+            raise AskFailed(
+                FailureKind.CONNECT, "the wrapper was out of reach several times in a row", retry_after=wait
+            )
+        reading = Reading(
+            question,
+            on_text,
+            message_bytes=self._settings.perplexity_answer_bytes,
+            stream_bytes=self._settings.perplexity_stream_bytes,
+        )
+        answer: Answer | None
+        try:
+            answer = await self._answer(target, reading)
+        except AskFailed as error:
+            self._breaker.failed(error.kind)
+            if (answer := reading.accepted()) is not None:
+                return answer
+            error.partial = reading.messages.text
+            raise
+        self._breaker.reached()
+        return answer
+
+    async def healthy(self) -> bool:
+        """Whether `/health` answers as it should. Says nothing about questions (facts: Endpoints used)."""
+        try:
+            url = f"{self._origin}{self._path_prefix}/health"
+            response = await self._http.get(url, timeout=self._settings.perplexity_connect_timeout_seconds)
+        except (httpx2.HTTPError, httpx2.InvalidURL):
+            return False
+        said = parse_object(response.content) or {}
+        return response.status_code == 200 and said.get("status") == "healthy"
+
+    def room_for(self, question: Question) -> int:
+        return room_in(self._target(question), self._settings.perplexity_request_line_bytes)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    def _target(self, question: Question) -> str:
+        return target_of(question, self._way, answer_only=self._answer_only, path_prefix=self._path_prefix)
+
+    async def _answer(self, target: str, reading: Reading) -> Answer:
+        whole_answer = asyncio.timeout(self._settings.perplexity_answer_seconds)
+        try:
+            async with whole_answer, self._response(target) as response:
+                if _is_stream(response, self._way):
+                    return await reading.stream(response.aiter_bytes())
+                return await reading.body(response.aiter_bytes())
+        except TimeoutError as error:
+            if not whole_answer.expired():
+                raise
+            seconds = self._settings.perplexity_answer_seconds
+            raise AskFailed(FailureKind.TOO_SLOW, f"no whole answer after {seconds:g} s") from error
+        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
+            raise from_exception(error) from error
+
+    @asynccontextmanager
+    async def _response(self, target: str) -> AsyncIterator[httpx2.Response]:
+        async with self._http.stream("GET", self._origin + target) as response:
+            if response.status_code != 200:
+                raise from_status(response.status_code, response.headers, await _beginning(response))
+            if "html" in response.headers.get("content-type", ""):
+                raise AskFailed(FailureKind.MALFORMED, "an HTML page under HTTP 200")
+            yield response
+
+
+def _http_client(settings: Settings, host: str, transport: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:
+    connect = settings.perplexity_connect_timeout_seconds
+    return httpx2.AsyncClient(
+        # No connection is used twice: one that the server just closed would make a question's fate unknown.
+        limits=httpx2.Limits(max_connections=settings.worker_activities, max_keepalive_connections=0),
+        timeout=httpx2.Timeout(connect=connect, read=settings.perplexity_silence_seconds, write=connect, pool=connect),
+        # A compressing proxy would hold text back until its block is full.
+        headers={"accept-encoding": "identity", "user-agent": "perplexity-agent"},
+        # A proxy of the environment is for the world outside, not for this machine.
+        trust_env=host not in ("127.0.0.1", "localhost", "::1"),
+        transport=transport,
+    )
+
+
+def _is_stream(response: httpx2.Response, way: Way) -> bool:
+    kind = response.headers.get("content-type", "")
+    return "event-stream" in kind or (way == "async" and "json" not in kind)
+
+
+async def _beginning(response: httpx2.Response) -> bytes:
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) >= _ERROR_BODY_BYTES:
+            break
+    return bytes(body)
