@@ -1,0 +1,64 @@
+"""One HTTP call to a vendor that may have an effect: tells "it surely never left" from "nobody knows".
+
+Shared by both adapters, and the only place where the HTTP client's errors are known.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import httpx2
+
+from integrations.whatsapp.failures import FailureKind, SendFailed
+
+# Nothing of the request was sent when one of these is raised.
+_NEVER_LEFT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+)
+_ANSWER_BYTES = 1_048_576
+
+
+async def call(http: httpx2.AsyncClient, request: httpx2.Request) -> tuple[int, Any, float | None]:
+    """Status, JSON body (None if it is none) and Retry-After in seconds. Raises SendFailed if no answer came."""
+    try:
+        response = await http.send(request, stream=True)
+        try:
+            body = await _read(response)
+        finally:
+            await response.aclose()
+    except _NEVER_LEFT as error:
+        raise SendFailed(FailureKind.TRANSIENT, f"not reached: {type(error).__name__}") from error
+    except httpx2.HTTPError as error:
+        raise SendFailed(FailureKind.UNKNOWN, f"no whole answer: {type(error).__name__}") from error
+    return response.status_code, _json(body), _retry_after(response)
+
+
+async def _read(response: httpx2.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > _ANSWER_BYTES:
+            return b""
+    return bytes(body)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _retry_after(response: httpx2.Response) -> float | None:
+    """Only the form in seconds: neither vendor sends a date."""
+    value = response.headers.get("retry-after", "")
+    seconds = float(value) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value, re.ASCII) else math.nan
+    return seconds if math.isfinite(seconds) else None

@@ -1,0 +1,144 @@
+"""What WhatsApp brings us, in our own words: the first stop behind a verified webhook, before the inbox."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.messages import CustomerIdentity
+
+
+class MessageKind(StrEnum):
+    """What a message is. Values are stored, so they never change their meaning."""
+
+    TEXT = "text"
+    BUTTON = "button"  # a tapped button, of ours or of a template
+    LIST = "list"  # a chosen row of a list
+    FORM = "form"  # a filled-in WhatsApp Flow
+    REACTION = "reaction"  # an emoji put on a message, or taken back
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+    DOCUMENT = "document"
+    STICKER = "sticker"
+    LOCATION = "location"
+    CONTACTS = "contacts"
+    ORDER = "order"
+    WELCOME = "welcome"  # the chat was opened for the first time, nothing was written yet
+    UNSUPPORTED = "unsupported"  # WhatsApp itself cannot pass it on (polls, view-once, …)
+    SYSTEM = "system"  # the customer's number or id changed
+    EDIT = "edit"  # new words for the message `concerns`
+    DELETE = "delete"  # the message `concerns` was taken back
+    ECHO = "echo"  # staff wrote this on the phone itself; `identities` are the customer's
+    UNKNOWN = "unknown"  # of a type, or in a shape, that is not known here
+
+
+CUSTOMER_SPEAKS = frozenset(MessageKind) - {
+    MessageKind.REACTION,
+    MessageKind.SYSTEM,
+    MessageKind.EDIT,
+    MessageKind.DELETE,
+    MessageKind.ECHO,
+    MessageKind.WELCOME,
+}
+"""Kinds that ask for an answer. The others change the record, and whether one is answered is a policy."""
+
+
+class MediaRef(BaseModel):
+    """A file at the channel, not yet downloaded. `id` is Meta's media id or Twilio's media address.
+
+    `sha256` is as the channel writes it (Meta: base64), None where it gives none. `filename` is the last part of the
+    customer's file name, without folders or control characters; it still is no name to store a file under.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    mime_type: str = "application/octet-stream"
+    sha256: str | None = None
+    filename: str | None = None
+    voice: bool = False
+
+
+class InboundMessage(BaseModel):
+    """One message, for the inbox. All text is free of NUL characters and lone surrogates (PostgreSQL takes neither).
+
+    `account` is our own number at the channel (Meta: phone number id; Twilio: digits), `channel_message_id` is unique
+    within it. `identities` are of one customer: `phone` (E.164 digits without +) and `user_id` (business-scoped),
+    whichever came. `username` is for showing only: it can pass to another person, so nothing may be keyed on it.
+    `text` is what the model shall read, a description in words where the message is no text.
+    """
+
+    account: str
+    channel_message_id: str
+    identities: list[CustomerIdentity] = Field(min_length=1)
+    username: str | None = None
+    profile_name: str | None = None
+    sent_at: datetime | None = None
+    """UTC by the channel's clock; None if unreadable. One far in the future is replaced by the time of receipt."""
+    kind: MessageKind
+    text: str = ""
+    choice_id: str | None = None
+    """The id we gave to the tapped button or chosen row."""
+    reply_to: str | None = None
+    """Channel id of the message that the customer answers to by quoting it."""
+    concerns: str | None = None
+    """Channel id of the message that is edited, deleted or reacted to."""
+    new_identities: list[CustomerIdentity] = Field(default_factory=list)
+    """Of a SYSTEM message: by what the same customer is known from now on."""
+    group_id: str | None = None
+    media: list[MediaRef] = Field(default_factory=list)
+    raw: dict[str, Any] = Field(default_factory=dict)
+
+
+class DeliveryStatus(StrEnum):
+    """How far a message of ours came. See `statuses.py` for which may follow which."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+class ChannelError(BaseModel):
+    """An error as the channel reported it. `code` is None where it sent none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: int | None = None
+    text: str = ""
+
+
+class StatusUpdate(BaseModel):
+    """What the channel says about a message of ours. `delivery_id` is the one we sent it with, if it comes back."""
+
+    account: str
+    channel_message_id: str
+    status: DeliveryStatus
+    delivery_id: str | None = None
+    at: datetime | None = None
+    identities: list[CustomerIdentity] = Field(default_factory=list)
+    errors: list[ChannelError] = Field(default_factory=list)
+    raw: dict[str, Any] = Field(default_factory=dict)
+
+
+class Unreadable(BaseModel):
+    """A part of a webhook that is kept as it came, and why. `account` is ours, if it could be read."""
+
+    account: str | None = None
+    why: str
+    raw: Any = None
+
+
+class ParsedBatch(BaseModel):
+    """All that one webhook call brought. `ignored` are parts that we know are not for us (other fields, receipts)."""
+
+    messages: list[InboundMessage] = Field(default_factory=list)
+    statuses: list[StatusUpdate] = Field(default_factory=list)
+    unreadable: list[Unreadable] = Field(default_factory=list)
+    ignored: list[Unreadable] = Field(default_factory=list)
