@@ -37,13 +37,14 @@ class Answered:
     first_text_ms: int | None
 
 
-@dataclass(frozen=True)
 class Unanswered(Exception):
     """The question got no answer; `slot` is the account's slot to free, None if none was taken."""
 
-    error: AskFailed
-    slot: UUID | None
-    model_ms: int
+    def __init__(self, error: AskFailed, slot: UUID | None, model_ms: int) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.slot = slot
+        self.model_ms = model_ms
 
 
 class Asking:

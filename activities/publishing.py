@@ -36,10 +36,13 @@ class Publisher:
         self._newest = text
         self._changed.set()
 
-    async def pump(self) -> None:
-        """Writes events until cancelled: the first at once, then at most one each *flush_seconds*."""
+    async def begin(self) -> None:
+        """Takes back what an earlier attempt may have shown."""
         if self._turn.attempt > 1:
             await self._add("reset")
+
+    async def pump(self) -> None:
+        """Writes events until cancelled: the first at once, then at most one each *flush_seconds*."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -70,6 +73,7 @@ class Publisher:
 async def publishing(events: StreamEvents, turn: TakenTurn, flush_seconds: float) -> AsyncIterator[Publisher]:
     """A publisher at work; what it was shown last is written when the block ends well."""
     publisher = Publisher(events, turn, flush_seconds)
+    await publisher.begin()
     pump = asyncio.create_task(publisher.pump())
     try:
         yield publisher

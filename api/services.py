@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.answers import Answers
 from config.settings import Settings
 from integrations.temporal.conversations import Conversations
 from storage.api_keys import ApiKeys, KnownKeys
@@ -35,25 +34,18 @@ class Services:
     known_keys: KnownKeys
     configurations: Configurations
     conversations: Conversations
-    background: set[asyncio.Task[Any]] = field(default_factory=set)
-
-    def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Work that goes on when its caller leaves; whoever waits for it may look at its result."""
-        task = asyncio.create_task(work)
-        self.background.add(task)
-        task.add_done_callback(self.background.discard)
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return task
+    answers: Answers
 
 
 def create_services(settings: Settings, database: Database, conversations: Conversations) -> Services:
     """Everything that routes need, over one pool of connections."""
     assert settings.database_url
+    turns = TurnViews(database)
     return Services(
         settings=settings,
         database=database,
         inbox=Inbox(database),
-        turns=TurnViews(database),
+        turns=turns,
         sessions=Sessions(database),
         events=StreamEvents(database),
         notifications=StreamNotifications(settings.database_url, settings.database_timeout_seconds),
@@ -61,6 +53,7 @@ def create_services(settings: Settings, database: Database, conversations: Conve
         known_keys=KnownKeys(ApiKeys(database), settings.api_key_cache_seconds),
         configurations=Configurations(database),
         conversations=conversations,
+        answers=Answers(conversations, turns, settings.reply_wait_seconds),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fastapi.sse import ServerSentEvent
@@ -29,11 +29,10 @@ _ID = re.compile(r"\d{1,18}")
 
 @dataclass
 class Following:
-    """A reader: which message's answer, after which event, and how to wait for the end."""
+    """A reader: which message's answer, and the last event it has."""
 
     message: StoredMessage
     last_event_id: str | None
-    answered: Callable[[], Awaitable[Turn]]
 
     @property
     def after(self) -> int:
@@ -44,29 +43,25 @@ class Following:
 
 async def follow(services: Services, following: Following) -> AsyncIterator[ServerSentEvent]:
     """The events of one answer. Always ends with `done` or `error`."""
-    results: list[Turn] = []
-
-    async def wait_for_answer() -> None:
-        results.append(await following.answered())
-
-    # In the background: the turn goes on when this reader leaves.
-    answering = services.in_background(wait_for_answer())
+    answering = asyncio.create_task(services.answers.to(following.message))
     last = following.after
     try:
         async for event in _written(services, following.message, last, answering):
             last = int(event.id or last)
             yield event
-        await asyncio.shield(answering)
-        yield ServerSentEvent(event="done", data=results[0].model_dump(mode="json"), id=f"{last}.done")
+        turn = await answering
+        yield ServerSentEvent(event="done", data=turn.model_dump(mode="json"), id=f"{last}.done")
     except (StorageUnavailable, TemporalUnavailable, StillWaiting) as error:
         yield _error(unavailable(error), last)
     except Exception as error:
         log.error("stream_failed", exc_info=error)
         yield _error(ProblemError(500, "That should not have happened. Please report it with the request_id."), last)
+    finally:
+        answering.cancel()  # this reader's wait only: the turn, and other readers' waits, go on
 
 
 async def _written(
-    services: Services, message: StoredMessage, last: int, answering: asyncio.Task[None]
+    services: Services, message: StoredMessage, last: int, answering: asyncio.Task[Turn]
 ) -> AsyncIterator[ServerSentEvent]:
     """Chunks and resets until the answer is there and all of them were read."""
     with services.notifications.watch(message.conversation_id) as changed:
@@ -82,7 +77,7 @@ async def _written(
             await _either(changed, answering)
 
 
-async def _either(changed: asyncio.Event, answering: asyncio.Task[None]) -> None:
+async def _either(changed: asyncio.Event, answering: asyncio.Task[Turn]) -> None:
     """Until something was written, the answer is there, or it is time to look without being told."""
     waiting = asyncio.create_task(changed.wait())
     try:

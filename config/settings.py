@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     record_timeout_seconds: Seconds = 30.0
     record_patience_seconds: Seconds = 60.0
     join_waiting_messages: bool = True
-    join_max_messages: int = Field(default=20, ge=1, le=200)
+    join_max_messages: int = Field(default=100, ge=1, le=200)
     message_max_characters: int = Field(default=20_000, ge=1, le=1_000_000)
 
     # A conversation

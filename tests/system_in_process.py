@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+import uvicorn
+from fastapi import FastAPI
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from temporalio.client import Client
@@ -28,6 +33,13 @@ KEY = "test-key-0123456789abcdef"
 
 
 @dataclass
+class Event:
+    kind: str
+    data: dict[str, Any]
+    id: str
+
+
+@dataclass
 class System:
     settings: Settings
     database: Database
@@ -42,6 +54,23 @@ class System:
     ) -> httpx2.Response:
         body = {"customer_id": customer, "text": text, "message_id": message_id or str(uuid4()), **more}
         return await self.http.post("/api/message", json=body)
+
+    async def stream(
+        self, text: str, *, customer: str = "c-1", message_id: str | None = None, last_event_id: str | None = None
+    ) -> AsyncIterator[Event]:
+        """The events of `POST /api/query_async`, as they come."""
+        body = {"customer_id": customer, "text": text, "message_id": message_id or str(uuid4())}
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        async with self.http.stream("POST", "/api/query_async", json=body, headers=headers) as response:
+            assert response.status_code == 200, await response.aread()
+            fields: dict[str, str] = {}
+            async for line in response.aiter_lines():
+                if line:
+                    name, _, value = line.partition(": ")
+                    fields[name] = value
+                elif "event" in fields:
+                    yield Event(fields["event"], json.loads(fields["data"]), fields["id"])
+                    fields = {}
 
     async def session(self, customer: str = "c-1") -> dict[str, Any]:
         response = await self.http.get(f"/api/session/{customer}")
@@ -64,12 +93,10 @@ async def running_system(
     services = create_services(settings, database, Conversations(client, settings))
     await ApiKeys(database).add("test", KEY)
     perplexity = ScriptedPerplexity()
-    app = create_app(services)
-    transport = httpx2.ASGITransport(app=app)
     headers = {"Authorization": f"Bearer {KEY}"}
     async with (
-        app.router.lifespan_context(app),
-        httpx2.AsyncClient(transport=transport, base_url="http://test", headers=headers, timeout=60) as http,
+        _serving(create_app(services)) as address,
+        httpx2.AsyncClient(base_url=address, headers=headers, timeout=60) as http,
     ):
         system = System(settings, database, perplexity, services, http, client)
         event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *a: system.statements.append(a[2]))
@@ -79,6 +106,20 @@ async def running_system(
         else:
             yield system
     await database.close()
+
+
+@asynccontextmanager
+async def _serving(app: FastAPI) -> AsyncIterator[str]:
+    """The app behind a real socket; its address."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(256)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    await serving
+    listener.close()
 
 
 _QUICK: dict[str, Any] = {

@@ -67,16 +67,6 @@ async def store_for_stream(
     return await _store(body, idempotency_key, services, wants_stream=True)
 
 
-async def answered(services: Services, stored: StoredMessage) -> Turn:
-    """Waits for the turn that answers *stored*. Raises StillWaiting, TemporalUnavailable, StorageUnavailable."""
-    if stored.turn_id is None:
-        call_id = str(stored.message_id) if stored.is_new else f"{stored.message_id}/{uuid4()}"
-        await services.conversations.say(stored, call_id, services.settings.reply_wait_seconds)
-    turn = await services.turns.answering(stored.conversation_id, stored.seq)
-    assert turn is not None, "a message that is worked off has a turn"
-    return turn
-
-
 @router.post(
     "/message",
     summary="Send a message, wait for its answer",
@@ -90,7 +80,7 @@ async def message(
 ) -> Turn:
     """Answers once the model has. Send the same `message_id` again, at once or a day later, and you get the same
     answer: the model is asked once. Messages of one customer are answered in the order they came."""
-    turn = await answered(services, stored)
+    turn = await services.answers.to(stored)
     if turn.reply is None:
         response.status_code = 202
     return turn
@@ -110,6 +100,6 @@ async def query_async(
     """Events: `chunk` `{text}` (append), `reset` `{}` (drop what was shown), `done` (the Turn; its reply is the
     text that counts), `error` (the problem). A lost connection does not stop the answer: send the same `message_id`
     with `Last-Event-ID` and go on."""
-    following = Following(stored, last_event_id, lambda: answered(services, stored))
+    following = Following(stored, last_event_id)
     async for event in follow(services, following):
         yield event

@@ -1,0 +1,56 @@
+"""Waiting for answers: callers of one message share one wait, callers of one conversation do not crowd it.
+
+Temporal takes 10 updates in flight for a workflow. A message that waits here for its place is stored already, and
+the conversation answers it along with the others it finds in the inbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID, uuid4
+from weakref import WeakValueDictionary
+
+from integrations.temporal.conversations import Conversations
+from schemas.messages import StoredMessage
+from schemas.turns import Turn
+from storage.turn_views import TurnViews
+
+_IN_FLIGHT = 8
+
+
+class Answers:
+    """Waits for the turn that answers a stored message."""
+
+    def __init__(self, conversations: Conversations, turns: TurnViews, wait_seconds: float) -> None:
+        self._conversations = conversations
+        self._turns = turns
+        self._wait_seconds = wait_seconds
+        self._waits: dict[UUID, asyncio.Task[Turn]] = {}
+        self._places: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def to(self, stored: StoredMessage) -> Turn:
+        """The turn. Goes on waiting in the background when the caller leaves.
+
+        Raises StillWaiting, TemporalUnavailable or StorageUnavailable; the message stays stored all the same.
+        """
+        wait = self._waits.get(stored.message_id)
+        if wait is None:
+            wait = asyncio.create_task(self._wait(stored))
+            self._waits[stored.message_id] = wait
+            wait.add_done_callback(lambda done: self._forget(stored.message_id, done))
+        return await asyncio.shield(wait)
+
+    async def _wait(self, stored: StoredMessage) -> Turn:
+        if stored.turn_id is None:
+            place = self._places.setdefault(stored.conversation_id, asyncio.Semaphore(_IN_FLIGHT))
+            async with place:
+                call_id = str(stored.message_id) if stored.is_new else f"{stored.message_id}/{uuid4()}"
+                await self._conversations.say(stored, call_id, self._wait_seconds)
+        turn = await self._turns.answering(stored.conversation_id, stored.seq)
+        assert turn is not None, "a message that is worked off has a turn"
+        return turn
+
+    def _forget(self, message_id: UUID, done: asyncio.Task[Turn]) -> None:
+        self._waits.pop(message_id, None)
+        if not done.cancelled():
+            done.exception()  # looked at, so that a caller who left causes no warning

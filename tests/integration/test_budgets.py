@@ -1,0 +1,71 @@
+"""What a turn may cost, in counts: history events, billable actions, SQL statements; and no words in history."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHistory
+
+from tests.system_in_process import System, running_system
+
+_BILLABLE = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
+    EventType.EVENT_TYPE_TIMER_STARTED,
+    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+}
+
+
+async def _history(system: System) -> WorkflowHistory:
+    session = await system.session()
+    return await system.temporal.get_workflow_handle(session["workflow_id"]).fetch_history()
+
+
+async def test_a_warm_turn_adds_11_events_and_2_billable_actions(system: System) -> None:
+    await system.send("one")
+    before = (await _history(system)).events
+
+    await system.send("two")
+
+    added = (await _history(system)).events[len(before) :]
+    assert len(added) <= 11, Counter(EventType.Name(event.event_type) for event in added)
+    assert sum(event.event_type in _BILLABLE for event in added) <= 2
+
+
+async def test_a_warm_turn_makes_5_statements_and_4_without_the_accounts_limit(system: System) -> None:
+    await system.send("one")
+    system.statements.clear()
+
+    await system.send("two")
+
+    counted = [statement for statement in system.statements if "take_account_slot" in statement]
+    assert len(system.statements) <= 5
+    assert len(system.statements) - len(counted) <= 4
+
+
+async def test_no_words_of_customer_or_model_stand_in_history(system: System) -> None:
+    system.perplexity.scripts.append("Unmistakable answer")
+    await system.send("Unmistakable question", customer="unmistakable-customer", message_id="unmistakable-id")
+
+    session = await system.session("unmistakable-customer")
+    history = await system.temporal.get_workflow_handle(session["workflow_id"]).fetch_history()
+
+    assert len(history.events) > 10
+    assert "nmistakable" not in history.to_json()
+
+
+async def test_turn_1000_costs_no_more_than_turn_10(postgres_url: str, temporal_address: str) -> None:
+    async with running_system(postgres_url, temporal_address, account_calls_per_minute=100_000) as system:
+        sizes = {}
+        for number in range(1, 1_001):
+            system.statements.clear()
+            await system.send(f"message {number}")
+            if number in {9, 10, 999, 1_000}:
+                history = await _history(system)
+                sizes[number] = (len(history.events), len(history.to_json()), len(system.statements))
+
+    assert sizes[1_000][0] - sizes[999][0] <= sizes[10][0] - sizes[9][0]
+    assert sizes[1_000][1] - sizes[999][1] <= (sizes[10][1] - sizes[9][1]) * 1.05
+    assert sizes[1_000][2] <= sizes[10][2]

@@ -1,0 +1,94 @@
+"""The model fails: what is tried again, how often, and what the customer is told at last."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from integrations.perplexity.port import AskFailed
+from schemas.failures import FAILURES, Certainty, FailureKind
+from tests.system_in_process import System, running_system
+
+RETRIED = [kind for kind, policy in FAILURES.items() if policy.retried and kind is not FailureKind.ABANDONED]
+FINAL = [kind for kind, policy in FAILURES.items() if not policy.retried]
+
+
+@pytest.mark.parametrize("kind", RETRIED)
+async def test_a_passing_failure_is_tried_again(system: System, kind: FailureKind) -> None:
+    system.perplexity.scripts.append(AskFailed(kind, "for once", retry_after=0.01, partial="half an ans"))
+
+    turn = (await system.send("Hello")).json()
+
+    assert turn["reply"]["text"] == "You said: Hello"
+    assert [attempt["failure"] for attempt in turn["attempts"]] == [kind, None]
+
+
+@pytest.mark.parametrize("kind", FINAL)
+async def test_a_final_failure_is_apologised_for_at_once(system: System, kind: FailureKind) -> None:
+    system.perplexity.scripts.append(AskFailed(kind, "for good"))
+
+    turn = (await system.send("Hello")).json()
+
+    assert "sorry" in turn["reply"]["text"]
+    assert turn["verdict"] is None
+    assert len(system.perplexity.questions) == 1
+
+
+async def test_tries_are_bounded_and_the_conversation_stays_intact(system: System) -> None:
+    before = (await system.send("First")).json()
+    system.perplexity.scripts.extend(AskFailed(FailureKind.UPSTREAM, "down", retry_after=0.01) for _ in range(4))
+
+    sorry = (await system.send("Second")).json()
+    after = (await system.send("Third")).json()
+
+    assert "sorry" in sorry["reply"]["text"]
+    assert [attempt["failure"] for attempt in sorry["attempts"]] == ["upstream"] * 4
+    assert after["reply"]["text"] == "You said: Third"
+    assert system.perplexity.questions[-1].backend_uuid == before["thread"]["backend_uuid"]
+
+
+async def test_what_may_have_been_asked_is_asked_again_at_most_twice(system: System) -> None:
+    assert FAILURES[FailureKind.CUT].certainty is Certainty.UNKNOWN
+    system.perplexity.scripts.extend(AskFailed(FailureKind.CUT, "cut", retry_after=0.01) for _ in range(9))
+
+    await system.send("Hello")
+
+    assert len(system.perplexity.questions) == 1 + system.settings.turn_reasks_after_unknown
+
+
+async def test_two_attempts_alive_at_once_give_one_reply(postgres_url: str, temporal_address: str) -> None:
+    async with running_system(postgres_url, temporal_address, turn_timeout_seconds=1.0) as system:
+        system.perplexity.gate.clear()
+        sending = asyncio.create_task(system.send("Hello"))
+        await system.perplexity.asked(2)
+        system.perplexity.gate.set()
+        turn = (await sending).json()
+
+        replies = await system.database.rows("SELECT text FROM messages WHERE direction = 'out'")
+        assert [reply["text"] for reply in replies] == [turn["reply"]["text"]] == ["You said: Hello"]
+
+
+async def test_a_very_long_message_is_shortened_and_the_customer_is_told(system: System) -> None:
+    system.perplexity.room_bytes = 1_000
+
+    turn = (await system.send("begin " + "long " * 1_000 + " end")).json()
+
+    assert turn["reply"]["text"].startswith("(Your message was very long")
+    asked = system.perplexity.questions[0].text
+    assert asked.startswith("begin ")
+    assert asked.endswith(" end")
+    assert len(asked) <= 1_000
+
+
+async def test_an_accounts_calls_in_flight_are_limited(postgres_url: str, temporal_address: str) -> None:
+    async with running_system(postgres_url, temporal_address, account_calls_in_flight=2) as system:
+        system.perplexity.gate.clear()
+        sending = [asyncio.create_task(system.send("Hello", customer=f"c-{n}")) for n in range(5)]
+        await system.perplexity.asked(2)
+        busy = len(system.perplexity.questions)
+        system.perplexity.gate.set()
+        answered = [(await each).status_code for each in sending]
+
+    assert busy == 2
+    assert answered == [200] * 5

@@ -1,0 +1,79 @@
+"""`POST /api/query_async`: text as it is written, resumed after a lost connection, ended by one terminal event."""
+
+from __future__ import annotations
+
+import asyncio
+
+from integrations.perplexity.port import AskFailed
+from schemas.failures import FailureKind
+from tests.system_in_process import Event, System
+
+
+def shown(events: list[Event]) -> str:
+    text = ""
+    for event in events:
+        text = "" if event.kind == "reset" else text + event.data.get("text", "")
+    return text
+
+
+async def test_text_comes_before_the_answer_is_whole(system: System) -> None:
+    system.perplexity.gate.clear()
+    events = system.stream("Hello")
+
+    first = await anext(events)
+    system.perplexity.gate.set()
+    rest = [event async for event in events]
+
+    assert (first.kind, first.data) == ("chunk", {"text": "You sai"})
+    assert rest[-1].kind == "done"
+    assert shown([first, *rest[:-1]]) == rest[-1].data["reply"]["text"] == "You said: Hello"
+
+
+async def test_a_reader_that_comes_back_goes_on_where_it_was(system: System) -> None:
+    system.perplexity.gate.clear()
+    events = system.stream("Hello", message_id="m-1")
+    first = await anext(events)
+    await events.aclose()
+    system.perplexity.gate.set()
+
+    rest = [event async for event in system.stream("Hello", message_id="m-1", last_event_id=first.id)]
+
+    assert shown([first, *rest[:-1]]) == rest[-1].data["reply"]["text"]
+    assert len(system.perplexity.questions) == 1
+
+
+async def test_an_attempt_that_fails_is_taken_back(system: System) -> None:
+    system.perplexity.gate.clear()
+    system.perplexity.fail_after_text = [AskFailed(FailureKind.CUT, "cut", retry_after=0.01)]
+    stream = system.stream("Hello")
+
+    first = await anext(stream)
+    system.perplexity.gate.set()
+    events = [first, *[event async for event in stream]]
+
+    assert [event.kind for event in events[:2]] == ["chunk", "reset"]
+    assert shown(events[:-1]) == events[-1].data["reply"]["text"] == "You said: Hello"
+
+
+async def test_an_answered_message_streams_its_answer_again(system: System) -> None:
+    before = [event async for event in system.stream("Hello", message_id="m-1")]
+
+    again = [event async for event in system.stream("Hello", message_id="m-1")]
+
+    assert again == before
+
+
+async def test_a_hundred_readers_of_one_answer_all_get_it(system: System) -> None:
+    system.perplexity.gate.clear()
+    readers = [asyncio.create_task(_all(system)) for _ in range(100)]
+    await system.perplexity.asked(1)
+    system.perplexity.gate.set()
+
+    streams = await asyncio.gather(*readers)
+
+    assert {events[-1].data["turn_id"] for events in streams} == {streams[0][-1].data["turn_id"]}
+    assert len(system.perplexity.questions) == 1
+
+
+async def _all(system: System) -> list[Event]:
+    return [event async for event in system.stream("Hello", message_id="m-1")]
