@@ -11,11 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from integrations.whatsapp.descriptions import MEDIA_WORDS, TEXT_CHARACTERS, UNREADABLE, describe_media
 from integrations.whatsapp.incoming import MediaRef, MessageKind
-from integrations.whatsapp.reading import clean_text, file_name, line, mapping, number, objects, text
+from integrations.whatsapp.reading import file_name, line, mapping, number, objects, text
 
-TEXT_CHARACTERS = 65_536
-"""The longest text WhatsApp lets anybody write; more is cut, the whole stays in `raw`."""
 _LISTED = 20
 
 
@@ -31,7 +30,7 @@ class Content(BaseModel):
     media: list[MediaRef] = Field(default_factory=list)
 
 
-_UNKNOWN = Content(kind=MessageKind.UNKNOWN, text="[The customer sent a message that cannot be read here.]")
+_UNKNOWN = Content(kind=MessageKind.UNKNOWN, text=UNREADABLE)
 
 
 def read_content(message: dict[str, Any], nested: bool = False) -> Content:
@@ -81,23 +80,6 @@ def _reaction(message: dict[str, Any]) -> Content | None:
     words = f"[The customer reacted with {emoji} to a message.]" if emoji else "[The customer took a reaction back.]"
     concerns = text(reaction.get("message_id"))
     return Content(kind=MessageKind.REACTION, text=words, concerns=concerns) if concerns else None
-
-
-_MEDIA_WORDS = {
-    MessageKind.IMAGE: "an image",
-    MessageKind.AUDIO: "an audio file",
-    MessageKind.VIDEO: "a video",
-    MessageKind.DOCUMENT: "a document",
-    MessageKind.STICKER: "a sticker",
-}
-
-
-def describe_media(kind: MessageKind, media: MediaRef, caption: str | None) -> str:
-    """One line for the model, which cannot see the file, then what the customer wrote under it."""
-    what = "a voice message" if media.voice else _MEDIA_WORDS.get(kind, "a file")
-    named = f" named “{media.filename}”" if media.filename else ""
-    described = f"[The customer sent {what}{named}, which you cannot open.]"
-    return f"{described}\n{caption}" if caption else described
 
 
 def _media(kind: MessageKind) -> Callable[[dict[str, Any]], Content | None]:
@@ -188,7 +170,7 @@ def _revoke(message: dict[str, Any]) -> Content | None:
 def _referral(message: dict[str, Any]) -> str | None:
     referral = mapping(message, "referral")
     advert = line(referral.get("headline")) or line(referral.get("body")) or line(referral.get("source_url"))
-    return clean_text(f"[The customer came from the advertisement “{advert}”.]") if advert else None
+    return f"[The customer came from the advertisement “{advert}”.]" if advert else None
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Content | None]] = {
@@ -204,5 +186,5 @@ _READERS: dict[str, Callable[[dict[str, Any]], Content | None]] = {
     "system": _system,
     "edit": _edit,
     "revoke": _revoke,
-    **{kind.value: _media(kind) for kind in _MEDIA_WORDS},
+    **{kind.value: _media(kind) for kind in MEDIA_WORDS},
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from integrations.whatsapp.descriptions import TEXT_CHARACTERS, UNREADABLE, describe_media
 from integrations.whatsapp.incoming import (
     ChannelError,
     DeliveryStatus,
@@ -18,7 +19,6 @@ from integrations.whatsapp.incoming import (
     StatusUpdate,
     Unreadable,
 )
-from integrations.whatsapp.meta.contents import TEXT_CHARACTERS, describe_media
 from integrations.whatsapp.reading import clean, identities, line, number, phone, text, user_id
 from integrations.whatsapp.twilio.signature import Form
 
@@ -122,7 +122,7 @@ def _content(fields: dict[str, str]) -> tuple[MessageKind, str, list[MediaRef]]:
         return MessageKind.LIST, text(fields.get("ListTitle")) or body or "", []
     if body:
         return MessageKind.TEXT, body, []
-    return MessageKind.UNKNOWN, "[The customer sent a message that cannot be read here.]", []
+    return MessageKind.UNKNOWN, UNREADABLE, []
 
 
 def _media(fields: dict[str, str]) -> list[MediaRef]:

@@ -1,0 +1,26 @@
+"""Words for what the model cannot see: the line that stands in the place of a file. Shared by both webhooks."""
+
+from __future__ import annotations
+
+from integrations.whatsapp.incoming import MediaRef, MessageKind
+
+TEXT_CHARACTERS = 65_536
+"""The longest text WhatsApp lets anybody write; more is cut, the whole stays in `raw`."""
+
+UNREADABLE = "[The customer sent a message that cannot be read here.]"
+
+MEDIA_WORDS = {
+    MessageKind.IMAGE: "an image",
+    MessageKind.AUDIO: "an audio file",
+    MessageKind.VIDEO: "a video",
+    MessageKind.DOCUMENT: "a document",
+    MessageKind.STICKER: "a sticker",
+}
+
+
+def describe_media(kind: MessageKind, media: MediaRef, caption: str | None) -> str:
+    """One line for the model, which cannot see the file, then what the customer wrote under it."""
+    what = "a voice message" if media.voice else MEDIA_WORDS.get(kind, "a file")
+    named = f" named “{media.filename}”" if media.filename else ""
+    described = f"[The customer sent {what}{named}, which you cannot open.]"
+    return f"{described}\n{caption}" if caption else described
