@@ -118,6 +118,22 @@ class Settings(BaseSettings):
     log_raw_output_characters: int = Field(default=4_000, ge=0, le=1_000_000)
     log_customer_words: bool = False
 
+    # WhatsApp: Meta's Cloud API and Twilio
+    whatsapp_access_token: SecretStr | None = None
+    whatsapp_phone_number_id: str | None = Field(default=None, pattern=r"^[0-9]{1,64}$")
+    whatsapp_app_secret: SecretStr | None = None
+    whatsapp_verify_token: SecretStr | None = None
+    whatsapp_graph_url: HttpUrl = None
+    whatsapp_graph_version: str = Field(default="v25.0", pattern=r"^v[0-9]{1,3}\.[0-9]$")
+    twilio_account_sid: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]{1,64}$")
+    twilio_auth_token: SecretStr | None = None
+    twilio_api_url: HttpUrl = None
+    channel_connect_timeout_seconds: Seconds = 5.0
+    channel_answer_timeout_seconds: Seconds = 20.0
+    channel_connections: int = Field(default=100, ge=1, le=10_000)
+    media_bytes: int = Field(default=16_777_216, ge=1, le=104_857_600)
+    media_download_seconds: Seconds = 60.0
+
     # The simulator (only used while PERPLEXITY_BASE_URL is unset)
     simulator_pace: float = Field(default=1.0, ge=0.0, le=100.0)
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 from hashlib import sha256
-from typing import Protocol
-
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,15 +37,11 @@ class MediaLimits(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    max_bytes: int = Field(default=16_777_216, ge=1)
-    seconds: float = Field(default=60.0, gt=0)
-    hosts: tuple[str, ...] = ()
+    max_bytes: int = Field(ge=1)
+    seconds: float = Field(gt=0)
+    hosts: tuple[str, ...]
     own_origin: str = ""
     """The API's own address, whose files are taken also over plain http (a stand-in on this machine)."""
-
-
-class Authorize(Protocol):
-    def __call__(self, url: httpx2.URL) -> dict[str, str]: ...
 
 
 def mime_type(value: str) -> str:

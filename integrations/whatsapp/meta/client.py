@@ -43,12 +43,12 @@ class MetaOptions(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     access_token: SecretStr
-    graph_url: str = "https://graph.facebook.com"
-    graph_version: str = Field(default="v25.0", pattern=r"^v[0-9]{1,3}\.[0-9]$")
-    connect_timeout: float = Field(default=5.0, gt=0)
-    answer_timeout: float = Field(default=20.0, gt=0)
-    connections: int = Field(default=100, ge=1)
-    media: MediaLimits = MediaLimits(hosts=("lookaside.fbsbx.com", "fbcdn.net"))
+    graph_url: str
+    graph_version: str = Field(pattern=r"^v[0-9]{1,3}\.[0-9]$")
+    connect_timeout: float = Field(gt=0)
+    answer_timeout: float = Field(gt=0)
+    connections: int = Field(ge=1)
+    media: MediaLimits
 
     @property
     def root(self) -> str:

@@ -43,12 +43,12 @@ class TwilioOptions(BaseModel):
 
     account_sid: str = Field(pattern=r"^[A-Za-z0-9]{1,64}$")
     auth_token: SecretStr
-    api_url: str = "https://api.twilio.com"
-    status_callback: str | None = None
-    connect_timeout: float = Field(default=5.0, gt=0)
-    answer_timeout: float = Field(default=20.0, gt=0)
-    connections: int = Field(default=100, ge=1)
-    media: MediaLimits = MediaLimits(hosts=("api.twilio.com", "mcs.us1.twilio.com", "media.twiliocdn.com"))
+    api_url: str
+    status_callback: str | None
+    connect_timeout: float = Field(gt=0)
+    answer_timeout: float = Field(gt=0)
+    connections: int = Field(ge=1)
+    media: MediaLimits
 
 
 class TwilioWhatsApp:
