@@ -37,7 +37,9 @@ class BodyGuard:
             refused = problem_response(408, f"The body must arrive within {self._seconds:g} seconds.")
             await refused(scope, receive, send)
         except ProblemError as error:
-            await problem_response(error.status, error.detail)(scope, receive, send)
+            # The rest of the body is not wanted, so the connection ends with the answer.
+            headers = {"Connection": "close"} if error.status == 413 else {}
+            await problem_response(error.status, error.detail, headers=headers)(scope, receive, send)
         else:
             await self._app(scope, _replay(body, receive), send)
 

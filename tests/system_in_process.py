@@ -72,6 +72,13 @@ class System:
                     yield Event(fields["event"], json.loads(fields["data"]), fields["id"])
                     fields = {}
 
+    async def until_waiting(self, messages: int, customer: str = "c-1") -> None:
+        """Returns once so many messages are stored and not worked off; the test's time limit bounds it."""
+        while True:
+            if (await self.session(customer))["waiting_messages"] >= messages:
+                return
+            await asyncio.sleep(0.02)
+
     async def session(self, customer: str = "c-1") -> dict[str, Any]:
         response = await self.http.get(f"/api/session/{customer}")
         response.raise_for_status()

@@ -1,0 +1,140 @@
+"""What the front door refuses, and how: problems with a stable type, never a 5xx, nothing half-taken."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from tests.system_in_process import System
+
+JSON = {"Content-Type": "application/json"}
+
+BAD_BODIES = {
+    "empty": (b"", 422),
+    "blank": (b"  ", 422),
+    "not JSON": (b"{", 400),
+    "NaN": (b'{"customer_id": "c", "text": NaN}', 400),
+    "not UTF-8": (b'{"customer_id": "c", "text": "\xff"}', 400),
+    "NUL in the text": (b'{"customer_id": "c", "text": "a\\u0000b"}', 422),
+    "NUL in the id": (b'{"customer_id": "a\\u0000b", "text": "x"}', 422),
+    "a lone surrogate": (b'{"customer_id": "c", "text": "\\ud800"}', 422),
+    "an array": (b"[]", 422),
+    "null": (b"null", 422),
+    "a number as text": (b'{"customer_id": "c", "text": 7}', 422),
+    "blank text": (b'{"customer_id": "c", "text": " \\n "}', 422),
+    "no customer": (b'{"text": "x"}', 422),
+    "a long customer id": (b'{"customer_id": "' + b"c" * 300 + b'", "text": "x"}', 422),
+    "a line break in the id": (b'{"customer_id": "c\\nd", "text": "x"}', 422),
+    "an unknown field": (b'{"customer_id": "c", "text": "x", "state": "closed"}', 422),
+    "an unknown assistant": (b'{"customer_id": "c", "text": "x", "assistant": "nobody"}', 422),
+    "a bad channel": (b'{"customer_id": "c", "text": "x", "channel": "../x"}', 422),
+    "deeply nested": (b"[" * 100_000 + b"]" * 100_000, 400),
+    "nested in text": (b'{"customer_id": "c", "text": ' + b"[" * 60 + b"]" * 60 + b"}", 400),
+    "10^400": (b'{"customer_id": "c", "text": 1' + b"0" * 400 + b"}", 422),
+    "too many characters": (b'{"customer_id": "c", "text": "' + b"x" * 20_001 + b'"}', 422),
+    "too many bytes": (b'{"customer_id": "c", "text": "' + b"x" * 300_000 + b'"}', 413),
+}
+
+
+@pytest.mark.parametrize("path", ["/api/message", "/api/query_async"])
+@pytest.mark.parametrize("name", BAD_BODIES)
+async def test_a_bad_body_is_refused_with_a_problem(system: System, path: str, name: str) -> None:
+    body, status = BAD_BODIES[name]
+
+    response = await system.http.post(path, content=body, headers=JSON)
+
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["request_id"] == response.headers["X-Request-ID"]
+    assert await system.database.rows("SELECT 1 FROM messages") == []
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+async def test_only_json_is_taken(system: System, kind: str) -> None:
+    response = await system.http.post("/api/message", content=b"{}", headers={"Content-Type": kind})
+
+    assert response.status_code == 415
+
+
+@pytest.mark.parametrize("key", ["wrong", "ключ", "x" * 5_000, "a b"])
+async def test_a_wrong_key_is_refused(system: System, key: str) -> None:
+    async with httpx2.AsyncClient(base_url=system.http.base_url) as stranger:
+        headers = [(b"Authorization", f"Bearer {key}".encode())]
+        response = await stranger.get("/api/session/c-1", headers=headers)
+
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_another_text_under_a_used_id_is_a_conflict(system: System) -> None:
+    await system.send("Hello", message_id="m-1")
+
+    response = await system.send("Something else", message_id="m-1")
+
+    assert response.status_code == 409
+    assert response.json()["type"] == "urn:perplexity-agent:problem:conflict"
+
+
+async def test_customers_ids_do_not_meet(system: System) -> None:
+    one = (await system.send("I am one", customer="one", message_id="1")).json()
+    two = (await system.send("I am two", customer="two", message_id="1")).json()
+
+    assert one["reply"]["text"] == "You said: I am one"
+    assert two["reply"]["text"] == "You said: I am two"
+    assert one["conversation_id"] != two["conversation_id"]
+
+
+async def test_idempotency_key_stands_for_the_message_id(system: System) -> None:
+    body = {"customer_id": "c-1", "text": "Hello"}
+    headers = {"Idempotency-Key": "k-1"}
+
+    first = (await system.http.post("/api/message", json=body, headers=headers)).json()
+    again = (await system.http.post("/api/message", json=body, headers=headers)).json()
+    both = await system.http.post("/api/message", json={**body, "message_id": "m"}, headers=headers)
+
+    assert first["message_id"] == "k-1"
+    assert again == first
+    assert both.status_code == 422
+
+
+async def test_an_unknown_customer_is_404(system: System) -> None:
+    for path in ("", "/thread", "/turns"):
+        response = await system.http.get(f"/api/session/nobody{path}")
+        assert response.status_code == 404
+    assert (await system.http.post("/api/session/nobody/reset", json={})).status_code == 404
+
+
+@pytest.mark.parametrize("query", ["limit=-1", "limit=0", "limit=x", "before=yesterday", "before=2026-01-01T00:00:00"])
+async def test_a_bad_query_is_422(system: System, query: str) -> None:
+    await system.send("Hello")
+
+    response = await system.http.get(f"/api/session/c-1/turns?{query}")
+
+    assert response.status_code == 422
+
+
+async def test_turns_come_newest_first_with_raw_output(system: System) -> None:
+    for text in ("one", "two", "three"):
+        await system.send(text)
+
+    newest = (await system.http.get("/api/session/c-1/turns?limit=2")).json()
+    older = (await system.http.get("/api/session/c-1/turns", params={"before": newest[-1]["finished_at"]})).json()
+
+    assert [turn["attempts"][0]["raw_output"] for turn in newest] == ["You said: three", "You said: two"]
+    assert [turn["reply"]["text"] for turn in older] == ["You said: one"]
+
+
+async def test_health_metrics_and_docs(system: System) -> None:
+    await system.send("Hello")
+
+    assert (await system.http.get("/healthz")).status_code == 200
+    assert (await system.http.get("/readyz")).json() == {
+        "ready": True,
+        "postgresql": True,
+        "migrations": True,
+        "temporal": True,
+    }
+    metrics = (await system.http.get("/metrics")).text
+    assert "agent_waiting_messages 0.0" in metrics
+    assert 'agent_turns_total{status="answered",verdict="text"}' in metrics
+    assert (await system.http.get("/docs")).status_code == 200
