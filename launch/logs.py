@@ -1,0 +1,31 @@
+"""Log files of the parts: one a part under `logs/`, bounded in size, quoted when a part dies."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+_TAIL_BYTES = 4_096
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last lines that say something, at most *count*."""
+    if not path.exists():
+        return []
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        text = log.read().decode(errors="replace")
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-count:]
+
+
+def last_line(text: str) -> str:
+    """The last line of *text* that says something."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason given")
+
+
+def keep_short(path: Path, max_bytes: int) -> None:
+    """Moves a log of more than *max_bytes* aside (one old one is kept). Its writer appends, so it may go on writing."""
+    if path.exists() and path.stat().st_size > max_bytes:
+        shutil.copyfile(path, path.with_suffix(".old.log"))
+        with path.open("r+b") as log:
+            log.truncate()

@@ -1,0 +1,100 @@
+"""Child processes that cannot outlive us, and the ends of those that did.
+
+On Linux the kernel sends a child its death signal when the thread that started it ends (man 2 prctl,
+PR_SET_PDEATHSIG), so a supervisor killed with -9 leaves nothing behind. Elsewhere the next start clears up.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from launch.accounts import Account
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    log: Path,
+    environment: Mapping[str, str],
+    folder: Path | None = None,
+    account: Account | None = None,
+    death_signal: signal.Signals = signal.SIGKILL,
+) -> subprocess.Popen[bytes]:
+    """Starts *command*; what it says is appended to *log*.
+
+    It has a session of its own, so Ctrl-C reaches us alone and we stop the parts in order. Raises OSError.
+    """
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            cwd=folder,
+            start_new_session=True,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+            preexec_fn=_dies_with(os.getpid(), death_signal),
+        )
+
+
+def end(process: subprocess.Popen[bytes], number: signal.Signals, seconds: float) -> bool:
+    """Asks by *number*, after *seconds* forces. False if it had to be forced."""
+    if process.poll() is None:
+        process.send_signal(number)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+    return True
+
+
+def end_strangers(processes: Iterable[psutil.Process], number: signal.Signals, seconds: float) -> None:
+    """Ends processes that are not our children: by *number*, after *seconds* by force."""
+    waiting = list(processes)
+    for stranger in waiting:
+        _send(stranger, number)
+    _, stubborn = psutil.wait_procs(waiting, timeout=seconds)
+    for stranger in stubborn:
+        _send(stranger, signal.SIGKILL)
+    psutil.wait_procs(stubborn, timeout=seconds)
+
+
+def how_it_ended(code: int) -> str:
+    """A return code in words: `exit code 1`, `SIGKILL`."""
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def _send(stranger: psutil.Process, number: signal.Signals) -> None:
+    try:
+        stranger.send_signal(number)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _dies_with(parent: int, number: signal.Signals) -> Callable[[], None] | None:
+    libc = _LIBC
+    if libc is None:
+        return None
+
+    def set_death_signal() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+    return set_death_signal
