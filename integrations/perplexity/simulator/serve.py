@@ -1,0 +1,59 @@
+"""Runs the simulator on 127.0.0.1: as a process of its own (`main`), or inside a test (`running`)."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from integrations.perplexity.simulator.app import create_app
+from integrations.perplexity.simulator.playing import SERVER
+
+_HOST = "127.0.0.1"
+_GRACE_SECONDS = 1
+_STOP_SECONDS = 10.0
+
+log = logging.getLogger("simulator")
+
+
+def main(port: int, state_folder: Path, pace: float) -> None:
+    """Serves until SIGTERM or Ctrl-C. *pace* 1 is as recorded (first text after 3.8 s), 0 answers at once."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s SIMULATOR %(message)s")
+    log.info("SIMULATOR of the Perplexity wrapper at http://%s:%s: scripted answers, no model", _HOST, port)
+    _server(state_folder, pace, port).run()
+
+
+@contextmanager
+def running(state_folder: Path, pace: float = 0.0, port: int = 0) -> Iterator[str]:
+    """A simulator in a thread of this process; gives its address. It is reachable at once: the socket listens first."""
+    listener = socket.create_server((_HOST, port), backlog=1_000)
+    server = _server(state_folder, pace, port)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True, name="simulator")
+    thread.start()
+    try:
+        yield f"http://{_HOST}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(_STOP_SECONDS)
+
+
+def _server(state_folder: Path, pace: float, port: int) -> uvicorn.Server:
+    config = uvicorn.Config(
+        create_app(state_folder, pace),
+        host=_HOST,
+        port=port,
+        http="h11",  # what the real wrapper runs on, limits included
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        headers=[("x-served-by", SERVER)],
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    return uvicorn.Server(config)
