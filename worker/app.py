@@ -26,7 +26,7 @@ from storage.waiting import Waiting
 from workflows.conversation import Conversation
 from workflows.sweep import Sweep
 
-_SANDBOX = SandboxedWorkflowRunner(
+SANDBOX = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules(
         "pydantic", "pydantic_core", "annotated_types", "schemas", "activities", "storage", "integrations", "config"
     )
@@ -57,7 +57,7 @@ def create_worker(client: Client, database: Database, perplexity: Perplexity, se
             remembering.reset,
             sweeping.sweep,
         ],
-        workflow_runner=_SANDBOX,
+        workflow_runner=SANDBOX,
         max_concurrent_activities=settings.worker_activities,
         max_concurrent_workflow_tasks=settings.worker_workflow_tasks,
         max_cached_workflows=settings.worker_cached_workflows,

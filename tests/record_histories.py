@@ -1,0 +1,123 @@
+"""Records a history of every kind of path a conversation takes: `make histories`. `test_replay.py` replays them all.
+
+Run it after adding a behaviour, with the new scenario below; never to make a failing replay pass: a history that no
+longer replays is a conversation that would get stuck in production.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from integrations.perplexity.port import AskFailed
+from schemas.failures import FailureKind
+from tests.servers import postgres_server, temporal_server
+from tests.system_in_process import System, running_system
+
+FOLDER = Path(__file__).parent / "histories"
+
+
+async def plain_turns(system: System) -> None:
+    for number in range(3):
+        await system.send(f"message {number}")
+
+
+async def retried_turn(system: System) -> None:
+    system.perplexity.scripts.append(AskFailed(FailureKind.CUT, "cut", retry_after=0.01))
+    await system.send("Hello")
+
+
+async def apologised_turn(system: System) -> None:
+    system.perplexity.scripts.append(AskFailed(FailureKind.ACCOUNT, "expired"))
+    await system.send("Hello")
+    await system.send("Hello again")
+
+
+async def reset(system: System) -> None:
+    await system.send("Hello")
+    await system.http.post("/api/session/c-1/reset", json={"new_thread": True})
+    await system.send("Hello again")
+
+
+async def woken_by_signal(system: System) -> None:
+    await system.send("Hello")
+    session = await system.session()
+    await system.temporal.get_workflow_handle(session["workflow_id"]).signal("message_stored", {"seq": 1})
+    await system.send("Hello again")
+
+
+async def continued_as_new(system: System) -> None:
+    for number in range(4):
+        await system.send(f"message {number}")
+
+
+async def ended_when_idle(system: System) -> None:
+    await system.send("Hello")
+    handle = system.temporal.get_workflow_handle((await system.session())["workflow_id"])
+    await handle.result()
+    await system.send("Hello again")
+    await handle.result()
+
+
+Scenario = Callable[[System], Awaitable[None]]
+SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
+    (plain_turns, {}),
+    (retried_turn, {}),
+    (apologised_turn, {}),
+    (reset, {}),
+    (woken_by_signal, {}),
+    (continued_as_new, {"continue_as_new_turns": 2}),
+    (ended_when_idle, {"idle_end_seconds": 1.0}),
+]
+
+
+async def record(wanted: set[str]) -> None:
+    with postgres_server() as url, temporal_server() as address:
+        for scenario, settings in SCENARIOS:
+            if wanted and scenario.__name__ not in wanted:
+                continue
+            async with running_system(url, address, **settings) as system:
+                await scenario(system)
+                await _write(system, scenario.__name__)
+
+
+async def _write(system: System, name: str) -> None:
+    """Every run of the scenario's conversation, in a file each."""
+    workflow_id = (await system.session())["workflow_id"]
+    run_id: str | None = await _first_run(system, workflow_id)
+    number = 0
+    while run_id:
+        number += 1
+        history = await system.temporal.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+        if any(event.HasField("workflow_task_completed_event_attributes") for event in history.events):
+            text = json.dumps(_without_machine(json.loads(history.to_json())), indent=1)
+            (FOLDER / f"{name}-{number}.json").write_text(text + "\n")
+        run_id = next(
+            (
+                event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+                for event in history.events
+                if event.HasField("workflow_execution_continued_as_new_event_attributes")
+            ),
+            None,
+        )
+
+
+def _without_machine(value: Any) -> Any:
+    """The history without what tells of the machine it was recorded on: paths in stack traces, host names."""
+    if isinstance(value, dict):
+        kept = {key: _without_machine(each) for key, each in value.items() if key != "stackTrace"}
+        return {**kept, "identity": "recorder"} if "identity" in kept else kept
+    return [_without_machine(each) for each in value] if isinstance(value, list) else value
+
+
+async def _first_run(system: System, workflow_id: str) -> str:
+    history = await system.temporal.get_workflow_handle(workflow_id).fetch_history()
+    return history.events[0].workflow_execution_started_event_attributes.first_execution_run_id
+
+
+if __name__ == "__main__":
+    asyncio.run(record(set(sys.argv[1:])))
