@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     admin_email: str | None = None
     admin_password: SecretStr | None = None
 
+    admin_link_token: SecretStr | None = None
+
     # The Perplexity wrapper and the default assistant
     perplexity_base_url: HttpUrl = None
     default_account_name: str = Field(default="default", min_length=1, max_length=200)
@@ -111,6 +113,16 @@ class Settings(BaseSettings):
     worker_cached_workflows: int = Field(default=2_000, ge=0, le=1_000_000)
     worker_shutdown_seconds: float = Field(default=10.0, ge=0, le=3_600)
     worker_metrics_port: int = Field(default=0, ge=0, le=65_535)
+
+    # The launcher (`make run`)
+    disk_free_bytes: int = Field(default=300_000_000, ge=0)
+    start_seconds: Seconds = 90.0
+    stop_seconds: Seconds = 20.0
+    restart_limit: int = Field(default=8, ge=0, le=10_000)
+    restart_window_seconds: Seconds = 30.0
+    restart_pause_seconds: Seconds = 0.1
+    restart_pause_max_seconds: Seconds = 2.0
+    log_file_bytes: int = Field(default=50_000_000, ge=10_000)
 
     # Logs
     log_format: Literal["auto", "json", "pretty"] = "auto"
