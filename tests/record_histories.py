@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -94,7 +96,8 @@ async def _write(system: System, name: str) -> None:
         number += 1
         history = await system.temporal.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
         if any(event.HasField("workflow_task_completed_event_attributes") for event in history.events):
-            text = json.dumps(_without_machine(json.loads(history.to_json())), indent=1)
+            text = json.dumps(_without_traces(json.loads(history.to_json())), indent=1)
+            text = text.replace(f"{os.getpid()}@{socket.gethostname()}", "recorder")
             (FOLDER / f"{name}-{number}.json").write_text(text + "\n")
         run_id = next(
             (
@@ -106,12 +109,11 @@ async def _write(system: System, name: str) -> None:
         )
 
 
-def _without_machine(value: Any) -> Any:
-    """The history without what tells of the machine it was recorded on: paths in stack traces, host names."""
+def _without_traces(value: Any) -> Any:
+    """The history without stack traces: they hold paths of the machine it was recorded on."""
     if isinstance(value, dict):
-        kept = {key: _without_machine(each) for key, each in value.items() if key != "stackTrace"}
-        return {**kept, "identity": "recorder"} if "identity" in kept else kept
-    return [_without_machine(each) for each in value] if isinstance(value, list) else value
+        return {key: _without_traces(each) for key, each in value.items() if key != "stackTrace"}
+    return [_without_traces(each) for each in value] if isinstance(value, list) else value
 
 
 async def _first_run(system: System, workflow_id: str) -> str:

@@ -86,12 +86,12 @@ def test_a_type_of_message_is_read(fields: dict[str, Any], kind: MessageKind, wo
     assert found.raw["type"] == fields["type"]
 
 
-@pytest.mark.parametrize("kind", [each[0]["type"] for each in TYPES if each[0]["type"] != "hologram"])
+@pytest.mark.parametrize("kind", sorted({each[0]["type"] for each in TYPES} - {"request_welcome"}))
 @pytest.mark.parametrize("content", [None, [], "text", 7, {}, {"id": None, "body": None}, [None]])
 def test_a_type_without_its_content_is_kept(kind: str, content: Any) -> None:
     found = parse_one(message(text=None, type=kind) | {kind: content})
 
-    assert found.kind.value in {kind, "unknown"}
+    assert found.kind in {MessageKind.UNKNOWN, *(each for fields, each, _ in TYPES if fields["type"] == kind)}
     assert found.text
     assert found.raw[kind] == content
 
