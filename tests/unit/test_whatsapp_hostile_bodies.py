@@ -29,11 +29,8 @@ GOOD = json.dumps(payload(messages=[message()])).encode()
         b"\xff\xfe" + GOOD,
         "caf\xe9".encode("latin-1"),
         gzip.compress(GOOD),
-        GOOD.replace(b'"Hello"', b"NaN"),
-        GOOD.replace(b'"Hello"', b"-Infinity"),
         b"[" * 10_000 + b"]" * 10_000,
         b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
-        GOOD.replace(b'"Hello"', b"1" + b"0" * 5_000),
         b"Body=hello&From=whatsapp",
     ],
 )
@@ -101,7 +98,10 @@ def test_of_duplicate_keys_the_last_counts() -> None:
     assert parse(body).messages[0].text == "Hello"
 
 
-@pytest.mark.parametrize("value", [b"1e400", b"-1e400", b"1" + b"0" * 400, b"[" * 900 + b"]" * 900])
+@pytest.mark.parametrize(
+    "value",
+    [b"1e400", b"-1e400", b"1" + b"0" * 400, b"1" + b"0" * 5_000, b"NaN", b"-Infinity", b"[" * 900 + b"]" * 900],
+)
 def test_an_extreme_value_in_an_unknown_field_is_stored_all_the_same(value: bytes) -> None:
     body = GOOD.replace(b'"type"', b'"future": ' + value + b', "type"')
 

@@ -14,6 +14,11 @@ from worker.app import SANDBOX
 from workflows.conversation import Conversation
 from workflows.sweep import Sweep
 
+
+def _stored(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json(path.stem, path.read_text())
+
+
 HISTORIES = sorted(FOLDER.glob("*.json"))
 
 
@@ -23,7 +28,7 @@ async def test_a_stored_history_replays(path: Path) -> None:
         workflows=[Conversation, Sweep], data_converter=pydantic_data_converter, workflow_runner=SANDBOX
     )
 
-    await replayer.replay_workflow(WorkflowHistory.from_json(path.stem, path.read_text()))
+    await replayer.replay_workflow(_stored(path))
 
 
 @pytest.mark.parametrize("name", [scenario.__name__ for scenario, _ in SCENARIOS])

@@ -1,0 +1,169 @@
+"""The real program, started as a user starts it: `agent run` with a data folder and ports of its own.
+
+Imports nothing of ours. What it knows stands in the contract: command lines, addresses.json, the HTTP API.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+import psutil
+
+AGENT = Path(sys.executable).parent / "agent"
+KEY = "system-test-key-0123456789"
+PARTS = {
+    "api": "agent api",
+    "worker": "agent worker",
+    "temporal": "temporal server start-dev",
+    "postgres": "postgres -D",
+}
+T = TypeVar("T")
+
+
+@dataclass
+class Program:
+    """One data folder; it may be started and stopped many times."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    faults: int = 0
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns once READY is printed."""
+        environment = {**os.environ, **self._environment(), **self.settings}
+        output = self.folder.with_suffix(".out")
+        with output.open("ab") as sink:
+            begin = sink.tell()
+            command = [AGENT, "run"]
+            self._process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, env=environment)
+        until(lambda: self._said(output, begin, "READY"), 90, lambda: output.read_text()[-3_000:])
+
+    def stop(self) -> None:
+        """SIGTERM, and waits until every part is gone."""
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            assert self._process.wait(60) == 0
+
+    def kill(self, part: str) -> None:
+        """SIGKILL for one part, postmaster and children alike; counts as a fault once the process is gone."""
+        victim = self.part(part)
+        victim.kill()
+        psutil.wait_procs([victim], 10)
+        assert not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE
+        self.faults += 1
+
+    def part(self, name: str) -> psutil.Process:
+        assert self._process
+        for child in psutil.Process(self._process.pid).children():
+            if PARTS[name] in " ".join(child.cmdline()):
+                return child
+        raise LookupError(f"no process of {name} runs")
+
+    def until_back(self, name: str) -> None:
+        """Returns once the program works again after *name* was killed."""
+        until(lambda: _runs(self, name) and _ready(self), 60)
+
+    @property
+    def addresses(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / "addresses.json").read_text()))
+
+    def http(self, timeout: float = 60) -> httpx2.Client:
+        headers = {"Authorization": f"Bearer {KEY}"}
+        return httpx2.Client(base_url=self.addresses["api"], headers=headers, timeout=timeout)
+
+    def say(self, text: str, message_id: str, customer: str = "c-1") -> httpx2.Response:
+        with self.http() as http:
+            return http.post("/api/message", json={"customer_id": customer, "text": text, "message_id": message_id})
+
+    def insist(self, text: str, message_id: str, customer: str = "c-1") -> dict[str, Any]:
+        """Repeats the message, as a client of the contract does, until it is answered; the Turn."""
+
+        def answered() -> dict[str, Any] | None:
+            try:
+                response = self.say(text, message_id, customer)
+            except httpx2.TransportError:
+                return None
+            assert response.status_code in {200, 503}, response.text
+            return dict(response.json()) if response.status_code == 200 else None
+
+        return until(answered, 90)
+
+    def turns(self, customer: str = "c-1") -> list[dict[str, Any]]:
+        """Oldest first."""
+        with self.http() as http:
+            return list(reversed(http.get(f"/api/session/{customer}/turns?limit=200").json()))
+
+    def questions(self) -> list[dict[str, Any]]:
+        """What the simulator was asked, oldest first."""
+        answer = httpx2.get(f"{self.addresses['perplexity']}/simulator/questions").json()
+        return list(answer["questions"] if isinstance(answer, dict) else answer)
+
+    def _environment(self) -> dict[str, str]:
+        ports = {name: str(free_port()) for name in ("PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")}
+        return {
+            **ports,
+            "DATA_DIR": str(self.folder),
+            "API_KEY": KEY,
+            "SIMULATOR_PACE": "0.1",
+            "TURN_HEARTBEAT_SECONDS": "2",
+            "SWEEP_EVERY_SECONDS": "5",
+            "SWEEP_AFTER_SECONDS": "5",
+        }
+
+    def _said(self, output: Path, begin: int, word: str) -> bool:
+        assert self._process
+        said = output.read_bytes()[begin:].decode(errors="replace")
+        assert self._process.poll() is None, said[-3_000:]
+        return any(line.startswith(word) for line in said.splitlines())
+
+
+def running(folder: Path, **settings: str) -> Iterator[Program]:
+    """For fixtures: a started program, stopped at the end."""
+    program = Program(folder, settings)
+    program.start()
+    try:
+        yield program
+    finally:
+        program.stop()
+
+
+def until(look: Callable[[], T | None], seconds: float, explain: Callable[[], str] = str) -> T:
+    """The first truthy thing that *look* sees."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if seen := look():
+            return seen
+        time.sleep(0.05)
+    raise TimeoutError(f"not seen within {seconds} s {explain()}")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _runs(program: Program, name: str) -> bool:
+    try:
+        return program.part(name).is_running()
+    except (LookupError, psutil.NoSuchProcess):
+        return False
+
+
+def _ready(program: Program) -> bool:
+    try:
+        return httpx2.get(f"{program.addresses['api']}/readyz", timeout=5).status_code == 200
+    except (httpx2.TransportError, FileNotFoundError):
+        return False
