@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from hashlib import sha256
+
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -42,6 +42,7 @@ _STATUSES = {status.value: status for status in DeliveryStatus} | {
     "warning": DeliveryStatus.QUEUED,
 }
 _RAW_CHARACTERS = 20_000
+_LONGEST_NUMBER = 500
 
 
 def parse_webhook(body: bytes, received_at: datetime) -> ParsedBatch:
@@ -51,7 +52,7 @@ def parse_webhook(body: bytes, received_at: datetime) -> ParsedBatch:
     send it again for a week.
     """
     try:
-        payload = clean(json.loads(body.decode(), parse_constant=_refuse_constant))
+        payload = clean(json.loads(body.decode(), parse_constant=_nothing, parse_int=_whole_number))
     except (ValueError, RecursionError) as error:
         why = f"the body is not JSON ({type(error).__name__})"
         return ParsedBatch(unreadable=[Unreadable(why=why, raw=_excerpt(body))])
@@ -64,8 +65,13 @@ def parse_webhook(body: bytes, received_at: datetime) -> ParsedBatch:
     return batch
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _nothing(constant: str) -> None:
+    """NaN and Infinity are no JSON; one of them in one message must not cost the others of its batch."""
+
+
+def _whole_number(digits: str) -> int | str:
+    """Text for what has more digits than a number may (Python's own limit would fail the whole batch)."""
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else digits
 
 
 def _excerpt(body: bytes) -> str:
