@@ -44,6 +44,7 @@ def spawn(
             env=dict(environment),
             cwd=folder,
             start_new_session=True,
+            umask=0o077,
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,

@@ -1,0 +1,123 @@
+"""`agent doctor`: one line a check, with what to do about each that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from cli.surroundings import completed
+from config.settings import Settings
+from launch.ports import is_free
+from launch.probes import answers
+from launch.temporal import is_serving
+
+_OLDEST_PYTHON = (3, 11)
+_MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """*wrong* None: nothing to check now, which is no fault."""
+
+    subject: str
+    wrong: bool | None
+    text: str
+
+
+def examine(settings: Settings) -> int:
+    """Prints all findings; 1 if anything is wrong, else 0."""
+    console = Console(highlight=False, soft_wrap=True)
+    findings = list(_findings(completed(settings), started=(settings.data_dir / "addresses.json").exists()))
+    for finding in findings:
+        mark = {True: "[red]wrong[/]", False: "[green]ok[/]   ", None: "[dim]-[/]    "}[finding.wrong]
+        console.print(f"{mark} [bold]{finding.subject}[/]: ", end="")
+        console.print(finding.text, markup=False)
+    return int(any(finding.wrong for finding in findings))
+
+
+def _findings(settings: Settings, *, started: bool) -> Iterator[Finding]:
+    yield _python()
+    yield _folder(settings.data_dir.absolute())
+    yield _disk(settings)
+    yield from _ports(settings, started)
+    yield from _database(settings.database_url)
+    yield _temporal(settings)
+    yield _wrapper(settings.perplexity_base_url)
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    return Finding("Python", sys.version_info < _OLDEST_PYTHON, f"{version}; 3.11 or newer is needed")
+
+
+def _folder(folder: Path) -> Finding:
+    existing = next(step for step in (folder, *folder.parents) if step.exists())
+    writable = os.access(existing, os.W_OK | os.X_OK)
+    return Finding("DATA_DIR", not writable, f"{folder} {'can' if writable else 'cannot'} be written to")
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = settings.data_dir.absolute()
+    free = shutil.disk_usage(next(step for step in (folder, *folder.parents) if step.exists())).free
+    text = f"{free // _MEGABYTE:,} MB free, {settings.disk_free_bytes // _MEGABYTE:,} MB needed (DISK_FREE_BYTES)"
+    return Finding("Disk", free < settings.disk_free_bytes, text)
+
+
+def _ports(settings: Settings, started: bool) -> Iterator[Finding]:
+    """A default port that is taken is replaced at the start; only one that the user set is a fault."""
+    if started:
+        yield Finding("Ports", None, "the system runs; its addresses are in DATA_DIR/addresses.json")
+        return
+    for name in ("port", "temporal_port", "temporal_ui_port"):
+        port, explicit = getattr(settings, name), name in settings.model_fields_set
+        free = is_free(settings.host if name == "port" else "127.0.0.1", port)
+        text = "free" if free else "taken; set it to another" if explicit else "taken; the next free one is used"
+        yield Finding(f"{name.upper()} {port}", explicit and not free, text)
+
+
+def _database(url: str | None) -> Iterator[Finding]:
+    if url is None:
+        yield Finding("PostgreSQL", None, "not running; `agent run` starts one, or set DATABASE_URL")
+        return
+    current, trouble = asyncio.run(_migrated(url))
+    yield Finding("PostgreSQL", trouble is not None, trouble or "answers")
+    if trouble is None:
+        yield Finding("Migrations", not current, "all applied" if current else "missing ones: run `agent migrate`")
+
+
+async def _migrated(url: str) -> tuple[bool, str | None]:
+    """Whether the schema is the newest, and why that cannot be told."""
+    from storage.database import Database, StorageUnavailable
+    from storage.migrate import is_current
+
+    database = Database(url)
+    try:
+        return await is_current(database), None
+    except StorageUnavailable as error:
+        return False, f"does not answer: {error}"
+    finally:
+        await database.close()
+
+
+def _temporal(settings: Settings) -> Finding:
+    address = settings.temporal_address
+    if address is None:
+        return Finding("Temporal", None, "not running; `agent run` starts one, or set TEMPORAL_ADDRESS")
+    if settings.temporal_api_key or settings.temporal_tls_cert or settings.temporal_tls_ca:
+        return Finding("Temporal", None, f"{address} is secured: look with `temporal operator cluster health`")
+    serving = is_serving(address)
+    return Finding("Temporal", not serving, f"{address} {'is serving' if serving else 'does not answer'}")
+
+
+def _wrapper(url: str | None) -> Finding:
+    if url is None:
+        return Finding("Perplexity wrapper", None, "PERPLEXITY_BASE_URL is not set; `agent run` starts a simulator")
+    healthy = answers(f"{url}/health")
+    return Finding("Perplexity wrapper", not healthy, f"{url} {'is healthy' if healthy else 'does not answer'}")

@@ -1,0 +1,70 @@
+"""`agent`: the commands that run the system. Commands about one subject are a sub-app in a module of its name.
+
+Each command imports what it needs itself: `agent --help` and `agent doctor` need neither Temporal's SDK nor the web
+framework, and a process loads only its own part.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.surroundings import found_settings, own_settings
+
+app = typer.Typer(
+    help="Durable customer conversations over Perplexity.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+# Sub-apps are added here: app.add_typer(conversation.app, name="conversation")
+
+
+@app.command()
+def run() -> None:
+    """Start everything: PostgreSQL, Temporal, the simulator, worker and API (what `make run` does)."""
+    from launch.main import run
+
+    raise typer.Exit(run(own_settings()))
+
+
+@app.command()
+def api() -> None:
+    """Serve HTTP: API, playground and dashboard."""
+    from api.main import main
+
+    main(found_settings())
+
+
+@app.command()
+def worker() -> None:
+    """Answer conversations."""
+    from worker.main import main
+
+    main(found_settings())
+
+
+@app.command()
+def simulator(
+    port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 8090,
+    state_folder: Annotated[Path, typer.Option(help="Where its threads are kept.")] = Path(".data/simulator"),
+) -> None:
+    """Play the Perplexity wrapper, for tests and demonstrations. It asks nobody."""
+    from integrations.perplexity.simulator.serve import main
+
+    main(port, state_folder, own_settings().simulator_pace)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    from storage.migrate import upgrade
+
+    upgrade(found_settings().database_url or "")
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine and the running system; the exit code is 1 if something is wrong."""
+    from cli.doctor import examine
+
+    raise typer.Exit(examine(own_settings()))

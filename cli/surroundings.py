@@ -1,0 +1,50 @@
+"""The settings of a command, and where a running system is: from the environment, else from DATA_DIR."""
+
+from __future__ import annotations
+
+import typer
+
+from config.settings import Settings, SettingsError, load_settings
+from launch.files import read_json
+
+_WRONG_USE = 2
+
+
+def own_settings() -> Settings:
+    """The settings as they are; a wrong one ends the program with one line and exit code 2."""
+    try:
+        return load_settings()
+    except SettingsError as error:
+        raise stop(str(error)) from None
+
+
+def found_settings() -> Settings:
+    """The settings, completed by the addresses and keys of the `agent run` that uses the same DATA_DIR.
+
+    Ends the program with one line if no database is known then.
+    """
+    settings = completed(own_settings())
+    if settings.database_url is None:
+        raise stop(f"DATABASE_URL: not set, and no `agent run` is running in DATA_DIR ({settings.data_dir.absolute()})")
+    return settings
+
+
+def completed(settings: Settings) -> Settings:
+    """What the settings leave open and DATA_DIR knows."""
+    addresses = read_json(settings.data_dir / "addresses.json")
+    kept = read_json(settings.data_dir / "secrets.json")
+    known = {
+        "database_url": addresses.get("database_url"),
+        "temporal_address": addresses.get("temporal"),
+        "perplexity_base_url": addresses.get("perplexity"),
+        "api_key": kept.get("api_key"),
+        "secret_key": kept.get("secret_key"),
+    }
+    missing = {name: value for name, value in known.items() if value and getattr(settings, name) is None}
+    return load_settings(**missing) if missing else settings
+
+
+def stop(message: str) -> typer.Exit:
+    """Says *message* on standard error; raise what it returns."""
+    typer.echo(f"agent: {message}", err=True)
+    return typer.Exit(_WRONG_USE)

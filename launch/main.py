@@ -1,0 +1,115 @@
+"""`agent run`: the whole system from one command, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from config.settings import Settings
+from launch.addresses import addresses_of, show_table
+from launch.clusters import prepare_cluster
+from launch.failures import LaunchError
+from launch.folder import DataFolder, locked_folder
+from launch.keys import find_keys
+from launch.logs import last_line
+from launch.parts import Surroundings, agent_command, programs, servers
+from launch.ports import Ports, claimed_ports
+from launch.postgres import address
+from launch.supervisor import StopRequested, Supervisor, end_leftovers
+
+
+def run(settings: Settings) -> int:
+    """Starts everything, prints where it is and READY, watches until told to stop. The exit code."""
+    try:
+        with _stop_signals() as stop_asked, locked_folder(settings) as folder, claimed_ports(settings) as ports:
+            _run(settings, folder, ports, stop_asked)
+    except LaunchError as error:
+        print(f"agent run: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"agent run: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(settings: Settings, folder: DataFolder, ports: Ports, stop_asked: Callable[[], bool]) -> None:
+    began = time.monotonic()
+    end_leftovers(folder.processes, settings.stop_seconds)
+    supervisor = Supervisor(settings, folder.processes, stop_asked)
+    try:
+        around = _start(settings, folder, ports, supervisor)
+        _announce(around, supervisor, time.monotonic() - began)
+        supervisor.watch(lambda: around.addresses.write(folder.addresses, supervisor.pids()), _say)
+    except StopRequested:
+        pass
+    finally:
+        _say("Stopping …")
+        supervisor.stop()
+    _say("Stopped." if settings.ephemeral else f"Stopped. Everything is kept in {folder.kept}")
+
+
+def _start(settings: Settings, folder: DataFolder, ports: Ports, supervisor: Supervisor) -> Surroundings:
+    _say("Starting PostgreSQL, Temporal and the Perplexity simulator, unless the settings name others …")
+    cluster = None
+    if settings.database_url is None:
+        cluster = prepare_cluster(folder.postgres, durable=not settings.ephemeral)
+    keys = find_keys(settings, folder.secrets)
+    database_url = address(cluster) if cluster else settings.database_url or ""
+    addresses = addresses_of(settings, ports, keys, database_url)
+    around = Surroundings(settings, folder, ports, keys, addresses)
+    supervisor.start(servers(around, cluster))
+    _say("Bringing the database up to date …")
+    _migrate(around)
+    _say("Starting worker and API …")
+    supervisor.start(programs(around))
+    return around
+
+
+def _migrate(around: Surroundings) -> None:
+    try:
+        done = subprocess.run(
+            agent_command("migrate"),
+            env=around.environment(),
+            capture_output=True,
+            text=True,
+            timeout=around.settings.start_seconds,
+        )
+    except subprocess.TimeoutExpired:
+        raise LaunchError("the database's migrations did not end in START_SECONDS") from None
+    around.folder.log("migrate").write_text(done.stdout + done.stderr)
+    if done.returncode:
+        log = around.folder.log("migrate")
+        raise LaunchError(f"the database could not be brought up to date: {last_line(done.stderr)} (more in {log})")
+
+
+def _announce(around: Surroundings, supervisor: Supervisor, seconds: float) -> None:
+    around.addresses.write(around.folder.addresses, supervisor.pids())
+    logs = around.folder.log("api").parent
+    show_table(around.addresses, around.keys, simulated=around.settings.perplexity_base_url is None, logs=logs)
+    _say(f"READY after {seconds:.1f} s. Ctrl-C stops everything.")
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Whether somebody asked us to stop. A SIGHUP that is ignored (`nohup`) stays so."""
+    asked: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        signal.signal(number, remember)
+    yield lambda: bool(asked)
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # whoever read our output may be gone; the system goes on
+        print(text, flush=True)

@@ -1,0 +1,128 @@
+"""The parts of the system: what each one's process is, and how to see that it works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.settings import Settings
+from launch.addresses import Addresses
+from launch.clusters import Cluster
+from launch.folder import DataFolder
+from launch.keys import Keys
+from launch.ports import Ports
+from launch.postgres import FAST_SHUTDOWN, clear_leftovers, is_ready, launch_server
+from launch.probes import answers
+from launch.processes import spawn
+from launch.temporal import has_worker, is_serving, temporal_command, temporal_environment
+
+
+@dataclass(frozen=True)
+class Part:
+    """*ready* takes the pid of the running process. *forgetful*: parts that know it must start anew with it."""
+
+    name: str
+    log: Path
+    start: Callable[[], subprocess.Popen[bytes]]
+    ready: Callable[[int], bool]
+    stop_signal: signal.Signals = signal.SIGTERM
+    reminded_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all parts are made from."""
+
+    settings: Settings
+    folder: DataFolder
+    ports: Ports
+    keys: Keys
+    addresses: Addresses
+
+    def environment(self) -> dict[str, str]:
+        """Ours, and where everything is: each process of ours reads it as settings."""
+        return os.environ | {
+            "DATA_DIR": str(self.folder.kept),
+            "DATABASE_URL": self.addresses.database_url,
+            "TEMPORAL_ADDRESS": self.addresses.temporal,
+            "TEMPORAL_UI_PORT": str(self.ports.temporal_ui),
+            "PERPLEXITY_BASE_URL": self.addresses.perplexity,
+            "PORT": str(self.ports.api),
+            "API_KEY": self.keys.api_key,
+            "SECRET_KEY": self.keys.secret_key,
+            "ADMIN_LINK_TOKEN": self.keys.admin_link_token,
+            "PROMETHEUS_MULTIPROC_DIR": str(self.folder.metrics),
+        }
+
+
+def servers(around: Surroundings, cluster: Cluster | None) -> list[Part]:
+    """What stands below our own code: PostgreSQL, Temporal, the simulator; each unless the settings name another."""
+    settings = around.settings
+    return [
+        *([_postgres(around, cluster)] if cluster else []),
+        *([] if settings.temporal_address else [_temporal(around)]),
+        *([] if settings.perplexity_base_url else [_simulator(around)]),
+    ]
+
+
+def programs(around: Surroundings) -> list[Part]:
+    """Worker and API; they need the servers and a migrated database."""
+    return [_worker(around), _api(around)]
+
+
+def agent_command(*arguments: str) -> list[str]:
+    """A command of our own CLI, found in `ps` as `agent …`."""
+    return [sys.executable, str(Path(sys.executable).with_name("agent")), *arguments]
+
+
+def _postgres(around: Surroundings, cluster: Cluster) -> Part:
+    log = around.folder.log("postgres")
+
+    def start() -> subprocess.Popen[bytes]:
+        clear_leftovers(cluster)
+        return launch_server(cluster, log)
+
+    return Part("postgres", log, start, lambda pid: is_ready(cluster, pid), FAST_SHUTDOWN)
+
+
+def _temporal(around: Surroundings) -> Part:
+    settings, ports = around.settings, around.ports
+    db_file = None if settings.ephemeral else around.folder.temporal
+    command = temporal_command(ports.temporal, ports.temporal_ui, db_file, settings.temporal_namespace)
+    return Part(
+        "temporal",
+        log := around.folder.log("temporal"),
+        lambda: spawn(command, log=log, environment=temporal_environment()),
+        lambda _pid: is_serving(around.addresses.temporal),
+        # Kept in memory, its schedules die with it; the worker makes them when it starts.
+        reminded_by=("worker",) if settings.ephemeral else (),
+    )
+
+
+def _simulator(around: Surroundings) -> Part:
+    options = ["--port", str(around.ports.simulator), "--state-folder", str(around.folder.simulator)]
+    health = f"{around.addresses.perplexity}/health"
+    return _ours(around, "simulator", lambda _pid: answers(health), options)
+
+
+def _worker(around: Surroundings) -> Part:
+    settings, ui_port = around.settings, around.ports.temporal_ui
+    if settings.temporal_address:
+        return _ours(around, "worker", lambda _pid: True)
+    queue = (settings.temporal_namespace, settings.temporal_task_queue)
+    return _ours(around, "worker", lambda _pid: has_worker(ui_port, *queue))
+
+
+def _api(around: Surroundings) -> Part:
+    return _ours(around, "api", lambda _pid: answers(f"{around.addresses.api}/readyz"))
+
+
+def _ours(around: Surroundings, name: str, ready: Callable[[int], bool], options: Sequence[str] = ()) -> Part:
+    log = around.folder.log(name)
+    environment: Mapping[str, str] = around.environment()
+    return Part(name, log, lambda: spawn(agent_command(name, *options), log=log, environment=environment), ready)

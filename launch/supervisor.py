@@ -1,0 +1,153 @@
+"""Starts parts, brings back those that die, stops all in order. Nothing here knows what the parts are."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from config.settings import Settings
+from launch.failures import LaunchError
+from launch.files import read_json, write_json
+from launch.logs import keep_short, last_lines
+from launch.parts import Part
+from launch.processes import end, end_strangers, how_it_ended
+from launch.restarts import RestartBudget
+
+_LOOK_SECONDS = 0.1
+_LOG_LOOK_SECONDS = 10.0
+_QUOTED_LINES = 3
+_QUOTED_CHARACTERS = 300
+_SAME_START_SECONDS = 1.0
+
+
+class StopRequested(Exception):
+    """The user asked for the end before everything had started."""
+
+
+@dataclass
+class _Running:
+    part: Part
+    process: subprocess.Popen[bytes]
+    budget: RestartBudget
+    due: float | None = None
+    """When to start it again, on the monotonic clock; None while it runs."""
+
+
+class Supervisor:
+    """One run of all parts. *processes* keeps their pids, so that the next start finds what a killed one left."""
+
+    def __init__(self, settings: Settings, processes: Path, stop_asked: Callable[[], bool]) -> None:
+        self._settings = settings
+        self._processes = processes
+        self._stop_asked = stop_asked
+        self._running: dict[str, _Running] = {}
+        self._next_log_look = 0.0
+
+    def pids(self) -> dict[str, int]:
+        return {name: running.process.pid for name, running in self._running.items()}
+
+    def start(self, parts: Sequence[Part]) -> None:
+        """Starts *parts* together and returns when all are ready. Raises LaunchError, StopRequested."""
+        for part in parts:
+            self._running[part.name] = _Running(part, part.start(), self._budget())
+        self._record()
+        waiting = [self._running[part.name] for part in parts]
+        deadline = time.monotonic() + self._settings.start_seconds
+        while waiting := [running for running in waiting if not self._is_ready(running)]:
+            if time.monotonic() > deadline:
+                raise LaunchError(_account_of(waiting[0], f"not ready after {self._settings.start_seconds:g} s"))
+            time.sleep(_LOOK_SECONDS)
+
+    def watch(self, on_change: Callable[[], None], say: Callable[[str], None]) -> None:
+        """Brings back what dies, until the user asks to stop. Raises LaunchError when a part dies too often."""
+        while not self._stop_asked():
+            for running in list(self._running.values()):
+                self._look_after(running, on_change, say)
+            self._look_after_logs()
+            time.sleep(_LOOK_SECONDS)
+
+    def stop(self) -> None:
+        """Ends all, what was started last first; whoever does not end in time is killed."""
+        for running in reversed(self._running.values()):
+            end(running.process, running.part.stop_signal, self._settings.stop_seconds)
+
+    def _is_ready(self, running: _Running) -> bool:
+        if self._stop_asked():
+            raise StopRequested
+        for each in self._running.values():
+            if (code := each.process.poll()) is not None:
+                raise LaunchError(_account_of(each, f"ended while starting ({how_it_ended(code)})"))
+        return running.part.ready(running.process.pid)
+
+    def _look_after(self, running: _Running, on_change: Callable[[], None], say: Callable[[str], None]) -> None:
+        if running.due is None:
+            self._look_whether_it_lives(running, say)
+        elif time.monotonic() >= running.due:
+            self._bring_back(running)
+            self._record()
+            on_change()
+            say(f"{running.part.name} runs again (pid {running.process.pid})")
+
+    def _look_whether_it_lives(self, running: _Running, say: Callable[[str], None]) -> None:
+        if (code := running.process.poll()) is None:
+            return
+        pause = running.budget.next_pause(now := time.monotonic())
+        if pause is None:
+            often = f"died more than {running.budget.limit} times within {running.budget.window:g} s (RESTART_LIMIT)"
+            raise LaunchError(_account_of(running, f"{often}, the last time with {how_it_ended(code)}"))
+        running.due = now + pause
+        say(f"{running.part.name} ended ({how_it_ended(code)}); starting it again")
+
+    def _bring_back(self, running: _Running) -> None:
+        running.process = running.part.start()
+        running.due = None
+        for name in running.part.reminded_by:
+            reminder = self._running[name]
+            end(reminder.process, reminder.part.stop_signal, self._settings.stop_seconds)
+
+    def _look_after_logs(self) -> None:
+        if (now := time.monotonic()) >= self._next_log_look:
+            self._next_log_look = now + _LOG_LOOK_SECONDS
+            for running in self._running.values():
+                keep_short(running.part.log, self._settings.log_file_bytes)
+
+    def _budget(self) -> RestartBudget:
+        settings = self._settings
+        return RestartBudget(
+            settings.restart_limit,
+            settings.restart_window_seconds,
+            settings.restart_pause_seconds,
+            settings.restart_pause_max_seconds,
+        )
+
+    def _record(self) -> None:
+        write_json(self._processes, {str(pid): _started(pid) for pid in self.pids().values()})
+
+
+def end_leftovers(processes: Path, seconds: float) -> None:
+    """Ends what a killed launcher left running, by its record: a pid counts only with the time it was started at."""
+    strangers = []
+    for pid, started in read_json(processes).items():
+        if abs(_started(int(pid)) - started) < _SAME_START_SECONDS:
+            strangers.append(psutil.Process(int(pid)))
+    end_strangers(strangers, signal.SIGTERM, seconds)
+
+
+def _started(pid: int) -> float:
+    """Seconds since the epoch; 0 if there is no such process."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def _account_of(running: _Running, what: str) -> str:
+    lines = [line[:_QUOTED_CHARACTERS] for line in last_lines(running.part.log, _QUOTED_LINES)]
+    said = " / ".join(lines) or "nothing"
+    return f"{running.part.name} {what}; it said last: {said} (more in {running.part.log})"

@@ -1,0 +1,88 @@
+"""Temporal's dev server: its command line, and whether it and a worker are there.
+
+Flags and their measured effect: facts/temporal.md ("The dev server, offline").
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from launch.failures import LaunchError
+from launch.probes import ask
+from schemas.operations import SEARCH_ATTRIBUTES
+
+_LOCAL = "127.0.0.1"
+_HEALTH_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
+_ON_A_FILE = ("journal_mode=WAL", "synchronous=NORMAL")
+_POLLS_PER_SECOND = {
+    "history.transferProcessorMaxPollRPS": 2_000,
+    "history.timerProcessorMaxPollRPS": 2_000,
+    "history.visibilityProcessorMaxPollRPS": 200,
+}
+"""Unless raised, each step of a workflow waits up to 50 ms for the next look into the file."""
+
+
+def temporal_command(
+    port: int, ui_port: int, db_file: Path | None, namespace: str = "default", log_level: str = "warn"
+) -> list[str]:
+    """`temporal server start-dev …`. *db_file* None: everything in memory. Raises LaunchError: no `temporal` here."""
+    command = [_program(), "server", "start-dev", "--ip", _LOCAL, "--port", str(port), "--ui-port", str(ui_port)]
+    command += ["--namespace", namespace, "--log-level", log_level, "--log-format", "json", "--ui-disable-news-fetch"]
+    for name, kind in SEARCH_ATTRIBUTES.items():
+        command += ["--search-attribute", f"{name}={kind}"]
+    for name, value in _POLLS_PER_SECOND.items():
+        command += ["--dynamic-config-value", f"{name}={value}"]
+    if db_file is not None:
+        command += ["--db-filename", str(db_file)]
+        command += [part for pragma in _ON_A_FILE for part in ("--sqlite-pragma", pragma)]
+    return command
+
+
+def temporal_environment() -> dict[str, str]:
+    """Ours without TEMPORAL_*: the program reads some of those names too, and means another server by them."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+
+
+def is_serving(address: str) -> bool:
+    """Whether the server at *address* (host:port) takes calls now."""
+    command = [_program(), "operator", "cluster", "health", "--address", address]
+    try:
+        done = subprocess.run(
+            command, env=temporal_environment(), capture_output=True, text=True, timeout=_HEALTH_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0 and "SERVING" in done.stdout.split()
+
+
+def wait_serving(address: str, seconds: float, alive: Callable[[], bool] = lambda: True) -> None:
+    """Returns once the server takes calls. Raises LaunchError after *seconds*, or when it is not *alive* any more."""
+    deadline = time.monotonic() + seconds
+    while not is_serving(address):
+        if not alive():
+            raise LaunchError(f"Temporal at {address} ended while it started")
+        if time.monotonic() > deadline:
+            raise LaunchError(f"Temporal at {address} does not answer after {seconds:g} s")
+        time.sleep(_LOOK_SECONDS)
+
+
+def has_worker(ui_port: int, namespace: str, task_queue: str) -> bool:
+    """Whether a worker asks for this queue's activities, by the HTTP API behind the dev server's UI."""
+    queue = f"/api/v1/namespaces/{namespace}/task-queues/{task_queue}?taskQueueType=TASK_QUEUE_TYPE_ACTIVITY"
+    return bool(ask(f"http://{_LOCAL}:{ui_port}{queue}").get("pollers"))
+
+
+def _program() -> str:
+    """The wheel's `temporal` beside our Python; elsewhere (no wheel for this machine) the one on PATH."""
+    beside = Path(sys.executable).parent / "temporal"
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if found is None:
+        raise LaunchError("there is no `temporal` command: run `make install`, or set TEMPORAL_ADDRESS")
+    return found
