@@ -1,0 +1,41 @@
+# Everything starts here: `make run` and `make test` work on a fresh machine with Python >= 3.11 and make.
+# Settings are environment variables or lines of .env (see .env.example): EPHEMERAL=1 make run
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help run install test lint bench chaos lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: install  ## start everything; Ctrl-C stops it
+	@exec $(BIN)/agent run
+
+install:  ## make .venv from requirements.lock; does nothing when it is up to date
+	@$(PYTHON) tools/bootstrap.py
+
+test: install  ## every check and test; ends with pytest's summary
+	@$(PYTHON) tools/bootstrap.py browser
+	@checked=0; $(MAKE) --no-print-directory lint || checked=1; \
+	$(BIN)/pytest || checked=1; \
+	exit $$checked
+
+lint: install  ## style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install  ## measure; prints a table and writes bench/results.json
+	@exec $(BIN)/python -m bench
+
+chaos: install  ## the long fault runs
+	$(BIN)/pytest -m chaos
+
+lock: install  ## resolve the dependencies of pyproject.toml anew
+	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-header --no-emit-index-url -o requirements.lock
+
+clean:  ## remove what was built and measured; DATA_DIR stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist bench/results.json
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
