@@ -120,15 +120,15 @@ def test_remove_and_escaped_names() -> None:
     assert after == {"rows": [1, 3], "a/b": {"m~n": 9}}
 
 
+FIELDS = [
+    *("blocks", "intended_usage", "markdown_block", "diff_block", "field", "patches", "op", "path", "value"),
+    *("chunks", "answer", "progress", "status", "final_sse_message", "backend_uuid", "chunk_starting_offset"),
+]
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5),
     max_leaves=25,
 )
-FIELDS = [
-    *("blocks", "intended_usage", "markdown_block", "diff_block", "field", "patches", "op", "path", "value"),
-    *("chunks", "answer", "progress", "status", "final_sse_message", "backend_uuid", "chunk_starting_offset"),
-]
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(FIELDS), _JSON), max_size=4))

@@ -1,0 +1,307 @@
+"""What the client and a wrapper have to agree on: against the simulator on a real socket, and against a real wrapper
+when PERPLEXITY_BASE_URL is set (then with DEFAULT_ACCOUNT_NAME)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from config.settings import Settings
+from integrations.perplexity.port import AskFailed, Question
+from integrations.perplexity.question import Way
+from integrations.perplexity.simulator.serve import running
+from integrations.perplexity.simulator.shapes import PRIVATE
+from integrations.perplexity.wrapper import WrapperClient
+from schemas.failures import FailureKind
+
+REAL = os.environ.get("PERPLEXITY_BASE_URL", "")
+ACCOUNT = os.environ.get("DEFAULT_ACCOUNT_NAME", "default")
+WAYS: list[tuple[Way, bool]] = [("async", False), ("async", True), ("sync", False), ("sync", True)]
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running(tmp_path_factory.mktemp("simulator")) as url:
+        yield url
+
+
+@pytest.fixture(params=["simulator", "real"] if REAL else ["simulator"])
+def base_url(request: pytest.FixtureRequest, simulator: str) -> str:
+    return simulator if request.param == "simulator" else REAL
+
+
+def question(text: str, **changes: Any) -> Question:
+    asked = Question(text=text, account_name=ACCOUNT, frontend_context_uuid=str(uuid4()))
+    return asked.model_copy(update=changes)
+
+
+def client_of(url: str, way: Way = "async", answer_only: bool = False, **settings: Any) -> WrapperClient:
+    return WrapperClient(Settings(perplexity_base_url=url, **settings), way=way, answer_only=answer_only)
+
+
+@pytest.fixture
+async def client(simulator: str) -> AsyncIterator[WrapperClient]:
+    """The default way of asking, at the simulator, with little patience."""
+    client = client_of(simulator, perplexity_silence_seconds=0.4, perplexity_answer_bytes=1_000_000)
+    yield client
+    await client.close()
+
+
+async def failure_of(client: WrapperClient, asked: Question) -> AskFailed:
+    with pytest.raises(AskFailed) as failed:
+        await client.ask(asked)
+    return failed.value
+
+
+@pytest.mark.parametrize(("way", "answer_only"), WAYS)
+async def test_all_four_ways_of_asking_give_an_answer(base_url: str, way: Way, answer_only: bool) -> None:
+    client = client_of(base_url, way, answer_only)
+    asked = question("What are the opening hours of the British Museum?")
+
+    answer = await client.ask(asked)
+
+    assert answer.text
+    assert answer.backend_uuid
+    assert answer.frontend_context_uuid == asked.frontend_context_uuid
+    assert bool(answer.sources) is (not answer_only)
+
+
+async def test_text_comes_before_the_answer_is_whole(base_url: str) -> None:
+    texts: list[str] = []
+
+    async def on_text(text: str) -> None:
+        texts.append(text)
+
+    answer = await client_of(base_url).ask(question("What are the latest news on renewable energy?"), on_text)
+
+    assert len(texts) > 10
+    assert texts[-1] == answer.text
+
+
+async def test_a_thread_goes_on_with_the_newest_backend_uuid(base_url: str) -> None:
+    client = client_of(base_url)
+    first = question("Please remember the word nightingale.")
+    begun = await client.ask(first)
+
+    then = await client.ask(
+        first.model_copy(update={"text": "What did I say first?", "backend_uuid": begun.backend_uuid})
+    )
+
+    assert "nightingale" in then.text.lower()
+    assert then.backend_uuid != begun.backend_uuid
+
+
+@pytest.mark.parametrize("way", ["async", "sync"])
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"account_name": "unknown-account"}, FailureKind.ACCOUNT),
+        ({"mode": "writing"}, FailureKind.REJECTED),
+        ({"mode": "pro", "model": "auto"}, FailureKind.REJECTED),
+        ({"sources": ("press",)}, FailureKind.REJECTED),
+    ],
+)
+async def test_wrong_parameters_are_told(base_url: str, way: Way, changes: dict[str, Any], kind: FailureKind) -> None:
+    assert (await failure_of(client_of(base_url, way), question("Hi", **changes))).kind is kind
+
+
+async def test_health(base_url: str) -> None:
+    assert await client_of(base_url).healthy() is True
+    assert await client_of("http://127.0.0.1:9").healthy() is False
+
+
+async def test_nobody_there() -> None:
+    assert (await failure_of(client_of("http://127.0.0.1:9"), question("Hi"))).kind is FailureKind.CONNECT
+
+
+STREAMED = [
+    ("refuse_session", FailureKind.SESSION),
+    ("account_expired", FailureKind.ACCOUNT),
+    ("no_descriptors", FailureKind.CONNECT),
+    ("http400", FailureKind.QUESTION_TOO_LONG),
+    ("http429", FailureKind.RATE_LIMITED),
+    ("http502_html", FailureKind.OVERLOADED),
+    ("http503", FailureKind.OVERLOADED),
+    ("http504", FailureKind.OVERLOADED),
+    ("html_200", FailureKind.MALFORMED),
+    ("blocked", FailureKind.BLOCKED),
+    ("done_only", FailureKind.BLOCKED),
+    ("data_null", FailureKind.BLOCKED),
+    ("answer_null", FailureKind.NO_ANSWER),
+    ("in_progress_only", FailureKind.NO_ANSWER),
+    ("error_frame", FailureKind.UPSTREAM),
+    ("expecting_value", FailureKind.UPSTREAM),
+    ("list_index", FailureKind.BLOCKED),
+    ("cut", FailureKind.CUT),
+    ("cut_clean", FailureKind.CUT),
+    ("stall", FailureKind.SILENT),
+    ("huge=2000000", FailureKind.TOO_LARGE),
+]
+IN_ONE_BODY = {"list_index": FailureKind.NO_ANSWER, "cut_clean": FailureKind.MALFORMED}
+
+
+@pytest.mark.parametrize(("directive", "kind"), STREAMED)
+async def test_every_failure_of_a_stream(client: WrapperClient, directive: str, kind: FailureKind) -> None:
+    asked = question(f"When are you open? [[sim: {directive} times=1]]")
+
+    assert (await failure_of(client, asked)).kind is kind
+    assert "Saturday" in (await client.ask(asked)).text
+
+
+@pytest.mark.parametrize(("directive", "kind"), [row for row in STREAMED if row[0] != "expecting_value"])
+async def test_every_failure_of_a_body(simulator: str, directive: str, kind: FailureKind) -> None:
+    client = client_of(simulator, "sync", perplexity_silence_seconds=0.4, perplexity_answer_bytes=1_000_000)
+
+    failed = await failure_of(client, question(f"When are you open? [[sim: {directive}]]"))
+
+    assert failed.kind is IN_ONE_BODY.get(directive, kind)
+
+
+async def test_some_models_fail_only_as_a_stream(simulator: str) -> None:
+    asked = question("When are you open? [[sim: expecting_value]]")
+
+    assert "Saturday" in (await client_of(simulator, "sync").ask(asked)).text
+
+
+async def test_a_cut_stream_shows_how_far_it_came(client: WrapperClient) -> None:
+    failed = await failure_of(client, question("When are you open? [[sim: cut after=0.5]]"))
+
+    assert failed.partial.startswith("We are open")
+    assert "holidays" not in failed.partial
+
+
+@pytest.mark.parametrize(("way", "answer_only"), WAYS)
+@pytest.mark.parametrize("directive", ["silent=0.2", "frames_answer_only_in_progress", "slow=0.2"])
+async def test_the_healthy_rarities(simulator: str, way: Way, answer_only: bool, directive: str) -> None:
+    answer = await client_of(simulator, way, answer_only).ask(question(f"When are you open? [[sim: {directive}]]"))
+
+    assert "Saturday" in answer.text
+
+
+async def test_a_retry_after_is_passed_on(client: WrapperClient) -> None:
+    assert (await failure_of(client, question("Hi [[sim: http429 retry_after=7]]"))).retry_after == 7.0
+    assert (await failure_of(client, question("Hi [[sim: http429]]"))).retry_after is None
+
+
+async def test_citations_are_renumbered_in_the_end(client: WrapperClient) -> None:
+    texts: list[str] = []
+
+    async def on_text(text: str) -> None:
+        texts.append(text)
+
+    answer = await client.ask(question("When are you open?"), on_text)
+
+    assert texts[-2] != answer.text
+    assert len(texts[-2]) == len(answer.text)
+    assert [source.n for source in answer.sources] == [1, 2]
+
+
+async def test_a_message_of_155_kilobytes_is_healthy(simulator: str) -> None:
+    async with httpx2.AsyncClient(base_url=simulator) as control:
+        await control.put("/simulator/next", json={"directive": "huge=155000"})
+
+    answer = await client_of(simulator).ask(question("A long one, please"))
+
+    assert len(answer.text) == 155_000
+
+
+@pytest.mark.parametrize("way", ["async", "sync"])
+async def test_an_id_that_was_never_given_is_refused(simulator: str, way: Way) -> None:
+    asked = question("Hi", backend_uuid=str(uuid4()))
+
+    assert (await failure_of(client_of(simulator, way), asked)).kind is FailureKind.UPSTREAM
+
+
+async def test_a_request_line_above_16_kb_is_refused_by_the_other_side_too(simulator: str) -> None:
+    async with httpx2.AsyncClient() as http:
+        response = await http.get(f"{simulator}/api/query_sync?account_name=a&q={'x' * 20_000}")
+
+    assert (response.status_code, response.text) == (400, "Invalid HTTP request received.")
+
+
+async def test_every_question_is_counted_in_its_thread(client: WrapperClient, simulator: str) -> None:
+    asked = question("Hi [[sim: http503 times=1]] [[sim: cut times=1]]")
+    for kind in (FailureKind.OVERLOADED, FailureKind.CUT):
+        assert (await failure_of(client, asked)).kind is kind
+    await client.ask(asked)
+
+    async with httpx2.AsyncClient(base_url=simulator) as control:
+        told = await control.get("/simulator/questions", params={"thread": asked.frontend_context_uuid})
+
+    assert [(one["fault"], one["asked"]) for one in told.json()] == [("http503", False), ("cut", True), (None, True)]
+
+
+async def test_a_question_that_was_cut_off_is_still_a_turn_of_its_thread(client: WrapperClient) -> None:
+    asked = question("Please remember the owl [[sim: cut]]")
+    await failure_of(client, asked)
+
+    then = await client.ask(asked.model_copy(update={"text": "What did I say first?"}))
+
+    assert "owl" in then.text
+
+
+async def test_actions_come_only_from_a_model_that_was_told_of_them(client: WrapperClient) -> None:
+    words = "I want to buy ten of them"
+
+    untold = await client.ask(question(words))
+    told = await client.ask(question(words, collection_uuid="51a00000-0000-4000-8000-000000000001"))
+
+    assert "sales team" in untold.text
+    assert told.text.startswith('{"action": "handoff_sales"')
+
+
+async def test_private_fields_are_sent_and_dropped(client: WrapperClient, simulator: str) -> None:
+    asked = question("When are you open?")
+    async with httpx2.AsyncClient(base_url=simulator) as http:
+        raw = await http.get("/api/query_sync", params={"q": asked.text, "account_name": "a"})
+
+    answer = await client.ask(asked)
+
+    assert PRIVATE in raw.text
+    assert PRIVATE not in answer.model_dump_json()
+
+
+async def test_threads_survive_a_restart(tmp_path: Path) -> None:
+    asked = question("Please remember the heron")
+    with running(tmp_path) as url:
+        begun = await client_of(url).ask(asked)
+
+    with running(tmp_path) as url:
+        later = asked.model_copy(update={"text": "What did I say first?", "backend_uuid": begun.backend_uuid})
+        answer = await client_of(url).ask(later)
+
+    assert "heron" in answer.text
+    assert answer.thread_url_slug == begun.thread_url_slug
+
+
+async def test_the_other_endpoints_have_the_wrappers_shapes(client: WrapperClient, simulator: str) -> None:
+    slug = (await client.ask(question("When are you open?"))).thread_url_slug
+    async with httpx2.AsyncClient(base_url=simulator) as http:
+        threads = (await http.get("/api/threads", params={"account_name": "a", "limit": 5})).json()
+        thread = (await http.get(f"/api/threads/{slug}")).json()
+        unknown = await http.get("/api/threads/never-seen")
+        spaces = (await http.get("/api/collections")).json()
+        accounts = (await http.get("/api/account/list")).json()
+        tested = (await http.post("/api/account/test/unknown-one")).json()
+
+    assert slug in [one["slug"] for one in threads["data"]]
+    assert thread["entries"][0]["query_str"] == "When are you open?"
+    assert (unknown.status_code, unknown.json()["error"]) == (500, "HTTP Error 404: Not Found")
+    assert set(spaces["data"][0]) == {"title", "slug", "uuid", "description", "count", "access_state", "emoji"}
+    assert accounts["accounts"]["default"]["status"] == "active"
+    assert tested["valid"] is False
+
+
+async def test_it_says_everywhere_that_it_is_a_simulator(simulator: str) -> None:
+    async with httpx2.AsyncClient(base_url=simulator) as http:
+        said = [await http.get(path) for path in ("/", "/health", "/api/threads")]
+        answer = await http.get("/api/query_sync", params={"q": "hi", "account_name": "a", "answer_only": "true"})
+
+    assert all("SIMULATOR" in response.text and "SIMULATOR" in response.headers["x-served-by"] for response in said)
+    assert answer.json()["account_used"] == "a (SIMULATOR)"

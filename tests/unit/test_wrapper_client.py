@@ -1,0 +1,205 @@
+"""The client on a network made of single bytes: limits, silence, cancellation, and ends that are none."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from config.settings import Settings
+from integrations.perplexity.port import AskFailed, Question
+from integrations.perplexity.wrapper import WrapperClient
+from schemas.failures import FailureKind
+
+QUESTION = Question(text="Hours?", account_name="acct-a", frontend_context_uuid="context-1")
+STREAM, JSON, HTML = "text/event-stream", "application/json", "text/html; charset=utf-8"
+Part = bytes | Exception | Callable[[], Any]
+
+
+class Body(httpx2.AsyncByteStream):
+    """Gives bytes, raises errors, awaits what is called."""
+
+    def __init__(self, *parts: Part) -> None:
+        self._parts = parts
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self._parts:
+            if isinstance(part, Exception):
+                raise part
+            if isinstance(part, bytes):
+                yield part
+            else:
+                await part()
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def frame(content: Any = "", **more: Any) -> bytes:
+    return b"data: " + json.dumps({"type": "content", "content": content, **more}).encode() + b"\n\n"
+
+
+def short(answer: str | None, progress: str = "DONE") -> dict[str, Any]:
+    return {"progress": progress, "answer": answer, "backend_uuid": "backend-1"}
+
+
+DONE = frame(done=True)
+
+
+def client_of(*parts: Part, kind: str = STREAM, status: int = 200, **settings: Any) -> WrapperClient:
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(status, headers={"content-type": kind}, stream=Body(*parts))
+
+    return client_with(answer, **settings)
+
+
+def client_with(answer: Callable[[httpx2.Request], httpx2.Response], **settings: Any) -> WrapperClient:
+    chosen = Settings(perplexity_base_url="http://wrapper.invalid/base/", **settings)
+    return WrapperClient(chosen, transport=httpx2.MockTransport(answer))
+
+
+async def failure_of(client: WrapperClient) -> AskFailed:
+    with pytest.raises(AskFailed) as failed:
+        await client.ask(QUESTION)
+    return failed.value
+
+
+@pytest.mark.parametrize(
+    ("parts", "kind", "expected"),
+    [
+        ([DONE], STREAM, FailureKind.BLOCKED),
+        ([frame(short("Hal", "IN_PROGRESS")), DONE], STREAM, FailureKind.NO_ANSWER),
+        ([frame(short("Hal", "IN_PROGRESS"))], STREAM, FailureKind.CUT),
+        ([], STREAM, FailureKind.CUT),
+        ([b"data: {\n\n", frame(short("Hal", "IN_PROGRESS"))], STREAM, FailureKind.CUT),
+        ([b"Just a moment\n\n"], STREAM, FailureKind.MALFORMED),
+        ([frame(short(None)), httpx2.RemoteProtocolError("incomplete")], STREAM, FailureKind.CUT),
+        ([frame(short("Hal", "IN_PROGRESS")), httpx2.ReadTimeout("")], STREAM, FailureKind.SILENT),
+        ([b'data: {"type": "error", "error": "list index out of range"}\n\n'], STREAM, FailureKind.NO_ANSWER),
+        ([b'data: {"type": "error"}\n\n'], STREAM, FailureKind.UPSTREAM),
+        ([b"<html>"], HTML, FailureKind.MALFORMED),
+        ([b"no json"], JSON, FailureKind.MALFORMED),
+        ([b"[]"], JSON, FailureKind.MALFORMED),
+        ([b'{"welcome": "here"}'], JSON, FailureKind.MALFORMED),
+        ([b'{"data": null, "account_used": "a"}'], JSON, FailureKind.BLOCKED),
+        ([b'{"error": "Invalid sources."}'], JSON, FailureKind.REJECTED),
+        ([b'{"answer": null, "backend_uuid": "b"}'], JSON, FailureKind.NO_ANSWER),
+        ([b'{"progress": "DO'], JSON, FailureKind.MALFORMED),
+    ],
+)
+async def test_every_end_without_an_answer_has_its_kind(parts: list[Part], kind: str, expected: FailureKind) -> None:
+    assert (await failure_of(client_of(*parts, kind=kind))).kind is expected
+
+
+async def test_a_failure_carries_the_text_that_had_come() -> None:
+    client = client_of(frame(short("Half of", "IN_PROGRESS")), httpx2.ReadError("reset"))
+
+    assert (await failure_of(client)).partial == "Half of"
+
+
+@pytest.mark.parametrize("end", [[], [DONE], [httpx2.ReadError("reset")], [httpx2.ReadTimeout("")]])
+async def test_a_whole_answer_is_not_lost_by_how_the_stream_ends(end: list[Part]) -> None:
+    answer = await client_of(frame(short("Whole.")), *end).ask(QUESTION)
+
+    assert answer.text == "Whole."
+
+
+async def test_of_two_done_messages_the_last_wins() -> None:
+    answer = await client_of(frame(short("Old [2].")), frame(short("New [1].")), DONE).ask(QUESTION)
+
+    assert answer.text == "New [1]."
+
+
+async def test_silence_is_told_from_slowness() -> None:
+    never = asyncio.Event()
+    client = client_of(frame(short("Hal", "IN_PROGRESS")), never.wait, perplexity_answer_seconds=0.05)
+
+    failed = await failure_of(client)
+
+    assert (failed.kind, failed.partial) == (FailureKind.TOO_SLOW, "Hal")
+
+
+@pytest.mark.parametrize("kind", [STREAM, JSON])
+async def test_a_message_above_the_limit_is_refused(kind: str) -> None:
+    client = client_of(*[b"data: " + b"x" * 1_000] * 5, kind=kind, perplexity_answer_bytes=2_000)
+
+    assert (await failure_of(client)).kind is FailureKind.TOO_LARGE
+
+
+async def test_a_stream_without_end_is_refused() -> None:
+    client = client_of(*[frame(short("so far", "IN_PROGRESS"))] * 100, perplexity_stream_bytes=2_000)
+
+    assert (await failure_of(client)).kind is FailureKind.TOO_LARGE
+
+
+async def test_cancelling_closes_the_response_at_once() -> None:
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        reached.set()
+        await never.wait()
+
+    body = Body(hang)
+    client = client_with(lambda _: httpx2.Response(200, headers={"content-type": STREAM}, stream=body))
+    asking = asyncio.create_task(client.ask(QUESTION))
+    await reached.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    assert body.closed
+
+
+async def test_what_a_listener_raises_passes_through() -> None:
+    async def broken(_: str) -> None:
+        raise TimeoutError("the listener's own")
+
+    with pytest.raises(TimeoutError, match="the listener's own"):
+        await client_of(frame(short("Whole.")), DONE).ask(QUESTION, broken)
+
+
+async def test_after_failures_in_a_row_the_wrapper_is_left_alone() -> None:
+    calls: list[str] = []
+
+    def refused(request: httpx2.Request) -> httpx2.Response:
+        calls.append(request.url.path)
+        raise httpx2.ConnectError("refused")
+
+    client = client_with(refused, perplexity_breaker_failures=2, perplexity_breaker_open_seconds=60)
+    failures = [await failure_of(client) for _ in range(4)]
+
+    assert calls == ["/base/api/query_async"] * 2
+    assert {failure.kind for failure in failures} == {FailureKind.CONNECT}
+    assert [failure.retry_after is not None for failure in failures] == [False, False, True, True]
+
+
+async def test_a_question_that_is_too_long_never_leaves() -> None:
+    client = client_with(lambda _: pytest.fail("it left"), perplexity_request_line_bytes=1_000)
+    long = QUESTION.model_copy(update={"text": "钱" * 200})
+
+    assert client.room_for(long) < 0 < client.room_for(QUESTION)
+    with pytest.raises(AskFailed) as failed:
+        await client.ask(long)
+    assert failed.value.kind is FailureKind.QUESTION_TOO_LONG
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "healthy"),
+    [(200, b'{"status": "healthy"}', True), (200, b"<html>", False), (503, b'{"status": "healthy"}', False)],
+)
+async def test_health(status: int, body: bytes, healthy: bool) -> None:
+    client = client_of(body, kind=JSON, status=status)
+
+    assert await client.healthy() is healthy
+
+
+async def test_health_never_raises() -> None:
+    def refused(_: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("refused")
+
+    assert await client_with(refused).healthy() is False
