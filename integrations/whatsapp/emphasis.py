@@ -7,9 +7,11 @@ that could open or close is written as its look-alike (∗ ˍ ∼ ˋ) if its lin
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 _LOOK_ALIKES = {"*": "∗", "_": "ˍ", "~": "∼", "`": "ˋ"}
+_MARKS = re.compile(r"([*_~`])\1*")
 
 
 @dataclass(frozen=True)
@@ -107,24 +109,28 @@ def _defused(runs: list[Run]) -> list[Run]:
     """*runs* with look-alikes for the literal marks that would take effect."""
     line = "".join(run.text for run in runs)
     ours = {mark for run in runs for mark in run.marks} | {"`" for run in runs if run.verbatim and "`" in run.text}
+    effective = _effective(line, ours)
     result, offset = [], 0
     for run in runs:
         text = run.text
         if not run.verbatim:
-            text = "".join(
-                _LOOK_ALIKES[character] if _takes_effect(line, offset + index, ours) else character
-                for index, character in enumerate(run.text)
-            )
+            text = "".join(_LOOK_ALIKES[each] if offset + at in effective else each for at, each in enumerate(run.text))
         result.append(replace(run, text=text))
         offset += len(run.text)
     return result
 
 
-def _takes_effect(line: str, at: int, ours: set[str]) -> bool:
-    mark = line[at]
-    if mark not in _LOOK_ALIKES or (mark not in ours and line.count(mark) == 1):
-        return False
-    before, after = line[at - 1 : at] if at else "", line[at + 1 : at + 2]
-    opens = not before.isalnum() and bool(after) and not after.isspace()
-    closes = not after.isalnum() and bool(before) and not before.isspace()
-    return opens or closes
+def _effective(line: str, ours: set[str]) -> set[int]:
+    """Where in *line* a mark stands that could open or close: alone in its line, and of none of ours, it cannot."""
+    positions: set[int] = set()
+    for found in _MARKS.finditer(line):
+        mark, before, after = (
+            found[0][0],
+            line[max(0, found.start() - 1) : found.start()],
+            line[found.end() : found.end() + 1],
+        )
+        opens = not before.isalnum() and bool(after) and not after.isspace()
+        closes = not after.isalnum() and bool(before) and not before.isspace()
+        if (opens or closes) and (mark in ours or line.count(mark) > 1):
+            positions.update(range(found.start(), found.end()))
+    return positions

@@ -50,7 +50,9 @@ def _bare_url(state: StateInline, silent: bool) -> bool:
 _SCHEME = re.compile(r"https?\Z", re.IGNORECASE)
 _ADDRESS = re.compile(r"://[^\s<>\[\]`|]+")
 _AFTER_ADDRESS = ".,;:!?'\"*_~”’»"
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+_DEEPEST = 100
+"""How deep lists and quotes may nest; the parser leaves out what lies deeper, so then all is shown as it is."""
+_MARKDOWN = MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST}).enable(["table", "strikethrough"])
 _MARKDOWN.inline.ruler.before("emphasis", "bare_url", _bare_url)
 
 
@@ -59,7 +61,10 @@ def render(markdown: str, sources: Sequence[Source] = (), *, sources_label: str 
 
     Raises nothing on any text: what is no Markdown comes through as it is.
     """
-    tree = SyntaxTreeNode(_MARKDOWN.parse(markdown.replace("\x00", "\ufffd")))
+    tokens = _MARKDOWN.parse(markdown.replace("\x00", "\ufffd"))
+    if any(token.level >= _DEEPEST - 1 for token in tokens):
+        return markdown.strip()
+    tree = SyntaxTreeNode(tokens)
     body = "\n\n".join(filter(None, _blocks(tree.children)))
     listed = _cited(tree, sources)
     return "\n\n".join(filter(None, (body, f"*{sources_label}*\n" + "\n".join(listed) if listed else "")))
