@@ -10,7 +10,7 @@ import asyncio
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
-from integrations.temporal.conversations import Conversations
+from integrations.temporal.conversations import Conversations, StillWaiting
 from schemas.messages import StoredMessage
 from schemas.turns import Turn
 from storage.turn_views import TurnViews
@@ -25,6 +25,7 @@ class Answers:
         self._conversations = conversations
         self._turns = turns
         self._wait_seconds = wait_seconds
+        self._stopping = False
         self._waits: dict[UUID, asyncio.Task[Turn]] = {}
         self._places: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
 
@@ -38,7 +39,18 @@ class Answers:
             wait = asyncio.create_task(self._wait(stored))
             self._waits[stored.message_id] = wait
             wait.add_done_callback(lambda done: self._forget(stored.message_id, done))
-        return await asyncio.shield(wait)
+        try:
+            return await asyncio.shield(wait)
+        except asyncio.CancelledError:
+            if self._stopping and wait.cancelled():
+                raise StillWaiting("this front door is stopping") from None
+            raise
+
+    def stop(self) -> None:
+        """This front door stops: whoever waits is told to come again, the answers go on without it."""
+        self._stopping = True
+        for wait in list(self._waits.values()):
+            wait.cancel()
 
     async def _wait(self, stored: StoredMessage) -> Turn:
         if stored.turn_id is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import uvicorn
 
 from api.app import create_app
-from api.services import create_services
+from api.services import Services, create_services
 from config.logs import configure_logs, get_logger
 from config.settings import Settings
 from integrations.temporal.connection import connect
@@ -38,15 +39,8 @@ async def _run(settings: Settings) -> None:
         await _keep_first_key(database, settings)
         client = await connect(settings, lazy=True)
         services = create_services(settings, database, Conversations(client, settings))
-        await _server(create_app(services), settings).serve()
-    finally:
-        await database.close()
-
-
-def _server(app: object, settings: Settings) -> uvicorn.Server:
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,  # type: ignore[arg-type]
+        config = uvicorn.Config(
+            create_app(services),
             host=settings.host,
             port=settings.port,
             log_config=None,
@@ -54,7 +48,21 @@ def _server(app: object, settings: Settings) -> uvicorn.Server:
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
-    )
+        await Server(services, config).serve()
+    finally:
+        await database.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which would wait for callers whose answers may take minutes: they are told to come again instead."""
+
+    def __init__(self, services: Services, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._services = services
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._services.answers.stop()
+        await super().shutdown(sockets)
 
 
 async def _keep_first_key(database: Database, settings: Settings) -> None:

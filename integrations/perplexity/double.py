@@ -20,16 +20,24 @@ class ScriptedPerplexity:
         self.scripts: deque[Script] = deque(scripts)
         self.gate = asyncio.Event()
         self.gate.set()
+        self._asked = asyncio.Condition()
         self.room_bytes = 15_000
+        self.fail_after_text: list[AskFailed] = []
+        """Raised one by one after the first half of a text was shown; that text is then still to be said."""
 
     async def ask(self, question: Question, on_text: OnText | None = None) -> Answer:
         self.questions.append(question)
+        async with self._asked:
+            self._asked.notify_all()
         said = self.scripts.popleft() if self.scripts else f"You said: {question.text}"
         if callable(said):
             said = said(question)
         if on_text and isinstance(said, str):
             await on_text(said[: len(said) // 2])
         await self.gate.wait()
+        if self.fail_after_text:
+            self.scripts.appendleft(said)
+            raise self.fail_after_text.pop(0)
         if isinstance(said, AskFailed):
             raise said
         if on_text:
@@ -40,6 +48,11 @@ class ScriptedPerplexity:
             frontend_context_uuid=question.frontend_context_uuid,
             thread_url_slug=f"thread-{question.frontend_context_uuid[:8]}",
         )
+
+    async def asked(self, times: int) -> None:
+        """Returns once so many questions were put."""
+        async with self._asked:
+            await self._asked.wait_for(lambda: len(self.questions) >= times)
 
     async def healthy(self) -> bool:
         return True

@@ -93,7 +93,7 @@ class Program:
         def answered() -> dict[str, Any] | None:
             try:
                 response = self.say(text, message_id, customer)
-            except httpx2.TransportError:
+            except (httpx2.TransportError, FileNotFoundError):  # it stops, or has not started yet
                 return None
             assert response.status_code in {200, 503}, response.text
             return dict(response.json()) if response.status_code == 200 else None

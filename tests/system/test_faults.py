@@ -31,7 +31,7 @@ def in_background(program: Program, text: str, message_id: str, customer: str) -
 
 
 def until_asked(program: Program, text: str) -> None:
-    until(lambda: any(text in question["q"] for question in program.questions()), 30)
+    until(lambda: any(text in question["text"] for question in program.questions()), 30)
 
 
 def check_answered_once_in_order(program: Program, customer: str, texts: int) -> None:
@@ -81,7 +81,7 @@ def test_the_api_killed_under_a_client_asks_the_model_once(program: Program, cus
     program.until_back("api")
     waiting.result(90)
 
-    assert len([question for question in program.questions() if f"Once {customer}" in question["q"]]) == 1
+    assert len([question for question in program.questions() if f"Once {customer}" in question["text"]]) == 1
 
 
 def test_sigterm_in_the_middle_of_an_answer_loses_nothing(program: Program, customer: str) -> None:
