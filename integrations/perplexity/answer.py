@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from integrations.perplexity.characters import storable
 from integrations.perplexity.messages import MessagesSoFar
 from integrations.perplexity.port import Answer, AskFailed, Question
 from integrations.perplexity.privacy import kept_details
@@ -23,12 +24,12 @@ def accepted_answer(messages: MessagesSoFar, question: Question) -> Answer:
         raise AskFailed(FailureKind.MALFORMED, "the answer has no backend_uuid, so the thread could not go on")
     slug = messages.last.get("thread_url_slug")
     return Answer(
-        text=messages.accepted,
+        text=storable(messages.accepted),
         sources=sources_of(messages.web_results()),
-        backend_uuid=backend_uuid,
+        backend_uuid=storable(backend_uuid),
         # The wrapper leaves it out with answer_only=true; it is ours anyway: we made it and send it every turn.
         frontend_context_uuid=question.frontend_context_uuid,
-        thread_url_slug=slug if isinstance(slug, str) else None,
+        thread_url_slug=storable(slug) if isinstance(slug, str) else None,
         details=kept_details(messages.last),
     )
 
@@ -44,7 +45,7 @@ def sources_of(web_results: list[Any]) -> tuple[Source, ...]:
 
 def _title(result: dict[str, Any]) -> str:
     name = result.get("name")
-    title = name.strip() if isinstance(name, str) else ""
+    title = storable(name).strip() if isinstance(name, str) else ""
     return (title or urlsplit(result["url"]).netloc)[:_MAX_TITLE]
 
 

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx2
 
+from integrations.perplexity.characters import storable
 from integrations.perplexity.frames import parse_object
 from integrations.perplexity.port import AskFailed
 from schemas.failures import FailureKind
@@ -115,4 +116,4 @@ def _short(text: str) -> str:
     """One line, cut: explanations are logged. An HTML page is named, not quoted."""
     if re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE):
         return "an HTML page"
-    return " ".join(text.split())[:_MAX_EXPLANATION]
+    return " ".join(storable(text).split())[:_MAX_EXPLANATION]

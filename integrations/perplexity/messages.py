@@ -7,6 +7,7 @@ missing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,7 +93,7 @@ class MessagesSoFar:
         answer = self._joined(lambda block: _string(block.get("answer")))
         return answer if answer.strip() else None
 
-    def _joined(self, text_of: Any) -> str:
+    def _joined(self, text_of: Callable[[dict[str, Any]], str]) -> str:
         """Text of the block `ask_text`, which has everything; else of its numbered kind, in order."""
         texts = {usage: block for usage, block in self._blocks.items() if usage.startswith(_TEXT_USAGE)}
         chosen = [texts[_TEXT_USAGE]] if _TEXT_USAGE in texts else list(texts.values())

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from integrations.perplexity.characters import storable
+
 KEPT_FIELDS = (
     "account_used",
     "context_uuid",
@@ -39,7 +41,7 @@ def kept_details(message: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return value[:_MAX_CHARACTERS]
+        return storable(value)[:_MAX_CHARACTERS]
     if isinstance(value, list):
-        return [item[:_MAX_CHARACTERS] for item in value[:_MAX_ITEMS] if isinstance(item, str)]
+        return [storable(item)[:_MAX_CHARACTERS] for item in value[:_MAX_ITEMS] if isinstance(item, str)]
     return value if isinstance(value, bool | int | float) else None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from integrations.perplexity.answer import accepted_answer
+from integrations.perplexity.characters import storable
 from integrations.perplexity.failures import from_error_text
 from integrations.perplexity.frames import FrameReader, TooLarge, parse_object
 from integrations.perplexity.messages import MessagesSoFar
@@ -81,9 +82,10 @@ class Reading:
 
     async def _add(self, message: dict[str, Any]) -> None:
         self.messages.add(message)
-        if self._on_text and self.messages.text != self._shown:
-            self._shown = self.messages.text
-            await self._on_text(self._shown)
+        text = storable(self.messages.text)
+        if self._on_text and text != self._shown:
+            self._shown = text
+            await self._on_text(text)
 
     def _check_done(self) -> None:
         if not self.messages.count:

@@ -15,6 +15,7 @@ import httpx2
 
 from config.settings import Settings
 from integrations.perplexity.breaker import CircuitBreaker
+from integrations.perplexity.characters import storable
 from integrations.perplexity.failures import from_exception, from_status
 from integrations.perplexity.frames import parse_object
 from integrations.perplexity.port import Answer, AskFailed, OnText, Question
@@ -72,7 +73,7 @@ class WrapperClient:
             self._breaker.failed(error.kind)
             if (answer := reading.accepted()) is not None:
                 return answer
-            error.partial = reading.messages.text
+            error.partial = storable(reading.messages.text)
             raise
         self._breaker.reached()
         return answer

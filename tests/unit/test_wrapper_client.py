@@ -115,6 +115,19 @@ async def test_of_two_done_messages_the_last_wins() -> None:
     assert answer.text == "New [1]."
 
 
+async def test_characters_that_cannot_be_stored_are_mended() -> None:
+    halves = [frame(short("\ud83d", "IN_PROGRESS")), frame(short("\ude00 a\x00b\ud83d", "IN_PROGRESS"))]
+    texts: list[str] = []
+
+    async def on_text(text: str) -> None:
+        texts.append(text)
+
+    answer = await client_of(*halves, frame(short("\ud83d\ude00 a\x00b\ud83d")), DONE).ask(QUESTION, on_text)
+
+    assert texts == ["\ufffd", "😀 ab\ufffd"]
+    assert answer.text == "😀 ab\ufffd"
+
+
 async def test_silence_is_told_from_slowness() -> None:
     never = asyncio.Event()
     client = client_of(frame(short("Hal", "IN_PROGRESS")), never.wait, perplexity_answer_seconds=0.05)

@@ -23,7 +23,7 @@ log = logging.getLogger("simulator")
 
 def main(port: int, state_folder: Path, pace: float) -> None:
     """Serves until SIGTERM or Ctrl-C. *pace* 1 is as recorded (first text after 3.8 s), 0 answers at once."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s SIMULATOR %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     log.info("SIMULATOR of the Perplexity wrapper at http://%s:%s: scripted answers, no model", _HOST, port)
     _server(state_folder, pace, port).run()
 

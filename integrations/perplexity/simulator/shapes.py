@@ -69,34 +69,52 @@ def chunks_of(text: str) -> list[str]:
 
 def last_message(said: Said) -> dict[str, Any]:
     """The completed one, with whole blocks and every field that was recorded."""
-    now = datetime.now(UTC)
     return {
         **_ids(said),
-        "frontend_uuid": _uuid(said, "frontend"),
-        "text": _steps(said),
-        "thread_title": said.question[:120],
-        "related_queries": [f"More about {said.question[:60]}"],
         **_kinds(said),
-        "user_selected_model": "turbo",
-        "personalized": True,
-        "query_str": said.question,
-        "updated_datetime": now.replace(tzinfo=None).isoformat(),
         **_private(said),
-        "is_pro_reasoning_mode": False,
+        **_words(said),
+        **_standing(),
+        "frontend_uuid": _uuid(said, "frontend"),
+        "user_selected_model": "turbo",
+        "query_source": "collection" if said.collection_uuid else "default",
+        "plan": {"goals": [_goal("Answering the question.", final=True)], "final": True},
+        "blocks": _last_blocks(said),
+        "status": "COMPLETED",
         "step_type": "FINAL",
+        "message_mode": "FULL",
+        "text_completed": True,
+        "final": True,
+        "final_sse_message": True,
+    }
+
+
+def _words(said: Said) -> dict[str, Any]:
+    """Where the last message repeats the question and the answer."""
+    more = f"More about {said.question[:60]}"
+    return {
+        "query_str": said.question,
+        "thread_title": said.question[:120],
+        "text": _steps(said),
+        "related_queries": [more],
+        "related_query_items": [{"text": more, "type": "DEFAULT"}],
+    }
+
+
+def _standing() -> dict[str, Any]:
+    """Fields of the last message that nobody here reads."""
+    now = datetime.now(UTC)
+    return {
+        "personalized": True,
+        "updated_datetime": now.replace(tzinfo=None).isoformat(),
+        "entry_updated_datetime": now.isoformat(),
+        "is_pro_reasoning_mode": False,
         "bookmark_state": "NOT_BOOKMARKED",
         "s3_social_preview_url": "https://img.invalid/preview.png",
         "thread_access": 1,
         "prompt_source": "user",
-        "query_source": "collection" if said.collection_uuid else "default",
-        "plan": {"goals": [_goal("Answering the question.", final=True)], "final": True},
         "privacy_state": "NONE",
         "sources": {"sources": ["web"]},
-        "text_completed": True,
-        "entry_updated_datetime": now.isoformat(),
-        "blocks": _last_blocks(said),
-        "message_mode": "FULL",
-        "related_query_items": [{"text": f"More about {said.question[:60]}", "type": "DEFAULT"}],
         "access_level": "PRIVATE_READ",
         "reconnectable": False,
         "classifier_results": {"personal_search": False, "skip_search": False, "widget_type": "GENERAL"},
@@ -104,10 +122,7 @@ def last_message(said: Said) -> dict[str, Any]:
         "telemetry_data": {"has_first_token": True, "is_followup": False, "source": "default", "engine_mode": "auto"},
         "updated_memory_data": {"updated_memories": [], "show_simplified_widget": True},
         "has_expired_attachments": False,
-        "status": "COMPLETED",
-        "final": True,
         "_extras": {"next": None, "country": None, "subdomain": None, "pro_search_mode": None, "core_elapsed": 1.0},
-        "final_sse_message": True,
     }
 
 
