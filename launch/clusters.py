@@ -118,7 +118,10 @@ def _copy_open(packages: Path, target: Path) -> None:
     for path in (unfinished, *unfinished.rglob("*")):
         runs = path.is_dir() or path.parent.name == "bin"
         path.chmod(0o755 if runs else 0o644)
-    unfinished.rename(target)
+    try:
+        unfinished.rename(target)
+    except OSError:  # another start was quicker
+        shutil.rmtree(unfinished)
 
 
 def _make(folder: Path, programs: Path, account: Account | None, durable: bool) -> None:

@@ -17,7 +17,7 @@ from launch.failures import LaunchError
 from launch.folder import DataFolder, locked_folder
 from launch.keys import find_keys
 from launch.logs import last_line
-from launch.parts import Surroundings, agent_command, programs, servers
+from launch.parts import DATABASE, Surroundings, agent_command, programs, servers
 from launch.ports import Ports, claimed_ports
 from launch.postgres import address
 from launch.supervisor import StopRequested, Supervisor, end_leftovers
@@ -62,11 +62,15 @@ def _start(settings: Settings, folder: DataFolder, ports: Ports, supervisor: Sup
     database_url = address(cluster) if cluster else settings.database_url or ""
     addresses = addresses_of(settings, ports, keys, database_url)
     around = Surroundings(settings, folder, ports, keys, addresses)
-    supervisor.start(servers(around, cluster))
-    _say("Bringing the database up to date …")
+    below = servers(around, cluster)
+    supervisor.start(below)
+    supervisor.wait([part for part in below if part.name == DATABASE])
+    _say("Bringing the database up to date …")  # while the other servers are still starting
     _migrate(around)
+    supervisor.wait(below)
     _say("Starting worker and API …")
-    supervisor.start(programs(around))
+    supervisor.start(above := programs(around))
+    supervisor.wait(above)
     return around
 
 

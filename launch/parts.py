@@ -21,10 +21,12 @@ from launch.probes import answers
 from launch.processes import spawn
 from launch.temporal import has_worker, is_serving, temporal_command, temporal_environment
 
+DATABASE = "postgres"
+
 
 @dataclass(frozen=True)
 class Part:
-    """*ready* takes the pid of the running process. *forgetful*: parts that know it must start anew with it."""
+    """*ready* takes the pid of the running process. *reminded_by*: parts that start anew when it has come back."""
 
     name: str
     log: Path
@@ -81,13 +83,13 @@ def agent_command(*arguments: str) -> list[str]:
 
 
 def _postgres(around: Surroundings, cluster: Cluster) -> Part:
-    log = around.folder.log("postgres")
+    log = around.folder.log(DATABASE)
 
     def start() -> subprocess.Popen[bytes]:
         clear_leftovers(cluster)
         return launch_server(cluster, log)
 
-    return Part("postgres", log, start, lambda pid: is_ready(cluster, pid), FAST_SHUTDOWN)
+    return Part(DATABASE, log, start, lambda pid: is_ready(cluster, pid), FAST_SHUTDOWN)
 
 
 def _temporal(around: Surroundings) -> Part:

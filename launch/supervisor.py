@@ -53,10 +53,13 @@ class Supervisor:
         return {name: running.process.pid for name, running in self._running.items()}
 
     def start(self, parts: Sequence[Part]) -> None:
-        """Starts *parts* together and returns when all are ready. Raises LaunchError, StopRequested."""
+        """Starts *parts*, all at once; `wait` for those that are needed. Raises LaunchError, OSError."""
         for part in parts:
             self._running[part.name] = _Running(part, part.start(), self._budget())
-        self._record()
+            self._record()
+
+    def wait(self, parts: Sequence[Part]) -> None:
+        """Returns when all of *parts* are ready. Raises LaunchError (one died, or takes too long), StopRequested."""
         waiting = [self._running[part.name] for part in parts]
         deadline = time.monotonic() + self._settings.start_seconds
         while waiting := [running for running in waiting if not self._is_ready(running)]:
