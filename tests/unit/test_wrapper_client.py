@@ -191,6 +191,20 @@ async def test_after_failures_in_a_row_the_wrapper_is_left_alone() -> None:
     assert [failure.retry_after is not None for failure in failures] == [False, False, True, True]
 
 
+async def test_an_answer_in_between_starts_the_count_anew() -> None:
+    answers = [httpx2.ConnectError("refused"), None, httpx2.ConnectError("refused"), None]
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        if error := answers.pop(0):
+            raise error
+        return httpx2.Response(200, json=short("Here."))
+
+    client = client_with(answer, perplexity_breaker_failures=2)
+    for _ in range(2):
+        assert (await failure_of(client)).kind is FailureKind.CONNECT
+        assert (await client.ask(QUESTION)).text == "Here."
+
+
 async def test_a_question_that_is_too_long_never_leaves() -> None:
     client = client_with(lambda _: pytest.fail("it left"), perplexity_request_line_bytes=1_000)
     long = QUESTION.model_copy(update={"text": "钱" * 200})
