@@ -22,7 +22,7 @@ _LOCK = 7_146_301_559  # any number; it names this program's migrations among ad
 
 def upgrade(database_url: str) -> None:
     """Applies what is missing. Raises OSError or sqlalchemy's DBAPIError if the database cannot be reached."""
-    asyncio.run(_upgrade(database_url))
+    asyncio.run(upgrade_on(database_url))
 
 
 def newest_revision() -> str:
@@ -41,7 +41,7 @@ async def is_current(database: Database) -> bool:
     return version is not None and version["version_num"] == newest_revision()
 
 
-async def _upgrade(database_url: str) -> None:
+async def upgrade_on(database_url: str) -> None:
     engine = create_async_engine(driver_url(database_url))
     try:
         async with engine.begin() as connection:

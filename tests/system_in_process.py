@@ -26,7 +26,7 @@ from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
 from storage.api_keys import ApiKeys
 from storage.database import Database, driver_url
-from storage.migrate import _upgrade
+from storage.migrate import upgrade_on
 from worker.app import create_worker
 
 KEY = "test-key-0123456789abcdef"
@@ -142,5 +142,5 @@ async def _fresh_database(postgres_url: str, name: str) -> str:
         await connection.execute(text(f"CREATE DATABASE {name}"))
     await engine.dispose()
     url = postgres_url.replace("/postgres?", f"/{name}?")
-    await _upgrade(url)
+    await upgrade_on(url)
     return url

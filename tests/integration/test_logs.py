@@ -1,0 +1,64 @@
+"""What the logs tell of a turn: enough to debug drift from them alone, and nothing they should not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from config.logs import without_secrets
+from integrations.perplexity.port import AskFailed
+from schemas.failures import FailureKind
+from tests.system_in_process import System, running_system
+
+
+@pytest.fixture
+def lines() -> Any:
+    capture = LogCapture()
+    before = structlog.get_config()["processors"]
+    structlog.configure(processors=[capture])
+    yield capture.entries
+    structlog.configure(processors=before)
+
+
+async def test_one_line_a_turn_with_ids_verdict_timings_and_raw_output(lines: Any, system: System) -> None:
+    response = await system.send("A private question", customer="c-9")
+
+    turn = response.json()
+    [line] = [line for line in lines if line["event"] == "turn"]
+    assert line["conversation_id"] == turn["conversation_id"]
+    assert line["turn_id"] == turn["turn_id"]
+    assert line["backend_uuid"] == turn["thread"]["backend_uuid"]
+    assert (line["status"], line["verdict"], line["attempt"]) == ("answered", "text", 1)
+    assert line["raw_output"] == "You said: A private question"
+    assert line["request_id"] == response.headers["X-Request-ID"]
+    assert {"model_ms", "first_text_ms", "total_ms", "handler", "assistant_version"} <= set(line)
+    assert "customer_words" not in line
+
+
+async def test_a_failed_attempt_has_a_line_of_its_own(lines: Any, system: System) -> None:
+    system.perplexity.scripts.append(AskFailed(FailureKind.CUT, "broke off", retry_after=0.01, partial="Half"))
+
+    await system.send("Hello")
+
+    [line] = [line for line in lines if line["event"] == "turn_attempt_failed"]
+    assert (line["failure"], line["raw_output"], line["retry_in_seconds"]) == ("cut", "Half", 0.01)
+
+
+async def test_customers_words_and_long_outputs_as_the_settings_say(
+    lines: Any, postgres_url: str, temporal_address: str
+) -> None:
+    settings = {"log_customer_words": True, "log_raw_output_characters": 10}
+    async with running_system(postgres_url, temporal_address, **settings) as system:
+        await system.send("A private question")
+
+    [line] = [line for line in lines if line["event"] == "turn"]
+    assert line["customer_words"] == "A private question"
+    assert line["raw_output"] == "You said: … (28 characters)"
+
+
+@pytest.mark.parametrize("name", ["api_key", "Authorization", "access_token", "password", "app_secret", "set_cookie"])
+def test_what_is_named_like_a_secret_is_hidden(name: str) -> None:
+    assert without_secrets(None, "info", {name: "value", "event": "x"}) == {name: "[hidden]", "event": "x"}
