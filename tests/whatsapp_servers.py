@@ -1,0 +1,125 @@
+"""The stand-ins on real sockets, and a receiver that notes the webhooks they post."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from pydantic import SecretStr
+
+from config.settings import Settings
+from integrations.whatsapp.configuration import meta_from, twilio_from
+from integrations.whatsapp.meta.client import MetaWhatsApp
+from integrations.whatsapp.standin import twilio
+from integrations.whatsapp.standin.graph import Graph
+from integrations.whatsapp.standin.serve import ACCESS_TOKEN, PHONE_NUMBER_ID, create_standin
+from integrations.whatsapp.twilio.client import TwilioWhatsApp
+
+APP_SECRET = "the-app-secret"
+TWILIO_NUMBER = "15550783881"
+
+
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[str]:
+    """*app* on a free port of this machine; yields its address."""
+    config = uvicorn.Config(app, port=0, log_level="critical", ws="none", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@dataclass
+class Webhook:
+    """One POST as it came; `url` is the address it was posted to."""
+
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Receiver:
+    """Answers 200, or the next of `answers`, and notes everything."""
+
+    got: list[Webhook] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.post("/hook")
+        @app.post("/api/webhooks/twilio")
+        async def hook(request: Request) -> Response:
+            self.got.append(Webhook(str(request.url), dict(request.headers), await request.body()))
+            return Response(status_code=self.answers.pop(0) if self.answers else 200)
+
+        return app
+
+
+@dataclass
+class MetaSide:
+    adapter: MetaWhatsApp
+    graph: Graph
+    receiver: Receiver
+    url: str
+
+    account = PHONE_NUMBER_ID
+
+
+@dataclass
+class TwilioSide:
+    adapter: TwilioWhatsApp
+    service: twilio.Twilio
+    receiver: Receiver
+    url: str
+
+    account = TWILIO_NUMBER
+
+
+@asynccontextmanager
+async def meta_side(seed: int = 0, **settings: object) -> AsyncIterator[MetaSide]:
+    """The adapter of Meta's Cloud API, the stand-in it talks to, and who gets that one's webhooks."""
+    receiver = Receiver()
+    async with serving(receiver.app()) as hook:
+        app = create_standin(f"{hook}/hook", APP_SECRET, seed=seed)
+        async with serving(app) as url:
+            values = {"whatsapp_access_token": SecretStr(ACCESS_TOKEN), "whatsapp_graph_url": url}
+            adapter = meta_from(_settings(**values | settings))
+            assert adapter is not None
+            yield MetaSide(adapter, app.state.graph, receiver, url)
+            await adapter.close()
+
+
+@asynccontextmanager
+async def twilio_side(**settings: object) -> AsyncIterator[TwilioSide]:
+    """The adapter of Twilio, the stand-in it talks to, and who gets that one's webhooks."""
+    receiver, app = Receiver(), twilio.create_twilio()
+    async with serving(receiver.app()) as hook, serving(app) as url:
+        account = {"twilio_account_sid": twilio.ACCOUNT_SID, "twilio_auth_token": SecretStr(twilio.AUTH_TOKEN)}
+        values = {"twilio_api_url": url, "public_url": hook, **account}
+        adapter = twilio_from(_settings(**values | settings))
+        assert adapter is not None
+        yield TwilioSide(adapter, app.state.twilio, receiver, url)
+        await adapter.close()
+
+
+def _settings(**values: object) -> Settings:
+    return Settings(_env_file=None, **values)  # type: ignore[arg-type]
+
+
+async def until(true: Callable[[], bool], seconds: float = 10) -> None:
+    """Waits until *true* is; raises TimeoutError if it never becomes so."""
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.01)
