@@ -29,7 +29,7 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     config = uvicorn.Config(app, port=0, log_level="critical", ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells it by no event
         await asyncio.sleep(0.01)
     try:
         port = server.servers[0].sockets[0].getsockname()[1]
@@ -121,5 +121,5 @@ def _settings(**values: object) -> Settings:
 async def until(true: Callable[[], bool], seconds: float = 10) -> None:
     """Waits until *true* is; raises TimeoutError if it never becomes so."""
     async with asyncio.timeout(seconds):
-        while not true():
+        while not true():  # noqa: ASYNC110 - what is waited for may lie on the other side of a socket
             await asyncio.sleep(0.01)

@@ -5,6 +5,7 @@ Shared by both adapters, and the only place where the HTTP client's errors are k
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -26,17 +27,21 @@ _NEVER_LEFT = (
 _ANSWER_BYTES = 1_048_576
 
 
-async def call(http: httpx2.AsyncClient, request: httpx2.Request) -> tuple[int, Any, float | None]:
-    """Status, JSON body (None if it is none) and Retry-After in seconds. Raises SendFailed if no answer came."""
+async def call(http: httpx2.AsyncClient, request: httpx2.Request, seconds: float) -> tuple[int, Any, float | None]:
+    """Status, JSON body (None if it is none) and Retry-After in seconds. Raises SendFailed if no answer came.
+
+    *seconds* bounds the whole call: the client's own time-outs begin anew with each byte.
+    """
     try:
-        response = await http.send(request, stream=True)
-        try:
-            body = await _read(response)
-        finally:
-            await response.aclose()
+        async with asyncio.timeout(seconds):
+            response = await http.send(request, stream=True)
+            try:
+                body = await _read(response)
+            finally:
+                await response.aclose()
     except _NEVER_LEFT as error:
         raise SendFailed(FailureKind.TRANSIENT, f"not reached: {type(error).__name__}") from error
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, TimeoutError) as error:
         raise SendFailed(FailureKind.UNKNOWN, f"no whole answer: {type(error).__name__}") from error
     return response.status_code, _json(body), _retry_after(response)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Callable
 from hashlib import sha256
 
 import httpx2
@@ -45,6 +46,9 @@ class MediaLimits(BaseModel):
     """The API's own address, whose files are taken also over plain http (a stand-in on this machine)."""
 
 
+Headers = Callable[[str], dict[str, str]]
+
+
 def mime_type(value: str) -> str:
     """`audio/ogg; codecs=opus` → `audio/ogg`."""
     return value.split(";")[0].strip().lower()
@@ -76,22 +80,36 @@ def check_announced(info: MediaInfo, limits: MediaLimits) -> None:
         raise MediaFailed(MediaProblem.TOO_LARGE, f"{info.size} bytes; at most {limits.max_bytes} are taken")
 
 
-async def fetch(http: httpx2.AsyncClient, info: MediaInfo, limits: MediaLimits, headers: dict[str, str]) -> MediaFile:
-    """The file at `info.url`, checked. Redirects are not followed. Raises MediaFailed."""
+async def fetch(
+    http: httpx2.AsyncClient, info: MediaInfo, limits: MediaLimits, headers: Headers, *, redirects: int = 0
+) -> MediaFile:
+    """The file at `info.url`, checked. *headers* gives the login for an address. Raises MediaFailed.
+
+    At most *redirects* are followed, and each address is checked before it is asked.
+    """
     check_announced(info, limits)
     url = check_host(info.url, limits)
-    request = http.build_request("GET", url, headers={**headers, "Accept-Encoding": "identity"})
     try:
         async with asyncio.timeout(limits.seconds):
-            content = await _download(http, request, limits)
+            for _ in range(redirects + 1):
+                answer = await _get(http, url, limits, headers(str(url)))
+                if isinstance(answer, bytes):
+                    return _checked(answer, info)
+                url = check_host(str(answer), limits)
     except (httpx2.HTTPError, TimeoutError) as error:
         raise MediaFailed(MediaProblem.TRANSIENT, f"not downloaded: {type(error).__name__}") from error
-    return _checked(content, info)
+    raise MediaFailed(MediaProblem.HOST_REFUSED, f"more than {redirects} redirects")
 
 
-async def _download(http: httpx2.AsyncClient, request: httpx2.Request, limits: MediaLimits) -> bytes:
+async def _get(
+    http: httpx2.AsyncClient, url: httpx2.URL, limits: MediaLimits, headers: dict[str, str]
+) -> bytes | httpx2.URL:
+    """The bytes at *url*, or the address it redirects to."""
+    request = http.build_request("GET", url, headers={**headers, "Accept-Encoding": "identity"})
     response = await http.send(request, stream=True, follow_redirects=False)
     try:
+        if response.has_redirect_location:
+            return url.join(response.headers["location"])
         _check_answer(response)
         content = bytearray()
         async for chunk in response.aiter_raw():

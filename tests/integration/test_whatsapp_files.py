@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import AsyncIterator
 
@@ -25,10 +26,10 @@ def evil_server() -> FastAPI:
     async def bomb() -> Response:
         return Response(gzip.compress(b"\0" * 10_000_000), headers={"Content-Encoding": "gzip"})
 
-    @app.get("/endless")
-    async def endless() -> StreamingResponse:
+    @app.get("/unannounced")
+    async def unannounced() -> StreamingResponse:
         async def zeros() -> AsyncIterator[bytes]:
-            while True:
+            for _ in range(50):  # unannounced, and far beyond the limit
                 yield b"\0" * 10_000
 
         return StreamingResponse(zeros())
@@ -36,6 +37,27 @@ def evil_server() -> FastAPI:
     @app.get("/redirect")
     async def redirect() -> RedirectResponse:
         return RedirectResponse("http://169.254.169.254/latest/meta-data")
+
+    @app.get("/circle")
+    async def circle() -> RedirectResponse:
+        return RedirectResponse("/circle")
+
+    @app.get("/silence")
+    async def silence() -> StreamingResponse:
+        async def drops() -> AsyncIterator[bytes]:
+            for _ in range(200):
+                yield b"x"
+                await asyncio.sleep(0.02)
+
+        return StreamingResponse(drops())
+
+    @app.get("/file")
+    async def file() -> Response:
+        return Response(b"pixels", media_type="image/png")
+
+    @app.get("/moved")
+    async def moved() -> RedirectResponse:
+        return RedirectResponse("/file")
 
     @app.get("/{status}")
     async def answer(status: int) -> Response:
@@ -48,7 +70,7 @@ async def problem(path: str) -> MediaProblem:
     async with serving(evil_server()) as url, httpx2.AsyncClient() as http:
         info = MediaInfo(url=f"{url}{path}", mime_type="image/png")
         with pytest.raises(MediaFailed) as failed:
-            await fetch(http, info, LIMITS.model_copy(update={"own_origin": url}), {})
+            await fetch(http, info, LIMITS.model_copy(update={"own_origin": url}), lambda _: {}, redirects=2)
         return failed.value.problem
 
 
@@ -56,8 +78,10 @@ async def problem(path: str) -> MediaProblem:
     ("path", "expected"),
     [
         ("/bomb", MediaProblem.TYPE_REFUSED),
-        ("/endless", MediaProblem.TOO_LARGE),
-        ("/redirect", MediaProblem.TRANSIENT),
+        ("/unannounced", MediaProblem.TOO_LARGE),
+        ("/redirect", MediaProblem.HOST_REFUSED),
+        ("/circle", MediaProblem.HOST_REFUSED),
+        ("/silence", MediaProblem.TRANSIENT),
         ("/404", MediaProblem.EXPIRED),
         ("/410", MediaProblem.EXPIRED),
         ("/403", MediaProblem.OURS),
@@ -66,6 +90,16 @@ async def problem(path: str) -> MediaProblem:
 )
 async def test_what_a_server_may_answer(path: str, expected: MediaProblem) -> None:
     assert await problem(path) is expected
+
+
+async def test_a_redirect_within_the_channels_hosts_is_followed() -> None:
+    async with serving(evil_server()) as url, httpx2.AsyncClient() as http:
+        limits = LIMITS.model_copy(update={"own_origin": url})
+        info = MediaInfo(url=f"{url}/moved", mime_type="image/png")
+
+        file = await fetch(http, info, limits, lambda _: {}, redirects=1)
+
+    assert file.content == b"pixels"
 
 
 @pytest.mark.parametrize(

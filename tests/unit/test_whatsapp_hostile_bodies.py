@@ -38,7 +38,8 @@ def test_what_is_no_webhook_body_is_one_unreadable(body: bytes) -> None:
     batch = parse(body)
 
     assert len(batch.unreadable) == 1
-    assert batch.messages == batch.statuses == []
+    assert not batch.messages
+    assert not batch.statuses
     dump_json(batch.model_dump()).encode()
 
 

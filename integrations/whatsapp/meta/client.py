@@ -51,6 +51,11 @@ class MetaOptions(BaseModel):
     media: MediaLimits
 
     @property
+    def call_seconds(self) -> float:
+        """Bound of a whole call: a free connection, the connection itself, and the answer."""
+        return self.connect_timeout + 2 * self.answer_timeout
+
+    @property
     def root(self) -> str:
         url = self.graph_url.rstrip("/")
         return url if _VERSIONED.search(url) else f"{url}/{self.graph_version}"
@@ -104,9 +109,8 @@ class MetaWhatsApp:
         url = f"{self._options.root}/{media.id}"
         query = {"phone_number_id": account}
         try:
-            status, body, _ = await call(
-                self._http, self._http.build_request("GET", url, params=query, headers=self._token)
-            )
+            request = self._http.build_request("GET", url, params=query, headers=self._token)
+            status, body, _ = await call(self._http, request, self._options.call_seconds)
         except SendFailed as error:
             raise MediaFailed(MediaProblem.TRANSIENT, error.explanation) from error
         if status != 200:
@@ -115,7 +119,7 @@ class MetaWhatsApp:
 
     async def download(self, account: str, media: MediaRef) -> MediaFile:
         info = await self.media_info(account, media)
-        return await fetch(self._http, info, self._media, self._token)
+        return await fetch(self._http, info, self._media, lambda url: self._token)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -144,9 +148,8 @@ class MetaWhatsApp:
         if not _IDENTIFIER.fullmatch(account):
             raise SendFailed(FailureKind.OURS, "the phone number id is none")
         url = f"{self._options.root}/{account}/messages"
-        status, answer, wait = await call(
-            self._http, self._http.build_request("POST", url, json=body, headers=self._token)
-        )
+        request = self._http.build_request("POST", url, json=body, headers=self._token)
+        status, answer, wait = await call(self._http, request, self._options.call_seconds)
         if status >= 300:
             raise failure(status, answer, wait)
         return answer

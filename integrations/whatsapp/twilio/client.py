@@ -15,7 +15,7 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from integrations.whatsapp.exchange import call
-from integrations.whatsapp.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.whatsapp.failures import FailureKind, SendFailed
 from integrations.whatsapp.files import MediaLimits, check_host, fetch
 from integrations.whatsapp.port import (
     ChannelLimits,
@@ -49,6 +49,11 @@ class TwilioOptions(BaseModel):
     answer_timeout: float = Field(gt=0)
     connections: int = Field(ge=1)
     media: MediaLimits
+
+    @property
+    def call_seconds(self) -> float:
+        """Bound of a whole call: a free connection, the connection itself, and the answer."""
+        return self.connect_timeout + 2 * self.answer_timeout
 
 
 class TwilioWhatsApp:
@@ -91,31 +96,12 @@ class TwilioWhatsApp:
         return MediaInfo(url=media.id, mime_type=media.mime_type)
 
     async def download(self, account: str, media: MediaRef) -> MediaFile:
+        """Twilio answers a media address with a redirect to its store."""
         info = await self.media_info(account, media)
-        for _ in range(_REDIRECTS):
-            found = await self._redirected(info)
-            if found is None:
-                break
-            info = found
-        return await fetch(self._http, info, self._media, self._credentials(info.url))
+        return await fetch(self._http, info, self._media, self._credentials, redirects=_REDIRECTS)
 
     async def close(self) -> None:
         await self._http.aclose()
-
-    async def _redirected(self, info: MediaInfo) -> MediaInfo | None:
-        """Twilio answers a media address with a redirect to its store; each step is checked before it is taken."""
-        headers = self._credentials(info.url)
-        try:
-            response = await self._http.send(
-                self._http.build_request("GET", check_host(info.url, self._media), headers=headers), stream=True
-            )
-            await response.aclose()
-        except httpx2.HTTPError as error:
-            raise MediaFailed(MediaProblem.TRANSIENT, f"not reached: {type(error).__name__}") from error
-        if not response.is_redirect:
-            return None
-        target = str(response.url.join(response.headers.get("location", "")))
-        return info.model_copy(update={"url": str(check_host(target, self._media))})
 
     def _credentials(self, url: str) -> dict[str, str]:
         """The login goes to the API alone, never to the store that a redirect leads to."""
@@ -128,7 +114,7 @@ class TwilioWhatsApp:
         form = {"To": _address(request), "From": f"whatsapp:+{request.account}", **content}
         if self._options.status_callback:
             form["StatusCallback"] = f"{self._options.status_callback}?{urlencode({DELIVERY_ID: request.delivery_id})}"
-        status, answer, wait = await call(self._http, self._post(form))
+        status, answer, wait = await call(self._http, self._post(form), self._options.call_seconds)
         if status >= 300:
             raise failure(status, answer, wait)
         return Sent(channel_message_id=_sid(answer))
