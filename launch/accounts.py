@@ -49,7 +49,7 @@ def database_account(cluster: Path) -> Account | None:
     if os.geteuid() != 0:
         if owner is not None and owner != os.geteuid():
             raise LaunchError(
-                f"{cluster} belongs to {_name(owner)}: start as that user, or set DATA_DIR to a new folder"
+                f"{cluster} belongs to {account_name(owner)}: start as that user, or set DATA_DIR to a new folder"
             )
         return None
     found = pwd.getpwuid(owner) if owner else _own_account()
@@ -72,7 +72,8 @@ def _made_account() -> pwd.struct_passwd:
         return pwd.getpwnam(_ANY_ACCOUNT)
 
 
-def _name(uid: int) -> str:
+def account_name(uid: int) -> str:
+    """For messages."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.settings import Settings
+from launch.accounts import account_name
 from launch.clusters import short_name
 from launch.failures import LaunchError
 
@@ -68,6 +69,7 @@ def locked_folder(settings: Settings) -> Iterator[DataFolder]:
         folder = DataFolder(shown, kept)
         try:
             _check_room(kept, settings.disk_free_bytes)
+            _check_ownership(folder)
             _make_inside(folder)
             yield folder
         finally:
@@ -121,6 +123,13 @@ def _check_room(folder: Path, needed: int) -> None:
             f"no room: {free // 1_000_000:,} MB free where {folder} lies, {needed // 1_000_000:,} MB needed"
             " (DISK_FREE_BYTES); make room, or set DATA_DIR to another disk"
         )
+
+
+def _check_ownership(folder: DataFolder) -> None:
+    """Files of another user's start; PostgreSQL's are looked at where they are used."""
+    for path in (*folder.kept.iterdir(), *folder.kept.glob("logs/*")):
+        if path != folder.postgres and not os.access(path, os.R_OK | os.W_OK):
+            raise LaunchError(f"{path} belongs to {account_name(path.stat().st_uid)}: start as that user, or chown it")
 
 
 def _make_inside(folder: DataFolder) -> None:

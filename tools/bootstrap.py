@@ -150,7 +150,7 @@ def uv_environment(settings: dict[str, str]) -> dict[str, str]:
 def use_newer_python() -> None:
     for name in NEWER_PYTHONS:
         found = shutil.which(name)
-        if found:
+        if found and works(Path(found)):
             os.execv(found, [found, *sys.argv])
     stop(
         "Python 3.11 or newer is needed, {} is {}.{}: install one, or say `make PYTHON=/path/to/python3`".format(
