@@ -1,0 +1,130 @@
+"""Streaming: how much of an unfinished output may be shown, so that no customer ever sees an action's JSON.
+
+Shown is what cannot become part of an action any more. Held back is
+* an object that is not closed yet, with the code fence or bracket that opens it: its action key may come last;
+* a broken object that had a key: nobody can tell where it stops, so it waits for the end;
+* a tail that may be the beginning of such a thing (a back-tick, a bracket, `action:` at the start of a line).
+Once something was surely meant as an action, nothing is shown any more; what was shown before is to be taken back
+(`reset`). At the end everything is shown if and only if the verdict is `text`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from actions.limits import ReadingLimits
+from actions.objects import ObjectScanner
+from actions.reading import read_output, stands_alone
+from actions.registry import Registry
+from actions.relaxed_json import Status
+from actions.suspicion import Meant, gap_is_meant, judge, mentions_action
+from schemas.turns import Verdict
+
+_WINDOW = 400
+"""Characters before the newest text that a mention may begin in."""
+_OPENER = re.compile(r"(?:`{1,3}[ \t]{0,9}\w{0,9}\s{0,99})?[\[(\"'\s]{0,99}\Z")
+_TAIL = re.compile(
+    r"^[ \t>*`-]{0,9}a(?:c(?:t(?:i(?:o(?:n[*`]{0,2}(?:[ \t]{0,9}:.{0,100})?)?)?)?)?)?\Z", re.MULTILINE | re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Showing:
+    """`text` is all that may be shown now. `reset`: it does not go on from what was shown before; begin anew."""
+
+    text: str
+    reset: bool = False
+
+
+class Holding:
+    """One output on its way in. Feed it the whole text so far, each time it changed, and `finish` with the last."""
+
+    _text: str
+    _scanner: ObjectScanner
+    _judged: int
+    _gap_start: int
+    _hold_from: int | None
+    _settled: int
+    _withheld: bool
+
+    def __init__(self, registry: Registry, limits: ReadingLimits | None = None) -> None:
+        self._registry = registry
+        self._limits = limits or ReadingLimits()
+        self._shown = ""
+        self._begin()
+
+    def feed(self, text: str) -> Showing:
+        """What may be shown of *text*. It may differ from the last one anywhere (then it was replaced)."""
+        if not text.startswith(self._text):
+            self._begin()
+        known, self._text = len(self._text), text
+        if not self._withheld:
+            self._scanner.advance(text, final=False)
+            self._look(known)
+        if self._withheld:
+            return self._show("")
+        self._settled = max(self._settled, self._settled_now())
+        return self._show(text[: self._settled])
+
+    def finish(self, text: str) -> Showing:
+        """What is shown once *text* is all: everything if it is text, else nothing."""
+        verdict = read_output(text, self._registry, limits=self._limits).verdict
+        return self._show(text if verdict is Verdict.TEXT else "")
+
+    def _begin(self) -> None:
+        self._text = ""
+        self._scanner = ObjectScanner(self._limits)
+        self._judged = 0
+        self._gap_start = 0
+        self._hold_from = None
+        self._settled = 0
+        self._withheld = False
+
+    def _look(self, known: int) -> None:
+        """Judges what is new: objects that came to their end, the open one's name so far, words between objects."""
+        for found in self._scanner.found[self._judged :]:
+            self._judged += 1
+            if found.status is Status.BROKEN:
+                self._hold(found.start)
+                continue
+            self._look_at_gap(max(self._gap_start, known - _WINDOW), found.start)
+            self._gap_start = found.end
+            meant = judge(found.value, self._registry.known).meant
+            self._withheld = self._withheld or meant is Meant.YES
+            if meant is Meant.IF_ALONE and stands_alone(self._text[: found.end], found.start, found.end):
+                self._hold(found.start)
+        opened = self._scanner.open
+        if opened is not None and self._registry.known.resembled_by(opened.value.get("action")):
+            self._withheld = True
+        self._look_at_gap(max(self._gap_start, known - _WINDOW), len(self._text) if opened is None else opened.start)
+
+    def _look_at_gap(self, start: int, end: int) -> None:
+        gap = self._text[start:end]
+        if gap_is_meant(gap, self._registry.known, first=False, last=False):
+            self._withheld = True
+        elif mentions_action(gap):
+            self._hold(start)
+
+    def _hold(self, position: int) -> None:
+        self._hold_from = position if self._hold_from is None else min(self._hold_from, position)
+
+    def _settled_now(self) -> int:
+        """Up to where the text cannot become part of an action."""
+        ends = [len(self._text) if self._scanner.open is None else self._scanner.open.start]
+        if self._hold_from is not None:
+            ends.append(self._hold_from)
+        end = min(ends)
+        return min(_before(_OPENER, self._text, end), _before(_TAIL, self._text, end))
+
+    def _show(self, text: str) -> Showing:
+        reset = not text.startswith(self._shown)
+        self._shown = text
+        return Showing(text, reset)
+
+
+def _before(pattern: re.Pattern[str], text: str, end: int) -> int:
+    """Where the match of *pattern* that reaches to *end* begins, looking only at the last stretch."""
+    start = max(0, end - _WINDOW)
+    match = pattern.search(text[start:end])
+    return end if match is None else start + match.start()

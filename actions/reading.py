@@ -1,0 +1,142 @@
+"""Reads one raw output of the model and finds its verdict: `text`, `action` or `invalid`, with the reasons.
+
+The order: find the outermost JSON objects (`objects`), tell which were meant as an action (`suspicion`), see whether
+exactly one is all there is, then check it (`validation`, by the registry). Pure, total, and linear in its input.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from actions.limits import ReadingLimits
+from actions.objects import ObjectScanner
+from actions.registry import Registry
+from actions.relaxed_json import RelaxedObject
+from actions.suspicion import Judgement, Meant, gap_is_meant, judge
+from actions.validation import model_errors
+from schemas.actions import ActionRequest, ParsedOutput
+from schemas.turns import OutputError, Verdict
+
+_SPACE = r"[\s\ufeff]*+"
+_BEFORE = re.compile(rf"{_SPACE}(?P<fence>```[ \t]*(?:json)?[ \t]*\r?\n{_SPACE})?", re.IGNORECASE)
+_MARKS = rf"{_SPACE}(?:\[\d{{1,3}}\]{_SPACE})*+"
+_AFTER = re.compile(rf"{_MARKS}(?P<fence>```)?{_MARKS}")
+
+
+@dataclass(frozen=True)
+class _Suspect:
+    """A whole object that was meant as an action."""
+
+    found: RelaxedObject
+    judgement: Judgement
+
+
+def read_output(
+    output: str, registry: Registry, *, lenient: bool | None = None, limits: ReadingLimits | None = None
+) -> ParsedOutput:
+    """The verdict on *output*. *lenient* None: as the registry's assistant is set. Never raises."""
+    limits = limits or ReadingLimits()
+    if len(output) > limits.output_characters:
+        return _too_long(output, registry, limits)
+    scanner = ObjectScanner(limits)
+    scanner.advance(output, final=True)
+    suspects = list(_suspects(output, scanner, registry))
+    loose = _loose_mentions(output, scanner, registry)
+    if not suspects and not loose:
+        return ParsedOutput(verdict=Verdict.TEXT, text=output)
+    if len(suspects) != 1 or loose:
+        return _invalid(_wrong_shape(suspects, scanner, loose=loose), limits)
+    accept_prose = registry.config.lenient if lenient is None else lenient
+    return _read_request(suspects[0], output, registry, limits, accept_prose=accept_prose)
+
+
+def stands_alone(output: str, start: int, end: int) -> bool:
+    """Whether *output* has nothing around start…end but white space, one whole fence and citation marks behind."""
+    before = _BEFORE.fullmatch(output, 0, start)
+    after = _AFTER.fullmatch(output, end)
+    return before is not None and after is not None and bool(before["fence"]) == bool(after["fence"])
+
+
+def _suspects(output: str, scanner: ObjectScanner, registry: Registry) -> Iterator[_Suspect]:
+    for found in scanner.whole:
+        judgement = judge(found.value, registry.known)
+        alone = judgement.meant is Meant.IF_ALONE and stands_alone(output, found.start, found.end)
+        if judgement.meant is Meant.YES or alone:
+            yield _Suspect(found, judgement)
+
+
+def _loose_mentions(output: str, scanner: ObjectScanner, registry: Registry) -> bool:
+    """Whether anything outside of whole objects was meant as an action."""
+    if scanner.open is not None and {"reason", "metadata"} <= scanner.open.value.keys():
+        return True
+    return any(
+        gap_is_meant(output[start:end], registry.known, first=start == 0, last=end == len(output))
+        for start, end in scanner.gaps(output)
+    )
+
+
+def _wrong_shape(suspects: list[_Suspect], scanner: ObjectScanner, *, loose: bool) -> list[OutputError]:
+    errors = []
+    if len(suspects) > 1:
+        errors.append(OutputError(message=f"{len(suspects)} actions in one answer; at most one is allowed"))
+    if loose and scanner.open is not None:
+        errors.append(OutputError(message="the JSON object is cut off: it is not closed"))
+    problems = [each.problem for each in scanner.found if each.problem is not None]
+    if loose:
+        errors += problems
+    if loose and not errors:
+        errors.append(OutputError(message="an action was begun, but not as one whole JSON object"))
+    return errors
+
+
+def _read_request(
+    suspect: _Suspect, output: str, registry: Registry, limits: ReadingLimits, *, accept_prose: bool
+) -> ParsedOutput:
+    found, path = suspect.found, suspect.judgement.path
+    notes = [f"mended: {what}" for what in found.mended]
+    errors = list(found.faults)
+    if path:
+        errors.append(OutputError(path=path, message="the action stands inside another object; it must be the whole"))
+    if not stands_alone(output, found.start, found.end):
+        if accept_prose:
+            notes.append("overlooked: text around the action")
+        else:
+            errors.append(OutputError(message="there is other text around the JSON object; it must stand alone"))
+    if not path:
+        errors += request_errors(found.value, registry)
+    if errors:
+        return _invalid(errors, limits, notes)
+    return ParsedOutput(verdict=Verdict.ACTION, action=ActionRequest.model_validate(found.value), notes=notes)
+
+
+def request_errors(value: dict[str, Any], registry: Registry) -> list[OutputError]:
+    """What is wrong with a JSON object as a request for an action; empty if it is one."""
+    errors = model_errors(ActionRequest, value)
+    name, metadata = value.get("action"), value.get("metadata", {})
+    if isinstance(name, str) and name not in registry.known:
+        errors.append(OutputError(path="/action", message=_unknown_name(name, registry)))
+    elif isinstance(name, str) and isinstance(metadata, dict):
+        errors += registry.metadata_errors(name, metadata)
+    return errors
+
+
+def _unknown_name(name: str, registry: Registry) -> str:
+    close = difflib.get_close_matches(name[:64].casefold(), sorted(registry.enabled), n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"unknown action; {hint}there are: {', '.join(sorted(registry.enabled)) or 'none'}"
+
+
+def _too_long(output: str, registry: Registry, limits: ReadingLimits) -> ParsedOutput:
+    """Such an output is never an action; it is invalid if it mentions one."""
+    if not gap_is_meant(output, registry.known, first=True, last=True):
+        return ParsedOutput(verdict=Verdict.TEXT, text=output)
+    message = f"an action in an answer of more than {limits.output_characters} characters"
+    return _invalid([OutputError(message=message)], limits)
+
+
+def _invalid(errors: list[OutputError], limits: ReadingLimits, notes: list[str] | None = None) -> ParsedOutput:
+    return ParsedOutput(verdict=Verdict.INVALID, errors=errors[: limits.errors], notes=notes or [])

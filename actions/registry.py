@@ -1,0 +1,123 @@
+"""The registry: which actions there are, which of them are on for an assistant, and what each demands.
+
+An action that is declared but off is understood when the model writes it, and then refused by the gates. Made
+from the built-ins and one assistant's configuration; immutable, so it is kept as long as that is in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
+from actions.folding import KnownNames, skeleton
+from actions.metadata_schemas import schema_problems
+from actions.validation import model_errors, schema_errors
+from schemas.actions import ActionDefinition, ActionRequest, AssistantActions, Endpoint
+from schemas.turns import OutputError
+
+API_CALL = "api_call"
+
+
+class Registry:
+    """The declared actions, and which of them are on for one assistant."""
+
+    def __init__(self, config: AssistantActions | None = None) -> None:
+        """Takes *config* as it is; `configuration_problems` is for checking it first, when it is saved."""
+        self.config = config or AssistantActions()
+        every = {each.name: each for each in (*self.config.custom, *BUILT_IN_ACTIONS)}
+        self._endpoints = {each.name: each for each in self.config.endpoints}
+        self._definitions = {name: self._configured(definition) for name, definition in every.items()}
+        self.known = KnownNames(self._definitions)
+        self.enabled = frozenset(
+            name for name in self.known.names.intersection(self.config.enabled) if name != API_CALL or self._endpoints
+        )
+
+    def __iter__(self) -> Iterator[ActionDefinition]:
+        """The definitions of those that are on, by name."""
+        return iter([self._definitions[name] for name in sorted(self.enabled)])
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """What `api_call` reaches, by name; empty if that is not on."""
+        return tuple(self._endpoints[name] for name in sorted(self._endpoints)) if API_CALL in self.enabled else ()
+
+    def get(self, name: str) -> ActionDefinition | None:
+        """The definition of a declared action, on or off."""
+        return self._definitions.get(name)
+
+    def endpoint(self, name: object) -> Endpoint | None:
+        return self._endpoints.get(name) if isinstance(name, str) else None
+
+    def rules_for(self, request: ActionRequest) -> ActionDefinition | None:
+        """The definition that holds for *request*: for `api_call` with what its endpoint demands. None: unknown."""
+        definition = self.get(request.action)
+        endpoint = self.endpoint(request.metadata.get("endpoint")) if request.action == API_CALL else None
+        if definition is None or endpoint is None:
+            return definition if request.action != API_CALL else None
+        demands: dict[str, Any] = {
+            "destructive": endpoint.destructive,
+            "retries": endpoint.retries,
+            "time_limit_seconds": endpoint.time_limit_seconds,
+        }
+        if API_CALL not in self.config.confirmations:
+            demands["confirmation"] = endpoint.confirmation
+        return definition.model_copy(update=demands)
+
+    def metadata_errors(self, name: str, metadata: dict[str, Any], under: str = "/metadata") -> list[OutputError]:
+        """What is wrong with the metadata of the known action *name*."""
+        model = METADATA_MODELS.get(name)
+        if model is None:
+            return schema_errors(self._definitions[name].metadata_schema, metadata, under)
+        errors = model_errors(model, metadata, under)
+        return errors or (self._call_errors(metadata, under) if name == API_CALL else [])
+
+    def _call_errors(self, metadata: dict[str, Any], under: str) -> list[OutputError]:
+        endpoint = self.endpoint(metadata["endpoint"])
+        if endpoint is None:
+            names = ", ".join(each.name for each in self.endpoints) or "none"
+            return [OutputError(path=f"{under}/endpoint", message=f"unknown endpoint; there are: {names}")]
+        return schema_errors(endpoint.params_schema, metadata["params"], f"{under}/params")
+
+    def _configured(self, definition: ActionDefinition) -> ActionDefinition:
+        chosen = self.config.confirmations.get(definition.name)
+        return definition if chosen is None else definition.model_copy(update={"confirmation": chosen})
+
+
+def configuration_problems(config: AssistantActions) -> list[OutputError]:
+    """What keeps *config* from being saved, with JSON pointers into it; empty if it is fine."""
+    problems = [*_name_problems(config)]
+    for index, definition in enumerate(config.custom):
+        found = schema_problems(definition.metadata_schema)
+        problems += _under(f"/custom/{index}/metadata_schema", found)
+        if not found and definition.example:
+            at_fault = schema_errors(definition.metadata_schema, definition.example)
+            problems += _under(f"/custom/{index}/example", at_fault)
+    for index, endpoint in enumerate(config.endpoints):
+        problems += _under(f"/endpoints/{index}/params_schema", schema_problems(endpoint.params_schema))
+    return problems
+
+
+def _name_problems(config: AssistantActions) -> Iterator[OutputError]:
+    built_in = {skeleton(name) for name in METADATA_MODELS}
+    seen: set[str] = set()
+    for index, definition in enumerate(config.custom):
+        alike = skeleton(definition.name)
+        if alike in built_in or alike in seen:
+            message = "the name is that of another action, or looks like it"
+            yield OutputError(path=f"/custom/{index}/name", message=message)
+        seen.add(alike)
+    names = [endpoint.name for endpoint in config.endpoints]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield OutputError(path=f"/endpoints/{index}/name", message="the name is that of another endpoint")
+    known = {*METADATA_MODELS, *(definition.name for definition in config.custom)}
+    for index, name in enumerate(config.enabled):
+        if name not in known:
+            yield OutputError(path=f"/enabled/{index}", message="there is no such action")
+    for name in config.confirmations.keys() - known:
+        yield OutputError(path=f"/confirmations/{name}", message="there is no such action")
+
+
+def _under(path: str, problems: list[OutputError]) -> list[OutputError]:
+    return [OutputError(path=path + problem.path, message=problem.message) for problem in problems]

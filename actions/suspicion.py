@@ -1,0 +1,122 @@
+"""Tells what was meant as an action from what is only JSON, code or prose: shared by `reading` and `holding`.
+
+A whole object is judged by its keys, a gap (prose, broken or cut-off objects) by what it mentions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from actions.folding import KnownNames, folded, skeleton
+from actions.relaxed_json import escaped
+
+_CALLS = frozenset(["name", "tool", "toolname", "function", "functionname"])
+_ARGUMENTS = frozenset(["arguments", "args", "parameters", "params", "input", "metadata", "reason"])
+_LOOKS_LIKE_A_NAME = re.compile(r"\S{1,64}")
+
+_NAME = r'[ \t]{0,9}:\s{0,9}"?(?P<name>[^"\n,}]{0,80})'
+_KEY = re.compile(rf'(?:"\s{{0,9}}action\s{{0,9}}"|\{{\s{{0,99}}action)\s{{0,9}}{_NAME}')
+_LINE = re.compile(rf"^[ \t>*`-]{{0,9}}action[*`]{{0,2}}{_NAME}[ \t]*$", re.MULTILINE)
+_OTHER_KEY = re.compile(r'(?<!\w)"?(?:reason|metadata)"?\s{0,9}:')
+_BEGINNING = re.compile(r"\s*+(?:```\s*+(?:json\s*+)?)?\{?\s*+")
+_CUT_KEY = re.compile(r'\{\s{0,99}"?a(?:c(?:t(?:i(?:o(?:n(?:"\s{0,9})?)?)?)?)?)?$')
+
+
+class Meant(Enum):
+    """Whether an object was meant as an action. IF_ALONE: if there is nothing else in the output."""
+
+    NO = auto()
+    IF_ALONE = auto()
+    YES = auto()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    meant: Meant
+    path: str = ""
+    """JSON pointer to the object that is meant; not empty if it stands inside another one."""
+
+
+def judge(value: dict[str, Any], names: KnownNames) -> Judgement:
+    """What a whole object is."""
+    if any(_key(key) == "action" for key in value) or _is_call(value, names):
+        meant = _judge_request(value, names)
+        if meant is not Meant.NO:
+            return Judgement(meant)
+    for path, inner in _inner_objects(value):
+        if _names_known(inner, names) or _is_call(inner, names):
+            return Judgement(Meant.YES, path)
+    return Judgement(Meant.NO)
+
+
+def _judge_request(value: dict[str, Any], names: KnownNames) -> Meant:
+    if _names_known(value, names) or _is_call(value, names):
+        return Meant.YES
+    keys = {_key(key): item for key, item in value.items()}
+    if {"reason", "metadata"} <= keys.keys():
+        return Meant.YES
+    name = keys.get("action")
+    if isinstance(name, str) and _LOOKS_LIKE_A_NAME.fullmatch(name.strip()):
+        return Meant.YES if {"reason", "metadata"} & keys.keys() else Meant.IF_ALONE
+    return Meant.NO
+
+
+def _names_known(value: dict[str, Any], names: KnownNames) -> bool:
+    """Whether an `action` key, however it is spelt, names a known action, be it inside a list."""
+    named = [item for key, item in value.items() if _key(key) == "action"]
+    return any(names.resembled_by(name) for item in named for name in (item if isinstance(item, list) else [item]))
+
+
+def _is_call(value: dict[str, Any], names: KnownNames) -> bool:
+    """Whether it is a function call as other models' interfaces have it."""
+    keys = {_key(key) for key in value}
+    return bool(keys & _ARGUMENTS) and any(
+        _key(key) in _CALLS and names.resembled_by(item) for key, item in value.items()
+    )
+
+
+def _key(key: str) -> str:
+    return skeleton(key) if len(key) <= 64 else key
+
+
+def _inner_objects(value: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object inside *value*, with its pointer. The reader bounds depth and size."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        path, item = waiting.pop()
+        if isinstance(item, dict):
+            if path:
+                yield path, item
+            waiting.extend((f"{path}/{escaped(key)}", inner) for key, inner in item.items())
+        elif isinstance(item, list):
+            waiting.extend((f"{path}/{index}", inner) for index, inner in enumerate(item))
+
+
+def gap_is_meant(gap: str, names: KnownNames, *, first: bool, last: bool) -> bool:
+    """Whether what is written outside of whole objects was meant as an action.
+
+    *first*: the output begins here, so an object at its start is meant to be all of it, whatever it names. *last*: it
+    ends here, so a name may be cut off.
+    """
+    text = folded(gap)
+    if last and _CUT_KEY.search(text):
+        return True
+    if any(names.resembled_by(match["name"]) for match in _LINE.finditer(text)):
+        return True
+    has_other_key = _OTHER_KEY.search(text) is not None
+    for match in _KEY.finditer(text):
+        cut = last and match.end() == len(text)
+        begins = first and _BEGINNING.fullmatch(text, 0, match.start()) is not None
+        if cut or begins or has_other_key or names.resembled_by(match["name"]):
+            return True
+    return False
+
+
+def mentions_action(gap: str) -> bool:
+    """Whether an `action` key, or the beginning of one, stands in *gap*: nobody can tell yet what it will name."""
+    text = folded(gap)
+    return _KEY.search(text) is not None or _CUT_KEY.search(text) is not None

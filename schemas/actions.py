@@ -1,0 +1,201 @@
+"""Actions: what the model may ask for, what an administrator declares, and what one output was found to be.
+
+`ActionRequest` is what the model writes; `ActionDefinition` declares what it may write; `AssistantActions` is one
+assistant's choice among the definitions. The metadata models are the contract's table of built-in actions.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.turns import OutputError, State, Verdict
+
+ActionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
+ShortText = Annotated[str, Field(max_length=200)]
+LongText = Annotated[str, Field(max_length=2_000)]
+Urgency = Literal["low", "normal", "high"]
+Priority = Literal["low", "normal", "high", "urgent"]
+
+
+class Confirmation(StrEnum):
+    """Who has to agree before an action is done."""
+
+    NONE = "none"
+    CUSTOMER = "customer"
+    STAFF = "staff"
+
+
+class ActionRequest(BaseModel):
+    """The one JSON object that a model writes to ask for an action."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    action: str = Field(min_length=1, max_length=64)
+    reason: Reason
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class ActionMetadata(BaseModel):
+    """What all built-in metadata have in common: an optional field is left out, never null."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class HandoffSalesMetadata(ActionMetadata):
+    summary: LongText = Field(default="", description="What the customer wants, in one or two sentences")
+    product: ShortText = Field(default="", description="The product or service it is about")
+    contact: ShortText = Field(default="", description="How the customer wants to be reached")
+    urgency: Urgency = "normal"
+
+
+class HandoffSupportMetadata(ActionMetadata):
+    summary: LongText = Field(default="", description="What the customer needs help with")
+    contact: ShortText = Field(default="", description="How the customer wants to be reached")
+    urgency: Urgency = "normal"
+
+
+class CreateTicketMetadata(ActionMetadata):
+    subject: str = Field(min_length=1, max_length=200, pattern=r"\S", description="One line")
+    description: str = Field(min_length=1, max_length=8_000, pattern=r"\S", description="Everything staff need to know")
+    priority: Priority = "normal"
+    category: ShortText = Field(default="", description="What kind of matter it is")
+
+
+class TicketStatusMetadata(ActionMetadata):
+    ticket_id: str = Field(
+        default="", max_length=64, description="As the customer wrote it; leave it out for the newest ticket"
+    )
+
+
+class ApiCallMetadata(ActionMetadata):
+    endpoint: str = Field(min_length=1, max_length=64, description="The name of a configured endpoint")
+    params: dict[str, Any] = Field(description="That endpoint's parameters")
+
+
+class CloseConversationMetadata(ActionMetadata):
+    summary: LongText = Field(default="", description="What was settled")
+
+
+class ActionDefinition(BaseModel):
+    """Declares one action: what may be asked for, where, with whose consent, and how it is done.
+
+    `plain` finishes the sentence “Shall I …?” for the customer. `leads_to` is the conversation's state once the action
+    is done (None: unchanged). `settings` are the handler's own. `retries` counts further tries after the first.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: ActionName
+    description: str = Field(min_length=1, max_length=500)
+    metadata_schema: dict[str, Any]
+    handler: str = Field(min_length=1, max_length=64)
+    plain: str = Field(default="", max_length=200)
+    states: tuple[State, ...] = (State.BOT, State.TICKET_OPEN)
+    confirmation: Confirmation = Confirmation.NONE
+    destructive: bool = False
+    retries: int = Field(default=2, ge=0, le=10)
+    time_limit_seconds: float = Field(default=30.0, gt=0, le=600)
+    returns_result: bool = False
+    leads_to: State | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    example: dict[str, Any] = Field(default_factory=dict)
+    """A metadata object that fits the schema, shown to the model."""
+
+    @property
+    def confirmed_by(self) -> Confirmation:
+        """Who is asked: a destructive action is never done without anybody's consent."""
+        if self.destructive and self.confirmation is Confirmation.NONE:
+            return Confirmation.CUSTOMER
+        return self.confirmation
+
+
+class Endpoint(BaseModel):
+    """An address that `api_call` may reach. The model fills parameters and never sees or writes the URL.
+
+    `url` may hold `{name}` for parameters of `params_schema`; `headers` maps a header to the name of the secret that
+    is its value.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: ActionName
+    description: str = Field(min_length=1, max_length=500)
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    url: str = Field(pattern=r"^https?://[^\s/]+", max_length=2_000)
+    headers: dict[str, str] = Field(default_factory=dict, max_length=20)
+    params_schema: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    confirmation: Confirmation = Confirmation.NONE
+    destructive: bool = False
+    retries: int = Field(default=2, ge=0, le=10)
+    time_limit_seconds: float = Field(default=15.0, gt=0, le=600)
+    example: dict[str, Any] = Field(default_factory=dict)
+
+
+BUILT_IN_NAMES = (
+    "handoff_sales",
+    "handoff_support",
+    "create_ticket",
+    "ticket_status",
+    "api_call",
+    "close_conversation",
+)
+
+
+class AssistantActions(BaseModel):
+    """One assistant's actions: which are on, how outputs are read, and how confirmations go.
+
+    `confirmations` overrides by name who is asked. `unclear_answer` says what any other message does to a question
+    that is open. Times are seconds. `repeat_window_seconds` is how long the same parameters count as a repetition.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: tuple[ActionName, ...] = BUILT_IN_NAMES
+    custom: tuple[ActionDefinition, ...] = Field(default=(), max_length=50)
+    endpoints: tuple[Endpoint, ...] = Field(default=(), max_length=50)
+    confirmations: dict[ActionName, Confirmation] = Field(default_factory=dict)
+    lenient: bool = False
+    ticket_open: Literal["answer", "hold"] = "answer"
+    unclear_answer: Literal["cancel", "keep"] = "cancel"
+    confirmation_seconds: float = Field(default=900.0, gt=0, le=604_800)
+    approval_seconds: float = Field(default=604_800.0, gt=0, le=2_592_000)
+    repairs: int = Field(default=1, ge=0, le=3)
+    repair_pause_seconds: float = Field(default=1.0, ge=0, le=60)
+    rounds: int = Field(default=3, ge=1, le=3)
+    repeat_window_seconds: float = Field(default=600.0, ge=0, le=86_400)
+    send_pack: bool = True
+    """Without a Space, the prompt pack goes with a thread's first message and after each change of the pack."""
+
+
+class PendingAction(BaseModel):
+    """A question that is open: the action, who has to agree, until when, and the state to go back to.
+
+    `asked_seq` is the newest message the customer had sent when the question was asked: an earlier yes is no answer.
+    """
+
+    request: ActionRequest
+    digest: str
+    by: Confirmation
+    asked_at: datetime
+    expires_at: datetime
+    asked_seq: int = 0
+    return_to: State = State.BOT
+
+
+class ParsedOutput(BaseModel):
+    """What one raw output of the model was found to be.
+
+    `text` is for the customer and only set for the verdict `text`; `action` only for `action`. `notes` say what was
+    mended or overlooked; `errors` what makes it `invalid`, with JSON pointers into the object.
+    """
+
+    verdict: Verdict
+    text: str = ""
+    action: ActionRequest | None = None
+    errors: list[OutputError] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
