@@ -56,7 +56,6 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     admin_email: str | None = None
     admin_password: SecretStr | None = None
-
     admin_link_token: SecretStr | None = None
 
     # The Perplexity wrapper and the default assistant
