@@ -1,0 +1,69 @@
+"""What parser, validator and gate would make of an output: the pure part of `POST /api/actions/simulate`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from actions.gates import decide_action
+from actions.questions import question_text
+from actions.reading import read_output
+from actions.registry import Registry
+from schemas.actions import ActionRequest, Confirmation
+from schemas.turns import OutputError, State, Verdict
+
+
+class SimulatedGate(BaseModel):
+    allowed: bool = False
+    why: str = "there is no action"
+    next_state: State | None = None
+
+
+class SimulatedConfirmation(BaseModel):
+    needed: bool = False
+    by: Confirmation = Confirmation.NONE
+    question: str | None = None
+
+
+class SimulatedHandler(BaseModel):
+    """`would_do` is filled by the handler's dry run."""
+
+    name: str | None = None
+    would_do: str | None = None
+
+
+class Simulation(BaseModel):
+    """The contract's answer. Nothing was done."""
+
+    verdict: Verdict
+    action: ActionRequest | None = None
+    errors: list[OutputError] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    gate: SimulatedGate = Field(default_factory=SimulatedGate)
+    confirmation: SimulatedConfirmation = Field(default_factory=SimulatedConfirmation)
+    handler: SimulatedHandler = Field(default_factory=SimulatedHandler)
+
+
+def simulate(
+    output: str | dict[str, Any], registry: Registry, state: State = State.BOT, language: str = "en"
+) -> Simulation:
+    """Reads *output* (raw, or the action's object itself) as if the model had written it in *state*."""
+    raw = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    parsed = read_output(raw, registry)
+    simulation = Simulation(verdict=parsed.verdict, action=parsed.action, errors=parsed.errors, notes=parsed.notes)
+    return simulation if parsed.action is None else _judged(simulation, parsed.action, registry, state, language)
+
+
+def _judged(
+    simulation: Simulation, request: ActionRequest, registry: Registry, state: State, language: str
+) -> Simulation:
+    rules = registry.rules_for(request)
+    decision = decide_action(state, rules, registry.config, enabled=request.action in registry.enabled)
+    gate = SimulatedGate(allowed=decision.allowed, why=decision.why, next_state=decision.next_state)
+    by = decision.confirm_by
+    asked = question_text(rules, request, language) if rules and by is not Confirmation.NONE else None
+    confirmation = SimulatedConfirmation(needed=by is not Confirmation.NONE, by=by, question=asked)
+    handler = SimulatedHandler(name=rules.handler if rules else None)
+    return simulation.model_copy(update={"gate": gate, "confirmation": confirmation, "handler": handler})

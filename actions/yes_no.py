@@ -1,0 +1,116 @@
+"""Understands a plain yes or no in ten languages. Careful by design: whatever is more than that is OTHER.
+
+A message counts only if all of it is made of yes-phrases (or all of no-phrases) and politeness. "Yes, but …", "no
+problem, go on", a question, or a yes with a condition are ordinary messages.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from enum import StrEnum
+
+from actions.folding import without_invisible
+
+MAX_CHARACTERS = 60
+
+
+class YesNo(StrEnum):
+    YES = "yes"
+    NO = "no"
+    OTHER = "other"
+
+
+_YES = """
+yes|yes please|yes please do|yes do it|yes i do|yes i am sure|yeah|yea|yep|yup|sure|sure thing|of course|ok|okay|okey
+|okie|k|go ahead|please do|do it|confirm|confirmed|i confirm|i agree|agreed|correct|right|that is right|thats right
+|definitely|absolutely|certainly|y
+|ya|iya|yaa|betul|boleh|boleh saja|setuju|saya setuju|sahkan|baik|baiklah|teruskan|ya betul|ya sila|silakan|tentu
+|tentu saja|benar|oke|lanjutkan|ya lanjutkan|saya sahkan|sah
+|是|是的|好|好的|好呀|好啊|可以|行|对|对的|没错|确认|同意|我同意|我确认|要|嗯|嗯嗯|當然|当然|是啊|對|確認|好吧
+|si|claro|claro que si|por supuesto|vale|de acuerdo|confirmo|confirmar|correcto|adelante|hazlo|si por favor|dale
+|desde luego|exacto|esta bien
+|sim|sim por favor|claro que sim|com certeza|pode|pode ser|pode sim|concordo|isso|isso mesmo|certo|de acordo|esta bem
+|oui|ouais|bien sur|d accord|daccord|je confirme|confirmer|c est bon|allez y|vas y|certainement|tout a fait|volontiers
+|ja|jawohl|jo|klar|na klar|genau|gern|gerne|einverstanden|bestatigt|ich bestatige|bestatigen|sicher|naturlich|ja bitte
+|in ordnung|passt|mach das|machen sie das
+|نعم|اجل|ايوه|ايوا|اي|موافق|موافقه|اوافق|انا موافق|تمام|اكيد|بالتاكيد|طبعا|حسنا|اوكي|صحيح|اؤكد|بلي|نعم من فضلك
+|हाँ|हां|हा|जी|जी हाँ|जी हां|हाँ जी|हां जी|ठीक है|ठीक|सही|सही है|बिल्कुल|बिलकुल|ज़रूर|जरूर|पुष्टि|सहमत|मैं सहमत हूँ
+|मैं सहमत हूं|कर दो|कर दीजिए|ओके|haan|han|haan ji|ji haan|ji|theek hai|thik hai|bilkul|zaroor|sahi hai
+"""
+_NO = """
+no|nope|nah|no thanks|no thank you|not now|never|never mind|nevermind|cancel|cancel it|cancel that|stop|dont|do not
+|don t|please dont|please don t|please do not|dont do it|don t do it|do not do it|n|negative|i disagree|no way|decline
+|tidak|tak|tak nak|tak mahu|tak mau|tidak mahu|tidak mau|jangan|batal|batalkan|bukan|tidak setuju|tak setuju|nggak
+|enggak|gak|ga|ndak|tidak jadi|gak jadi|tak jadi|tidak usah|tak payah|ga usah|gak usah
+|不|不是|不是的|不要|不用|不用了|不行|不可以|不好|不对|不同意|我不同意|取消|算了|别|没有|否|不需要|不了|不必|不對
+|no gracias|cancelar|cancela|cancelalo|no quiero|mejor no|para nada|nunca|de ninguna manera|no lo hagas|no estoy de acuerdo
+|nao|nao obrigado|nao obrigada|cancele|nao quero|melhor nao|de jeito nenhum|nao faca isso|nao concordo|nem pensar
+|non|non merci|annuler|annulez|annule|surtout pas|pas maintenant|pas du tout|jamais|je ne veux pas|pas d accord
+|nein|nein danke|ne|nee|abbrechen|abbruch|stornieren|lieber nicht|nicht|auf keinen fall|bitte nicht|nicht jetzt|niemals
+|لا|كلا|لا شكرا|الغ|الغاء|الغي|لا اريد|لا اوافق|غير موافق|مش موافق|لست موافقا|ليس الان|ابدا|لا تفعل|توقف|لاء
+|नहीं|नही|ना|न|जी नहीं|जी नही|नहीं जी|मत करो|मत कीजिए|मत करना|रद्द|रद्द करें|रद्द करो|रहने दो|रहने दीजिए|नहीं चाहिए
+|असहमत|nahi|nahin|nahi ji|ji nahi|ji nahin|mat karo|rehne do|cancel karo
+"""
+_POLITE = """
+please|pls|plz|thanks|thank you|thx|sila|tolong|terima kasih|makasih|请|谢谢|谢谢你|請|謝謝|por favor|gracias
+|obrigado|obrigada|s il vous plait|s il te plait|svp|merci|bitte|danke|danke schon|من فضلك|لو سمحت|شكرا|कृपया|धन्यवाद
+|शुक्रिया|dhanyavaad|sir|madam
+"""
+_SIGNS = {"👍": " yes ", "👌": " yes ", "✅": " yes ", "✔": " yes ", "☑": " yes ", "🆗": " yes "} | {
+    "👎": " no ",
+    "❌": " no ",
+    "✖": " no ",
+    "✗": " no ",
+    "🚫": " no ",
+    "🛑": " no ",
+    "⛔": " no ",
+}
+_SIGN = re.compile("|".join(_SIGNS))
+_SKIN = re.compile("[\U0001f3fb-\U0001f3ff]")
+_QUESTION = re.compile(r"[?？؟¿⁇]")
+_FRIENDLY = re.compile("[\U0001f600-\U0001f64f\U0001f64f😊🙏🙂]")
+_LATIN_ACCENTS = re.compile("[\u0300-\u036f]")
+_ARABIC_MARKS = re.compile("[\u064b-\u065f\u0670\u0640]")
+_ARABIC_LETTERS = str.maketrans("أإآٱىة", "ااااىه".replace("ى", "ي"))
+_BETWEEN = re.compile(r"[^\w\u0900-\u097f]+|_")
+
+
+def understand(text: str) -> YesNo:
+    """Whether *text*, in any of the languages, says yes or no and nothing else."""
+    if len(text) > MAX_CHARACTERS or _QUESTION.search(text):
+        return YesNo.OTHER
+    plain = normal(text)
+    if not plain or _ONLY_POLITE.fullmatch(plain):
+        return YesNo.OTHER
+    if _ALL_YES.fullmatch(plain):
+        return YesNo.YES
+    return YesNo.NO if _ALL_NO.fullmatch(plain) else YesNo.OTHER
+
+
+def normal(text: str) -> str:
+    """*text* without case, width, accents, Arabic vowel marks, punctuation; thumbs and ticks as `yes` and `no`."""
+    plain = unicodedata.normalize("NFKC", without_invisible(text)).casefold()
+    plain = _SIGN.sub(lambda match: _SIGNS[match.group()], _SKIN.sub("", plain))
+    plain = _LATIN_ACCENTS.sub("", unicodedata.normalize("NFD", _FRIENDLY.sub(" ", plain)))
+    plain = unicodedata.normalize("NFC", plain).replace("ß", "ss")
+    plain = _ARABIC_MARKS.sub("", plain).translate(_ARABIC_LETTERS)
+    return _BETWEEN.sub(" ", plain).strip()
+
+
+def _phrases(table: str) -> list[str]:
+    return [normal(phrase) for phrase in table.replace("\n", "").split("|") if phrase.strip()]
+
+
+def _all_of(phrases: Iterable[str]) -> re.Pattern[str]:
+    """Matches a sequence of *phrases*; Chinese ones need no space between them."""
+    ordered = sorted(set(phrases), key=len, reverse=True)
+    chinese = [re.escape(each) for each in ordered if "\u4e00" <= each[0] <= "\u9fff"]
+    others = [re.escape(each) for each in ordered if not "\u4e00" <= each[0] <= "\u9fff"]
+    return re.compile(rf"(?:(?:{'|'.join(others)})(?: |\Z)|(?:{'|'.join(chinese)}) ?)+")
+
+
+_ONLY_POLITE = _all_of(_phrases(_POLITE))
+_ALL_YES = _all_of(_phrases(_YES) + _phrases(_POLITE))
+_ALL_NO = _all_of(_phrases(_NO) + _phrases(_POLITE))
