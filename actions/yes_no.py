@@ -24,7 +24,7 @@ class YesNo(StrEnum):
 
 _YES = """
 yes|yes please|yes please do|yes do it|yes i do|yes i am sure|yeah|yea|yep|yup|sure|sure thing|of course|ok|okay|okey
-|okie|k|go ahead|please do|do it|confirm|confirmed|i confirm|i agree|agreed|correct|right|that is right|thats right
+|okie|k|go ahead|please do|do it|confirm|confirmed|i confirm|i agree|agreed|correct|right|that is right|thats right|that s right
 |definitely|absolutely|certainly|y
 |ya|iya|yaa|betul|boleh|boleh saja|setuju|saya setuju|sahkan|baik|baiklah|teruskan|ya betul|ya sila|silakan|tentu
 |tentu saja|benar|oke|lanjutkan|ya lanjutkan|saya sahkan|sah
@@ -35,23 +35,28 @@ yes|yes please|yes please do|yes do it|yes i do|yes i am sure|yeah|yea|yep|yup|s
 |oui|ouais|bien sur|d accord|daccord|je confirme|confirmer|c est bon|allez y|vas y|certainement|tout a fait|volontiers
 |ja|jawohl|jo|klar|na klar|genau|gern|gerne|einverstanden|bestatigt|ich bestatige|bestatigen|sicher|naturlich|ja bitte
 |in ordnung|passt|mach das|machen sie das
-|نعم|اجل|ايوه|ايوا|اي|موافق|موافقه|اوافق|انا موافق|تمام|اكيد|بالتاكيد|طبعا|حسنا|اوكي|صحيح|اؤكد|بلي|نعم من فضلك
+|نعم|اجل|ايوه|ايوا|موافق|موافقه|اوافق|انا موافق|تمام|اكيد|بالتاكيد|طبعا|حسنا|اوكي|صحيح|اؤكد|بلي|نعم من فضلك
 |हाँ|हां|हा|जी|जी हाँ|जी हां|हाँ जी|हां जी|ठीक है|ठीक|सही|सही है|बिल्कुल|बिलकुल|ज़रूर|जरूर|पुष्टि|सहमत|मैं सहमत हूँ
 |मैं सहमत हूं|कर दो|कर दीजिए|ओके|haan|han|haan ji|ji haan|ji|theek hai|thik hai|bilkul|zaroor|sahi hai
 """
 _NO = """
-no|nope|nah|no thanks|no thank you|not now|never|never mind|nevermind|cancel|cancel it|cancel that|stop|dont|do not
-|don t|please dont|please don t|please do not|dont do it|don t do it|do not do it|n|negative|i disagree|no way|decline
-|tidak|tak|tak nak|tak mahu|tak mau|tidak mahu|tidak mau|jangan|batal|batalkan|bukan|tidak setuju|tak setuju|nggak
+no|nope|nah|no thanks|no thank you|not now|never|never mind|nevermind|dont|do not
+|don t|please dont|please don t|please do not|dont do it|don t do it|do not do it|n|negative|i disagree|no way
+|tidak|tak|tak nak|tak mahu|tak mau|tidak mahu|tidak mau|jangan|bukan|tidak setuju|tak setuju|nggak
 |enggak|gak|ga|ndak|tidak jadi|gak jadi|tak jadi|tidak usah|tak payah|ga usah|gak usah
-|不|不是|不是的|不要|不用|不用了|不行|不可以|不好|不对|不同意|我不同意|取消|算了|别|没有|否|不需要|不了|不必|不對
-|no gracias|cancelar|cancela|cancelalo|no quiero|mejor no|para nada|nunca|de ninguna manera|no lo hagas|no estoy de acuerdo
-|nao|nao obrigado|nao obrigada|cancele|nao quero|melhor nao|de jeito nenhum|nao faca isso|nao concordo|nem pensar
-|non|non merci|annuler|annulez|annule|surtout pas|pas maintenant|pas du tout|jamais|je ne veux pas|pas d accord
-|nein|nein danke|ne|nee|abbrechen|abbruch|stornieren|lieber nicht|nicht|auf keinen fall|bitte nicht|nicht jetzt|niemals
-|لا|كلا|لا شكرا|الغ|الغاء|الغي|لا اريد|لا اوافق|غير موافق|مش موافق|لست موافقا|ليس الان|ابدا|لا تفعل|توقف|لاء
-|नहीं|नही|ना|न|जी नहीं|जी नही|नहीं जी|मत करो|मत कीजिए|मत करना|रद्द|रद्द करें|रद्द करो|रहने दो|रहने दीजिए|नहीं चाहिए
-|असहमत|nahi|nahin|nahi ji|ji nahi|ji nahin|mat karo|rehne do|cancel karo
+|不|不是|不是的|不要|不用|不用了|不行|不可以|不好|不对|不同意|我不同意|算了|别|没有|否|不需要|不了|不必|不對
+|no gracias|no quiero|mejor no|para nada|nunca|de ninguna manera|no lo hagas
+|no estoy de acuerdo
+|nao|nao obrigado|nao obrigada|nao quero|melhor nao|de jeito nenhum|nao faca isso|nao concordo|nem pensar
+|non|non merci|surtout pas|pas maintenant|pas du tout|jamais|je ne veux pas|pas d accord
+|nein|nein danke|ne|nee|lieber nicht|nicht|auf keinen fall|bitte nicht|nicht jetzt|niemals
+|لا|كلا|لا شكرا|لا اريد|لا اوافق|غير موافق|مش موافق|لست موافقا|ليس الان|ابدا|لا تفعل|لاء
+|नहीं|नही|ना|न|जी नहीं|जी नही|नहीं जी|मत करो|मत कीजिए|मत करना|रहने दो|रहने दीजिए|नहीं चाहिए
+|असहमत|nahi|nahin|nahi ji|ji nahi|ji nahin|mat karo|rehne do
+"""
+_CANCEL = """
+cancel|cancel it|cancel that|stop|decline|batal|batalkan|取消|cancelar|cancela|cancelalo|cancele|annuler|annulez|annule
+|abbrechen|abbruch|stornieren|الغ|الغاء|الغي|توقف|रद्द|रद्द करें|रद्द करो|cancel karo
 """
 _POLITE = """
 please|pls|plz|thanks|thank you|thx|sila|tolong|terima kasih|makasih|请|谢谢|谢谢你|請|謝謝|por favor|gracias
@@ -73,8 +78,8 @@ _QUESTION = re.compile(r"[?？؟¿⁇]")
 _FRIENDLY = re.compile("[\U0001f600-\U0001f64f\U0001f64f😊🙏🙂]")
 _LATIN_ACCENTS = re.compile("[\u0300-\u036f]")
 _ARABIC_MARKS = re.compile("[\u064b-\u065f\u0670\u0640]")
-_ARABIC_LETTERS = str.maketrans("أإآٱىة", "ااااىه".replace("ى", "ي"))
-_BETWEEN = re.compile(r"[^\w\u0900-\u097f]+|_")
+_ARABIC_LETTERS = str.maketrans("أإآٱىة", "اااايه")
+_BETWEEN = re.compile(r"[^\w\u0900-\u0963\u0966-\u097f]+|_")
 
 
 def understand(text: str) -> YesNo:
@@ -82,11 +87,12 @@ def understand(text: str) -> YesNo:
     if len(text) > MAX_CHARACTERS or _QUESTION.search(text):
         return YesNo.OTHER
     plain = normal(text)
-    if not plain or _ONLY_POLITE.fullmatch(plain):
+    if _made_of(plain, _POLITE_PHRASES):
         return YesNo.OTHER
-    if _ALL_YES.fullmatch(plain):
+    if _made_of(plain, _YES_PHRASES):
         return YesNo.YES
-    return YesNo.NO if _ALL_NO.fullmatch(plain) else YesNo.OTHER
+    says_no = _made_of(plain, _NO_PHRASES) or _made_of(plain, _CANCEL_PHRASES)
+    return YesNo.NO if says_no else YesNo.OTHER
 
 
 def normal(text: str) -> str:
@@ -99,18 +105,29 @@ def normal(text: str) -> str:
     return _BETWEEN.sub(" ", plain).strip()
 
 
-def _phrases(table: str) -> list[str]:
-    return [normal(phrase) for phrase in table.replace("\n", "").split("|") if phrase.strip()]
+def _made_of(plain: str, phrases: Iterable[str]) -> bool:
+    """Whether *plain* is nothing but *phrases* in a row; Chinese ones need no space between them."""
+    reached = {0}
+    for position in range(len(plain)):
+        if position not in reached:
+            continue
+        for phrase in phrases:
+            end = position + len(phrase)
+            if plain.startswith(phrase, position) and (_is_chinese(phrase) or plain[end : end + 1] in ("", " ")):
+                reached.add(end + 1 if plain[end : end + 1] == " " else end)
+    return bool(plain) and len(plain) in reached
 
 
-def _all_of(phrases: Iterable[str]) -> re.Pattern[str]:
-    """Matches a sequence of *phrases*; Chinese ones need no space between them."""
-    ordered = sorted(set(phrases), key=len, reverse=True)
-    chinese = [re.escape(each) for each in ordered if "\u4e00" <= each[0] <= "\u9fff"]
-    others = [re.escape(each) for each in ordered if not "\u4e00" <= each[0] <= "\u9fff"]
-    return re.compile(rf"(?:(?:{'|'.join(others)})(?: |\Z)|(?:{'|'.join(chinese)}) ?)+")
+def _is_chinese(phrase: str) -> bool:
+    return "\u4e00" <= phrase[0] <= "\u9fff"
 
 
-_ONLY_POLITE = _all_of(_phrases(_POLITE))
-_ALL_YES = _all_of(_phrases(_YES) + _phrases(_POLITE))
-_ALL_NO = _all_of(_phrases(_NO) + _phrases(_POLITE))
+def _phrases(table: str) -> frozenset[str]:
+    return frozenset(normal(phrase) for phrase in table.replace("\n", "").split("|"))
+
+
+_POLITE_PHRASES = _phrases(_POLITE)
+_YES_PHRASES = _phrases(_YES) | _POLITE_PHRASES
+_NO_PHRASES = _phrases(_NO) | _POLITE_PHRASES
+_CANCEL_PHRASES = _phrases(_CANCEL) | _POLITE_PHRASES
+"""Apart from the others: “don't cancel” is no “no”."""
