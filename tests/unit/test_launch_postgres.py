@@ -1,0 +1,83 @@
+"""The embedded server: kept data, long paths, killed servers and stale lock files."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from launch.postgres import RunningPostgres, start_postgres
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Reachable for PostgreSQL's account, as pytest's own temp folder is not for root."""
+    with tempfile.TemporaryDirectory(prefix="agent-pg-", ignore_cleanup_errors=True) as place:
+        Path(place).chmod(0o711)
+        yield Path(place)
+
+
+async def count(server: RunningPostgres) -> int:
+    """Adds a row and counts what is there."""
+    connection = await asyncpg.connect(server.url)
+    try:
+        await connection.execute("CREATE TABLE IF NOT EXISTS kept (at timestamptz DEFAULT now())")
+        await connection.execute("INSERT INTO kept DEFAULT VALUES")
+        return int(await connection.fetchval("SELECT count(*) FROM kept"))
+    finally:
+        await connection.close()
+
+
+async def test_a_second_start_finds_what_the_first_kept(folder: Path) -> None:
+    for expected in (1, 2):
+        server = start_postgres(folder / "postgres")
+        assert await count(server) == expected
+        server.stop()
+        assert not server.alive()
+
+
+async def test_a_path_too_long_for_a_socket(folder: Path) -> None:
+    deep = folder / ("long" * 40)
+    deep.mkdir(mode=0o711)
+
+    server = start_postgres(deep / "postgres")
+
+    assert await count(server) == 1
+    server.stop()
+
+
+async def test_a_killed_server_starts_again_with_all_that_was_committed(folder: Path) -> None:
+    first = start_postgres(folder / "postgres")
+    await count(first)
+    first.process.send_signal(signal.SIGKILL)
+    first.process.wait()
+
+    second = start_postgres(folder / "postgres")
+
+    assert await count(second) == 2
+    second.stop()
+
+
+async def test_a_server_left_running_is_replaced(folder: Path) -> None:
+    left = start_postgres(folder / "postgres")
+    await count(left)
+
+    server = start_postgres(folder / "postgres")
+
+    assert left.process.wait() == 0
+    assert await count(server) == 2
+    server.stop()
+
+
+async def test_a_lock_file_with_a_pid_of_somebody_else(folder: Path) -> None:
+    start_postgres(folder / "postgres").stop()
+    (folder / "postgres" / "postmaster.pid").write_text(f"1\n{folder / 'postgres'}\n1\n5432\n\n\n\nready\n")
+
+    server = start_postgres(folder / "postgres")
+
+    assert await count(server) == 1
+    server.stop()
