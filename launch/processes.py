@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def spawn(
 
     It has a session of its own, so Ctrl-C reaches us alone and we stop the parts in order. Raises OSError.
     """
-    with log.open("ab") as output:
+    with log.open("ab") as output, warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        # Python 3.12 and later warn of code between fork and exec when there are threads: ours takes no lock.
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,58 @@
+"""`agent …` where nothing runs: one line for what is missing, and a doctor who tells."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AGENT = Path(sys.executable).with_name("agent")
+OURS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "PERPLEXITY_BASE_URL", "PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")
+
+
+def agent(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run in *folder*, away from any `.env`, with the data folder there."""
+    kept = {name: value for name, value in os.environ.items() if name not in OURS}
+    environment = {**kept, "DATA_DIR": str(folder / "data"), **settings}
+    return subprocess.run([AGENT, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("command", ["api", "worker", "migrate"])
+def test_a_command_that_finds_no_database(tmp_path: Path, command: str) -> None:
+    done = agent(tmp_path, command)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("agent: DATABASE_URL: not set, and no `agent run` is running in DATA_DIR")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_setting_of_env_file_that_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=80000\nAPI_KEY=secret\n")
+
+    done = agent(tmp_path, "doctor")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("agent: PORT: got '80000'")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_doctor_finds_nothing_wrong_where_nothing_runs(tmp_path: Path) -> None:
+    done = agent(tmp_path, "doctor")
+
+    assert done.returncode == 0, done.stdout
+    assert "wrong" not in done.stdout
+    assert "PostgreSQL: not running" in done.stdout
+
+
+def test_the_doctor_names_what_is_wrong(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        done = agent(tmp_path, "doctor", PORT=port, DISK_FREE_BYTES=str(10**18), TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
+
+    assert done.returncode == 1
+    wrong = [line for line in done.stdout.splitlines() if line.startswith("wrong")]
+    assert [line.split()[1].rstrip(":") for line in wrong] == ["Disk", "PORT", "Temporal"]
