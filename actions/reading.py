@@ -51,6 +51,7 @@ def read_output(
     if len(suspects) != 1 or loose:
         return _invalid(_wrong_shape(suspects, scanner, loose=loose), limits)
     accept_prose = registry.config.lenient if lenient is None else lenient
+    accept_prose = accept_prose and scanner.open is None and len(scanner.whole) == len(scanner.found)
     return _read_request(suspects[0], output, registry, limits, accept_prose=accept_prose)
 
 
@@ -71,7 +72,7 @@ def _suspects(output: str, scanner: ObjectScanner, registry: Registry) -> Iterat
 
 def _loose_mentions(output: str, scanner: ObjectScanner, registry: Registry) -> bool:
     """Whether anything outside of whole objects was meant as an action."""
-    if scanner.open is not None and {"reason", "metadata"} <= scanner.open.value.keys():
+    if scanner.open is not None and {"reason", "metadata"} <= scanner.open.keys:
         return True
     return any(
         gap_is_meant(output[start:end], registry.known, first=start == 0, last=end == len(output))

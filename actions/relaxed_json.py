@@ -93,6 +93,11 @@ class RelaxedObject:
         return self.status
 
     @property
+    def keys(self) -> frozenset[str]:
+        """The object's own keys so far, the one whose value is not finished included."""
+        return frozenset([*self.value, *(frame.key for frame in self._stack[:1])])
+
+    @property
     def _is_open(self) -> bool:
         return self.status is Status.OPEN
 
@@ -209,9 +214,9 @@ class RelaxedObject:
         self._give_up(f"not JSON at {place}: {token.text[:20]!r}", token)
 
     def _give_up(self, message: str, token: Token) -> None:
-        """The text goes on at *token*, or behind it if it is a string: no character is read twice."""
+        """The text goes on behind *token*, or at it if it may begin an object: no character is read twice."""
         self.status = Status.BROKEN
-        self.resume = token.end if token.kind in (Kind.STRING, Kind.UNFINISHED, Kind.COMMENT) else self.end
+        self.resume = self.end if token.kind is Kind.MARK else token.end
         self.problem = OutputError(path=self._pointer(), message=message)
 
     def _pointer(self) -> str:

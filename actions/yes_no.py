@@ -24,8 +24,8 @@ class YesNo(StrEnum):
 
 _YES = """
 yes|yes please|yes please do|yes do it|yes i do|yes i am sure|yeah|yea|yep|yup|sure|sure thing|of course|ok|okay|okey
-|okie|k|go ahead|please do|do it|confirm|confirmed|i confirm|i agree|agreed|correct|right|that is right|thats right|that s right
-|definitely|absolutely|certainly|y
+|okie|k|go ahead|please do|do it|confirm|confirmed|i confirm|i agree|agreed|correct|right|that is right|thats right
+|that s right|definitely|absolutely|certainly|y
 |ya|iya|yaa|betul|boleh|boleh saja|setuju|saya setuju|sahkan|baik|baiklah|teruskan|ya betul|ya sila|silakan|tentu
 |tentu saja|benar|oke|lanjutkan|ya lanjutkan|saya sahkan|sah
 |是|是的|好|好的|好呀|好啊|可以|行|对|对的|没错|确认|同意|我同意|我确认|要|嗯|嗯嗯|當然|当然|是啊|對|確認|好吧

@@ -1,0 +1,108 @@
+"""The labelled corpus, and what holds for any output: the parser never raises and its work is linear."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actions.limits import ReadingLimits
+from actions.objects import ObjectScanner
+from actions.reading import read_output
+from schemas.turns import Verdict
+from tests.unit.outputs.corpus import REGISTRY, Labelled, labelled_outputs
+
+CORPUS = labelled_outputs()
+MARKS = "{}[]:,\"“”'`\\/*#\n "
+WORDS = (
+    '{{ {" ": ```json\n [1] action "action": "ticket_status" null "reason": "a" "metadata": NaN 1e999 « /* // {action:'
+)
+PIECES = st.sampled_from([*MARKS, *WORDS.split(" "), "\u200b", "\ud800"])
+ODD = st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=60).map("".join))
+
+
+@pytest.mark.parametrize("case", CORPUS, ids=lambda case: f"{case.source}: {case.name}")
+def test_an_output_gets_its_verdict(case: Labelled) -> None:
+    parsed = read_output(case.raw, REGISTRY)
+    assert parsed.verdict is case.verdict, parsed
+    assert (parsed.action is not None) == (case.verdict is Verdict.ACTION)
+    assert bool(parsed.errors) == (case.verdict is Verdict.INVALID)
+    assert parsed.text == (case.raw if case.verdict is Verdict.TEXT else "")
+    if case.paths is not None:
+        assert set(case.paths) <= {error.path for error in parsed.errors}
+    if case.notes is not None or case.verdict is Verdict.ACTION:
+        assert (case.notes or "") in " ".join(parsed.notes)
+        assert bool(parsed.notes) == (case.notes is not None)
+
+
+@pytest.mark.parametrize("case", CORPUS, ids=lambda case: f"{case.source}: {case.name}")
+def test_a_lenient_assistant_accepts_prose_and_nothing_else(case: Labelled) -> None:
+    parsed = read_output(case.raw, REGISTRY, lenient=True)
+    assert parsed.verdict is (case.lenient or case.verdict), parsed
+    assert ("overlooked: text around the action" in parsed.notes) == (case.lenient is not None)
+
+
+def test_the_corpus_is_large_and_half_of_it_odd() -> None:
+    assert len(CORPUS) >= 120
+    assert sum(case.source in ("drift", "hostile") for case in CORPUS) >= len(CORPUS) / 2
+    assert len({(case.source, case.name) for case in CORPUS}) == len(CORPUS)
+
+
+def test_every_cut_of_an_action_is_invalid_or_nothing() -> None:
+    whole = '{"action": "ticket_status", "reason": "Asks {now}, \\"please\\".", "metadata": {"ticket_id": "T-1"}}'
+    verdicts = [read_output(whole[:length], REGISTRY).verdict for length in range(len(whole))]
+    first = len('{"a')
+    assert verdicts[:first] == [Verdict.TEXT] * first
+    assert verdicts[first:] == [Verdict.INVALID] * (len(whole) - first)
+
+
+def test_a_message_names_the_part_and_not_its_value() -> None:
+    raw = '{"action": "create_ticket", "reason": "r", "metadata": {"subject": "4111 1111", "description": 41111111}}'
+    parsed = read_output(raw, REGISTRY)
+    assert [error.path for error in parsed.errors] == ["/metadata/description"]
+    assert "4111" not in parsed.model_dump_json()
+
+
+def test_an_unknown_name_is_told_what_there_is() -> None:
+    (error,) = read_output('{"action": "create_tiket", "reason": "r"}', REGISTRY).errors
+    assert "did you mean create_ticket?" in error.message
+    assert "close_account" not in error.message
+
+
+def test_errors_are_few_however_many_there_are() -> None:
+    fields = ",".join(f'"x{number}": 1' for number in range(3_000))
+    parsed = read_output(f'{{"action": "ticket_status", "reason": "r", "metadata": {{{fields}}}}}', REGISTRY)
+    assert parsed.verdict is Verdict.INVALID
+    assert len(parsed.errors) == ReadingLimits().errors
+
+
+@given(ODD, st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_the_parser_never_raises(raw: str, lenient: bool) -> None:
+    parsed = read_output(raw, REGISTRY, lenient=lenient)
+    assert (parsed.verdict is Verdict.INVALID) == bool(parsed.errors)
+    assert parsed.text == (raw if parsed.verdict is Verdict.TEXT else "")
+
+
+@given(ODD)
+@settings(max_examples=400, deadline=None)
+def test_every_character_is_read_once(raw: str) -> None:
+    scanner = ObjectScanner(ReadingLimits())
+    scanner.advance(raw * 20, final=True)
+    assert scanner.steps <= 20 * len(raw)
+
+
+@pytest.mark.parametrize("case", [case for case in CORPUS if case.repeat], ids=lambda case: case.name)
+def test_every_character_of_a_hostile_output_is_read_once(case: Labelled) -> None:
+    scanner = ObjectScanner(ReadingLimits())
+    scanner.advance(case.raw, final=True)
+    assert scanner.steps <= len(case.raw)
+
+
+@given(st.sampled_from([case.raw for case in CORPUS if case.verdict is Verdict.ACTION]), ODD, ODD)
+@settings(max_examples=300, deadline=None)
+def test_an_action_with_anything_around_it_is_never_another_action(action: str, before: str, after: str) -> None:
+    alone = read_output(action, REGISTRY).action
+    for lenient in (False, True):
+        parsed = read_output(before + action + after, REGISTRY, lenient=lenient)
+        assert parsed.action in (None, alone)
