@@ -23,7 +23,7 @@ from schemas.turns import Verdict
 
 _WINDOW = 400
 """Characters before the newest text that a mention may begin in."""
-_OPENER = re.compile(r"(?:`{1,3}[ \t]{0,9}\w{0,9}\s{0,99})?[\[(\"'\s]{0,99}\Z")
+_OPENER = re.compile(r"(?:`{1,3}[ \t]{0,9}\w{0,9}\s{0,99})?[\[(\"'\s\ufeff]{0,99}\Z")
 _TAIL = re.compile(
     r"^[ \t>*`-]{0,9}a(?:c(?:t(?:i(?:o(?:n[*`]{0,2}(?:[ \t]{0,9}:.{0,100})?)?)?)?)?)?\Z", re.MULTILINE | re.IGNORECASE
 )
@@ -71,6 +71,11 @@ class Holding:
         """What is shown once *text* is all: everything if it is text, else nothing."""
         verdict = read_output(text, self._registry, limits=self._limits).verdict
         return self._show(text if verdict is Verdict.TEXT else "")
+
+    @property
+    def steps(self) -> int:
+        """How many characters were read, over all the feeds."""
+        return self._scanner.steps
 
     def _begin(self) -> None:
         self._text = ""
