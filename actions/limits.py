@@ -1,4 +1,7 @@
-"""How much of an output is looked at, and how closely: bounds of the parser, one object for all its parts."""
+"""How much of an output is looked at, and how closely: bounds of the parser, one object for all its parts.
+
+The settings OUTPUT_MAX_CHARACTERS, ACTION_MAX_CHARACTERS and ACTION_MAX_DEPTH fill the first three.
+"""
 
 from __future__ import annotations
 

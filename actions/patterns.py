@@ -8,6 +8,7 @@ to find out.
 from __future__ import annotations
 
 import re
+import warnings
 
 MAX_PATTERN_CHARACTERS = 256
 MAX_WAYS = 20_000_000
@@ -33,8 +34,9 @@ def pattern_problem(pattern: str, longest: int | None) -> str | None:
     if len(pattern) > MAX_PATTERN_CHARACTERS:
         return f"a pattern may have at most {MAX_PATTERN_CHARACTERS} characters"
     try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+        with warnings.catch_warnings(action="error"):
+            re.compile(pattern)
+    except (re.error, RecursionError, OverflowError, Warning) as error:
         return f"the pattern is no regular expression: {error}"
     try:
         ways = _ways(pattern, longest)

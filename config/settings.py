@@ -90,6 +90,11 @@ class Settings(BaseSettings):
     join_max_messages: int = Field(default=100, ge=1, le=200)
     message_max_characters: int = Field(default=20_000, ge=1, le=1_000_000)
 
+    # Actions: how much of the model's output is read
+    output_max_characters: int = Field(default=1_000_000, ge=1_000, le=10_000_000)
+    action_max_characters: int = Field(default=65_536, ge=1_000, le=1_000_000)
+    action_max_depth: int = Field(default=32, ge=4, le=200)
+
     # A conversation
     idle_end_seconds: Seconds = 86_400.0
     continue_as_new_turns: int = Field(default=100, ge=1, le=10_000)
