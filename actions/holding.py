@@ -2,7 +2,8 @@
 
 Shown is what cannot become part of an action any more. Held back is
 * an object that is not closed yet, with the code fence or bracket that opens it: its action key may come last;
-* a broken object that had a key: nobody can tell where it stops, so it waits for the end;
+* a broken object that had a quoted key, or that the output begins with: nobody can tell where it stops, so it waits
+  for the end;
 * a tail that may be the beginning of such a thing (a back-tick, a bracket, `action:` at the start of a line).
 Once something was surely meant as an action, nothing is shown any more; what was shown before is to be taken back
 (`reset`). At the end everything is shown if and only if the verdict is `text`.
@@ -18,7 +19,7 @@ from actions.objects import ObjectScanner
 from actions.reading import read_output, stands_alone
 from actions.registry import Registry
 from actions.relaxed_json import Status
-from actions.suspicion import Meant, gap_is_meant, judge, mentions_action
+from actions.suspicion import Meant, gap_is_meant, judge, mentions_action, names_known
 from schemas.turns import Verdict
 
 _WINDOW = 400
@@ -27,6 +28,7 @@ _OPENER = re.compile(r"(?:`{1,3}[ \t]{0,9}\w{0,9}\s{0,99})?[\[(\"'\s\ufeff]{0,99
 _TAIL = re.compile(
     r"^[ \t>*`-]{0,9}a(?:c(?:t(?:i(?:o(?:n[*`]{0,2}(?:[ \t]{0,9}:.{0,100})?)?)?)?)?)?\Z", re.MULTILINE | re.IGNORECASE
 )
+_BEGINS = re.compile(r"[\s\ufeff]{0,99}(?:```\w{0,9}\s{0,99})?\{\s{0,99}[\"'“„«‘＂]")
 
 
 @dataclass(frozen=True)
@@ -92,21 +94,24 @@ class Holding:
             self._judged += 1
             if found.status is Status.BROKEN:
                 self._hold(found.start)
+                self._withheld = self._withheld or names_known(found.value, self._registry.known)
                 continue
-            self._look_at_gap(max(self._gap_start, known - _WINDOW), found.start)
+            self._look_at_gap(max(self._gap_start, known - _WINDOW), found.start, growing=False)
             self._gap_start = found.end
             meant = judge(found.value, self._registry.known).meant
             self._withheld = self._withheld or meant is Meant.YES
             if meant is Meant.IF_ALONE and stands_alone(self._text[: found.end], found.start, found.end):
                 self._hold(found.start)
         opened = self._scanner.open
-        if opened is not None and self._registry.known.resembled_by(opened.value.get("action")):
+        if opened is not None and names_known(opened.value, self._registry.known):
             self._withheld = True
-        self._look_at_gap(max(self._gap_start, known - _WINDOW), len(self._text) if opened is None else opened.start)
+        end = len(self._text) if opened is None else opened.start
+        self._look_at_gap(max(self._gap_start, known - _WINDOW), end, growing=True)
 
-    def _look_at_gap(self, start: int, end: int) -> None:
-        gap = self._text[start:end]
-        if gap_is_meant(gap, self._registry.known, first=False, last=False):
+    def _look_at_gap(self, start: int, end: int, *, growing: bool) -> None:
+        """Looks at the end of a gap; a window that begins inside of a line is marked, so that it is none's start."""
+        gap = self._text[start:end] if start == self._gap_start else "…" + self._text[start:end]
+        if gap_is_meant(gap, self._registry.known, first=False, last=False, growing=growing):
             self._withheld = True
         elif mentions_action(gap):
             self._hold(start)
@@ -116,6 +121,9 @@ class Holding:
 
     def _settled_now(self) -> int:
         """Up to where the text cannot become part of an action."""
+        begun = _BEGINS.match(self._text)
+        if begun is not None and not any(each.start < begun.end() for each in self._scanner.whole[:1]):
+            return 0
         ends = [len(self._text) if self._scanner.open is None else self._scanner.open.start]
         if self._hold_from is not None:
             ends.append(self._hold_from)

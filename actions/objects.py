@@ -12,8 +12,11 @@ from actions.relaxed_json import RelaxedObject, Status
 
 
 class ObjectScanner:
-    """Call `advance` with the whole text as often as it grows. `found` are objects that are whole, or broken after a
-    first key (a brace in prose is no object); `open` is the one that the text breaks off in."""
+    """Call `advance` with the whole text as often as it grows.
+
+    `found` are objects that are whole, or broken after a first quoted key (a brace in prose or in a style sheet is no
+    object); `open` is the one that the text breaks off in.
+    """
 
     def __init__(self, limits: ReadingLimits) -> None:
         self._limits = limits
@@ -39,6 +42,12 @@ class ObjectScanner:
     def whole(self) -> list[RelaxedObject]:
         return [each for each in self.found if each.status is Status.WHOLE]
 
+    @property
+    def unfinished(self) -> list[RelaxedObject]:
+        """The broken ones, and the one that is open."""
+        broken = [each for each in self.found if each.status is Status.BROKEN]
+        return broken if self.open is None else [*broken, self.open]
+
     def gaps(self, text: str) -> Iterator[tuple[int, int]]:
         """Start and end of each stretch of *text* that is in no whole object."""
         position = 0
@@ -58,5 +67,5 @@ class ObjectScanner:
     def _finish(self, done: RelaxedObject) -> None:
         self.open = None
         self.position = done.resume
-        if done.status is Status.WHOLE or done.value:
+        if done.status is Status.WHOLE or done.has_quoted_key:
             self.found.append(done)

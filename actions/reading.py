@@ -16,7 +16,7 @@ from actions.limits import ReadingLimits
 from actions.objects import ObjectScanner
 from actions.registry import Registry
 from actions.relaxed_json import RelaxedObject
-from actions.suspicion import Judgement, Meant, gap_is_meant, judge
+from actions.suspicion import Judgement, Meant, gap_is_meant, judge, names_known
 from actions.validation import model_errors
 from schemas.actions import ActionRequest, ParsedOutput
 from schemas.turns import OutputError, Verdict
@@ -73,6 +73,8 @@ def _suspects(output: str, scanner: ObjectScanner, registry: Registry) -> Iterat
 def _loose_mentions(output: str, scanner: ObjectScanner, registry: Registry) -> bool:
     """Whether anything outside of whole objects was meant as an action."""
     if scanner.open is not None and {"reason", "metadata"} <= scanner.open.keys:
+        return True
+    if any(names_known(each.value, registry.known) for each in scanner.unfinished):
         return True
     return any(
         gap_is_meant(output[start:end], registry.known, first=start == 0, last=end == len(output))

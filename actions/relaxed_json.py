@@ -32,6 +32,10 @@ class _Wants(Enum):
     COMMA = auto()  # or the end
 
 
+class Repeated(list[Any]):
+    """The values of a key that is there more than once; a fault says so, and the object is never used."""
+
+
 @dataclass
 class _Frame:
     """An object or array that is not closed yet."""
@@ -49,8 +53,13 @@ class _Frame:
     def put(self, value: Any) -> None:
         if isinstance(self.container, list):
             self.container.append(value)
-        else:
+        elif self.key not in self.container:
             self.container[self.key] = value
+        else:
+            before = self.container[self.key]
+            values = before if isinstance(before, Repeated) else Repeated([before])
+            values.append(value)
+            self.container[self.key] = values
         self.wants = _Wants.COMMA
 
 
@@ -70,11 +79,13 @@ class RelaxedObject:
     mended: dict[str, None] = field(default_factory=dict)
     faults: list[OutputError] = field(default_factory=list)
     problem: OutputError | None = None
+    has_quoted_key: bool = False
     steps: int = 0
 
     def __post_init__(self) -> None:
         self.end = self.start + 1
         self.resume = self.end
+        self._key_is_quoted = False
         self._stack = [_Frame(self.value)]
 
     def advance(self, text: str, *, final: bool) -> Status:
@@ -134,6 +145,7 @@ class RelaxedObject:
         frame = self._stack[-1]
         if frame.wants is _Wants.COLON and token.text == ":":
             frame.wants = _Wants.VALUE
+            self.has_quoted_key = self.has_quoted_key or self._key_is_quoted
         elif frame.wants is _Wants.COMMA and token.text == ",":
             frame.wants, frame.key = _Wants.NEXT, ""
         else:
@@ -145,8 +157,10 @@ class RelaxedObject:
         if token.kind is Kind.WORD:
             self._mend("a key without quotes")
             frame.key = token.text
+            self._key_is_quoted = False
         elif token.kind is Kind.STRING:
             frame.key = self._string(token)
+            self._key_is_quoted = True
         else:
             self._unexpected(token)
             return

@@ -21,6 +21,8 @@ _LOOKS_LIKE_A_NAME = re.compile(r"\S{1,64}")
 _NAME = r'[ \t]{0,9}:\s{0,9}"?(?P<name>[^"\n,}]{0,80})'
 _KEY = re.compile(rf'(?:"\s{{0,9}}action\s{{0,9}}"|\{{\s{{0,99}}action)\s{{0,9}}{_NAME}')
 _LINE = re.compile(rf"^[ \t>*`-]{{0,9}}action[*`]{{0,2}}{_NAME}[ \t]*$", re.MULTILINE)
+_GARBLED = re.compile(r'\{\s{0,99}"?action[\s":=,\[\]\\]{1,12}(?P<name>[^\s":,}\]]{1,80})')
+_QUOTED = re.compile(r'"(?P<name>[^"\s]{1,80})"')
 _OTHER_KEY = re.compile(r'(?<!\w)"?(?:reason|metadata)"?\s{0,9}:')
 _BEGINNING = re.compile(r"\s*+(?:```\s*+(?:json\s*+)?)?\{?\s*+")
 _CUT_KEY = re.compile(r'\{\s{0,99}"?a(?:c(?:t(?:i(?:o(?:n(?:"\s{0,9})?)?)?)?)?)?$')
@@ -48,13 +50,13 @@ def judge(value: dict[str, Any], names: KnownNames) -> Judgement:
         if meant is not Meant.NO:
             return Judgement(meant)
     for path, inner in _inner_objects(value):
-        if _names_known(inner, names) or _is_call(inner, names):
+        if names_known(inner, names) or _is_call(inner, names):
             return Judgement(Meant.YES, path)
     return Judgement(Meant.NO)
 
 
 def _judge_request(value: dict[str, Any], names: KnownNames) -> Meant:
-    if _names_known(value, names) or _is_call(value, names):
+    if names_known(value, names) or _is_call(value, names):
         return Meant.YES
     keys = {_key(key): item for key, item in value.items()}
     if {"reason", "metadata"} <= keys.keys():
@@ -65,7 +67,7 @@ def _judge_request(value: dict[str, Any], names: KnownNames) -> Meant:
     return Meant.NO
 
 
-def _names_known(value: dict[str, Any], names: KnownNames) -> bool:
+def names_known(value: dict[str, Any], names: KnownNames) -> bool:
     """Whether an `action` key, however it is spelt, names a known action, be it inside a list."""
     named = [item for key, item in value.items() if _key(key) == "action"]
     return any(names.resembled_by(name) for item in named for name in (item if isinstance(item, list) else [item]))
@@ -96,22 +98,25 @@ def _inner_objects(value: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
             waiting.extend((f"{path}/{index}", inner) for index, inner in enumerate(item))
 
 
-def gap_is_meant(gap: str, names: KnownNames, *, first: bool, last: bool) -> bool:
+def gap_is_meant(gap: str, names: KnownNames, *, first: bool, last: bool, growing: bool = False) -> bool:
     """Whether what is written outside of whole objects was meant as an action.
 
     *first*: the output begins here, so an object at its start is meant to be all of it, whatever it names. *last*: it
-    ends here, so a name may be cut off.
+    ends here, so a name may be cut off. *growing*: the gap goes on, so a name at its end may become another one.
     """
     text = folded(gap)
     if last and _CUT_KEY.search(text):
         return True
-    if any(names.resembled_by(match["name"]) for match in _LINE.finditer(text)):
-        return True
     has_other_key = _OTHER_KEY.search(text) is not None
+    telling = [_LINE, _GARBLED, _QUOTED] if has_other_key else [_LINE, _GARBLED]
+    found = [match for pattern in telling for match in pattern.finditer(text)]
+    if any(names.resembled_by(each["name"]) and not (growing and each.end() == len(text)) for each in found):
+        return True
     for match in _KEY.finditer(text):
         cut = last and match.end() == len(text)
         begins = first and _BEGINNING.fullmatch(text, 0, match.start()) is not None
-        if cut or begins or has_other_key or names.resembled_by(match["name"]):
+        unsure = growing and match.end() == len(text)
+        if cut or begins or (not unsure and (has_other_key or names.resembled_by(match["name"]))):
             return True
     return False
 
