@@ -1,0 +1,1 @@
+"""Services an administrator has named, which the action `api_call` may reach: one port, one adapter, one double."""

@@ -1,0 +1,27 @@
+"""Services in memory, for tests of what stands above the port: answer as told, and remember the calls."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from integrations.endpoints.port import EndpointFailed, EndpointResult
+from schemas.actions import Endpoint
+
+
+class ScriptedEndpoints:
+    """Gives the next of *outcomes*, then a plain success."""
+
+    def __init__(self, *outcomes: EndpointResult | EndpointFailed) -> None:
+        self.calls: list[tuple[str, dict[str, Any], str]] = []
+        self.outcomes: deque[EndpointResult | EndpointFailed] = deque(outcomes)
+
+    async def call(self, endpoint: Endpoint, params: dict[str, Any], key: str) -> EndpointResult:
+        self.calls.append((endpoint.name, params, key))
+        outcome = self.outcomes.popleft() if self.outcomes else EndpointResult(status=200, body='{"ok": true}')
+        if isinstance(outcome, EndpointFailed):
+            raise outcome
+        return outcome
+
+    async def close(self) -> None:
+        return None

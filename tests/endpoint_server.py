@@ -1,0 +1,90 @@
+"""A service on this machine for `api_call`: does what its path says, and counts what it executed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Service(ThreadingHTTPServer):
+    """`requests` holds (method, path, headers, body) of everything that was executed."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.requests: list[tuple[str, str, dict[str, str], str]] = []
+
+    @property
+    def host(self) -> str:
+        return f"localhost:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Service
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        self.server.requests.append((self.command, self.path, dict(self.headers), body))
+        getattr(self, f"_{self.path.split('?')[0].strip('/').split('/')[0]}", self._ok)()
+
+    do_POST = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        return None
+
+    def _answer(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content_Type": "application/json", **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _ok(self) -> None:
+        self._answer(200, json.dumps({"path": self.path}).encode())
+
+    def _moved(self) -> None:
+        self._answer(302, b"", Location="http://169.254.169.254/latest/meta-data")
+
+    def _busy(self) -> None:
+        self._answer(429, b"{}", Retry_After="7")
+
+    def _broken(self) -> None:
+        self._answer(500, b"{}")
+
+    def _refused(self) -> None:
+        self._answer(403, b"{}")
+
+    def _picture(self) -> None:
+        self._answer(200, b"\x89PNG", Content_Type="image/png")
+
+    def _huge(self) -> None:
+        self._answer(200, b"x" * 5_000_000, Content_Type="text/plain")
+
+    def _bomb(self) -> None:
+        self._answer(200, gzip.compress(b"0" * 50_000_000), Content_Type="text/plain", Content_Encoding="gzip")
+
+    def _drop(self) -> None:
+        self.close_connection = True
+
+    def _slow(self) -> None:
+        time.sleep(3)
+        self._ok()
+
+
+@contextmanager
+def running_service() -> Iterator[Service]:
+    with Service() as service:
+        thread = threading.Thread(target=service.serve_forever, daemon=True)
+        thread.start()
+        yield service
+        service.shutdown()
+        thread.join(5)
