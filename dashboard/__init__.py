@@ -1,0 +1,1 @@
+"""Pages for people: the playground for newcomers. Server-rendered, no build, nothing from elsewhere."""

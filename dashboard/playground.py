@@ -1,0 +1,68 @@
+"""`/playground`: talk to the bot as a customer would, and see what happened: state, thread ids, raw output.
+
+The page calls the public HTTP API with the visitor's own key (from the address' fragment, which no server sees), so
+it can do nothing that the key may not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx2
+from fastapi import APIRouter
+from fastapi.responses import FileResponse
+from pydantic import BaseModel
+
+from config.settings import Settings
+
+_STATIC = Path(__file__).parent / "static"
+_FILES = {"playground.js": "text/javascript", "playground.css": "text/css"}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+_HEALTH_SECONDS = 2.0
+
+
+class About(BaseModel):
+    """What the page says of its surroundings. `simulator`: a script answers, no model."""
+
+    simulator: bool
+    temporal_ui: str
+
+
+def playground(settings: Settings) -> APIRouter:
+    """The page and its files."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/playground")
+    async def page() -> FileResponse:
+        return FileResponse(_STATIC / "playground.html", headers=_HEADERS)
+
+    @router.get("/playground/about")
+    async def about() -> About:
+        temporal_ui = (
+            f"http://127.0.0.1:{settings.temporal_ui_port}/namespaces/{settings.temporal_namespace}/workflows/"
+        )
+        return About(simulator=await _is_simulator(settings), temporal_ui=temporal_ui)
+
+    @router.get("/playground/{name}")
+    async def file(name: str) -> FileResponse:
+        known = name if name in _FILES else "playground.css"
+        return FileResponse(_STATIC / known, media_type=_FILES[known], headers=_HEADERS)
+
+    return router
+
+
+async def _is_simulator(settings: Settings) -> bool:
+    """Asks the wrapper who it is; one that does not answer is taken for a real one."""
+    if not settings.perplexity_base_url:
+        return False
+    try:
+        async with httpx2.AsyncClient(timeout=_HEALTH_SECONDS) as client:
+            return "SIMULATOR" in (await client.get(f"{settings.perplexity_base_url}/health")).text
+    except httpx2.HTTPError:
+        return False

@@ -1,0 +1,218 @@
+// The playground: talks to the public API only. Text of customers and models becomes text nodes, never markup.
+const $ = (id) => document.getElementById(id);
+const RETRIES = 5;
+let last = null; // the last message, to send it again under the same id
+let temporal = null;
+
+function el(tag, text, name) {
+  const node = document.createElement(tag);
+  if (text !== undefined) node.textContent = text;
+  if (name) node.className = name;
+  return node;
+}
+
+function bubble(text, name) {
+  const node = $("messages").appendChild(el("li", text, name));
+  node.scrollIntoView({ block: "end" });
+  return node;
+}
+
+async function call(path, body, extra = {}) {
+  const headers = { Authorization: `Bearer ${$("key").value.trim()}`, ...extra };
+  if (body) headers["Content-Type"] = "application/json";
+  return fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) });
+}
+
+const session = (rest = "") => `/api/session/${encodeURIComponent($("customer").value)}${rest}`;
+
+async function explain(response) {
+  const problem = await response.json().catch(() => ({}));
+  const where = (problem.errors || []).map((error) => `${error.path}: ${error.message}`).join("; ");
+  return `${problem.title || response.status}: ${problem.detail || ""} ${where}`.trim();
+}
+
+// Server-sent events of a POST: yields {event, data, id}.
+async function* events(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const fields = {};
+      for (const line of block.split("\n")) {
+        const at = line.indexOf(": ");
+        if (at > 0) fields[line.slice(0, at)] = line.slice(at + 2);
+      }
+      if (fields.event) yield { event: fields.event, data: JSON.parse(fields.data), id: fields.id };
+    }
+  }
+}
+
+// Streams the answer into *node*; a lost connection is taken up again where it broke.
+async function stream(message, node) {
+  let seen = null;
+  for (let attempt = 0; attempt < RETRIES; attempt += 1) {
+    try {
+      const response = await call("/api/query_async", message, seen ? { "Last-Event-ID": seen } : {});
+      if (!response.ok) throw new Error(await explain(response));
+      for await (const { event, data, id } of events(response)) {
+        seen = id;
+        if (event === "chunk") node.textContent += data.text;
+        if (event === "reset") node.textContent = "";
+        if (event === "done") return data;
+        if (event === "error") throw new Error(`${data.title}: ${data.detail}`);
+        node.scrollIntoView({ block: "end" });
+      }
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+    }
+    await new Promise((resume) => setTimeout(resume, 500 * (attempt + 1)));
+  }
+  throw new Error("The connection was lost. Send again: the answer is kept.");
+}
+
+async function ask(message, node) {
+  const response = await call("/api/message", message);
+  if (!response.ok) throw new Error(await explain(response));
+  return response.json();
+}
+
+function showReply(turn, node) {
+  node.classList.remove("writing");
+  node.textContent = turn.reply ? turn.reply.text : "A human has the conversation; your message is kept.";
+  const cited = (turn.reply?.sources || []).filter((source) => turn.reply.text.includes(`[${source.n}]`));
+  if (!cited.length) return;
+  const list = node.appendChild(el("ol", undefined, "sources"));
+  for (const source of cited) {
+    const item = list.appendChild(el("li"));
+    item.value = source.n;
+    const link = item.appendChild(el("a", source.title || source.url));
+    if (/^https?:/.test(source.url)) link.href = source.url;
+    link.rel = "noopener noreferrer nofollow";
+    link.target = "_blank";
+  }
+}
+
+async function send(message) {
+  const streaming = $("streaming").checked;
+  const node = bubble("", "writing");
+  $("send").disabled = true;
+  try {
+    const turn = streaming ? await stream(message, node) : await ask(message, node);
+    showReply(turn, node);
+    $("turn").textContent = JSON.stringify(turn, null, 2);
+    last = message;
+    $("again").disabled = false;
+  } catch (error) {
+    node.className = "bad";
+    node.textContent = error.message;
+  }
+  $("send").disabled = false;
+  await look();
+}
+
+function facts(pairs) {
+  $("session").replaceChildren(
+    ...pairs.filter(([, value]) => value).flatMap(([name, value]) => [el("dt", name), el("dd", String(value))]),
+  );
+}
+
+async function look() {
+  const response = await call(session());
+  if (!response.ok) return;
+  const now = await response.json();
+  $("state").textContent = now.state;
+  $("release").hidden = now.state !== "human_handoff";
+  if (temporal) $("temporal").href = temporal + encodeURIComponent(now.workflow_id);
+  facts([
+    ["turns", now.turns],
+    ["backend_uuid", now.thread.backend_uuid],
+    ["frontend_context_uuid", now.thread.frontend_context_uuid],
+    ["thread", now.thread.thread_url_slug],
+    ["workflow", now.workflow_id],
+    ["run", now.run_id],
+    ["tickets", now.tickets.join(", ")],
+    ["waits for", now.pending_action && `${now.pending_action.action} (${now.pending_action.confirmation_by})`],
+  ]);
+  const turns = await call(session("/turns?limit=1"));
+  if (turns.ok) attempts((await turns.json())[0]);
+}
+
+function attempts(turn) {
+  if (!turn) return;
+  $("attempts").replaceChildren(
+    ...turn.attempts.map((attempt) => {
+      const box = el("div");
+      box.append(el("span", attempt.verdict || attempt.failure, "pill"), el("pre", attempt.raw_output || "(nothing)"));
+      for (const error of attempt.errors) box.append(el("p", `${error.path} ${error.message}`, "quiet"));
+      return box;
+    }),
+  );
+}
+
+function begin() {
+  $("messages").replaceChildren(el("li", "You are the customer. Try: “Do you deliver to Penang?”", "note"));
+  $("state").textContent = "–";
+  $("session").replaceChildren();
+  last = null;
+  $("again").disabled = true;
+}
+
+async function start() {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (key) {
+    sessionStorage.setItem("key", key);
+    history.replaceState(null, "", location.pathname); // the key does not stay in the address bar
+  }
+  $("key").value = sessionStorage.getItem("key") || "";
+  $("customer").value = sessionStorage.getItem("customer") || `visitor-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  sessionStorage.setItem("customer", $("customer").value);
+  begin();
+  await look();
+  const about = await (await fetch("/playground/about")).json();
+  temporal = about.temporal_ui;
+  $("simulator").hidden = !about.simulator;
+}
+
+$("form").addEventListener("submit", (submit) => {
+  submit.preventDefault();
+  const text = $("text").value;
+  $("text").value = "";
+  bubble(text, "mine");
+  const id = `m-${Date.now()}-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  send({ customer_id: $("customer").value, text, message_id: id });
+});
+$("text").addEventListener("keydown", (pressed) => {
+  if (pressed.key !== "Enter" || pressed.shiftKey || pressed.isComposing) return;
+  pressed.preventDefault();
+  if (!$("send").disabled) $("form").requestSubmit();
+});
+$("again").addEventListener("click", () => {
+  bubble("The same message again, under the same message_id:", "note");
+  send(last);
+});
+$("fresh").addEventListener("click", () => {
+  $("customer").value = `visitor-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  sessionStorage.setItem("customer", $("customer").value);
+  begin();
+});
+$("reset").addEventListener("click", async () => {
+  const response = await call(session("/reset"), { new_thread: true });
+  bubble(response.ok ? "A new thread begins." : await explain(response), "note");
+  await look();
+});
+$("release").addEventListener("click", async () => {
+  await call(session("/state"), { state: "bot", reason: "playground" });
+  bubble("The bot has the conversation again.", "note");
+  await look();
+});
+for (const name of ["key", "customer"]) {
+  $(name).addEventListener("change", () => {
+    sessionStorage.setItem(name, $(name).value);
+    look();
+  });
+}
+start();
