@@ -12,6 +12,8 @@ _TURN_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 MESSAGES = Counter("agent_messages_total", "Messages that came in, by what became of them", ["channel", "outcome"])
 TURNS = Counter("agent_turns_total", "Turns that came to an end", ["status", "verdict"])
 TURN_SECONDS = Histogram("agent_turn_seconds", "From storing a message to storing its reply", buckets=_TURN_BUCKETS)
+OUTPUTS = Counter("agent_unfinished_outputs_total", "Outputs after which the turn went on", ["verdict", "action"])
+ACTIONS = Counter("agent_actions_total", "Actions settled", ["action", "status"])
 MODEL_CALLS = Counter("agent_model_calls_total", "Questions put to Perplexity")
 MODEL_SECONDS = Histogram("agent_model_seconds", "From the question to the whole answer", buckets=_TURN_BUCKETS)
 FIRST_TEXT_SECONDS = Histogram(

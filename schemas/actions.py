@@ -129,6 +129,8 @@ class Endpoint(BaseModel):
     url: str = Field(pattern=r"^https?://[^\s/]+", max_length=2_000)
     headers: dict[str, str] = Field(default_factory=dict, max_length=20)
     params_schema: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    honours_idempotency_key: bool = False
+    """The service does one thing once for one `Idempotency-Key`: then a call of unknown outcome may be repeated."""
     confirmation: Confirmation = Confirmation.NONE
     destructive: bool = False
     retries: int = Field(default=2, ge=0, le=10)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.actions import AssistantActions
 from schemas.failures import Apology
 
 SourceKind = Literal["web", "scholar", "social"]
+
+
+TextOf = Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
 class Texts(BaseModel):
@@ -16,20 +20,26 @@ class Texts(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    trouble: str = Field(
-        default="I'm sorry, I can't answer right now. Please try again in a few minutes.",
-        min_length=1,
-        max_length=1_000,
+    trouble: TextOf = Field(default="I'm sorry, I can't answer right now. Please try again in a few minutes.")
+    too_long: TextOf = Field(default="I'm sorry, that message is too long for me. Could you send it in a shorter form?")
+    shortened: TextOf = Field(default="(Your message was very long, so I read only its beginning and its end.)")
+    unclear: TextOf = Field(
+        default="I'm sorry, I could not work that out properly. Could you put it another way, or ask for a colleague?",
     )
-    too_long: str = Field(
-        default="I'm sorry, that message is too long for me. Could you send it in a shorter form?",
-        min_length=1,
-        max_length=1_000,
+    refused: TextOf = Field(default="I'm sorry, I can't do that here. Is there anything else I can help with?")
+    ticket_opened: TextOf = Field(default="I have opened a ticket for you. Its number is {ticket}.")
+    handed_over: TextOf = Field(default="I am passing you on to a colleague, who will answer you here.")
+    closed: TextOf = Field(default="Thank you, I am closing our conversation. Write again whenever you need us.")
+    action_done: TextOf = Field(default="That is done.")
+    cancelled: TextOf = Field(default="All right, I have not done it.")
+    expired: TextOf = Field(default="That question has expired, so I have not done anything. Please ask again.")
+    approval_asked: TextOf = Field(
+        default="A colleague has to agree to this first. I will tell you as soon as they have."
     )
-    shortened: str = Field(
-        default="(Your message was very long, so I read only its beginning and its end.)",
-        min_length=1,
-        max_length=1_000,
+    declined: TextOf = Field(default="I'm sorry, my colleague did not agree to that.")
+    action_failed: TextOf = Field(default="I'm sorry, that did not work. Nothing was changed.")
+    action_unknown: TextOf = Field(
+        default="I could not make sure whether that went through. A colleague will check and tell you.",
     )
 
     def apology(self, which: Apology) -> str:
@@ -48,6 +58,7 @@ class AssistantConfig(BaseModel):
     sources: tuple[SourceKind, ...] = Field(default=("web",), min_length=1)
     language: str | None = Field(default=None, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     texts: Texts = Field(default_factory=Texts)
+    actions: AssistantActions = Field(default_factory=AssistantActions)
 
 
 class Assistant(BaseModel):

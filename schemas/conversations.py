@@ -7,6 +7,8 @@ dropped without a trace (temporal.md, "What bites").
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -32,6 +34,7 @@ class Limits(BaseModel):
     turn_retry_pause_max: timedelta = timedelta(minutes=1)
     turn_give_up: timedelta = timedelta(hours=1)
     record_timeout: timedelta = timedelta(seconds=30)
+    action_timeout: timedelta = timedelta(minutes=2)
     continue_as_new_turns: int = 100
     continue_as_new_events: int = 1_200
 
@@ -46,6 +49,7 @@ class Memory(BaseModel):
     state: State = State.BOT
     thread: Thread | None = None
     turns: int = 0
+    ticket_id: str | None = None
     last_verdict: Verdict | None = None
     last_turn_at: datetime | None = None
 
@@ -82,14 +86,49 @@ class TurnRequest(BaseModel):
     thread: Thread
 
 
+class Step(StrEnum):
+    """What a turn needs next."""
+
+    FINISHED = "finished"
+    REPAIR = "repair"  # the output was invalid: ask once more, quoting the errors
+    PERFORM = "perform"  # an action is accepted and planned: do it
+    CONCLUDE = "conclude"  # an action's result is there: ask the model for the final words
+
+
 class TurnOutcome(BaseModel):
-    """What a turn came to. `cursor` is unchanged when there was nothing to answer."""
+    """What a turn came to. `cursor` is unchanged when there was nothing to answer, or the turn is not finished.
+
+    Until it is finished, `thread` is where its next question goes on; it is remembered only with an accepted answer.
+    """
 
     cursor: int
     turn_id: UUID | None = None
     state: State = State.BOT
     verdict: Verdict | None = None
     thread: Thread | None = None
+    step: Step = Step.FINISHED
+    action_id: UUID | None = None
+    ticket_id: str | None = None
+
+
+class GoOn(BaseModel):
+    """Asks for the next step of a turn that is under way: a repair, or the final words after an action's result."""
+
+    conversation_id: UUID
+    cursor: int
+    thread: Thread
+    purpose: Literal["repair", "conclude"] = "repair"
+    number: int = 1
+    """Which repair of this turn, or which round of actions, from 1."""
+
+
+class Perform(BaseModel):
+    """Asks for a planned action to be done; safe to ask again."""
+
+    conversation_id: UUID
+    cursor: int
+    thread: Thread
+    action_id: UUID
 
 
 class Apologize(BaseModel):
@@ -99,6 +138,26 @@ class Apologize(BaseModel):
     cursor: int
     thread: Thread
     failure: str = "abandoned"
+    unclear: bool = False
+    """The model did answer, but never in a form that could be used."""
+
+
+class StateRequest(BaseModel):
+    """An operator's or a human agent's change of who has the conversation."""
+
+    state: State
+    reason: str = ""
+    requested_by: str = "operator"
+    conversation_id: UUID | None = None
+
+
+class Decision(BaseModel):
+    """Staff's answer to an action that waits for their approval. Another digest than the pending one does nothing."""
+
+    digest: str
+    approved: bool
+    decided_by: str
+    conversation_id: UUID | None = None
 
 
 class ResetRequest(BaseModel):

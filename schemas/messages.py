@@ -66,6 +66,8 @@ class WaitingMessage(BaseModel):
     seq: int
     kind: str
     text: str
+    choice_id: str | None = None
+    """The id of the button that was pressed, where the channel has them."""
     stored_at: datetime
     wants_stream: bool = False
     request_id: str | None = None

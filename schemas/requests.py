@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -69,6 +69,25 @@ class MessageRequest(BaseModel):
     )
     channel: Channel = Field(default="http", description="Conversations of one customer are kept apart by channel")
     assistant: AssistantName = Field(default="default", description="Which bot answers a new conversation")
+
+
+class StateBody(BaseModel):
+    """Who has the conversation from now on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: Literal["bot", "human_handoff", "ticket_open"]
+    reason: Annotated[str, Field(max_length=500), AfterValidator(_storable)] = ""
+
+
+class ApprovalBody(BaseModel):
+    """Staff's answer to the pending action with this digest (`pending_action.digest` of the session)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    approved: bool
+    agent_name: MessageId
 
 
 class ResetBody(BaseModel):

@@ -7,19 +7,20 @@ from uuid import UUID
 
 from schemas.conversations import Memory, Thread
 from schemas.sessions import PastThread, Session, SessionThread, ThreadHistory
+from schemas.turns import State
 from storage.database import Database
 
 _SESSION = """
 SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.state, c.turns, c.last_message_at,
        c.last_seq - c.cursor AS waiting_messages, t.backend_uuid, t.frontend_context_uuid::text,
        t.thread_url_slug, t.collection_uuid, t.account_name,
-       (SELECT coalesce(array_agg(k.number::text ORDER BY k.number), '{}') FROM tickets k
+       (SELECT coalesce(array_agg('T-' || k.number ORDER BY k.number), '{}') FROM tickets k
          WHERE k.conversation_id = c.id) AS tickets,
        (SELECT jsonb_build_object('team', h.team, 'reason', h.reason, 'opened_at', h.opened_at,
                                   'opened_by', h.opened_by)
           FROM handoffs h WHERE h.conversation_id = c.id AND h.released_at IS NULL) AS handoff,
        (SELECT jsonb_build_object('action', a.name, 'reason', a.reason, 'metadata', a.metadata,
-                                  'confirmation_by', a.confirmation_by, 'expires_at', a.expires_at)
+                                  'digest', a.digest, 'confirmation_by', a.confirmation_by, 'expires_at', a.expires_at)
           FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation'
          ORDER BY a.created_at DESC LIMIT 1) AS pending_action
   FROM channel_identities i
@@ -37,6 +38,8 @@ SELECT backend_uuid, frontend_context_uuid::text, thread_url_slug, collection_uu
 
 _MEMORY = """
 SELECT c.cursor, c.last_seq AS newest_seq, c.state, c.turns, t.frontend_context_uuid, t.backend_uuid, t.thread_url_slug,
+       (SELECT ticket_id FROM turns WHERE conversation_id = c.id AND ticket_id IS NOT NULL
+         ORDER BY first_seq DESC LIMIT 1) AS ticket_id,
        (SELECT verdict FROM turns WHERE conversation_id = c.id AND verdict IS NOT NULL
          ORDER BY first_seq DESC LIMIT 1) AS last_verdict
   FROM conversations c LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL
@@ -59,6 +62,24 @@ WITH ended AS (
             jsonb_build_object('new_thread', CAST(:new_thread AS boolean)))
 )
 UPDATE conversations SET state = 'bot' WHERE id = :conversation_id
+"""
+
+_SET_STATE = """
+WITH released AS (
+    UPDATE handoffs SET released_at = now(), released_by = :requested_by
+     WHERE conversation_id = :conversation_id AND released_at IS NULL AND :state <> 'human_handoff'
+), opened AS (
+    INSERT INTO handoffs (conversation_id, team, reason, opened_by)
+    SELECT :conversation_id, 'support', :reason, :requested_by WHERE :state = 'human_handoff' ON CONFLICT DO NOTHING
+), cancelled AS (
+    UPDATE actions SET status = 'cancelled', settled_at = now()
+     WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation' AND confirmation_by = 'customer'
+), noted AS (
+    INSERT INTO audit (actor, deed, subject, details)
+    VALUES (:requested_by, 'conversation.set_state', :subject,
+            jsonb_build_object('state', CAST(:state AS text), 'reason', CAST(:reason AS text)))
+)
+UPDATE conversations SET state = :state WHERE id = :conversation_id
 """
 
 _THREAD_FIELDS = tuple(SessionThread.model_fields)
@@ -93,6 +114,19 @@ class Sessions:
         values = dict(row)
         thread = Thread.model_validate(values) if values["frontend_context_uuid"] else None
         return Memory.model_validate({**values, "thread": thread})
+
+    async def set_state(self, conversation_id: UUID, state: State, *, reason: str, requested_by: str) -> None:
+        """Who has the conversation; opens or releases the handoff. Doing it again changes nothing."""
+        await self._database.rows(
+            _SET_STATE,
+            {
+                "conversation_id": conversation_id,
+                "state": state,
+                "reason": reason,
+                "requested_by": requested_by,
+                "subject": f"conversation/{conversation_id}",
+            },
+        )
 
     async def reset(self, conversation_id: UUID, *, new_thread: bool, requested_by: str) -> None:
         """Back to the bot; with *new_thread* the thread ends (its ids stay). Doing it again changes nothing."""

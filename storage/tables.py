@@ -153,10 +153,12 @@ turns = Table(
     Column("first_seq", BigInteger, nullable=False),
     Column("last_seq", BigInteger, nullable=False),
     # asking: an attempt may have put the question · failed: the last attempt settled without an answer ·
-    # acting: an accepted action is under way · answered | apologised | held: the end
+    # invalid: the output cannot be used, a repair is due · acting: an accepted action is under way ·
+    # resulted: its result is there, the final words are due · answered | apologised | held: the end
     Column("status", Text, nullable=False),
     Column("attempt", Integer, nullable=False, server_default="1"),  # the fence: each take raises it
     Column("unsettled", Integer, nullable=False, server_default="0"),  # attempts whose outcome nobody knows
+    Column("settled_attempts", Integer, nullable=False, server_default="0"),  # those of the turn's earlier steps
     Column("state", Text, nullable=False, server_default="bot"),
     Column("verdict", Text),
     Column("failure", Text),
@@ -232,8 +234,13 @@ actions = Table(
     Column("reason", Text, nullable=False),
     Column("metadata", JSONB, nullable=False, server_default=_object),
     Column("status", Text, nullable=False),
-    Column("digest", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # what a confirmation is bound to: this very question
+    Column("request_hash", Text, nullable=False),  # the same for the same parameters: tells a repetition
+    Column("effect_key", Text, nullable=False, unique=True),
     Column("confirmation_by", Text),
+    Column("decided_by", Text),
+    Column("asked_seq", BigInteger, nullable=False, server_default="0"),  # newest message when it was asked back
+    Column("return_to", Text, nullable=False, server_default="bot"),
     _at("expires_at"),
     Column("result", JSONB),
     _at("created_at", always=True),

@@ -1,91 +1,68 @@
-"""A turn in the record: taken under a fence, settled by the first committed outcome, apologised for at the end.
+"""A turn in the record: taken under a fence, carried on output by output, finished by the first committed outcome.
 
-The rules that the statements obey (reliability.md, 5 and 7): that a question is about to be put is committed before
-it is put; of several attempts alive at once, the first to commit wins and the others' writes touch no row; what any
-attempt brought is kept in `raw_outputs`, used or not.
+The rules (reliability.md, 5 and 7): that a question is about to be put is committed before it is put; of several
+attempts alive at once, the first to commit wins; what any attempt brought is kept in `raw_outputs`, used or not.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from schemas.actions import ActionRequest, Confirmation, PendingAction
 from schemas.conversations import Thread
 from schemas.encoding import dump_json
 from schemas.messages import WaitingMessage
 from schemas.turns import OutputError, Source, State, Verdict
+from storage import turn_statements as sql
 from storage.database import Database
 
-_TAKE = """
-WITH waiting AS (
-    SELECT id, seq, kind, text, stored_at, wants_stream, request_id FROM messages
-     WHERE conversation_id = :conversation_id AND direction = 'in' AND seq > :cursor
-     ORDER BY seq LIMIT :limit
-), taken AS (
-    INSERT INTO turns (conversation_id, first_seq, last_seq, status, frontend_context_uuid)
-    SELECT :conversation_id, min(seq), max(seq), 'asking', :frontend_context_uuid FROM waiting HAVING count(*) > 0
-    ON CONFLICT (conversation_id, first_seq) DO UPDATE SET
-        attempt = turns.attempt + (turns.finished_at IS NULL)::int,
-        unsettled = turns.unsettled + (turns.status = 'asking')::int,
-        status = CASE WHEN turns.finished_at IS NULL THEN 'asking' ELSE turns.status END
-    RETURNING *
-)
-SELECT taken.id, taken.conversation_id, taken.first_seq, taken.last_seq, taken.status, taken.attempt,
-       taken.unsettled, taken.state,
-       taken.verdict, taken.finished_at, taken.frontend_context_uuid, taken.backend_uuid, thread.thread_url_slug,
-       conversation.assistant, conversation.channel, conversation.state AS conversation_state,
-       (SELECT max(version) FROM configurations c WHERE c.assistant = conversation.assistant) AS assistant_version,
-       (SELECT jsonb_agg(to_jsonb(waiting) ORDER BY seq) FROM waiting) AS messages
-  FROM taken
-  JOIN conversations conversation ON conversation.id = :conversation_id
-  LEFT JOIN threads thread ON thread.frontend_context_uuid = taken.frontend_context_uuid
-"""
 
-_RAW_COLUMNS = """id, turn_id, conversation_id, attempt, verdict, errors, failure, explanation, text, details,
-              backend_uuid, model_ms, first_text_ms"""
+class Purpose(StrEnum):
+    """Why the model is asked: for the answer, for a usable form of it, or for the words after an action's result."""
 
-_SETTLE_FAILED = f"""
-WITH settled AS (
-    UPDATE turns SET status = 'failed', failure = :failure, unsettled = unsettled + :unsettled
-     WHERE id = :turn_id AND attempt = :attempt AND status = 'asking' RETURNING id
-), slot AS (UPDATE account_calls SET ended_at = now() WHERE id = :slot)
-INSERT INTO raw_outputs ({_RAW_COLUMNS})
-VALUES (:raw_output_id, :turn_id, :conversation_id, :attempt, NULL, '[]', :failure, :explanation, :text, '{{}}',
-        NULL, :model_ms, :first_text_ms)
-"""
+    ANSWER = "answer"
+    REPAIR = "repair"
+    CONCLUDE = "conclude"
 
-_FINISH = f"""
-WITH won AS (
-    UPDATE turns SET status = :status, last_seq = :last_seq, state = :state, verdict = :verdict, failure = :failure,
-           handler = :handler, assistant_version = :assistant_version, frontend_context_uuid = :frontend_context_uuid,
-           backend_uuid = :backend_uuid, model_ms = :model_ms, first_text_ms = :first_text_ms, finished_at = now()
-     WHERE id = :turn_id AND finished_at IS NULL RETURNING id
-), conversation AS (
-    UPDATE conversations SET cursor = greatest(cursor, :last_seq), turns = turns + 1, state = :state
-     WHERE id = :conversation_id AND EXISTS (SELECT 1 FROM won) RETURNING id, channel
-), reply AS (
-    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, text, sources, turn_id)
-    SELECT :reply_id, id, 'out', 'assistant', channel, '', :reply, CAST(:sources AS jsonb), :turn_id
-      FROM conversation WHERE CAST(:reply AS text) IS NOT NULL
-), thread AS (
-    INSERT INTO threads (frontend_context_uuid, conversation_id, backend_uuid, thread_url_slug, collection_uuid,
-                         account_name, turns)
-    SELECT :frontend_context_uuid, id, :backend_uuid, :thread_url_slug, :collection_uuid, :account_name, 1
-      FROM conversation WHERE CAST(:backend_uuid AS text) IS NOT NULL
-    ON CONFLICT (frontend_context_uuid) DO UPDATE SET backend_uuid = excluded.backend_uuid, updated_at = now(),
-           thread_url_slug = coalesce(excluded.thread_url_slug, threads.thread_url_slug), turns = threads.turns + 1
-), slot AS (UPDATE account_calls SET ended_at = now() WHERE id = :slot
-), output AS (
-    INSERT INTO raw_outputs ({_RAW_COLUMNS}, used)
-    SELECT :raw_output_id, :turn_id, :conversation_id, :attempt, :verdict, CAST(:errors AS jsonb), NULL, NULL,
-           :raw_text, CAST(:details AS jsonb), :backend_uuid, :model_ms, :first_text_ms, EXISTS (SELECT 1 FROM won)
-     WHERE CAST(:raw_output_id AS uuid) IS NOT NULL
-)
-SELECT EXISTS (SELECT 1 FROM won) AS won
-"""
+
+_MAY_BE_ASKED = {
+    Purpose.ANSWER: ["asking", "failed"],
+    Purpose.REPAIR: ["asking", "failed", "invalid"],
+    Purpose.CONCLUDE: ["asking", "failed", "resulted"],
+}
+
+
+class OpenQuestion(BaseModel):
+    """An action that was asked back, as it stands in the record."""
+
+    id: UUID
+    name: str
+    reason: str
+    metadata: dict[str, Any]
+    digest: str
+    confirmation_by: Confirmation
+    created_at: datetime
+    expires_at: datetime
+    asked_seq: int
+    return_to: State
+
+    @property
+    def pending(self) -> PendingAction:
+        """The question itself."""
+        return PendingAction(
+            request=ActionRequest(action=self.name, reason=self.reason, metadata=self.metadata),
+            digest=self.digest,
+            by=self.confirmation_by,
+            asked_at=self.created_at,
+            expires_at=self.expires_at,
+            asked_seq=self.asked_seq,
+            return_to=self.return_to,
+        )
 
 
 class TakenTurn(BaseModel):
@@ -98,17 +75,27 @@ class TakenTurn(BaseModel):
     status: str
     attempt: int
     unsettled: int
+    settled_attempts: int
     state: State
     verdict: Verdict | None
     finished_at: datetime | None
     frontend_context_uuid: UUID | None
     backend_uuid: str | None
+    ticket_id: str | None
     thread_url_slug: str | None
+    pack_told: str | None
     assistant: str
     assistant_version: int | None
     channel: str
     conversation_state: State
+    action_id: UUID | None
+    question: OpenQuestion | None
     messages: list[WaitingMessage]
+
+    @property
+    def tries(self) -> int:
+        """How often the question of this step was put, this attempt included."""
+        return self.attempt - self.settled_attempts
 
     @property
     def last_taken_seq(self) -> int:
@@ -117,7 +104,7 @@ class TakenTurn(BaseModel):
 
     @property
     def thread(self) -> Thread | None:
-        """The thread an accepted answer stands in."""
+        """The thread that the turn's newest output stands in."""
         if self.frontend_context_uuid is None or self.backend_uuid is None:
             return None
         return Thread(
@@ -134,6 +121,7 @@ class FailedAttempt(BaseModel):
     conversation_id: UUID
     attempt: int
     raw_output_id: UUID
+    purpose: Purpose = Purpose.ANSWER
     failure: str
     explanation: str
     unknown: bool
@@ -143,66 +131,163 @@ class FailedAttempt(BaseModel):
     first_text_ms: int | None = None
 
 
-class FinishedTurn(BaseModel):
-    """The end of a turn, with everything that is stored about it. `reply` None: the customer is told nothing."""
+class RawOutput(BaseModel):
+    """What the model really wrote, with its verdict; all empty when the turn's outcome is not the model's."""
 
-    turn_id: UUID
-    conversation_id: UUID
-    attempt: int
-    last_seq: int
-    status: str = "answered"
-    state: State
-    verdict: Verdict | None = None
-    failure: str | None = None
-    handler: str | None = None
-    assistant_version: int | None = None
-    reply_id: UUID
-    reply: str | None
-    sources: list[Source] = Field(default_factory=list)
-    frontend_context_uuid: UUID
-    backend_uuid: str | None = None
-    thread_url_slug: str | None = None
-    collection_uuid: str | None = None
-    account_name: str = ""
     raw_output_id: UUID | None = None
+    purpose: Purpose = Purpose.ANSWER
+    output_verdict: Verdict | None = None
     raw_text: str = ""
     errors: list[OutputError] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
     details: dict[str, Any] = Field(default_factory=dict)
+    output_backend_uuid: str | None = None
+    prompt_pack: str | None = None
     slot: UUID | None = None
     model_ms: int | None = None
     first_text_ms: int | None = None
 
 
+class InvalidOutput(BaseModel):
+    """What was wrong with a raw output."""
+
+    text: str = ""
+    errors: list[OutputError] = Field(default_factory=list)
+
+
+class ActionRecord(BaseModel):
+    """An action as it enters the record; all empty when the outcome is none."""
+
+    action_id: UUID | None = None
+    action_index: int = 0
+    action_name: str = ""
+    action_reason: str = ""
+    action_metadata: dict[str, Any] = Field(default_factory=dict)
+    action_status: str = "planned"
+    action_digest: str = ""
+    request_hash: str = ""
+    effect_key: str = ""
+    confirmation_by: str | None = None
+    expires_at: datetime | None = None
+    return_to: State = State.BOT
+
+
+class TurnChange(BaseModel):
+    """What every write about a turn names: the turn, the fence, the messages covered, the thread."""
+
+    turn_id: UUID
+    conversation_id: UUID
+    attempt: int
+    last_seq: int
+    frontend_context_uuid: UUID
+    handler: str | None = None
+    output: RawOutput = Field(default_factory=RawOutput)
+    action: ActionRecord = Field(default_factory=ActionRecord)
+    pending_id: UUID | None = None
+    pending_status: str = "cancelled"
+
+    def values(self) -> dict[str, Any]:
+        """As the statements name them."""
+        flat = self.model_dump(exclude={"output", "action"})
+        flat |= self.output.model_dump() | self.action.model_dump()
+        for name in ("errors", "notes", "details", "action_metadata", "sources", "reply_meta"):
+            if name in flat:
+                flat[name] = dump_json(flat[name])
+        return flat
+
+
+class KeptOutput(TurnChange):
+    """An output that does not end the turn: `invalid`, or `acting` on the action in it."""
+
+    status: str
+
+
+class FinishedTurn(TurnChange):
+    """The end of a turn. `reply` None: the customer is told nothing. `backend_uuid` only with an accepted answer."""
+
+    status: str = "answered"
+    state: State
+    verdict: Verdict | None = None
+    failure: str | None = None
+    assistant_version: int | None = None
+    reply_id: UUID
+    reply: str | None
+    reply_meta: dict[str, Any] = Field(default_factory=dict)
+    sources: list[Source] = Field(default_factory=list)
+    backend_uuid: str | None = None
+    thread_url_slug: str | None = None
+    collection_uuid: str | None = None
+    account_name: str = ""
+    ticket_id: str | None = None
+    not_if: list[str] = Field(default_factory=list)
+    """Statuses in which the turn is another step's to finish."""
+
+
 class Turns:
-    """Takes, settles and finishes turns: one statement each."""
+    """Takes turns, carries them on, finishes them: one statement each."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, conversation_id: UUID, cursor: int, thread: UUID, limit: int) -> TakenTurn | None:
-        """The up to *limit* messages after *cursor* as a turn, marked as being asked; None if nothing waits."""
+    async def take(
+        self, conversation_id: UUID, cursor: int, thread: UUID, limit: int, purpose: Purpose = Purpose.ANSWER
+    ) -> TakenTurn | None:
+        """The up to *limit* messages after *cursor* as a turn, marked as being asked; None if nothing waits.
+
+        A turn whose status is another step's (or that is finished) is returned as it is.
+        """
         row = await self._database.row(
-            _TAKE,
+            sql.TAKE,
             {
                 "conversation_id": conversation_id,
                 "cursor": cursor,
                 "limit": limit,
                 "frontend_context_uuid": thread,
+                "may_be_asked": _MAY_BE_ASKED[purpose],
+                "goes_on": purpose is not Purpose.ANSWER,
             },
         )
         return None if row is None else TakenTurn.model_validate(dict(row))
 
+    async def look(self, conversation_id: UUID, first_seq: int, thread: UUID) -> TakenTurn:
+        """A turn that was taken before, as it stands, without taking it."""
+        values = {
+            "conversation_id": conversation_id,
+            "cursor": first_seq - 1,
+            "limit": 1,
+            "frontend_context_uuid": thread,
+            "may_be_asked": [],
+            "goes_on": True,
+        }
+        row = await self._database.row(sql.TAKE, values)
+        assert row is not None
+        return TakenTurn.model_validate(dict(row))
+
+    async def last_invalid(self, turn_id: UUID) -> InvalidOutput:
+        """The output that a repair is to quote."""
+        row = await self._database.row(sql.LAST_INVALID, {"turn_id": turn_id})
+        return InvalidOutput() if row is None else InvalidOutput.model_validate(dict(row))
+
     async def settle_failed(self, failed: FailedAttempt) -> None:
         """Records that this attempt is over without an answer, and what had come by then."""
         values = failed.model_dump(exclude={"unknown"})
-        await self._database.rows(_SETTLE_FAILED, {**values, "unsettled": int(failed.unknown)})
+        await self._database.rows(sql.SETTLE_FAILED, {**values, "unsettled": int(failed.unknown)})
+
+    async def keep(self, output: KeptOutput) -> bool:
+        """Commits an output and goes on; False if the turn is no longer this attempt's."""
+        return await self._won(sql.KEEP_OUTPUT, output.values())
+
+    async def confirm_pending(self, change: TurnChange, decided_by: str) -> bool:
+        """Plans the action that was asked back; False if the turn is no longer this attempt's."""
+        names = ("turn_id", "attempt", "last_seq", "handler", "pending_id")
+        values = {name: getattr(change, name) for name in names}
+        return await self._won(sql.CONFIRM_PENDING, {**values, "decided_by": decided_by})
 
     async def finish(self, turn: FinishedTurn) -> bool:
         """Commits the outcome; False if another attempt's was committed first (this output is kept all the same)."""
-        values = turn.model_dump()
-        values["sources"] = dump_json(values["sources"])
-        values["errors"] = dump_json(values["errors"])
-        values["details"] = dump_json(values["details"])
-        row = await self._database.row(_FINISH, values)
+        return await self._won(sql.FINISH, turn.values())
+
+    async def _won(self, statement: str, values: dict[str, Any]) -> bool:
+        row = await self._database.row(statement, values)
         assert row is not None
         return bool(row["won"])

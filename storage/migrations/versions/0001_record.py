@@ -268,6 +268,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("attempt", sa.Integer(), server_default="1", nullable=False),
         sa.Column("unsettled", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("settled_attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("state", sa.Text(), server_default="bot", nullable=False),
         sa.Column("verdict", sa.Text(), nullable=True),
         sa.Column("failure", sa.Text(), nullable=True),
@@ -302,7 +303,12 @@ def upgrade() -> None:
         ),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("request_hash", sa.Text(), nullable=False),
+        sa.Column("effect_key", sa.Text(), nullable=False),
         sa.Column("confirmation_by", sa.Text(), nullable=True),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("asked_seq", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("return_to", sa.Text(), server_default="bot", nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -311,6 +317,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["turn_id"], ["turns.id"], name=op.f("actions_turn_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("actions_pkey")),
         sa.UniqueConstraint("turn_id", "index", name=op.f("actions_turn_id_index_key")),
+        sa.UniqueConstraint("effect_key", name=op.f("actions_effect_key_key")),
     )
     op.create_index(op.f("actions_conversation_id_idx"), "actions", ["conversation_id"], unique=False)
     op.create_index(op.f("actions_turn_id_idx"), "actions", ["turn_id"], unique=False)

@@ -1,0 +1,230 @@
+"""Actions and their ledger: planned with the output that asked for them, taken under a fence, settled once.
+
+`effects` is the ledger (reliability.md, rule 5): `planned → sending → confirmed | failed | unknown`. That something is
+about to be done is committed before it is done; who comes late, with an older fence, writes nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from schemas.conversations import Decision
+from schemas.encoding import dump_json
+from schemas.turns import State
+from storage.database import Database
+
+_BEGIN = """
+WITH before AS (
+    SELECT e.key, e.status FROM effects e JOIN actions a ON a.effect_key = e.key WHERE a.id = :action_id FOR UPDATE OF e
+), taken AS (
+    UPDATE effects e SET status = 'sending', fence = e.fence + 1, attempt = e.attempt + 1, sending_at = now()
+      FROM before WHERE e.key = before.key AND before.status IN ('planned', 'sending')
+    RETURNING e.key, e.fence, e.attempt
+)
+SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.digest, a.effect_key, a.return_to,
+       before.status AS status_before, coalesce(taken.fence, e.fence) AS fence,
+       coalesce(taken.attempt, e.attempt) AS attempt, e.result,
+       t.attempt AS turn_attempt, t.last_seq, t.finished_at IS NOT NULL AS turn_finished, t.status AS turn_status,
+       t.frontend_context_uuid, t.backend_uuid, c.assistant, c.channel, c.state AS conversation_state,
+       (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS assistant_version,
+       (SELECT jsonb_build_object('result', r.result, 'settled_at', r.settled_at) FROM effects r
+         WHERE r.conversation_id = a.conversation_id AND r.kind = a.name AND r.request_hash = a.request_hash
+           AND r.key <> a.effect_key AND r.status = 'confirmed'
+         ORDER BY r.settled_at DESC LIMIT 1) AS repeated
+  FROM actions a
+  JOIN effects e ON e.key = a.effect_key
+  JOIN before ON before.key = e.key
+  JOIN conversations c ON c.id = a.conversation_id
+  JOIN turns t ON t.id = a.turn_id
+  LEFT JOIN taken ON taken.key = e.key
+ WHERE a.id = :action_id
+"""
+
+_RELEASE = """
+UPDATE effects SET status = 'planned' WHERE key = :effect_key AND status = 'sending' AND fence = :fence
+"""
+
+_SETTLE = """
+WITH effect AS (
+    UPDATE effects SET status = :status, result = CAST(:result AS jsonb), external_id = :external_id, error = :error,
+           settled_at = now()
+     WHERE key = :effect_key AND status = 'sending' AND fence = :fence RETURNING key
+), turn AS (
+    UPDATE turns SET status = 'resulted' WHERE id = :turn_id AND status = 'acting' AND CAST(:goes_back AS boolean)
+       AND EXISTS (SELECT 1 FROM effect)
+)
+UPDATE actions SET status = :status, result = CAST(:result AS jsonb), settled_at = now()
+ WHERE effect_key IN (SELECT key FROM effect) RETURNING id
+"""
+
+
+_DECIDE = """
+WITH decided AS (
+    UPDATE actions SET status = CASE WHEN CAST(:approved AS boolean) THEN 'planned' ELSE 'cancelled' END,
+           decided_by = :decided_by
+     WHERE conversation_id = :conversation_id AND digest = :digest AND confirmation_by = 'staff'
+       AND status = 'awaiting_confirmation' AND expires_at > now()
+    RETURNING *
+), effect AS (
+    INSERT INTO effects (key, conversation_id, turn_id, kind, request_hash, request)
+    SELECT effect_key, conversation_id, turn_id, name, request_hash, metadata FROM decided
+     WHERE CAST(:approved AS boolean) ON CONFLICT DO NOTHING
+), noted AS (
+    INSERT INTO audit (actor, deed, subject, details)
+    SELECT :decided_by, 'action.decided', 'action/' || id, jsonb_build_object('approved', CAST(:approved AS boolean))
+      FROM decided
+), found AS (
+    SELECT id, conversation_id FROM decided
+    UNION
+    SELECT id, conversation_id FROM actions
+     WHERE conversation_id = :conversation_id AND digest = :digest AND decided_by = :decided_by
+       AND (status <> 'cancelled') = CAST(:approved AS boolean)
+)
+SELECT f.id AS action_id, c.assistant, c.state,
+       (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS assistant_version
+  FROM found f JOIN conversations c ON c.id = f.conversation_id LIMIT 1
+"""
+
+_TELL = """
+WITH told AS (
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text)
+    SELECT gen_random_uuid(), id, 'out', 'assistant', channel, 'action', CAST(:action_id AS text), :words
+      FROM conversations WHERE id = :conversation_id ON CONFLICT DO NOTHING RETURNING id
+)
+UPDATE conversations SET state = :state WHERE id = :conversation_id AND EXISTS (SELECT 1 FROM told)
+"""
+
+_LAST_RESULT = """
+SELECT name, status, coalesce(result, '{}') AS result FROM actions WHERE turn_id = :turn_id ORDER BY index DESC LIMIT 1
+"""
+
+
+class Earlier(BaseModel):
+    """The newest confirmed effect of this conversation with the same parameters."""
+
+    result: dict[str, Any] | None
+    settled_at: datetime
+
+
+class BegunAction(BaseModel):
+    """An action about to be done. `status_before` tells: planned (nobody began), sending (somebody did, and nobody
+    knows what came of it), or settled already, with its `result`."""
+
+    id: UUID
+    conversation_id: UUID
+    turn_id: UUID
+    index: int
+    name: str
+    reason: str
+    metadata: dict[str, Any]
+    digest: str
+    effect_key: str
+    return_to: State
+    status_before: Literal["planned", "sending", "confirmed", "failed", "unknown"]
+    fence: int
+    attempt: int
+    result: dict[str, Any] | None
+    turn_attempt: int
+    last_seq: int
+    turn_finished: bool
+    turn_status: str
+    frontend_context_uuid: UUID
+    backend_uuid: str | None
+    assistant: str
+    assistant_version: int | None
+    channel: str
+    conversation_state: State
+    repeated: Earlier | None
+
+    @property
+    def settled(self) -> bool:
+        return self.status_before in {"confirmed", "failed", "unknown"}
+
+
+class Settlement(BaseModel):
+    """What came of an action. `result` is for the model or the customer; `error` for staff."""
+
+    status: Literal["confirmed", "failed", "unknown"]
+    result: dict[str, Any] = Field(default_factory=dict)
+    external_id: str | None = None
+    error: str | None = None
+
+
+class LastResult(BaseModel):
+    """What came of a turn's newest action."""
+
+    name: str
+    status: str
+    result: dict[str, Any]
+
+
+class Decided(BaseModel):
+    """A pending action that staff has decided on."""
+
+    action_id: UUID
+    assistant: str
+    assistant_version: int | None
+    state: State
+
+
+class Ledger:
+    """Begins and settles effects."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, action_id: UUID) -> BegunAction:
+        """`planned → sending` under a new fence; an action that is settled already is returned as it is."""
+        row = await self._database.row(_BEGIN, {"action_id": action_id})
+        if row is None:
+            raise LookupError(f"no action {action_id}")
+        return BegunAction.model_validate(dict(row))
+
+    async def decide(self, decision: Decision) -> Decided | None:
+        """The pending action of that digest, approved into the ledger or declined; None if there is none (any more).
+
+        Decided again the same way by the same person, it is returned again: the first time may not have got far.
+        """
+        row = await self._database.row(_DECIDE, decision.model_dump())
+        return None if row is None else Decided.model_validate(dict(row))
+
+    async def state_of(self, conversation_id: UUID) -> State:
+        row = await self._database.row("SELECT state FROM conversations WHERE id = :id", {"id": conversation_id})
+        assert row is not None
+        return State(row["state"])
+
+    async def tell(self, conversation_id: UUID, action_id: UUID, words: str, state: State) -> None:
+        """What the customer is told of a decided action, once, and the state after it."""
+        values = {"conversation_id": conversation_id, "action_id": str(action_id), "words": words, "state": state}
+        await self._database.rows(_TELL, values)
+
+    async def last_result(self, turn_id: UUID) -> LastResult:
+        row = await self._database.row(_LAST_RESULT, {"turn_id": turn_id})
+        assert row is not None
+        return LastResult.model_validate(dict(row))
+
+    async def release(self, action: BegunAction) -> None:
+        """Back to `planned`: this attempt surely did nothing, so the next one may."""
+        await self._database.rows(_RELEASE, {"effect_key": action.effect_key, "fence": action.fence})
+
+    async def settle(self, action: BegunAction, settlement: Settlement, *, goes_back: bool) -> bool:
+        """Records the outcome; False if another attempt holds the fence by now, and nothing was written.
+
+        *goes_back*: the turn goes on with the result, to the model.
+        """
+        rows = await self._database.rows(
+            _SETTLE,
+            {
+                "effect_key": action.effect_key,
+                "fence": action.fence,
+                "turn_id": action.turn_id,
+                "goes_back": goes_back,
+                **settlement.model_dump(exclude={"result"}),
+                "result": dump_json(settlement.result),
+            },
+        )
+        return bool(rows)

@@ -1,0 +1,106 @@
+"""The built-in ticket desk and the handoffs: effects that live in our own database.
+
+Each is keyed by its place in the ledger, so doing it again finds what was done: never doubled, never unknown.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from schemas.encoding import dump_json
+from storage.database import Database
+
+_PREFIX = "T-"
+
+_OPEN = """
+WITH opened AS (
+    INSERT INTO tickets (conversation_id, effect_key, subject, description, priority, category)
+    VALUES (:conversation_id, :effect_key, :subject, :description, :priority, :category)
+    ON CONFLICT (effect_key) DO NOTHING RETURNING number, status
+)
+SELECT number, status FROM opened
+UNION ALL
+SELECT number, status FROM tickets WHERE effect_key = :effect_key
+LIMIT 1
+"""
+
+_FIND = """
+SELECT number, subject, status, priority, created_at, updated_at FROM tickets
+ WHERE conversation_id IN (SELECT c.id FROM conversations c JOIN conversations mine ON mine.customer_id = c.customer_id
+                            WHERE mine.id = :conversation_id)
+   AND (CAST(:number AS bigint) IS NULL OR number = :number)
+ ORDER BY number DESC LIMIT 1
+"""
+
+_HAND_OFF = """
+INSERT INTO handoffs (conversation_id, effect_key, team, reason, details, opened_by)
+VALUES (:conversation_id, :effect_key, :team, :reason, CAST(:details AS jsonb), :opened_by)
+ON CONFLICT DO NOTHING
+"""
+
+
+class Ticket(BaseModel):
+    """A ticket as its customer may know it."""
+
+    ticket_id: str
+    subject: str = ""
+    status: str
+    priority: str = ""
+
+
+class Desk:
+    """Opens and finds tickets, records handoffs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open_ticket(self, conversation_id: UUID, effect_key: str, metadata: dict[str, Any]) -> Ticket:
+        """The ticket for *effect_key*, opened now or before. *metadata* as `CreateTicketMetadata`."""
+        row = await self._database.row(
+            _OPEN,
+            {
+                "conversation_id": conversation_id,
+                "effect_key": effect_key,
+                "subject": metadata["subject"],
+                "description": metadata["description"],
+                "priority": metadata.get("priority", "normal"),
+                "category": metadata.get("category") or None,
+            },
+        )
+        assert row is not None
+        return Ticket(ticket_id=f"{_PREFIX}{row['number']}", subject=metadata["subject"], status=row["status"])
+
+    async def find_ticket(self, conversation_id: UUID, ticket_id: str) -> Ticket | None:
+        """This customer's own ticket of that id, or the newest if it is empty; never another customer's."""
+        digits = ticket_id.strip().upper().removeprefix(_PREFIX)
+        if digits and not (digits.isascii() and digits.isdigit() and len(digits) < 18):
+            return None
+        number = int(digits) if digits else None
+        row = await self._database.row(_FIND, {"conversation_id": conversation_id, "number": number})
+        if row is None:
+            return None
+        return Ticket(
+            ticket_id=f"{_PREFIX}{row['number']}",
+            subject=row["subject"],
+            status=row["status"],
+            priority=row["priority"],
+        )
+
+    async def hand_off(
+        self, conversation_id: UUID, effect_key: str, *, team: str, reason: str, details: dict[str, Any], opened_by: str
+    ) -> None:
+        """Records that a human is called. One handoff is open at most; a second call changes nothing."""
+        await self._database.rows(
+            _HAND_OFF,
+            {
+                "conversation_id": conversation_id,
+                "effect_key": effect_key,
+                "team": team,
+                "reason": reason,
+                "details": dump_json(details),
+                "opened_by": opened_by,
+            },
+        )
