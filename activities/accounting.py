@@ -13,7 +13,8 @@ from activities.questions import joined_text
 from config import metrics
 from config.logs import get_logger
 from config.settings import Settings
-from storage.turns import FinishedTurn, TakenTurn
+from storage.actions import BegunAction, Settlement
+from storage.turns import FinishedTurn, KeptOutput, TakenTurn, TurnChange
 
 if TYPE_CHECKING:
     from activities.asking import Unanswered
@@ -40,13 +41,22 @@ class TurnReport:
             status=status,
             verdict=finished.verdict,
             failure=finished.failure,
-            handler=finished.handler,
-            frontend_context_uuid=str(finished.frontend_context_uuid),
             backend_uuid=finished.backend_uuid,
-            model_ms=finished.model_ms,
-            first_text_ms=finished.first_text_ms,
             total_ms=int(waited * 1000),
-            raw_output=self._cut(finished.raw_text),
+            **self._output(finished),
+            **self._fields(),
+        )
+
+    def kept(self, kept: KeptOutput, *, won: bool) -> None:
+        """An output after which the turn goes on: an invalid one, or an action to be done."""
+        metrics.OUTPUTS.labels(kept.output.output_verdict or "none", kept.action.action_name).inc()
+        log.info(
+            "turn_goes_on",
+            status=kept.status if won else "superseded",
+            verdict=kept.output.output_verdict,
+            action=kept.action.action_name or None,
+            errors=[error.model_dump() for error in kept.output.errors],
+            **self._output(kept),
             **self._fields(),
         )
 
@@ -68,6 +78,17 @@ class TurnReport:
         metrics.FAILURES.labels("abandoned").inc()
         log.warning("turn_attempt_abandoned", **self._fields())
 
+    def _output(self, change: TurnChange) -> dict[str, Any]:
+        return {
+            "handler": change.handler,
+            "frontend_context_uuid": str(change.frontend_context_uuid),
+            "purpose": change.output.purpose,
+            "prompt_pack": change.output.prompt_pack,
+            "model_ms": change.output.model_ms,
+            "first_text_ms": change.output.first_text_ms,
+            "raw_output": self._cut(change.output.raw_text),
+        }
+
     def _fields(self) -> dict[str, Any]:
         turn = self._turn
         fields: dict[str, Any] = {
@@ -88,3 +109,18 @@ class TurnReport:
     def _cut(self, text: str) -> str:
         limit = self._settings.log_raw_output_characters
         return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def report_action(begun: BegunAction, settlement: Settlement) -> None:
+    """An action is settled: how, and what the ledger says of it."""
+    metrics.ACTIONS.labels(begun.name, settlement.status).inc()
+    log.info(
+        "action",
+        action=begun.name,
+        status=settlement.status,
+        error=settlement.error,
+        effect_key=begun.effect_key,
+        attempt=begun.attempt,
+        conversation_id=str(begun.conversation_id),
+        turn_id=str(begun.turn_id),
+    )

@@ -1,213 +1,194 @@
-"""The turn: takes the waiting messages, asks Perplexity, stores the outcome. One activity, three statements.
+"""The turn: takes the waiting messages, asks Perplexity, reads the output, stores what follows.
 
 Attempt 2 of a turn may run while attempt 1 still does (temporal.md). So everything is decided by the record: whoever
-commits first wins, who finds a finished turn returns it, and how often a question may be put again is counted there.
+commits first wins, who finds a turn in another step (or finished) returns that, and how often a question may be put
+again is counted there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from typing import NoReturn
-from uuid import uuid4
+from uuid import UUID
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from actions.prompt_pack import repair_prompt, result_prompt
+from actions.reading import read_output
 from activities.accounting import TurnReport
-from activities.asking import Asking, Unanswered
+from activities.acting import Acting
+from activities.asking import Answered, Asking, Unanswered
+from activities.bots import Bot, Bots
+from activities.deciding import Decision, Next, decide, on_message
+from activities.failing import Failing
+from activities.heeding import Heeding
+from activities.outcomes import finished_turn, kept_output, outcome_of, output_of
+from activities.questions import joined_text
 from config.settings import Settings
-from schemas.assistants import Assistant
-from schemas.conversations import Apologize, Thread, TurnOutcome, TurnRequest
-from schemas.failures import FAILURES, FailureKind, TryLimits, may_ask, pause_before_retry
-from schemas.turns import State, Verdict
-from storage.configurations import Configurations
+from schemas.conversations import Apologize, GoOn, Step, Thread, TurnOutcome, TurnRequest
+from schemas.failures import FAILURES, FailureKind, may_ask
+from schemas.turns import Verdict
+from storage.actions import Ledger
 from storage.patience import patiently
-from storage.turns import FailedAttempt, FinishedTurn, TakenTurn, Turns
+from storage.turns import FinishedTurn, Purpose, TakenTurn, Turns
 
 
 class Answering:
-    """Answers what waits in the inbox."""
+    """Answers what waits in the inbox, question by question."""
 
-    def __init__(self, turns: Turns, configurations: Configurations, asking: Asking, settings: Settings) -> None:
+    def __init__(
+        self, turns: Turns, ledger: Ledger, bots: Bots, asking: Asking, acting: Acting, settings: Settings
+    ) -> None:
         self._turns = turns
-        self._configurations = configurations
+        self._ledger = ledger
+        self._bots = bots
         self._asking = asking
+        self._acting = acting
+        self._failing = Failing(turns, settings)
         self._settings = settings
-        self._limits = TryLimits(
-            attempts=settings.turn_attempts,
-            reasks_after_unknown=settings.turn_reasks_after_unknown,
-            pause_max=settings.turn_retry_pause_max_seconds,
-        )
+        self._heeding = Heeding(turns)
 
     @activity.defn
     async def answer(self, request: TurnRequest) -> TurnOutcome:
-        """Answers the messages after the cursor, or returns the answer that is already stored.
+        """Answers the messages after the cursor, or returns how far another attempt has come with them.
 
         Raises ApplicationError: retryable with its own delay while tries are left, else non-retryable, its type the
         failure's kind. StorageUnavailable is retried by the workflow's policy.
         """
-        taken = await self._take(request)
+        taken = await self._take(request, Purpose.ANSWER)
         if taken is None:
             return TurnOutcome(cursor=request.cursor)
-        if taken.finished_at is not None:
+        if taken.status != "asking":
             return outcome_of(taken)
-        assistant = await self._configurations.at(taken.assistant, taken.assistant_version)
-        if taken.conversation_state is State.HUMAN_HANDOFF:
-            return await self._hold(taken, assistant, request.thread)
-        if not may_ask(self._limits, attempt=taken.attempt, unsettled=taken.unsettled):
-            raise ApplicationError("tries are used up", type=FailureKind.ABANDONED, non_retryable=True)
-        return await self._ask(taken, assistant, request.thread)
+        bot = await self._bots.at(taken.assistant, taken.assistant_version)
+        if on_message(taken, bot).hold:  # a human has the conversation: the message is kept, the model is not asked
+            held = finished_turn(taken, bot, request.thread, status="held")
+            return await self._finish(taken, held)
+        if taken.question is not None:
+            heeded = await self._heeding.heed(taken, taken.question, bot, request.thread)
+            if isinstance(heeded, TurnOutcome):
+                return await self._acting.at_once(taken.conversation_id, heeded, self._handler_of(taken, bot))
+            if isinstance(heeded, FinishedTurn):
+                return await self._finish(taken, heeded)
+        return await self._ask(taken, bot, request.thread, joined_text(taken.messages), Purpose.ANSWER, 0)
+
+    @activity.defn
+    async def go_on(self, request: GoOn) -> TurnOutcome:
+        """The turn's next question: a repair of an invalid output, or the final words after an action's result."""
+        purpose = Purpose(request.purpose)
+        taken = await self._take(request, purpose)
+        if taken is None:
+            return TurnOutcome(cursor=request.cursor)
+        if taken.status != "asking":
+            return outcome_of(taken)
+        bot = await self._bots.at(taken.assistant, taken.assistant_version)
+        if purpose is Purpose.REPAIR:
+            await asyncio.sleep(bot.registry.config.repair_pause_seconds)
+            invalid = await self._turns.last_invalid(taken.id)
+            text = repair_prompt(invalid.errors, invalid.text, bot.registry)
+        else:
+            last = await self._ledger.last_result(taken.id)
+            text = result_prompt(last.name, {"status": last.status, **last.result})
+        return await self._ask(taken, bot, request.thread, text, purpose, request.number)
 
     @activity.defn
     async def apologize(self, request: Apologize) -> TurnOutcome:
         """Ends a turn whose tries are used up with a decent reply; a stored answer wins over the apology."""
-        taken = await self._take(request)
+        taken = await self._take(request, Purpose.ANSWER)
         if taken is None:
             return TurnOutcome(cursor=request.cursor)
         if taken.finished_at is not None:
             return outcome_of(taken)
-        assistant = await self._configurations.at(taken.assistant, taken.assistant_version)
-        policy = FAILURES[FailureKind(request.failure)]
-        finished = _finished(taken, assistant, request.thread).model_copy(
-            update={
-                "status": "apologised",
-                "failure": request.failure,
-                "reply": assistant.config.texts.apology(policy.apology),
-            }
-        )
-        return await self._finish(taken, finished)
+        bot = await self._bots.at(taken.assistant, taken.assistant_version)
+        text = bot.texts.apology(FAILURES[FailureKind(request.failure)].apology)
+        sorry = finished_turn(taken, bot, request.thread, status="apologised", reply=text)
+        return await self._finish(taken, sorry.model_copy(update={"failure": request.failure}))
 
-    async def _take(self, request: TurnRequest | Apologize) -> TakenTurn | None:
+    def _handler_of(self, taken: TakenTurn, bot: Bot) -> str | None:
+        definition = bot.registry.get(taken.question.name) if taken.question else None
+        return definition.handler if definition else None
+
+    async def _take(self, request: TurnRequest | GoOn | Apologize, purpose: Purpose) -> TakenTurn | None:
         limit = self._settings.join_max_messages if self._settings.join_waiting_messages else 1
         thread = request.thread.frontend_context_uuid
-        return await self._turns.take(request.conversation_id, request.cursor, thread, limit)
+        return await self._turns.take(request.conversation_id, request.cursor, thread, limit, purpose)
 
-    async def _hold(self, taken: TakenTurn, assistant: Assistant, thread: Thread) -> TurnOutcome:
-        """A human has the conversation: the message is kept, the model is not asked."""
-        held = _finished(taken, assistant, thread)
-        return await self._finish(taken, held.model_copy(update={"status": "held", "state": taken.conversation_state}))
-
-    async def _ask(self, taken: TakenTurn, assistant: Assistant, thread: Thread) -> TurnOutcome:
+    async def _ask(
+        self, taken: TakenTurn, bot: Bot, thread: Thread, text: str, purpose: Purpose, number: int
+    ) -> TurnOutcome:
+        if not may_ask(self._failing.limits, attempt=taken.tries, unsettled=taken.unsettled):
+            raise ApplicationError("tries are used up", type=FailureKind.ABANDONED, non_retryable=True)
         try:
-            answered = await self._asking.ask(taken, assistant, thread)
+            answered = await self._asking.ask(taken, bot, thread, text)
         except Unanswered as unanswered:
-            await self._settle(taken, unanswered)
+            raise await self._failing.settled(taken, unanswered, purpose) from unanswered.error
         except asyncio.CancelledError:
-            await self._abandon(taken)
+            await self._failing.abandoned(taken, self._asking.slot_of(taken), purpose)
             raise
-        answer = answered.answer
-        finished = _finished(taken, assistant, thread).model_copy(
-            update={
-                "verdict": Verdict.TEXT,
-                "reply": answered.reply,
-                "sources": list(answer.sources),
-                "backend_uuid": answer.backend_uuid,
-                "thread_url_slug": answer.thread_url_slug,
-                "collection_uuid": answered.question.collection_uuid,
-                "account_name": answered.question.account_name,
-                "raw_output_id": uuid4(),
-                "raw_text": answer.text,
-                "details": answer.details,
-                "slot": answered.slot,
-                "model_ms": answered.model_ms,
-                "first_text_ms": answered.first_text_ms,
-            }
-        )
-        return await self._finish(taken, finished)
+        return await self._judge(taken, bot, thread, answered, purpose, number)
+
+    async def _judge(
+        self, taken: TakenTurn, bot: Bot, thread: Thread, answered: Answered, purpose: Purpose, number: int
+    ) -> TurnOutcome:
+        """Reads the output and stores what follows from it."""
+        parsed = read_output(answered.answer.text, bot.registry, limits=bot.limits)
+        decision = decide(parsed, taken, bot, purpose, number)
+        output = output_of(answered, parsed, purpose)
+        if decision.next is Next.FINISH:
+            finished = finished_turn(taken, bot, thread, reply=decision.reply, answered=answered, output=output)
+            return await self._finish(taken, finished.model_copy(update=decision.changes))
+        kept = kept_output(taken, thread, answered, output, decision)
+        won = await patiently(lambda: self._turns.keep(kept), self._settings.record_patience_seconds)
+        TurnReport(taken, self._settings).kept(kept, won=won)
+        if not won:
+            return await self._stored(taken, thread)
+        outcome = _next(taken, kept.status, answered, decision)
+        return await self._acting.at_once(taken.conversation_id, outcome, decision.handler)
 
     async def _finish(self, taken: TakenTurn, finished: FinishedTurn) -> TurnOutcome:
         """Commits, waiting out a database that is away for a while: the answer in hand was dearly bought."""
         won = await patiently(lambda: self._turns.finish(finished), self._settings.record_patience_seconds)
         TurnReport(taken, self._settings).finished(finished, won=won)
-        if won:
-            return TurnOutcome(
-                cursor=finished.last_seq,
-                turn_id=finished.turn_id,
-                state=finished.state,
-                verdict=finished.verdict,
-                thread=_accepted_thread(finished),
-            )
-        earlier = await self._turns.take(taken.conversation_id, taken.first_seq - 1, finished.frontend_context_uuid, 1)
-        assert earlier is not None
-        assert earlier.finished_at is not None
-        return outcome_of(earlier)
+        if not won:
+            return await self._stored(taken, Thread(frontend_context_uuid=finished.frontend_context_uuid))
+        return outcome_of_finished(finished)
 
-    async def _settle(self, taken: TakenTurn, failed: Unanswered) -> NoReturn:
-        """Records the failed attempt, then tells Temporal whether and when to try again."""
-        unknown = failed.error.policy.certainty == "unknown"
-        await self._turns.settle_failed(
-            FailedAttempt(
-                turn_id=taken.id,
-                conversation_id=taken.conversation_id,
-                attempt=taken.attempt,
-                raw_output_id=uuid4(),
-                failure=failed.error.kind,
-                explanation=failed.error.explanation,
-                unknown=unknown,
-                text=failed.error.partial,
-                slot=failed.slot,
-                model_ms=failed.model_ms,
-            )
+    async def _stored(self, taken: TakenTurn, thread: Thread) -> TurnOutcome:
+        """What another attempt stored first."""
+        stored = await self._turns.look(taken.conversation_id, taken.first_seq, thread.frontend_context_uuid)
+        return outcome_of(stored)
+
+
+def outcome_of_finished(finished: FinishedTurn) -> TurnOutcome:
+    """What the turn came to, as just committed."""
+    thread = None
+    if finished.backend_uuid is not None:
+        thread = Thread(
+            frontend_context_uuid=finished.frontend_context_uuid,
+            backend_uuid=finished.backend_uuid,
+            thread_url_slug=finished.thread_url_slug,
         )
-        pause = pause_before_retry(
-            failed.error.kind,
-            self._limits,
-            attempt=taken.attempt,
-            unsettled=taken.unsettled + int(unknown),
-            retry_after=failed.error.retry_after,
-        )
-        TurnReport(taken, self._settings).failed(failed, pause)
-        raise ApplicationError(
-            failed.error.explanation,
-            type=failed.error.kind,
-            non_retryable=pause is None,
-            next_retry_delay=None if pause is None else timedelta(seconds=pause),
-        ) from failed.error
-
-    async def _abandon(self, taken: TakenTurn) -> None:
-        """This worker stops: says so, if it can, so that its slot is free and the next attempt knows at once."""
-        TurnReport(taken, self._settings).abandoned()
-        failed = FailedAttempt(
-            turn_id=taken.id,
-            conversation_id=taken.conversation_id,
-            attempt=taken.attempt,
-            raw_output_id=uuid4(),
-            failure=FailureKind.ABANDONED,
-            explanation="the worker stopped or lost its lease",
-            unknown=True,
-            slot=self._asking.slot_of(taken),
-        )
-        task = asyncio.ensure_future(self._turns.settle_failed(failed))
-        await asyncio.wait([task], timeout=self._settings.database_timeout_seconds)
-
-
-def outcome_of(turn: TakenTurn) -> TurnOutcome:
-    """What a turn that was finished earlier came to."""
     return TurnOutcome(
-        cursor=turn.last_seq, turn_id=turn.id, state=turn.state, verdict=turn.verdict, thread=turn.thread
+        cursor=finished.last_seq,
+        turn_id=finished.turn_id,
+        state=finished.state,
+        verdict=finished.verdict,
+        thread=thread,
+        ticket_id=finished.ticket_id,
     )
 
 
-def _finished(taken: TakenTurn, assistant: Assistant, thread: Thread) -> FinishedTurn:
-    return FinishedTurn(
+def _next(taken: TakenTurn, status: str, answered: Answered, decision: Decision) -> TurnOutcome:
+    return TurnOutcome(
+        cursor=taken.first_seq - 1,
         turn_id=taken.id,
-        conversation_id=taken.conversation_id,
-        attempt=taken.attempt,
-        last_seq=taken.last_taken_seq,
         state=taken.conversation_state,
-        assistant_version=assistant.version,
-        reply_id=uuid4(),
-        reply=None,
-        frontend_context_uuid=thread.frontend_context_uuid,
-    )
-
-
-def _accepted_thread(finished: FinishedTurn) -> Thread | None:
-    if finished.backend_uuid is None:
-        return None
-    return Thread(
-        frontend_context_uuid=finished.frontend_context_uuid,
-        backend_uuid=finished.backend_uuid,
-        thread_url_slug=finished.thread_url_slug,
+        verdict=Verdict.INVALID if status == "invalid" else Verdict.ACTION,
+        step=Step.REPAIR if status == "invalid" else Step.PERFORM,
+        action_id=decision.action.action_id,
+        thread=Thread(
+            frontend_context_uuid=UUID(answered.answer.frontend_context_uuid),
+            backend_uuid=answered.answer.backend_uuid,
+            thread_url_slug=answered.answer.thread_url_slug,
+        ),
     )

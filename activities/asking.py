@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
+from actions.holding import Holding
+from activities.bots import Bot
 from activities.publishing import publishing
-from activities.questions import joined_text, question_for, shortened
+from activities.questions import question_for, shortened, with_pack
 from config import metrics
 from config.settings import Settings
 from integrations.perplexity.port import Answer, AskFailed, Perplexity, Question
-from schemas.assistants import Assistant
 from schemas.conversations import Thread
 from schemas.failures import FailureKind
 from storage.accounts import AccountCalls
@@ -27,11 +28,12 @@ OnText = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Answered:
-    """An accepted answer and what it took. Times are milliseconds since the question was put."""
+    """The model's output and what it took. Times are milliseconds since the question was put."""
 
     answer: Answer
     question: Question
-    reply: str
+    shortened: bool
+    pack: str | None
     slot: UUID
     model_ms: int
     first_text_ms: int | None
@@ -59,32 +61,50 @@ class Asking:
         self._settings = settings
         self._beat = beat
 
-    async def ask(self, turn: TakenTurn, assistant: Assistant, thread: Thread) -> Answered:
-        """The accepted answer. Raises Unanswered."""
-        whole = question_for(joined_text(turn.messages), assistant, thread, self._settings)
-        question = shortened(whole, self._perplexity.room_for)
+    async def ask(self, turn: TakenTurn, bot: Bot, thread: Thread, text: str) -> Answered:
+        """The model's output for *text*. Raises Unanswered."""
+        pack = bot.pack_to_send(question_for(text, bot.assistant, thread, self._settings), turn.pack_told)
+
+        def put_as(words: str) -> Question:
+            plain = question_for(words, bot.assistant, thread, self._settings)
+            return with_pack(pack, plain) if pack else plain
+
+        fitting = shortened(text, lambda words: self._perplexity.room_for(put_as(words)))
+        question = put_as(fitting)
         async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
             await self._take_slot(turn, question)
             clock = _Clock()
             try:
-                answer = await self._put(turn, question, clock)
+                answer = await self._put(turn, bot, question, clock)
             except AskFailed as error:
                 raise Unanswered(error, self.slot_of(turn), clock.elapsed_ms()) from error
-        note = "" if question is whole else f"{assistant.config.texts.shortened}\n\n"
         model_ms = clock.elapsed_ms()
         metrics.MODEL_SECONDS.observe(model_ms / 1000)
-        return Answered(answer, question, note + answer.text, self.slot_of(turn), model_ms, clock.first_text_ms)
+        return Answered(
+            answer,
+            question,
+            fitting is not text,
+            pack.version if pack else turn.pack_told,
+            self.slot_of(turn),
+            model_ms,
+            clock.first_text_ms,
+        )
 
     def slot_of(self, turn: TakenTurn) -> UUID:
         """The account slot of this attempt: always the same, so that whoever ends the attempt can free it."""
         return uuid5(turn.id, f"slot {turn.attempt}")
 
-    async def _put(self, turn: TakenTurn, question: Question, clock: _Clock) -> Answer:
+    async def _put(self, turn: TakenTurn, bot: Bot, question: Question, clock: _Clock) -> Answer:
         metrics.MODEL_CALLS.inc()
         if not any(message.wants_stream for message in turn.messages):
             return await self._perplexity.ask(question, _listener(clock, lambda _: None))
         async with publishing(self._events, turn, self._settings.stream_flush_seconds) as publisher:
-            return await self._perplexity.ask(question, _listener(clock, publisher.show))
+            holding = Holding(bot.registry, bot.limits)  # a customer never sees an action being written
+            answer = await self._perplexity.ask(
+                question, _listener(clock, lambda text: publisher.show(holding.feed(text).text))
+            )
+            publisher.show(holding.finish(answer.text).text)
+            return answer
 
     async def _take_slot(self, turn: TakenTurn, question: Question) -> None:
         deadline = time.monotonic() + self._settings.account_wait_seconds

@@ -1,9 +1,10 @@
-"""From the customer's messages to the question that is put: joined, and short enough for the wrapper's request line."""
+"""What is put to the model: with the prompt pack where no Space holds it, and short enough for the request line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from actions.prompt_pack import PromptPack, before_words
 from config.settings import Settings
 from integrations.perplexity.port import Question
 from schemas.assistants import Assistant
@@ -36,27 +37,30 @@ def question_for(text: str, assistant: Assistant, thread: Thread, settings: Sett
     )
 
 
-def shortened(question: Question, room_for: Callable[[Question], int]) -> Question:
-    """*question* itself if the request line has room for it, else its beginning and end with a mark between.
+def with_pack(pack: PromptPack, question: Question) -> Question:
+    """*question* with the instructions before it, for a thread that does not know them (yet, or in this version)."""
+    return question.model_copy(update={"text": before_words(pack, question.text)})
 
-    If not even a few words fit, the question is returned as it is and the client refuses it.
+
+def shortened(text: str, room_for: Callable[[str], int]) -> str:
+    """*text* itself if the request line has room for it, else its beginning and end with a mark between.
+
+    *room_for* gives the bytes left for a text. If not even a few words fit, *text* is returned as it is, and the
+    client refuses it.
     """
-    if room_for(question) >= 0:
-        return question
-    low, high = _LEAST, len(question.text)
+    if room_for(text) >= 0:
+        return text
+    low, high = _LEAST, len(text)
     while low < high:
         kept = (low + high + 1) // 2
-        if room_for(_cut(question, kept)) >= 0:
+        if room_for(_cut(text, kept)) >= 0:
             low = kept
         else:
             high = kept - 1
-    candidate = _cut(question, low)
-    return candidate if room_for(candidate) >= 0 else question
+    candidate = _cut(text, low)
+    return candidate if room_for(candidate) >= 0 else text
 
 
-def _cut(question: Question, kept: int) -> Question:
+def _cut(text: str, kept: int) -> str:
     head = kept * 2 // 3
-    tail = kept - head
-    return question.model_copy(
-        update={"text": question.text[:head] + _CUT + question.text[len(question.text) - tail :]}
-    )
+    return text[:head] + _CUT + text[len(text) - (kept - head) :]

@@ -9,16 +9,22 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.acting import Acting
 from activities.answering import Answering
 from activities.asking import Asking
+from activities.bots import Bots
+from activities.handlers import Handlers
 from activities.remembering import Remembering
 from activities.sweeping import Sweeping
 from config.settings import Settings
+from integrations.endpoints.port import Endpoints
 from integrations.perplexity.port import Perplexity
 from integrations.temporal.conversations import Conversations
 from storage.accounts import AccountCalls
+from storage.actions import Ledger
 from storage.configurations import Configurations
 from storage.database import Database
+from storage.desk import Desk
 from storage.sessions import Sessions
 from storage.streams import StreamEvents
 from storage.turns import Turns
@@ -28,12 +34,22 @@ from workflows.sweep import Sweep
 
 SANDBOX = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules(
-        "pydantic", "pydantic_core", "annotated_types", "schemas", "activities", "storage", "integrations", "config"
+        "pydantic",
+        "pydantic_core",
+        "annotated_types",
+        "schemas",
+        "actions",
+        "activities",
+        "storage",
+        "integrations",
+        "config",
     )
 )
 
 
-def create_worker(client: Client, database: Database, perplexity: Perplexity, settings: Settings) -> Worker:
+def create_worker(
+    client: Client, database: Database, perplexity: Perplexity, endpoints: Endpoints, settings: Settings
+) -> Worker:
     """The worker with everything it does; the caller runs it, and closes what it passed in."""
     events = StreamEvents(database)
     accounts = AccountCalls(
@@ -42,8 +58,10 @@ def create_worker(client: Client, database: Database, perplexity: Perplexity, se
         per_minute=settings.account_calls_per_minute,
         lease_seconds=settings.turn_timeout_seconds,
     )
+    turns, ledger, bots = Turns(database), Ledger(database), Bots(Configurations(database), settings)
     asking = Asking(perplexity, accounts, events, settings, activity.heartbeat)
-    answering = Answering(Turns(database), Configurations(database), asking, settings)
+    acting = Acting(turns, ledger, bots, Handlers(Desk(database), endpoints), settings)
+    answering = Answering(turns, ledger, bots, asking, acting, settings)
     remembering = Remembering(Sessions(database))
     sweeping = Sweeping(Waiting(database), events, Conversations(client, settings), settings)
     return Worker(
@@ -52,8 +70,12 @@ def create_worker(client: Client, database: Database, perplexity: Perplexity, se
         workflows=[Conversation, Sweep],
         activities=[
             answering.answer,
+            answering.go_on,
             answering.apologize,
+            acting.perform,
+            acting.decide,
             remembering.recall,
+            remembering.set_state,
             remembering.reset,
             sweeping.sweep,
         ],

@@ -12,6 +12,7 @@ from temporalio.service import RPCError
 
 from config.logs import configure_logs, get_logger
 from config.settings import Settings
+from integrations.endpoints.http import HttpEndpoints
 from integrations.perplexity.wrapper import WrapperClient
 from integrations.temporal.connection import connect
 from storage.database import Database
@@ -44,11 +45,17 @@ async def _run(settings: Settings) -> None:
         stack.push_async_callback(database.close)
         perplexity = WrapperClient(settings)
         stack.push_async_callback(perplexity.close)
+        endpoints = HttpEndpoints(
+            settings.endpoint_secrets,
+            allowed=frozenset(settings.endpoint_private_hosts),
+            max_bytes=settings.endpoint_answer_bytes,
+        )
+        stack.push_async_callback(endpoints.close)
         client = await _connected(settings, stopping)
         if client is None:
             return
         await ensure_schedules(client, settings)
-        worker = create_worker(client, database, perplexity, settings)
+        worker = create_worker(client, database, perplexity, endpoints, settings)
         log.info("worker_ready", perplexity=settings.perplexity_base_url)
         async with worker:
             await stopping.wait()

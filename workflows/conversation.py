@@ -9,33 +9,42 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.acting import Acting
     from activities.answering import Answering
     from activities.remembering import Remembering
     from schemas.conversations import (
         Apologize,
         ConversationStart,
+        Decision,
+        GoOn,
         Memory,
         MessageAnswered,
         MessageStored,
+        Perform,
         ResetRequest,
         SessionChanged,
+        StateRequest,
+        Step,
         Thread,
         TurnOutcome,
         TurnRequest,
     )
     from schemas.failures import FailureKind
     from schemas.operations import WORKFLOW_TYPE
-    from schemas.turns import State
+    from schemas.turns import State, Verdict
     from workflows import policy
 
 _STATE = SearchAttributeKey.for_keyword("ConversationState")
 _LAST_VERDICT = SearchAttributeKey.for_keyword("LastVerdict")
+_TICKET = SearchAttributeKey.for_keyword("TicketId")
+_HANDOFF_OPEN = SearchAttributeKey.for_bool("HandoffOpen")
 
 
 @workflow.defn(name=WORKFLOW_TYPE)
@@ -52,6 +61,7 @@ class Conversation:
         self._turns_in_run = 0
         self._last_heard = workflow.now()
         self._idle = False
+        self._steps = {Step.REPAIR: 0, Step.CONCLUDE: 0}  # how often this turn took each
         self._leaving = False  # no more turns in this run
         self._gave_up = False  # the record cannot be reached; the next wake-up tries again
 
@@ -85,6 +95,28 @@ class Conversation:
         await workflow.wait_condition(lambda: self._recalled)
         async with self._turn_lock:
             await self._reset(request)
+        return SessionChanged(state=self._memory.state, thread=self._memory.thread)
+
+    @workflow.update(description="Change who has the conversation: bot, human_handoff or ticket_open")
+    async def set_state(self, request: StateRequest) -> SessionChanged:
+        await workflow.wait_condition(lambda: self._recalled)
+        async with self._turn_lock:
+            await workflow.execute_activity_method(
+                Remembering.set_state,
+                request.model_copy(update={"conversation_id": self._start.conversation_id}),
+                summary=f"Set the state to {request.state}",
+                **self._record_options(),
+            )
+            self._note(request.state)
+            self._show(busy=False)
+        return SessionChanged(state=self._memory.state, thread=self._memory.thread)
+
+    @workflow.update(description="Staff's answer to the action that waits for their approval")
+    async def decide(self, decision: Decision) -> SessionChanged:
+        await workflow.wait_condition(lambda: self._recalled)
+        async with self._turn_lock:
+            decision = decision.model_copy(update={"conversation_id": self._start.conversation_id})
+            await self._decide(decision)
         return SessionChanged(state=self._memory.state, thread=self._memory.thread)
 
     @workflow.signal(description="A message with this number is stored")
@@ -122,6 +154,8 @@ class Conversation:
             told_of = self._memory.newest_seq
             try:
                 outcome = await self._answer(request)
+                while outcome.step is not Step.FINISHED:
+                    outcome = await self._carry_on(request, outcome)
             except ActivityError as error:
                 workflow.logger.error("The record cannot be reached: %s", error.cause or error)
                 self._gave_up = True
@@ -131,24 +165,67 @@ class Conversation:
             self._show(busy=False)
 
     async def _answer(self, request: TurnRequest) -> TurnOutcome:
-        number = self._memory.turns + 1
+        self._steps = {Step.REPAIR: 0, Step.CONCLUDE: 0}
+        summary = f"{self._turn_name()}: ask Perplexity about what came after message {request.cursor}"
         try:
             return await workflow.execute_activity_method(
-                Answering.answer,
-                request,
-                start_to_close_timeout=self._limits.turn_timeout,
-                schedule_to_close_timeout=self._limits.turn_give_up,
-                heartbeat_timeout=self._limits.turn_heartbeat,
-                retry_policy=self._retries(),
-                summary=f"Turn {number}: ask Perplexity about what came after message {request.cursor}",
+                Answering.answer, request, summary=summary, **self._asking_options()
             )
         except ActivityError as error:
+            return await self._apologize(request, error)
+
+    async def _carry_on(self, request: TurnRequest, outcome: TurnOutcome) -> TurnOutcome:
+        """The next step of a turn that is not finished: each is an activity of its own, for operators to see."""
+        thread = outcome.thread or request.thread
+        if outcome.step is Step.PERFORM:
+            assert outcome.action_id is not None
+            return await self._perform(request, thread, outcome.action_id)
+        question = GoOn(
+            conversation_id=request.conversation_id,
+            cursor=request.cursor,
+            thread=thread,
+            purpose="repair" if outcome.step is Step.REPAIR else "conclude",
+            number=self._count(outcome.step),
+        )
+        try:
             return await workflow.execute_activity_method(
-                Answering.apologize,
-                Apologize(**request.model_dump(), failure=_failure(error)),
-                summary=f"Turn {number}: tell the customer that there is no answer ({_failure(error)})",
-                **self._record_options(),
+                Answering.go_on,
+                question,
+                summary=f"{self._turn_name()}: {_WHY[question.purpose]}",
+                **self._asking_options(),
             )
+        except ActivityError as error:
+            return await self._apologize(request, error)
+
+    async def _perform(self, request: TurnRequest, thread: Thread, action_id: UUID) -> TurnOutcome:
+        return await workflow.execute_activity_method(
+            Acting.perform,
+            Perform(conversation_id=request.conversation_id, cursor=request.cursor, thread=thread, action_id=action_id),
+            start_to_close_timeout=self._limits.action_timeout,
+            schedule_to_close_timeout=self._limits.turn_give_up,
+            retry_policy=self._retries(),
+            summary=f"{self._turn_name()}: do what was decided",
+        )
+
+    async def _apologize(self, request: TurnRequest, error: ActivityError) -> TurnOutcome:
+        return await workflow.execute_activity_method(
+            Answering.apologize,
+            Apologize(**request.model_dump(), failure=_failure(error)),
+            summary=f"{self._turn_name()}: tell the customer that there is no answer ({_failure(error)})",
+            **self._record_options(),
+        )
+
+    async def _decide(self, decision: Decision) -> None:
+        decided = await workflow.execute_activity_method(
+            Acting.decide,
+            decision,
+            start_to_close_timeout=self._limits.action_timeout,
+            schedule_to_close_timeout=self._limits.turn_give_up,
+            retry_policy=self._retries(),
+            summary=f"{decision.decided_by} {'approved' if decision.approved else 'declined'} an action",
+        )
+        self._note(decided.state)
+        self._show(busy=False)
 
     async def _reset(self, request: ResetRequest) -> None:
         await workflow.execute_activity_method(
@@ -157,7 +234,7 @@ class Conversation:
             summary="Begin anew",
             **self._record_options(),
         )
-        self._set_state(State.BOT)
+        self._note(State.BOT)
         if request.new_thread:
             self._memory.thread = None
         self._show(busy=False)
@@ -182,15 +259,24 @@ class Conversation:
         memory.newest_seq = max(memory.newest_seq, memory.cursor)
         memory.thread = outcome.thread or memory.thread
         memory.turns += 1
-        self._set_state(outcome.state)
-        if outcome.verdict and outcome.verdict != memory.last_verdict:
-            memory.last_verdict = outcome.verdict
-            workflow.upsert_search_attributes([_LAST_VERDICT.value_set(outcome.verdict)])
+        self._note(outcome.state, outcome.verdict, outcome.ticket_id)
 
-    def _set_state(self, state: State) -> None:
-        if state != self._memory.state:
-            self._memory.state = state
-            workflow.upsert_search_attributes([_STATE.value_set(state)])
+    def _note(self, state: State, verdict: Verdict | None = None, ticket_id: str | None = None) -> None:
+        """Remembers, and shows operators what changed: one event for all of it, none if nothing did."""
+        memory, changes = self._memory, list[SearchAttributeUpdate[Any]]()
+        if state != memory.state:
+            changes.append(_STATE.value_set(state))
+        if (state is State.HUMAN_HANDOFF) != (memory.state is State.HUMAN_HANDOFF):
+            changes.append(_HANDOFF_OPEN.value_set(state is State.HUMAN_HANDOFF))
+        if verdict and verdict != memory.last_verdict:
+            changes.append(_LAST_VERDICT.value_set(verdict))
+        if ticket_id and ticket_id != memory.ticket_id:
+            changes.append(_TICKET.value_set(ticket_id))
+        memory.state = state
+        memory.last_verdict = verdict or memory.last_verdict
+        memory.ticket_id = ticket_id or memory.ticket_id
+        if changes:
+            workflow.upsert_search_attributes(changes)
 
     def _work_waits(self) -> bool:
         return self._memory.newest_seq > self._memory.cursor and not self._gave_up
@@ -210,6 +296,22 @@ class Conversation:
     def _show(self, *, busy: bool) -> None:
         workflow.set_current_details(policy.details(self._memory, busy=busy))
 
+    def _count(self, step: Step) -> int:
+        self._steps[step] += 1
+        return self._steps[step]
+
+    def _turn_name(self) -> str:
+        return f"Turn {self._memory.turns + 1}"
+
+    def _asking_options(self) -> dict[str, Any]:
+        """For activities that ask the model: slow, watched by heartbeats, retried as the failure says."""
+        return {
+            "start_to_close_timeout": self._limits.turn_timeout,
+            "schedule_to_close_timeout": self._limits.turn_give_up,
+            "heartbeat_timeout": self._limits.turn_heartbeat,
+            "retry_policy": self._retries(),
+        }
+
     def _retries(self) -> RetryPolicy:
         return RetryPolicy(
             initial_interval=self._limits.turn_retry_pause, maximum_interval=self._limits.turn_retry_pause_max
@@ -222,6 +324,12 @@ class Conversation:
             "schedule_to_close_timeout": self._limits.turn_give_up,
             "retry_policy": self._retries(),
         }
+
+
+_WHY = {
+    "repair": "ask again, for the output could not be used",
+    "conclude": "ask for the final words, with the action's result",
+}
 
 
 def _failure(error: ActivityError) -> FailureKind:

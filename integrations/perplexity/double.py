@@ -12,6 +12,11 @@ from integrations.perplexity.port import Answer, AskFailed, OnText, Question
 Script = str | AskFailed | Callable[[Question], "str | AskFailed"]
 
 
+def words(question: Question) -> str:
+    """The customer's words, without a prompt pack before them."""
+    return question.text.rpartition("\n---\n")[2]
+
+
 class ScriptedPerplexity:
     """Answers with the next of *scripts*, then with an echo. Holds back while `gate` is closed."""
 
@@ -29,7 +34,7 @@ class ScriptedPerplexity:
         self.questions.append(question)
         async with self._asked:
             self._asked.notify_all()
-        said = self.scripts.popleft() if self.scripts else f"You said: {question.text}"
+        said = self.scripts.popleft() if self.scripts else f"You said: {words(question)}"
         if callable(said):
             said = said(question)
         if on_text and isinstance(said, str):

@@ -9,6 +9,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+from pydantic import BaseModel
 from temporalio.client import (
     Client,
     RPCError,
@@ -22,11 +23,13 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from config.settings import Settings
 from schemas.conversations import (
     ConversationStart,
+    Decision,
     Limits,
     MessageAnswered,
     MessageStored,
     ResetRequest,
     SessionChanged,
+    StateRequest,
 )
 from schemas.operations import WORKFLOW_TYPE
 from schemas.turns import State
@@ -60,6 +63,7 @@ def limits_from(settings: Settings) -> Limits:
         turn_retry_pause=timedelta(seconds=settings.turn_retry_pause_seconds),
         turn_retry_pause_max=timedelta(seconds=settings.turn_retry_pause_max_seconds),
         turn_give_up=timedelta(seconds=settings.turn_give_up_seconds),
+        action_timeout=timedelta(seconds=settings.action_timeout_seconds),
         record_timeout=timedelta(seconds=settings.record_timeout_seconds),
         continue_as_new_turns=settings.continue_as_new_turns,
         continue_as_new_events=settings.continue_as_new_events,
@@ -108,11 +112,24 @@ class Conversations:
 
     async def reset(self, conversation: Waking, request: ResetRequest, wait_seconds: float) -> SessionChanged:
         """Begins the conversation anew, after the turn that is under way. Raises as `say` does."""
+        return await self._change(conversation, "reset", request, wait_seconds)
+
+    async def set_state(self, conversation: Waking, request: StateRequest, wait_seconds: float) -> SessionChanged:
+        """Changes who has the conversation, after the turn that is under way. Raises as `say` does."""
+        return await self._change(conversation, "set_state", request, wait_seconds)
+
+    async def decide(self, conversation: Waking, decision: Decision, wait_seconds: float) -> SessionChanged:
+        """Hands in staff's answer to a pending action. Raises as `say` does."""
+        return await self._change(conversation, "decide", decision, wait_seconds)
+
+    async def _change(
+        self, conversation: Waking, update: str, argument: BaseModel, wait_seconds: float
+    ) -> SessionChanged:
         try:
             async with asyncio.timeout(wait_seconds):
                 changed: SessionChanged = await self._client.execute_update_with_start_workflow(
-                    "reset",
-                    request,
+                    update,
+                    argument,
                     start_workflow_operation=self._operation(conversation),
                     result_type=SessionChanged,
                 )

@@ -1,0 +1,60 @@
+"""An assistant ready for work: its configuration, its registry of actions, its prompt pack; made once a version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actions.limits import ReadingLimits
+from actions.prompt_pack import PromptPack, prompt_pack
+from actions.registry import Registry
+from config.settings import Settings
+from integrations.perplexity.port import Question
+from schemas.assistants import Assistant, Texts
+from storage.configurations import Configurations
+
+
+@dataclass(frozen=True)
+class Bot:
+    """What an assistant's configuration amounts to."""
+
+    assistant: Assistant
+    registry: Registry
+    pack: PromptPack
+    limits: ReadingLimits
+
+    @property
+    def texts(self) -> Texts:
+        return self.assistant.config.texts
+
+    def pack_to_send(self, question: Question, told: str | None) -> PromptPack | None:
+        """The pack, if *question*'s thread must be told: it has no Space, and knows none or another version."""
+        if question.collection_uuid or not self.registry.config.send_pack or told == self.pack.version:
+            return None
+        return self.pack
+
+
+class Bots:
+    """Assistants by name and version; a version never changes, so each is made once a process."""
+
+    def __init__(self, configurations: Configurations, settings: Settings) -> None:
+        self._configurations = configurations
+        self._settings = settings
+        self._made: dict[tuple[str, int], Bot] = {}
+
+    async def at(self, name: str, version: int | None) -> Bot:
+        """The assistant *name* at *version*, None for all defaults."""
+        key = (name, version or 0)
+        if key not in self._made:
+            self._made[key] = make_bot(await self._configurations.at(name, version), self._settings)
+        return self._made[key]
+
+
+def make_bot(assistant: Assistant, settings: Settings) -> Bot:
+    """Raises ValueError if the actions leave no room for a prompt pack; that is checked when they are saved."""
+    registry = Registry(assistant.config.actions)
+    limits = ReadingLimits(
+        output_characters=settings.output_max_characters,
+        object_characters=settings.action_max_characters,
+        depth=settings.action_max_depth,
+    )
+    return Bot(assistant, registry, prompt_pack(registry, settings.prompt_pack_bytes), limits)

@@ -1,0 +1,78 @@
+"""When a question got no answer: records it, and tells Temporal whether and when to try again."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from temporalio.exceptions import ApplicationError
+
+from activities.accounting import TurnReport
+from activities.asking import Unanswered
+from config.settings import Settings
+from schemas.failures import Certainty, FailureKind, TryLimits, pause_before_retry
+from storage.turns import FailedAttempt, Purpose, TakenTurn, Turns
+
+
+class Failing:
+    """Settles attempts without an answer, by the table in `schemas.failures`."""
+
+    def __init__(self, turns: Turns, settings: Settings) -> None:
+        self._turns = turns
+        self._settings = settings
+        self.limits = TryLimits(
+            attempts=settings.turn_attempts,
+            reasks_after_unknown=settings.turn_reasks_after_unknown,
+            pause_max=settings.turn_retry_pause_max_seconds,
+        )
+
+    async def settled(self, taken: TakenTurn, failed: Unanswered, purpose: Purpose) -> ApplicationError:
+        """The error to raise once the attempt is on record: retryable with its delay, or the last one."""
+        unknown = failed.error.policy.certainty is Certainty.UNKNOWN
+        await self._turns.settle_failed(
+            FailedAttempt(
+                turn_id=taken.id,
+                conversation_id=taken.conversation_id,
+                attempt=taken.attempt,
+                raw_output_id=uuid4(),
+                purpose=purpose,
+                failure=failed.error.kind,
+                explanation=failed.error.explanation,
+                unknown=unknown,
+                text=failed.error.partial,
+                slot=failed.slot,
+                model_ms=failed.model_ms,
+            )
+        )
+        pause = pause_before_retry(
+            failed.error.kind,
+            self.limits,
+            attempt=taken.tries,
+            unsettled=taken.unsettled + int(unknown),
+            retry_after=failed.error.retry_after,
+        )
+        TurnReport(taken, self._settings).failed(failed, pause)
+        return ApplicationError(
+            failed.error.explanation,
+            type=failed.error.kind,
+            non_retryable=pause is None,
+            next_retry_delay=None if pause is None else timedelta(seconds=pause),
+        )
+
+    async def abandoned(self, taken: TakenTurn, slot: UUID, purpose: Purpose) -> None:
+        """This worker stops: says so, if it can, so that its slot is free and the next attempt knows at once."""
+        TurnReport(taken, self._settings).abandoned()
+        failed = FailedAttempt(
+            turn_id=taken.id,
+            conversation_id=taken.conversation_id,
+            attempt=taken.attempt,
+            raw_output_id=uuid4(),
+            purpose=purpose,
+            failure=FailureKind.ABANDONED,
+            explanation="the worker stopped or lost its lease",
+            unknown=True,
+            slot=slot,
+        )
+        task = asyncio.ensure_future(self._turns.settle_failed(failed))
+        await asyncio.wait([task], timeout=self._settings.database_timeout_seconds)
