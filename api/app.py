@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from api.bodies import BodyGuard
 from api.problems import add_problem_handlers
-from api.routes import health, messages, sessions
+from api.routes import actions, health, messages, sessions
 from api.services import Services
 
 DESCRIPTION = """
@@ -27,8 +27,8 @@ curl -sN localhost:8000/api/query_async -H "Authorization: Bearer $API_KEY" -H "
 """
 
 
-def create_app(services: Services) -> FastAPI:
-    """The whole front door over *services*; the caller closes what those were made of."""
+def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
+    """The whole front door over *services*, with *pages* for people; the caller closes what services were made of."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -39,7 +39,7 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="Perplexity Agent", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
     app.state.services = services
     add_problem_handlers(app)
-    for routes in (messages.router, sessions.router, health.router):
+    for routes in (messages.router, sessions.router, actions.router, health.router, *pages):
         app.include_router(routes)
     settings = services.settings
     app.add_middleware(

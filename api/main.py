@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 
 import uvicorn
+from fastapi import APIRouter
 
 from api.app import create_app
 from api.services import Services, create_services
@@ -22,13 +24,13 @@ _GRACE_SECONDS = 10
 _RETRY_SECONDS = 1.0
 
 
-def main(settings: Settings) -> None:
-    """Serves HTTP until SIGTERM or Ctrl-C."""
+def main(settings: Settings, pages: Sequence[APIRouter] = ()) -> None:
+    """Serves HTTP, *pages* with it, until SIGTERM or Ctrl-C."""
     configure_logs(settings, "api")
-    asyncio.run(_run(settings))
+    asyncio.run(_run(settings, pages))
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, pages: Sequence[APIRouter]) -> None:
     assert settings.database_url
     database = Database(
         settings.database_url,
@@ -40,7 +42,7 @@ async def _run(settings: Settings) -> None:
         client = await connect(settings, lazy=True)
         services = create_services(settings, database, Conversations(client, settings))
         config = uvicorn.Config(
-            create_app(services),
+            create_app(services, pages),
             host=settings.host,
             port=settings.port,
             log_config=None,

@@ -11,12 +11,15 @@ from typing import Annotated
 
 import typer
 
+from cli import assistants
 from cli.surroundings import found_settings, own_settings
 
 app = typer.Typer(
     help="Durable customer conversations over Perplexity.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 # Sub-apps are added here: app.add_typer(conversation.app, name="conversation")
+app.add_typer(assistants.app, name="assistant")
+app.command("prompt-pack")(assistants.show_prompt_pack)
 
 
 @app.command()
@@ -31,8 +34,10 @@ def run() -> None:
 def api() -> None:
     """Serve HTTP: API, playground and dashboard."""
     from api.main import main
+    from dashboard.playground import playground
 
-    main(found_settings())
+    settings = found_settings()
+    main(settings, pages=[playground(settings)])
 
 
 @app.command()

@@ -15,7 +15,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from integrations.endpoints.port import CallProblem, EndpointFailed
 from integrations.perplexity.port import AskFailed
+from schemas.actions import AssistantActions, Confirmation, Endpoint
+from schemas.assistants import AssistantConfig
 from schemas.failures import FailureKind
 from tests.servers import postgres_server, temporal_server
 from tests.system_in_process import System, running_system
@@ -65,6 +68,61 @@ async def ended_when_idle(system: System) -> None:
     await handle.result()
 
 
+def _output(action: str, **metadata: Any) -> str:
+    return json.dumps({"action": action, "reason": "Asked for it", "metadata": metadata})
+
+
+_TICKET = _output("create_ticket", subject="Lamp", description="Broken lamp")
+_LOOK_UP = Endpoint(name="look_up", description="Looks up", url="https://service.example/orders")
+
+
+async def _configure(system: System, **actions: Any) -> None:
+    config = AssistantConfig(actions=AssistantActions(**actions))
+    await system.services.configurations.apply("default", config, "recorder")
+
+
+async def ticket_opened(system: System) -> None:
+    system.perplexity.scripts.append(_TICKET)
+    await system.send("My lamp is broken")
+    await system.send("Thanks")
+
+
+async def repaired(system: System) -> None:
+    system.perplexity.scripts.extend([_output("create_ticket"), _TICKET])
+    await system.send("My lamp is broken")
+
+
+async def endpoint_called(system: System) -> None:
+    await _configure(system, endpoints=[_LOOK_UP])
+    system.endpoints.outcomes.append(EndpointFailed(CallProblem.NOT_SENT, "refused", retry_after=0.01))
+    system.perplexity.scripts.append(_output("api_call", endpoint="look_up", params={}))
+    await system.send("Where is my order?")
+
+
+async def confirmed(system: System) -> None:
+    await _configure(system, confirmations={"create_ticket": Confirmation.CUSTOMER})
+    system.perplexity.scripts.append(_TICKET)
+    await system.send("My lamp is broken")
+    await system.send("yes")
+
+
+async def approved(system: System) -> None:
+    await _configure(system, confirmations={"create_ticket": Confirmation.STAFF})
+    system.perplexity.scripts.append(_TICKET)
+    await system.send("My lamp is broken")
+    digest = (await system.session())["pending_action"]["digest"]
+    body = {"digest": digest, "approved": True, "agent_name": "Ann"}
+    await system.http.post("/api/session/c-1/approval", json=body)
+
+
+async def handed_over(system: System) -> None:
+    system.perplexity.scripts.append(_output("handoff_support"))
+    await system.send("A human, please")
+    await system.send("Hello?")
+    await system.http.post("/api/session/c-1/state", json={"state": "bot", "reason": "done"})
+    await system.send("Thanks")
+
+
 Scenario = Callable[[System], Awaitable[None]]
 SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (plain_turns, {}),
@@ -74,6 +132,12 @@ SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (woken_by_signal, {}),
     (continued_as_new, {"continue_as_new_turns": 2}),
     (ended_when_idle, {"idle_end_seconds": 1.0}),
+    (ticket_opened, {}),
+    (repaired, {}),
+    (endpoint_called, {}),
+    (confirmed, {}),
+    (approved, {}),
+    (handed_over, {}),
 ]
 
 

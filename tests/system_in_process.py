@@ -21,6 +21,8 @@ from temporalio.client import Client
 from api.app import create_app
 from api.services import Services, create_services
 from config.settings import Settings
+from dashboard.playground import playground
+from integrations.endpoints.double import ScriptedEndpoints
 from integrations.perplexity.double import ScriptedPerplexity
 from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
@@ -44,6 +46,7 @@ class System:
     settings: Settings
     database: Database
     perplexity: ScriptedPerplexity
+    endpoints: ScriptedEndpoints
     services: Services
     http: httpx2.AsyncClient
     temporal: Client
@@ -100,15 +103,16 @@ async def running_system(
     services = create_services(settings, database, Conversations(client, settings))
     await ApiKeys(database).add("test", KEY)
     perplexity = ScriptedPerplexity()
+    endpoints = ScriptedEndpoints()
     headers = {"Authorization": f"Bearer {KEY}"}
     async with (
-        _serving(create_app(services)) as address,
+        _serving(create_app(services, [playground(settings)])) as address,
         httpx2.AsyncClient(base_url=address, headers=headers, timeout=60) as http,
     ):
-        system = System(settings, database, perplexity, services, http, client)
+        system = System(settings, database, perplexity, endpoints, services, http, client)
         event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *a: system.statements.append(a[2]))
         if worker:
-            async with create_worker(client, database, perplexity, settings):
+            async with create_worker(client, database, perplexity, endpoints, settings):
                 yield system
         else:
             yield system

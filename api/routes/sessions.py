@@ -11,10 +11,10 @@ from api.authentication import Caller, caller
 from api.problems import ProblemError, problem_docs
 from api.services import Services, Serving
 from integrations.temporal.conversations import TemporalUnavailable
-from schemas.conversations import ResetRequest
-from schemas.requests import Channel, CustomerId, ResetBody
+from schemas.conversations import Decision, ResetRequest, StateRequest
+from schemas.requests import ApprovalBody, Channel, CustomerId, ResetBody, StateBody
 from schemas.sessions import Session, ThreadHistory
-from schemas.turns import Turn
+from schemas.turns import State, Turn
 from schemas.waking import Waking
 
 router = APIRouter(
@@ -64,13 +64,37 @@ async def turns(
 async def reset(session: Found, body: ResetBody, services: Serving, api_key: Caller) -> Session:
     """Gives the conversation back to the bot once the turn under way is over. Old thread ids stay in `history`."""
     request = ResetRequest(new_thread=body.new_thread, requested_by=f"api key {api_key.name}")
-    waking = Waking(
+    await services.conversations.reset(_waking(session), request, services.settings.reply_wait_seconds)
+    return await _again(session, services)
+
+
+@router.post("/{customer_id}/state", summary="Change who has the conversation")
+async def set_state(session: Found, body: StateBody, services: Serving, api_key: Caller) -> Session:
+    """`human_handoff`: the bot keeps quiet. `bot`: it answers again; an open handoff is released."""
+    requested_by = f"api key {api_key.name}"
+    request = StateRequest(state=State(body.state), reason=body.reason or "by hand", requested_by=requested_by)
+    await services.conversations.set_state(_waking(session), request, services.settings.reply_wait_seconds)
+    return await _again(session, services)
+
+
+@router.post("/{customer_id}/approval", summary="Approve or decline the action that waits for staff")
+async def approve(session: Found, body: ApprovalBody, services: Serving) -> Session:
+    """Bound to exactly that action by its digest: a late, a second or another one's answer does nothing."""
+    decision = Decision(digest=body.digest, approved=body.approved, decided_by=body.agent_name)
+    await services.conversations.decide(_waking(session), decision, services.settings.reply_wait_seconds)
+    return await _again(session, services)
+
+
+def _waking(session: Session) -> Waking:
+    return Waking(
         conversation_id=session.conversation_id,
         workflow_id=session.workflow_id,
         channel=session.channel,
         assistant=session.assistant,
     )
-    await services.conversations.reset(waking, request, services.settings.reply_wait_seconds)
+
+
+async def _again(session: Session, services: Services) -> Session:
     changed = await services.sessions.find(session.channel, session.customer_id)
     assert changed is not None
     return await _with_run_id(changed, services)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from integrations.perplexity.double import words
 from integrations.perplexity.port import AskFailed
 from schemas.failures import FAILURES, Certainty, FailureKind
 from tests.system_in_process import System, running_system
@@ -70,15 +71,15 @@ async def test_two_attempts_alive_at_once_give_one_reply(postgres_url: str, temp
 
 
 async def test_a_very_long_message_is_shortened_and_the_customer_is_told(system: System) -> None:
-    system.perplexity.room_bytes = 1_000
+    system.perplexity.room_bytes = 8_000
 
-    turn = (await system.send("begin " + "long " * 1_000 + " end")).json()
+    turn = (await system.send("begin " + "long " * 3_000 + " end")).json()
 
     assert turn["reply"]["text"].startswith("(Your message was very long")
-    asked = system.perplexity.questions[0].text
+    asked = words(system.perplexity.questions[0])
     assert asked.startswith("begin ")
     assert asked.endswith(" end")
-    assert len(asked) <= 1_000
+    assert len(system.perplexity.questions[0].text) <= 8_000
 
 
 async def test_an_accounts_calls_in_flight_are_limited(postgres_url: str, temporal_address: str) -> None:

@@ -1,0 +1,98 @@
+"""`POST /api/actions/simulate` and `GET /api/prompt-pack`: see what would happen, and what the model is told."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from actions.prompt_pack import prompt_pack
+from actions.registry import Registry
+from actions.simulation import Simulation, simulate
+from activities.handlers import dry_run
+from api.authentication import caller
+from api.problems import ProblemError, problem_docs
+from api.services import Services, Serving
+from schemas.requests import AssistantName, Channel, CustomerId, Text
+from schemas.turns import State
+
+router = APIRouter(
+    prefix="/api", tags=["actions"], dependencies=[Depends(caller)], responses=problem_docs(401, 422, 503)
+)
+
+
+_PARTS = ("action", "reason", "metadata")
+
+
+class SimulateRequest(BaseModel):
+    """A raw output, or the action's object itself. With a customer, that conversation's state is the gate's."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"output": '{"action": "handoff_sales", "reason": "Wants a quote", "metadata": {}}'},
+                {"customer_id": "c-1042", "action": "ticket_status", "reason": "Asked for it", "metadata": {}},
+            ]
+        },
+    )
+
+    customer_id: CustomerId | None = None
+    channel: Channel = "http"
+    assistant: AssistantName = "default"
+    output: Text | None = Field(default=None, max_length=200_000)
+    action: Any = None
+    reason: Any = None
+    metadata: Any = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> SimulateRequest:
+        if (self.output is None) == (self.action is None):
+            raise ValueError("send either output or action")
+        return self
+
+    def raw(self) -> str | dict[str, Any]:
+        if self.output is not None:
+            return self.output
+        return {name: value for name, value in self if name in _PARTS and name in self.model_fields_set}
+
+
+class ShownPack(BaseModel):
+    """`text` goes into the Perplexity Space; `version` is stored with every turn that was told it."""
+
+    assistant: str
+    version: str
+    text: str
+    encoded_bytes: int
+
+
+@router.post("/actions/simulate", summary="What parser, validator, gate and handler would do; nothing is done")
+async def simulate_action(body: SimulateRequest, services: Serving) -> Simulation:
+    """The verdict on an output, its errors, whether it is allowed in the conversation's state, and who must agree."""
+    registry = await _registry(body.assistant, services)
+    state = State.BOT
+    if body.customer_id is not None:
+        session = await services.sessions.find(body.channel, body.customer_id)
+        state = session.state if session else State.BOT
+    simulation = simulate(body.raw(), registry, state)
+    if simulation.action is None or simulation.handler.name is None:
+        return simulation
+    would_do = dry_run(simulation.handler.name, simulation.action) if simulation.gate.allowed else None
+    handler = simulation.handler.model_copy(update={"would_do": would_do})
+    return simulation.model_copy(update={"handler": handler})
+
+
+@router.get("/prompt-pack", summary="What to put into the Perplexity Space")
+async def show_prompt_pack(
+    services: Serving, assistant: Annotated[AssistantName, Query(description="Which bot")] = "default"
+) -> ShownPack:
+    """Instructions, schemas and examples, generated from the actions that are on."""
+    pack = prompt_pack(await _registry(assistant, services), services.settings.prompt_pack_bytes)
+    return ShownPack(assistant=assistant, version=pack.version, text=pack.text, encoded_bytes=pack.encoded_bytes)
+
+
+async def _registry(assistant: str, services: Services) -> Registry:
+    if assistant not in await services.configurations.names():
+        raise ProblemError(422, f"There is no assistant {assistant!r}.")
+    return Registry((await services.configurations.newest(assistant)).config.actions)

@@ -1,0 +1,96 @@
+"""`agent assistant show|apply` and `agent prompt-pack`: what a bot may do, as YAML, and what its model is told."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+import yaml
+from pydantic import ValidationError
+
+from actions.prompt_pack import PromptPack, prompt_pack
+from actions.registry import Registry, configuration_problems
+from cli.surroundings import found_settings, stop
+from config.settings import Settings
+from schemas.assistants import Assistant, AssistantConfig
+from storage.configurations import Configurations
+from storage.database import Database, StorageUnavailable
+
+app = typer.Typer(help="Assistants: show and change their configuration.", no_args_is_help=True)
+T = TypeVar("T")
+
+Name = Annotated[str, typer.Option("--assistant", "-a", help="Which bot.")]
+
+
+@app.command()
+def show(name: Name = "default") -> None:
+    """Print the configuration in force as YAML; edit it and `apply` it again."""
+    assistant = _with(lambda configurations: configurations.newest(name))
+    typer.echo(f"# assistant {assistant.name}, version {assistant.version} (0: nothing stored, all defaults)")
+    body = assistant.config.model_dump(mode="json")
+    typer.echo(yaml.safe_dump(body, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@app.command()
+def apply(file: Annotated[Path, typer.Argument(help="YAML, as `show` prints it.")], name: Name = "default") -> None:
+    """Store FILE as a new version, in force from each conversation's next turn on. What is wrong in it is listed."""
+    settings = found_settings()
+    config = _read(file)
+    problems = [f"{each.path}: {each.message}" for each in configuration_problems(config.actions)]
+    problems += _pack_problems(config, settings)
+    if problems:
+        raise stop(f"{file}: " + "; ".join(problems))
+    version = _with(lambda configurations: configurations.apply(name, config, created_by=getpass.getuser()))
+    typer.echo(f"assistant {name}: version {version} is in force from each conversation's next turn on")
+
+
+def show_prompt_pack(name: Name = "default") -> None:
+    """Print what to paste into the Perplexity Space."""
+    assistant = _with(lambda configurations: configurations.newest(name))
+    pack = _pack(assistant, found_settings())
+    typer.echo(f"# prompt pack {pack.version} of assistant {name}; paste all below this line into the Space")
+    typer.echo(pack.text)
+
+
+def _read(file: Path) -> AssistantConfig:
+    try:
+        body: Any = yaml.safe_load(file.read_text())
+        return AssistantConfig.model_validate(body or {})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise stop(f"{file}: {' '.join(str(error).split())[:300]}") from None
+    except ValidationError as error:
+        lines = [f"/{'/'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:20]]
+        raise stop(f"{file}: " + "; ".join(lines)) from None
+
+
+def _pack(assistant: Assistant, settings: Settings) -> PromptPack:
+    return prompt_pack(Registry(assistant.config.actions), settings.prompt_pack_bytes)
+
+
+def _pack_problems(config: AssistantConfig, settings: Settings) -> list[str]:
+    try:
+        _pack(Assistant(name="", config=config), settings)
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
+def _with(work: Callable[[Configurations], Awaitable[T]]) -> T:
+    """*work* on the configurations of the running system; one line if its database is away."""
+    settings = found_settings()
+
+    async def run() -> T:
+        database = Database(settings.database_url or "", statement_seconds=settings.database_timeout_seconds)
+        try:
+            return await work(Configurations(database))
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except StorageUnavailable as error:
+        raise stop(f"the database cannot be reached: {error}") from None

@@ -1,0 +1,68 @@
+"""`POST /api/actions/simulate` and `GET /api/prompt-pack`: everything is shown, nothing is done."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from schemas.actions import AssistantActions, Confirmation
+from schemas.assistants import AssistantConfig
+from tests.system_in_process import System
+
+TICKET = {"action": "create_ticket", "reason": "Broken", "metadata": {"subject": "Lamp", "description": "Broken lamp"}}
+
+
+async def test_an_action_is_judged_and_not_done(system: System) -> None:
+    simulated = (await system.http.post("/api/actions/simulate", json={"output": json.dumps(TICKET)})).json()
+
+    assert simulated["verdict"] == "action"
+    assert simulated["gate"]["allowed"] is True
+    assert simulated["confirmation"] == {"needed": False, "by": "none", "question": None}
+    assert simulated["handler"]["name"] == "create_ticket"
+    assert "Lamp" in simulated["handler"]["would_do"]
+    assert await system.database.rows("SELECT 1 FROM tickets") == []
+
+
+async def test_the_object_itself_is_taken_too(system: System) -> None:
+    simulated = (await system.http.post("/api/actions/simulate", json=TICKET)).json()
+
+    assert simulated["action"] == TICKET
+
+
+async def test_errors_name_their_place(system: System) -> None:
+    wrong = {**TICKET, "metadata": {"subject": "Lamp", "colour": "red"}}
+
+    simulated = (await system.http.post("/api/actions/simulate", json=wrong)).json()
+
+    assert simulated["verdict"] == "invalid"
+    assert {error["path"] for error in simulated["errors"]} == {"/metadata/description", "/metadata/colour"}
+    assert simulated["gate"]["allowed"] is False
+
+
+async def test_the_customers_state_and_the_configuration_count(system: System) -> None:
+    config = AssistantConfig(actions=AssistantActions(confirmations={"create_ticket": Confirmation.STAFF}))
+    await system.services.configurations.apply("default", config, "test")
+    asked_back = (await system.http.post("/api/actions/simulate", json=TICKET)).json()
+    await system.send("Hello")
+    await system.http.post("/api/session/c-1/state", json={"state": "human_handoff", "reason": "mine"})
+
+    held = (await system.http.post("/api/actions/simulate", json={**TICKET, "customer_id": "c-1"})).json()
+
+    assert asked_back["confirmation"]["by"] == "staff"
+    assert held["gate"]["allowed"] is False
+
+
+@pytest.mark.parametrize("body", [{}, {"output": "x", "action": "y"}, {"output": ""}, {"output": 7}])
+async def test_a_bad_request_is_422(system: System, body: dict[str, object]) -> None:
+    assert (await system.http.post("/api/actions/simulate", json=body)).status_code == 422
+
+
+async def test_the_prompt_pack_is_what_turns_are_told(system: System) -> None:
+    pack = (await system.http.get("/api/prompt-pack")).json()
+    await system.send("Hello")
+
+    assert pack["text"] in system.perplexity.questions[0].text
+    [turn] = await system.database.rows("SELECT prompt_pack FROM turns")
+    assert turn["prompt_pack"] == pack["version"]
+    assert (await system.http.get("/api/prompt-pack?assistant=nobody")).status_code == 422
