@@ -111,6 +111,28 @@ class TurnReport:
         return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
+def report_performed(begun: BegunAction, finished: FinishedTurn, *, won: bool) -> None:
+    """A turn ended with an action; its outputs have lines of their own."""
+    status = finished.status if won else "superseded"
+    metrics.TURNS.labels(status, finished.verdict or "none").inc()
+    log.info(
+        "turn",
+        status=status,
+        verdict=finished.verdict,
+        handler=finished.handler,
+        action=begun.name,
+        state=finished.state,
+        ticket_id=finished.ticket_id,
+        frontend_context_uuid=str(finished.frontend_context_uuid),
+        backend_uuid=finished.backend_uuid,
+        conversation_id=str(begun.conversation_id),
+        turn_id=str(begun.turn_id),
+        attempt=begun.turn_attempt,
+        assistant=begun.assistant,
+        assistant_version=begun.assistant_version or 0,
+    )
+
+
 def report_action(begun: BegunAction, settlement: Settlement) -> None:
     """An action is settled: how, and what the ledger says of it."""
     metrics.ACTIONS.labels(begun.name, settlement.status).inc()

@@ -15,7 +15,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from actions import gates
-from activities.accounting import report_action
+from activities.accounting import report_action, report_performed
 from activities.bots import Bot, Bots
 from activities.handlers import OWN_DATABASE, HandlerFailed, Handlers
 from activities.outcomes import outcome_of
@@ -131,7 +131,8 @@ class Acting:
         """The turn ends with what the customer is told; never with more than the ledger says."""
         if not begun.turn_finished:
             finished = self._finished(request, begun, bot, definition, settlement)
-            await patiently(lambda: self._turns.finish(finished), self._settings.record_patience_seconds)
+            won = await patiently(lambda: self._turns.finish(finished), self._settings.record_patience_seconds)
+            report_performed(begun, finished, won=won)
         stored = await self._turns.look(begun.conversation_id, request.cursor + 1, request.thread.frontend_context_uuid)
         return outcome_of(stored)
 

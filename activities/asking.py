@@ -103,7 +103,7 @@ class Asking:
             answer = await self._perplexity.ask(
                 question, _listener(clock, lambda text: publisher.show(holding.feed(text).text))
             )
-            publisher.show(holding.finish(answer.text).text)
+            publisher.end(holding.finish(answer.text).text)
             return answer
 
     async def _take_slot(self, turn: TakenTurn, question: Question) -> None:

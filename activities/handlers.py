@@ -12,7 +12,8 @@ from typing import Any
 
 from actions.registry import Registry
 from integrations.endpoints.port import CallProblem, EndpointFailed, Endpoints
-from schemas.actions import ActionDefinition, ActionRequest
+from schemas.actions import ActionDefinition, ActionRequest, AssistantActions
+from schemas.turns import OutputError
 from storage.actions import BegunAction, Settlement
 from storage.desk import Desk
 
@@ -36,6 +37,9 @@ OWN_DATABASE = frozenset({"handoff", "create_ticket", "ticket_status", "close_co
 """Handlers whose effect is a row of ours: quick, keyed, never of unknown outcome."""
 
 
+HANDLERS = OWN_DATABASE | {"api_call"}
+
+
 class Handlers:
     """Handlers by name, as `ActionDefinition.handler` names them."""
 
@@ -49,10 +53,6 @@ class Handlers:
             "api_call": self._api_call,
             "close_conversation": self._close,
         }
-
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(self._by_name)
 
     async def handle(
         self, begun: BegunAction, registry: Registry, request: ActionRequest, definition: ActionDefinition
@@ -80,7 +80,7 @@ class Handlers:
     async def _create_ticket(
         self, begun: BegunAction, _registry: Registry, request: ActionRequest, _definition: ActionDefinition
     ) -> Settlement:
-        ticket = await self._desk.open_ticket(begun.conversation_id, begun.effect_key, request.metadata)
+        ticket = await self._desk.open_ticket(begun.conversation_id, begun.effect_key, _ticket_of(request))
         result = {"ticket_id": ticket.ticket_id, "status": ticket.status}
         return Settlement(status="confirmed", result=result, external_id=ticket.ticket_id)
 
@@ -98,16 +98,17 @@ class Handlers:
         return Settlement(status="confirmed")
 
     async def _api_call(
-        self, begun: BegunAction, registry: Registry, request: ActionRequest, _definition: ActionDefinition
+        self, begun: BegunAction, registry: Registry, request: ActionRequest, definition: ActionDefinition
     ) -> Settlement:
-        endpoint = registry.endpoint(request.metadata["endpoint"])
+        name, params = _call_of(request, definition)
+        endpoint = registry.endpoint(name)
         if endpoint is None:
             raise HandlerFailed("the endpoint is not configured any more")
         safe = endpoint.method == "GET" or endpoint.honours_idempotency_key
         if begun.status_before == "sending" and not safe:
             raise HandlerFailed("an earlier attempt may have been executed", unknown=True)
         try:
-            result = await self._endpoints.call(endpoint, request.metadata["params"], begun.effect_key)
+            result = await self._endpoints.call(endpoint, params, begun.effect_key)
         except EndpointFailed as failed:
             raise HandlerFailed(
                 failed.explanation,
@@ -116,6 +117,38 @@ class Handlers:
                 retry_after=failed.retry_after or 1.0,
             ) from failed
         return Settlement(status="confirmed", result={"status": result.status, "body": _body(result.body)})
+
+
+def _ticket_of(request: ActionRequest) -> dict[str, Any]:
+    """The ticket's fields; an administrator's own action may have others, which all go into the description."""
+    metadata = request.metadata
+    described = "\n".join(f"{name}: {value}" for name, value in metadata.items())
+    return {
+        **metadata,
+        "subject": str(metadata.get("subject") or request.reason)[:200],
+        "description": str(metadata.get("description") or described or request.reason),
+    }
+
+
+def _call_of(request: ActionRequest, definition: ActionDefinition) -> tuple[object, dict[str, Any]]:
+    """The endpoint's name and parameters. An administrator's own action names its endpoint in its settings."""
+    fixed = definition.settings.get("endpoint")
+    if fixed is not None:
+        return fixed, request.metadata
+    return request.metadata.get("endpoint"), request.metadata.get("params", {})
+
+
+def configuration_errors(config: AssistantActions) -> list[OutputError]:
+    """What of *config* could never be performed: unknown handlers and endpoints, with JSON pointers into it."""
+    endpoints = {endpoint.name for endpoint in config.endpoints}
+    errors = []
+    for index, definition in enumerate(config.custom):
+        if definition.handler not in HANDLERS:
+            message = f"there is no such handler; there are: {', '.join(sorted(HANDLERS))}"
+            errors.append(OutputError(path=f"/custom/{index}/handler", message=message))
+        if definition.handler == "api_call" and definition.settings.get("endpoint") not in endpoints:
+            errors.append(OutputError(path=f"/custom/{index}/settings/endpoint", message="name one of the endpoints"))
+    return errors
 
 
 def _body(text: Any) -> Any:

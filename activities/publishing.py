@@ -36,6 +36,11 @@ class Publisher:
         self._newest = text
         self._changed.set()
 
+    def end(self, text: str) -> None:
+        """All that is to be shown at last. Where only citations were renumbered, `done` brings it: no need to reset."""
+        if not text or text.startswith(self._newest):
+            self.show(text)
+
     async def begin(self) -> None:
         """Takes back what an earlier attempt may have shown."""
         if self._turn.attempt > 1:

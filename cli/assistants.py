@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from actions.prompt_pack import PromptPack, prompt_pack
 from actions.registry import Registry, configuration_problems
+from activities.handlers import configuration_errors
 from cli.surroundings import found_settings, stop
 from config.settings import Settings
 from schemas.assistants import Assistant, AssistantConfig
@@ -41,6 +42,7 @@ def apply(file: Annotated[Path, typer.Argument(help="YAML, as `show` prints it."
     settings = found_settings()
     config = _read(file)
     problems = [f"{each.path}: {each.message}" for each in configuration_problems(config.actions)]
+    problems += [f"{each.path}: {each.message}" for each in configuration_errors(config.actions)]
     problems += _pack_problems(config, settings)
     if problems:
         raise stop(f"{file}: " + "; ".join(problems))

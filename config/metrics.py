@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
-from prometheus_client.registry import REGISTRY
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import REGISTRY, Collector
 
 _TURN_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 
@@ -25,11 +27,24 @@ SWEPT = Counter("agent_swept_conversations_total", "Conversations the sweep had 
 REQUESTS = Counter("agent_requests_total", "HTTP requests", ["route", "status"])
 
 
-def exposition(extra: CollectorRegistry | None = None) -> bytes:
-    """All metrics in Prometheus' text format, those of *extra* last."""
+class _QueueDepth(Collector):
+    """How many messages wait, as just counted: no process of its own holds this number."""
+
+    def __init__(self, waiting_messages: float) -> None:
+        self._waiting_messages = waiting_messages
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily(
+            "agent_waiting_messages", "Messages stored and not yet worked off", self._waiting_messages
+        )
+
+
+def exposition(waiting_messages: float) -> bytes:
+    """All metrics in Prometheus' text format, and the queue's depth."""
     registry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    text = generate_latest(registry)
-    return text + generate_latest(extra) if extra is not None else text
+    depth = CollectorRegistry()
+    depth.register(_QueueDepth(waiting_messages))
+    return generate_latest(registry) + generate_latest(depth)

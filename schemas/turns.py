@@ -63,6 +63,22 @@ class Attempt(BaseModel):
     """Only in `GET /api/session/{customer_id}/turns`."""
 
 
+class Drift(BaseModel):
+    """An output that could not be used: what to look at before the Space's instructions are mended."""
+
+    raw_output_id: UUID
+    created_at: datetime
+    conversation_id: UUID
+    turn_id: UUID
+    channel: str
+    assistant: str
+    purpose: str
+    errors: list[OutputError]
+    raw_output: str
+    prompt_pack: str | None = None
+    turn_status: str
+
+
 class TurnThread(BaseModel):
     backend_uuid: str | None = None
     frontend_context_uuid: str | None = None

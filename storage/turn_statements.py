@@ -79,7 +79,8 @@ KEEP_OUTPUT = f"""
 WITH won AS (
     UPDATE turns SET status = :status, verdict = :output_verdict, last_seq = :last_seq, settled_attempts = attempt,
            unsettled = 0, frontend_context_uuid = :frontend_context_uuid, backend_uuid = :output_backend_uuid,
-           handler = coalesce(:handler, handler), prompt_pack = :prompt_pack
+           handler = coalesce(:handler, handler), prompt_pack = :prompt_pack,
+           model_ms = coalesce(model_ms, 0) + :model_ms, first_text_ms = coalesce(first_text_ms, :first_text_ms)
      WHERE id = :turn_id AND attempt = :attempt AND status = 'asking' RETURNING id
 ), {_FREE_SLOT}, {_OUTPUT}, {_PENDING}, effect AS (
     INSERT INTO effects (key, conversation_id, turn_id, kind, request_hash, request)
@@ -120,7 +121,8 @@ WITH won AS (
            failure = :failure, handler = coalesce(:handler, handler), assistant_version = :assistant_version,
            frontend_context_uuid = :frontend_context_uuid, backend_uuid = coalesce(:backend_uuid, backend_uuid),
            ticket_id = :ticket_id, prompt_pack = coalesce(:prompt_pack, prompt_pack),
-           model_ms = coalesce(:model_ms, model_ms), first_text_ms = coalesce(:first_text_ms, first_text_ms),
+           model_ms = coalesce(model_ms + :model_ms, model_ms, :model_ms),
+           first_text_ms = coalesce(first_text_ms, :first_text_ms),
            finished_at = now()
      WHERE id = :turn_id AND finished_at IS NULL AND status <> ALL(:not_if) RETURNING id
 ), conversation AS (

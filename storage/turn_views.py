@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from schemas.turns import Attempt, Reply, Timings, Turn, TurnAction, TurnThread
+from schemas.turns import Attempt, Drift, Reply, Timings, Turn, TurnAction, TurnThread
 from storage.database import Database
 
 _TURN = """
@@ -45,6 +45,15 @@ _NEWEST = (
 )
 
 
+_DRIFT = """
+SELECT o.id AS raw_output_id, o.created_at, o.conversation_id, o.turn_id, c.channel, c.assistant, o.purpose, o.errors,
+       o.text AS raw_output, o.prompt_pack, t.status AS turn_status
+  FROM raw_outputs o JOIN turns t ON t.id = o.turn_id JOIN conversations c ON c.id = o.conversation_id
+ WHERE o.verdict = 'invalid' AND (CAST(:before AS timestamptz) IS NULL OR o.created_at < :before)
+ ORDER BY o.created_at DESC LIMIT :limit
+"""
+
+
 class TurnViews:
     """Finished turns, as `schemas.turns.Turn`."""
 
@@ -61,6 +70,11 @@ class TurnViews:
         """Up to *limit* turns finished before *before*, newest first, with what the model really wrote."""
         values = {"conversation_id": conversation_id, "limit": limit, "before": before, "with_raw": True}
         return [_turn(row) for row in await self._database.rows(_NEWEST, values)]
+
+    async def drift(self, limit: int, before: datetime | None = None) -> list[Drift]:
+        """Up to *limit* invalid outputs written before *before*, newest first."""
+        rows = await self._database.rows(_DRIFT, {"limit": limit, "before": before})
+        return [Drift.model_validate(dict(row)) for row in rows]
 
 
 def _turn(row: RowMapping) -> Turn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import activity
@@ -47,10 +48,20 @@ SANDBOX = SandboxedWorkflowRunner(
 )
 
 
-def create_worker(
+@dataclass(frozen=True)
+class Activities:
+    """All duties, with their adapters injected."""
+
+    answering: Answering
+    acting: Acting
+    remembering: Remembering
+    sweeping: Sweeping
+
+
+def create_activities(
     client: Client, database: Database, perplexity: Perplexity, endpoints: Endpoints, settings: Settings
-) -> Worker:
-    """The worker with everything it does; the caller runs it, and closes what it passed in."""
+) -> Activities:
+    """The activities over what is passed in; the caller closes that."""
     events = StreamEvents(database)
     accounts = AccountCalls(
         database,
@@ -61,23 +72,33 @@ def create_worker(
     turns, ledger, bots = Turns(database), Ledger(database), Bots(Configurations(database), settings)
     asking = Asking(perplexity, accounts, events, settings, activity.heartbeat)
     acting = Acting(turns, ledger, bots, Handlers(Desk(database), endpoints), settings)
-    answering = Answering(turns, ledger, bots, asking, acting, settings)
-    remembering = Remembering(Sessions(database))
-    sweeping = Sweeping(Waiting(database), events, Conversations(client, settings), settings)
+    return Activities(
+        answering=Answering(turns, ledger, bots, asking, acting, settings),
+        acting=acting,
+        remembering=Remembering(Sessions(database)),
+        sweeping=Sweeping(Waiting(database), events, Conversations(client, settings), settings),
+    )
+
+
+def create_worker(
+    client: Client, database: Database, perplexity: Perplexity, endpoints: Endpoints, settings: Settings
+) -> Worker:
+    """The worker with everything it does; the caller runs it, and closes what it passed in."""
+    does = create_activities(client, database, perplexity, endpoints, settings)
     return Worker(
         client,
         task_queue=settings.temporal_task_queue,
         workflows=[Conversation, Sweep],
         activities=[
-            answering.answer,
-            answering.go_on,
-            answering.apologize,
-            acting.perform,
-            acting.decide,
-            remembering.recall,
-            remembering.set_state,
-            remembering.reset,
-            sweeping.sweep,
+            does.answering.answer,
+            does.answering.go_on,
+            does.answering.apologize,
+            does.acting.perform,
+            does.acting.decide,
+            does.remembering.recall,
+            does.remembering.set_state,
+            does.remembering.reset,
+            does.sweeping.sweep,
         ],
         workflow_runner=SANDBOX,
         max_concurrent_activities=settings.worker_activities,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -15,7 +16,7 @@ from api.authentication import caller
 from api.problems import ProblemError, problem_docs
 from api.services import Services, Serving
 from schemas.requests import AssistantName, Channel, CustomerId, Text
-from schemas.turns import State
+from schemas.turns import Drift, State
 
 router = APIRouter(
     prefix="/api", tags=["actions"], dependencies=[Depends(caller)], responses=problem_docs(401, 422, 503)
@@ -90,6 +91,18 @@ async def show_prompt_pack(
     """Instructions, schemas and examples, generated from the actions that are on."""
     pack = prompt_pack(await _registry(assistant, services), services.settings.prompt_pack_bytes)
     return ShownPack(assistant=assistant, version=pack.version, text=pack.text, encoded_bytes=pack.encoded_bytes)
+
+
+@router.get("/drift", summary="Outputs of the model that could not be used, newest first")
+async def drift(
+    services: Serving,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: Annotated[datetime | None, Query(description="Only those written before this moment")] = None,
+) -> list[Drift]:
+    """Each with its errors and the version of the prompt pack the model had: mend the Space first, not the code."""
+    if before is not None and before.tzinfo is None:
+        raise ProblemError(422, "before needs a time zone, as in 2026-11-23T10:00:00Z.")
+    return await services.turns.drift(limit, before)
 
 
 async def _registry(assistant: str, services: Services) -> Registry:

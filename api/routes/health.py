@@ -6,7 +6,6 @@ import asyncio
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
@@ -45,13 +44,11 @@ async def readyz(services: Serving) -> Response:
 
 @router.get("/metrics", summary="Prometheus metrics of all processes on this machine", response_class=Response)
 async def show_metrics(services: Serving) -> Response:
-    registry = CollectorRegistry()
-    depth = Gauge("agent_waiting_messages", "Messages stored and not yet worked off", registry=registry)
     try:
-        depth.set(await services.waiting.count())
+        waiting = float(await services.waiting.count())
     except StorageUnavailable:
-        depth.set(float("nan"))
-    return Response(metrics.exposition(registry), media_type=CONTENT_TYPE_LATEST)
+        waiting = float("nan")
+    return Response(metrics.exposition(waiting), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _database(services: Services) -> tuple[bool, bool]:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointResult
-from schemas.actions import AssistantActions, Confirmation, Endpoint
+from schemas.actions import ActionDefinition, AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
+from tests.history_costs import BILLABLE
 from tests.system_in_process import System, running_system
 
 TICKET = {"subject": "Broken lamp", "description": "The lamp of order A-1 came broken."}
@@ -59,7 +60,40 @@ async def test_an_action_turn_stays_within_its_budget(system: System) -> None:
 
     await system.send("My lamp is broken")
 
-    assert len((await handle.fetch_history()).events) - before <= 17
+    added = (await handle.fetch_history()).events[before:]
+    assert len(added) <= 17
+    assert sum(event.event_type in BILLABLE for event in added) <= 3
+
+
+async def test_an_administrators_own_action_calls_its_endpoint(system: System) -> None:
+    schema = {"type": "object", "properties": {"number": {"type": "string"}}, "required": ["number"]}
+    own = ActionDefinition(
+        name="where_is_it",
+        description="Where an order is",
+        metadata_schema=schema,
+        handler="api_call",
+        settings={"endpoint": "order_status"},
+        returns_result=True,
+    )
+    await configure(system, enabled=["where_is_it"], custom=[own], endpoints=[ORDERS])
+    system.perplexity.scripts.extend([output("where_is_it", number="A-1"), "On its way."])
+
+    turn = (await system.send("Where is my order?")).json()
+
+    assert turn["reply"]["text"] == "On its way."
+    assert [call[:2] for call in system.endpoints.calls] == [("order_status", {"number": "A-1"})]
+
+
+async def test_drift_is_listed_with_errors_and_pack(system: System) -> None:
+    system.perplexity.scripts.extend([output("launch_rocket"), "Sorry, that was nothing."])
+    await system.send("Hello")
+
+    [drift] = (await system.http.get("/api/drift")).json()
+
+    assert drift["raw_output"] == output("launch_rocket")
+    assert drift["errors"][0]["path"] == "/action"
+    assert drift["prompt_pack"]
+    assert (await system.http.get("/api/drift?before=2020-01-01T00:00:00Z")).json() == []
 
 
 async def test_a_handoff_keeps_the_bot_quiet_until_released(system: System) -> None:

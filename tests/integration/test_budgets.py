@@ -7,15 +7,8 @@ from collections import Counter
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
+from tests.history_costs import BILLABLE
 from tests.system_in_process import System, running_system
-
-_BILLABLE = {
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
-    EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
-    EventType.EVENT_TYPE_TIMER_STARTED,
-    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
-}
 
 
 async def _history(system: System) -> WorkflowHistory:
@@ -31,7 +24,7 @@ async def test_a_warm_turn_adds_11_events_and_2_billable_actions(system: System)
 
     added = (await _history(system)).events[len(before) :]
     assert len(added) <= 11, Counter(EventType.Name(event.event_type) for event in added)
-    assert sum(event.event_type in _BILLABLE for event in added) <= 2
+    assert sum(event.event_type in BILLABLE for event in added) <= 2
 
 
 async def test_a_warm_turn_makes_5_statements_and_4_without_the_accounts_limit(system: System) -> None:

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
 from activities.sweeping import Sweeping
-from schemas.messages import CustomerIdentity, IncomingMessage
 from storage.streams import StreamEvents
 from storage.waiting import Waiting
+from tests.incoming import incoming
 from tests.system_in_process import System, running_system
-
-
-def incoming(text: str, number: int, customer: str = "c-1") -> IncomingMessage:
-    return IncomingMessage(
-        channel="http",
-        identities=[CustomerIdentity(kind="customer_id", value=customer)],
-        id_scope=customer,
-        channel_message_id=f"m-{number}",
-        text=text,
-    )
-
-
-async def runs(system: System) -> list[Any]:
-    workflow_id = (await system.session())["workflow_id"]
-    return [run async for run in system.temporal.list_workflows(f"WorkflowId = '{workflow_id}'")]
 
 
 async def test_a_new_thread_after_reset_and_the_old_one_on_record(system: System) -> None:

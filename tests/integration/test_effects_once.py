@@ -1,0 +1,133 @@
+"""A worker that dies at any boundary of an effect: done once where it can be known, else `unknown`, never silence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from integrations.endpoints.port import CallProblem, EndpointFailed
+from schemas.actions import AssistantActions, Endpoint
+from schemas.assistants import AssistantConfig
+from schemas.conversations import Perform, Step, Thread, TurnOutcome, TurnRequest
+from storage.actions import Settlement
+from tests.incoming import incoming
+from tests.system_in_process import System, running_system
+from worker.app import Activities, create_activities
+
+
+class Killed(Exception):
+    """Stands for the end of the process: nothing after it is done, what was committed before it stays."""
+
+
+ORDER = Endpoint(name="order", description="Orders something", method="POST", url="https://shop.example/orders")
+KEYED = ORDER.model_copy(update={"honours_idempotency_key": True})
+
+
+@pytest.fixture
+async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
+    async with running_system(postgres_url, temporal_address, worker=False) as system:
+        yield system
+
+
+async def unchanged(_conversation_id: Any, outcome: TurnOutcome, _handler: Any) -> TurnOutcome:
+    """Leaves every action to the activity `perform`, also one that is only a row of ours."""
+    return outcome
+
+
+def activities(system: System) -> Activities:
+    return create_activities(system.temporal, system.database, system.perplexity, system.endpoints, system.settings)
+
+
+async def planned(system: System, output: dict[str, Any], endpoint: Endpoint = ORDER) -> Perform:
+    """A turn whose action is accepted and in the ledger, and not begun."""
+    does = activities(system)
+    object.__setattr__(does.answering._acting, "at_once", unchanged)
+    config = AssistantConfig(actions=AssistantActions(endpoints=(endpoint,)))
+    await system.services.configurations.apply("default", config, "test")
+    stored = await system.services.inbox.store(incoming("Order it", 1))
+    thread = Thread(frontend_context_uuid=uuid4())
+    system.perplexity.scripts.append(json.dumps({"reason": "Asked for it", **output}))
+    request = TurnRequest(conversation_id=stored.conversation_id, cursor=0, thread=thread)
+    outcome = await ActivityEnvironment().run(does.answering.answer, request)
+    assert (outcome.step, outcome.action_id is not None) == (Step.PERFORM, True)
+    return Perform(**request.model_dump(), action_id=outcome.action_id)
+
+
+def dying(boundary: str, system: System) -> Activities:
+    """Activities whose worker dies at *boundary*."""
+    does = activities(system)
+
+    def die(*_: Any, **__: Any) -> Any:
+        raise Killed(boundary)
+
+    parts: dict[str, tuple[Any, str]] = {
+        "before the call": (does.acting._handlers, "handle"),
+        "between call and record": (does.acting._ledger, "settle"),
+        "between record and report": (does.acting._turns, "finish"),
+    }
+    part, name = parts[boundary]
+    object.__setattr__(part, name, die)
+    return does
+
+
+CALL = {"action": "api_call", "metadata": {"endpoint": "order", "params": {}}}
+KNOWN: list[tuple[str, Endpoint, str, int]] = [
+    ("before the call", ORDER, "unknown", 0),
+    ("between call and record", ORDER, "unknown", 1),
+    ("between record and report", ORDER, "unknown", 1),
+    ("before the call", KEYED, "confirmed", 1),
+    ("between call and record", KEYED, "confirmed", 2),
+]
+
+
+@pytest.mark.parametrize(("boundary", "endpoint", "status", "calls"), KNOWN)
+async def test_a_worker_that_dies_around_a_call(
+    system: System, boundary: str, endpoint: Endpoint, status: str, calls: int
+) -> None:
+    if boundary == "between record and report":
+        system.endpoints.outcomes.append(EndpointFailed(CallProblem.UNKNOWN, "the connection dropped"))
+    perform = await planned(system, CALL, endpoint)
+
+    with pytest.raises(Killed):
+        await ActivityEnvironment().run(dying(boundary, system).acting.perform, perform)
+    outcome = await ActivityEnvironment().run(activities(system).acting.perform, perform)
+
+    [effect] = await system.database.rows("SELECT status FROM effects")
+    assert effect["status"] == status
+    assert len(system.endpoints.calls) == calls
+    assert len({key for _, _, key in system.endpoints.calls}) <= 1
+    assert outcome.step is (Step.CONCLUDE if status == "confirmed" else Step.FINISHED)
+
+
+@pytest.mark.parametrize("boundary", ["before the call", "between call and record", "between record and report"])
+async def test_a_worker_that_dies_around_a_ticket_opens_one(system: System, boundary: str) -> None:
+    output = {"action": "create_ticket", "metadata": {"subject": "Lamp", "description": "Broken"}}
+    perform = await planned(system, output)
+
+    with pytest.raises(Killed):
+        await ActivityEnvironment().run(dying(boundary, system).acting.perform, perform)
+    outcome = await ActivityEnvironment().run(activities(system).acting.perform, perform)
+
+    tickets = await system.database.rows("SELECT number FROM tickets")
+    replies = await system.database.rows("SELECT text FROM messages WHERE direction = 'out'")
+    assert [f"T-{ticket['number']}" for ticket in tickets] == [outcome.ticket_id]
+    assert len(replies) == 1
+
+
+async def test_an_attempt_with_an_older_fence_writes_nothing(system: System) -> None:
+    perform = await planned(system, CALL, KEYED)
+    ledger = activities(system).acting._ledger
+    old = await ledger.begin(perform.action_id)
+    new = await ledger.begin(perform.action_id)
+
+    late = await ledger.settle(old, Settlement(status="failed"), goes_back=False)
+    right = await ledger.settle(new, Settlement(status="confirmed"), goes_back=False)
+
+    assert (late, right) == (False, True)
+    [effect] = await system.database.rows("SELECT status FROM effects")
+    assert effect["status"] == "confirmed"
