@@ -31,7 +31,7 @@ def second_starts(subject: Program, first: float, times: int) -> Comparison:
 
 
 def memory(subject: Program) -> list[Figure]:
-    """Memory of each part's process with its children  (PostgreSQL has many)."""
+    """Memory of each part's process with its children (PostgreSQL has many)."""
     return [
         Figure(f"{name}, resident", sum(_resident(pid)) / _MEGABYTE, "MB")
         for name, pid in subject.addresses["pids"].items()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -19,6 +20,7 @@ from tests.system.running import KEY, Program
 
 COME_AGAIN = {429, 503}
 _PATIENCE_SECONDS = 240.0
+_ANSWER_SECONDS = 60.0
 _PAUSE_SECONDS = (0.05, 0.5)
 _CONNECTIONS = 200
 _IMPATIENT_SECONDS = 1.5
@@ -54,16 +56,10 @@ class Customer:
 class Crowd:
     """Many customers on one program. `seen` counts what their calls came to: statuses, and broken connections."""
 
-    def __init__(self, program: Program, random: Random) -> None:
+    def __init__(self, http: httpx2.AsyncClient, random: Random) -> None:
+        self._http = http
         self._random = random
         self.seen: Counter[str] = Counter()
-        limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-        self._http = httpx2.AsyncClient(
-            base_url=program.addresses["api"],
-            headers={"Authorization": f"Bearer {KEY}"},
-            timeout=httpx2.Timeout(60.0, pool=None),
-            limits=limits,
-        )
 
     async def talk(self, customers: list[Customer], more: Callable[[Customer], bool], model_seconds: float) -> None:
         """All of them at once, each one message after the other, as long as there is *more* to say."""
@@ -73,7 +69,6 @@ class Crowd:
                 await self.ask(customer, customer.compose(self._random.uniform(0, 2 * model_seconds)))
 
         await asyncio.gather(*(one(customer) for customer in customers))
-        await self._http.aclose()
 
     async def ask(self, customer: Customer, message: Sent) -> None:
         """Until it is answered. Sometimes twice at once, as front ends do; both get the same turn."""
@@ -102,3 +97,15 @@ class Crowd:
         self.seen[str(response.status_code)] += 1
         assert response.status_code in {200, *COME_AGAIN}, response.text
         return dict(response.json()) if response.status_code == 200 else None
+
+
+@asynccontextmanager
+async def crowd_of(program: Program, random: Random) -> AsyncIterator[Crowd]:
+    """A crowd with its connections, which are closed at the end."""
+    async with httpx2.AsyncClient(
+        base_url=program.addresses["api"],
+        headers={"Authorization": f"Bearer {KEY}"},
+        timeout=httpx2.Timeout(_ANSWER_SECONDS, pool=None),
+        limits=httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
+    ) as http:
+        yield Crowd(http, random)

@@ -18,7 +18,7 @@ from random import Random
 import pytest
 
 from tests.system.chaos_checks import all_turns, check_all, check_zeros, record, until_counted
-from tests.system.chaos_clients import Crowd, Customer, Sent
+from tests.system.chaos_clients import Customer, Sent, crowd_of
 from tests.system.chaos_faults import Killer, killing
 from tests.system.running import running
 
@@ -27,6 +27,7 @@ TURNS = int(os.environ.get("CHAOS_TURNS", "8"))
 STALLS = int(os.environ.get("CHAOS_STALLS", "20"))
 FLOOD = int(os.environ.get("CHAOS_FLOOD", "1000"))
 SEED = int(os.environ.get("CHAOS_SEED", str(int(time.time()))))
+FLOOD_QUESTIONS = 10
 FAULTS = 6
 AT_MOST_TURNS = 6 * TURNS  # a run goes on until it has seen its faults, but not for ever
 MODEL_SECONDS = 0.5
@@ -87,9 +88,9 @@ async def test_parts_killed_under_load(
     folder: Path, random: Random, parts: list[str], pause: tuple[float, float]
 ) -> None:
     with started(folder, **SETTINGS) as program:
-        customers, crowd = people(CONVERSATIONS), Crowd(program, random)
+        customers, killer = people(CONVERSATIONS), Killer(program, random, parts, pause)
 
-        async with killing(Killer(program, random, parts, pause)) as killer:
+        async with crowd_of(program, random) as crowd, killing(killer):
             await crowd.talk(customers, until_enough(killer), MODEL_SECONDS)
 
         print(f"killed {dict(killer.killed)}; clients saw {dict(crowd.seen)}")
@@ -100,9 +101,9 @@ async def test_parts_killed_under_load(
 
 async def test_runs_of_three_turns_under_load(folder: Path, random: Random) -> None:
     with started(folder, CONTINUE_AS_NEW_TURNS="3", **SETTINGS) as program:
-        customers, crowd = people(CONVERSATIONS), Crowd(program, random)
+        customers, killer = people(CONVERSATIONS), Killer(program, random, ["worker"], (8.0, 12.0))
 
-        async with killing(Killer(program, random, ["worker"], (8.0, 12.0))) as killer:
+        async with crowd_of(program, random) as crowd, killing(killer):
             await crowd.talk(customers, lambda customer: len(customer.sent) < TURNS, MODEL_SECONDS / 5)
 
         print(f"killed {dict(killer.killed)}; clients saw {dict(crowd.seen)}")
@@ -114,9 +115,10 @@ async def test_stalls_past_the_time_out_with_both_attempts_alive(folder: Path, r
     # A worker learns at its next heartbeat that its attempt counts no more: until then both are at it.
     alive = {"TURN_TIMEOUT_SECONDS": "6", "TURN_HEARTBEAT_SECONDS": "60"}
     with started(folder, **SETTINGS, **alive) as program:
-        customers, crowd = people(STALLS), Crowd(program, random)
+        customers = people(STALLS)
 
-        await asyncio.gather(*(crowd.ask(customer, stalling(customer, random)) for customer in customers))
+        async with crowd_of(program, random) as crowd:
+            await asyncio.gather(*(crowd.ask(customer, stalling(customer, random)) for customer in customers))
 
         async with record(program) as connection:
             late = await connection.fetchval("SELECT count(*) FROM raw_outputs WHERE NOT used AND text <> ''")
@@ -137,15 +139,17 @@ def stalling(customer: Customer, random: Random) -> Sent:
 
 
 async def test_a_flood_of_messages_to_one_conversation(folder: Path, random: Random) -> None:
-    with started(folder, **SETTINGS) as program:
-        customer, crowd = Customer("flooded"), Crowd(program, random)
+    with started(folder, **SETTINGS, JOIN_MAX_MESSAGES="200") as program:
+        customer = Customer("flooded")
         messages = [Sent(f"m-{n}", f"Drop {n};", "") for n in range(FLOOD)]
 
-        await crowd.ask(customer, Sent("first", "Hello [[sim: slow=1]]", ""))
-        await asyncio.gather(*(crowd.ask(customer, message) for message in messages))
+        async with crowd_of(program, random) as crowd:
+            await crowd.ask(customer, Sent("first", "Hello", ""))
+            await asyncio.gather(*(crowd.ask(customer, message) for message in messages))
 
         asked = [question["text"] for question in program.questions()]
         print(f"{FLOOD} messages in {len(asked)} questions; clients saw {dict(crowd.seen)}")
+        assert len(asked) <= max(FLOOD_QUESTIONS, FLOOD / 100)
         assert all(sum(message.text in text for text in asked) == 1 for message in messages)
         assert {turn["turn_id"] for turn in customer.answers.values()} == {
             turn["turn_id"] for turn in all_turns(program, "flooded")
