@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 
 from actions import gates
 from activities.accounting import report_action, report_performed
+from activities.asking import Beat, beating
 from activities.bots import Bot, Bots
 from activities.handlers import OWN_DATABASE, HandlerFailed, Handlers
 from activities.outcomes import outcome_of
@@ -31,12 +32,15 @@ from storage.turns import FinishedTurn, Turns
 class Acting:
     """Performs planned actions."""
 
-    def __init__(self, turns: Turns, ledger: Ledger, bots: Bots, handlers: Handlers, settings: Settings) -> None:
+    def __init__(
+        self, turns: Turns, ledger: Ledger, bots: Bots, handlers: Handlers, settings: Settings, beat: Beat
+    ) -> None:
         self._turns = turns
         self._ledger = ledger
         self._bots = bots
         self._handlers = handlers
         self._settings = settings
+        self._beat = beat
 
     @activity.defn
     async def perform(self, request: Perform) -> TurnOutcome:
@@ -114,7 +118,8 @@ class Acting:
 
     async def _do(self, begun: BegunAction, bot: Bot, asked: ActionRequest, definition: ActionDefinition) -> Settlement:
         try:
-            return await self._handlers.handle(begun, bot.registry, asked, definition)
+            async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
+                return await self._handlers.handle(begun, bot.registry, asked, definition)
         except HandlerFailed as failed:
             if failed.retryable and begun.attempt <= definition.retries:
                 if not failed.unknown:

@@ -21,6 +21,9 @@ class Service(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.requests: list[tuple[str, str, dict[str, str], str]] = []
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that was killed is what these tests are about."""
+
     @property
     def host(self) -> str:
         return f"localhost:{self.server_address[1]}"

@@ -71,7 +71,7 @@ def create_activities(
     )
     turns, ledger, bots = Turns(database), Ledger(database), Bots(Configurations(database), settings)
     asking = Asking(perplexity, accounts, events, settings, activity.heartbeat)
-    acting = Acting(turns, ledger, bots, Handlers(Desk(database), endpoints), settings)
+    acting = Acting(turns, ledger, bots, Handlers(Desk(database), endpoints), settings, activity.heartbeat)
     return Activities(
         answering=Answering(turns, ledger, bots, asking, acting, settings),
         acting=acting,

@@ -1,0 +1,82 @@
+"""The worker is killed while an action is under way: never done twice, and a doubtful one is said to be so."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.endpoint_server import Service, running_service
+from tests.system.running import AGENT, Program, running, until
+
+CONFIG = """
+actions:
+  endpoints:
+    - {{name: order, description: Orders something, method: POST, url: "http://{host}/slow", time_limit_seconds: 30}}
+"""
+CALL = '{"action": "api_call", "reason": "Asked for it", "metadata": {"endpoint": "order", "params": {}}}'
+TICKET = '{"action": "create_ticket", "reason": "Asked", "metadata": {"subject": "Lamp", "description": "Broken"}}'
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    with running_service() as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Iterator[Program]:
+    hosts = f'["{service.host}"]'
+    yield from running(tmp_path_factory.mktemp("actions") / "data", ENDPOINT_PRIVATE_HOSTS=hosts)
+
+
+def apply(program: Program, folder: Path, text: str) -> None:
+    file = folder / "assistant.yaml"
+    file.write_text(text)
+    environment = {**os.environ, "DATA_DIR": str(program.folder)}
+    done = subprocess.run([AGENT, "assistant", "apply", file], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def says(output: str) -> str:
+    """A message that the simulator answers with exactly *output*."""
+    return f"[[sim: reply=base64:{base64.b64encode(output.encode()).decode()}]]"
+
+
+def test_a_call_whose_worker_dies_is_made_once_and_is_unknown(
+    program: Program, service: Service, tmp_path: Path
+) -> None:
+    apply(program, tmp_path, CONFIG.format(host=service.host))
+    waiting = ThreadPoolExecutor(1).submit(program.insist, says(CALL), "m-0", "caller")
+    until(lambda: service.requests, 60)
+
+    program.kill("worker")
+    turn = waiting.result(120)
+
+    assert program.faults == 1
+    assert len(service.requests) == 1
+    assert turn["action"]["status"] == "unknown"
+    assert "could not make sure" in turn["reply"]["text"]
+
+
+def test_tickets_are_opened_once_while_the_worker_is_killed(program: Program) -> None:
+    faults = program.faults
+    customers = [f"customer-{number}" for number in range(6)]
+    with ThreadPoolExecutor(len(customers)) as clients:
+        waiting = [clients.submit(program.insist, says(TICKET), "m-0", customer) for customer in customers]
+        for _ in range(2):
+            program.kill("worker")
+            program.until_back("worker")
+        turns = [each.result(120) for each in waiting]
+
+    numbers = [turn["ticket_id"] for turn in turns]
+    assert program.faults == faults + 2
+    assert len(set(numbers)) == len(customers)
+    with program.http() as http:
+        tickets = [http.get(f"/api/session/{customer}").json()["tickets"] for customer in customers]
+    assert tickets == [[number] for number in numbers]
