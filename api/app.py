@@ -38,6 +38,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
 
     app = FastAPI(title="Perplexity Agent", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
     app.state.services = services
+    app.state.database = services.database
     add_problem_handlers(app)
     for routes in (messages.router, sessions.router, actions.router, health.router, *pages):
         app.include_router(routes)

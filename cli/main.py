@@ -34,10 +34,11 @@ def run() -> None:
 def api() -> None:
     """Serve HTTP: API, playground and dashboard."""
     from api.main import main
+    from dashboard.overview import overview
     from dashboard.playground import playground
 
     settings = found_settings()
-    main(settings, pages=[playground(settings)])
+    main(settings, pages=[playground(settings), overview(settings)])
 
 
 @app.command()

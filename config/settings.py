@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     admin_email: str | None = None
     admin_password: SecretStr | None = None
     admin_link_token: SecretStr | None = None
+    dashboard_session_seconds: Seconds = 43_200.0
 
     # The Perplexity wrapper and the default assistant
     perplexity_base_url: HttpUrl = None

@@ -1,1 +1,1 @@
-"""Pages for people: the playground for newcomers. Server-rendered, no build, nothing from elsewhere."""
+"""Pages for people: the playground for newcomers, the dashboard for those who run it. No build step."""

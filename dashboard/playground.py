@@ -14,16 +14,10 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from config.settings import Settings
+from dashboard.headers import PAGE_HEADERS
 
 _STATIC = Path(__file__).parent / "static"
 _FILES = {"playground.js": "text/javascript", "playground.css": "text/css"}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
 _HEALTH_SECONDS = 2.0
 
 
@@ -40,7 +34,7 @@ def playground(settings: Settings) -> APIRouter:
 
     @router.get("/playground")
     async def page() -> FileResponse:
-        return FileResponse(_STATIC / "playground.html", headers=_HEADERS)
+        return FileResponse(_STATIC / "playground.html", headers=PAGE_HEADERS)
 
     @router.get("/playground/about")
     async def about() -> About:
@@ -52,7 +46,7 @@ def playground(settings: Settings) -> APIRouter:
     @router.get("/playground/{name}")
     async def file(name: str) -> FileResponse:
         known = name if name in _FILES else "playground.css"
-        return FileResponse(_STATIC / known, media_type=_FILES[known], headers=_HEADERS)
+        return FileResponse(_STATIC / known, media_type=_FILES[known], headers=PAGE_HEADERS)
 
     return router
 

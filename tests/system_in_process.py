@@ -21,6 +21,7 @@ from temporalio.client import Client
 from api.app import create_app
 from api.services import Services, create_services
 from config.settings import Settings
+from dashboard.overview import overview
 from dashboard.playground import playground
 from integrations.endpoints.double import ScriptedEndpoints
 from integrations.perplexity.double import ScriptedPerplexity
@@ -106,7 +107,7 @@ async def running_system(
     endpoints = ScriptedEndpoints()
     headers = {"Authorization": f"Bearer {KEY}"}
     async with (
-        _serving(create_app(services, [playground(settings)])) as address,
+        _serving(create_app(services, [playground(settings), overview(settings)])) as address,
         httpx2.AsyncClient(base_url=address, headers=headers, timeout=60) as http,
     ):
         system = System(settings, database, perplexity, endpoints, services, http, client)

@@ -1,0 +1,83 @@
+"""What people who run the system look at: conversations, one of them in full, and what went wrong lately."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from schemas.turns import State
+from storage.database import Database
+
+_CONVERSATIONS = """
+SELECT c.id, c.channel, c.assistant, c.state, c.turns, c.last_seq - c.cursor AS waiting, c.last_message_at
+  FROM conversations c
+ WHERE CAST(:before AS timestamptz) IS NULL OR c.last_message_at < :before
+ ORDER BY c.last_message_at DESC NULLS LAST LIMIT :limit
+"""
+
+_MESSAGES = """
+SELECT direction, author, text, stored_at FROM messages
+ WHERE conversation_id = :conversation_id ORDER BY stored_at DESC LIMIT :limit
+"""
+
+_TROUBLE = """
+SELECT 'no answer: ' || coalesce(t.failure, '') AS what, t.conversation_id, t.finished_at AS at, '' AS details
+  FROM turns t WHERE t.status = 'apologised'
+UNION ALL
+SELECT 'invalid output', o.conversation_id, o.created_at, left(o.text, 500)
+  FROM raw_outputs o WHERE o.verdict = 'invalid'
+UNION ALL
+SELECT 'outcome unknown: ' || e.kind, e.conversation_id, e.settled_at, coalesce(e.error, '')
+  FROM effects e WHERE e.status = 'unknown'
+ ORDER BY at DESC LIMIT :limit
+"""
+
+
+class ConversationRow(BaseModel):
+    """One line of the list. `waiting`: messages stored and not worked off."""
+
+    id: UUID
+    channel: str
+    assistant: str
+    state: State
+    turns: int
+    waiting: int
+    last_message_at: datetime | None
+
+
+class MessageRow(BaseModel):
+    direction: str
+    author: str
+    text: str
+    stored_at: datetime
+
+
+class TroubleRow(BaseModel):
+    """Something a human may want to look at."""
+
+    what: str
+    conversation_id: UUID
+    at: datetime
+    details: str
+
+
+class Overview:
+    """Reads only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def conversations(self, limit: int, before: datetime | None = None) -> list[ConversationRow]:
+        rows = await self._database.rows(_CONVERSATIONS, {"limit": limit, "before": before})
+        return [ConversationRow.model_validate(dict(row)) for row in rows]
+
+    async def messages(self, conversation_id: UUID, limit: int) -> list[MessageRow]:
+        """The newest *limit* messages, oldest of them first."""
+        rows = await self._database.rows(_MESSAGES, {"conversation_id": conversation_id, "limit": limit})
+        return [MessageRow.model_validate(dict(row)) for row in reversed(rows)]
+
+    async def trouble(self, limit: int) -> list[TroubleRow]:
+        """Turns without an answer, outputs that could not be used, effects of unknown outcome: newest first."""
+        return [TroubleRow.model_validate(dict(row)) for row in await self._database.rows(_TROUBLE, {"limit": limit})]

@@ -1,0 +1,78 @@
+"""The dashboard: closed without its link, which works once; shows what is on record, as text only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from tests.system_in_process import System, running_system
+
+LINK = "/dashboard/enter?token=one-time-token-0123456789"
+PAGES = ["/dashboard", "/dashboard/trouble", "/dashboard/conversations/00000000-0000-4000-8000-000000000000"]
+
+
+@pytest.fixture
+async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
+    settings = {"admin_link_token": "one-time-token-0123456789", "secret_key": "a-secret-key-for-tests"}
+    async with running_system(postgres_url, temporal_address, **settings) as system:
+        yield system
+
+
+@pytest.fixture
+async def visitor(system: System) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=system.http.base_url, follow_redirects=True) as visitor:
+        yield visitor
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_it_is_closed_without_the_link(system: System, visitor: httpx2.AsyncClient, page: str) -> None:
+    visitor.cookies.set("agent_dashboard", "99999999999.forged", path="/dashboard")
+
+    assert (await visitor.get(page)).status_code == 403
+    assert (await visitor.get("/dashboard/enter?token=wrong")).status_code == 403
+
+
+async def test_the_link_works_once(system: System, visitor: httpx2.AsyncClient) -> None:
+    first = await visitor.get(LINK)
+    visitor.cookies.clear()
+    second = await visitor.get(LINK)
+
+    assert (first.status_code, second.status_code) == (200, 403)
+
+
+async def test_it_shows_conversations_and_raw_outputs_as_text(system: System, visitor: httpx2.AsyncClient) -> None:
+    system.perplexity.scripts.append('<script>alert("output")</script>')
+    turn = (await system.send("<b>bold question</b>")).json()
+    await visitor.get(LINK)
+
+    listed = (await visitor.get("/dashboard")).text
+    page = (await visitor.get(f"/dashboard/conversations/{turn['conversation_id']}")).text
+
+    assert turn["conversation_id"] in listed
+    assert "&lt;b&gt;bold question&lt;/b&gt;" in page
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
+
+
+async def test_trouble_lists_what_could_not_be_used(system: System, visitor: httpx2.AsyncClient) -> None:
+    system.perplexity.scripts.extend(['{"action": "launch_rocket", "reason": "x"}', "Sorry."])
+    await system.send("Hello")
+    await visitor.get(LINK)
+
+    page = (await visitor.get("/dashboard/trouble")).text
+
+    assert "invalid output" in page
+    assert "launch_rocket" in page
+
+
+async def test_signing_out_closes_it(system: System, visitor: httpx2.AsyncClient) -> None:
+    await visitor.get(LINK)
+
+    foreign = await visitor.post("/dashboard/leave", headers={"Sec-Fetch-Site": "cross-site"})
+    still = await visitor.get("/dashboard")
+    await visitor.post("/dashboard/leave")
+
+    assert (foreign.status_code, still.status_code) == (403, 200)
+    assert (await visitor.get("/dashboard")).status_code == 403
