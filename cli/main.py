@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli import assistants
+from cli import assistants, keys
 from cli.surroundings import found_settings, own_settings
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 # Sub-apps are added here: app.add_typer(conversation.app, name="conversation")
 app.add_typer(assistants.app, name="assistant")
+app.add_typer(keys.app, name="key")
 app.command("prompt-pack")(assistants.show_prompt_pack)
 
 
