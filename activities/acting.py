@@ -7,6 +7,7 @@ second finds the first one's record.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,6 +28,9 @@ from schemas.turns import State, Verdict
 from storage.actions import BegunAction, Ledger, Settlement
 from storage.patience import patiently
 from storage.turns import FinishedTurn, Turns
+
+_GRACE_SECONDS = 1.0
+"""What a handler gets beyond its time limit to say itself what became of the call."""
 
 
 class Acting:
@@ -118,8 +122,7 @@ class Acting:
 
     async def _do(self, begun: BegunAction, bot: Bot, asked: ActionRequest, definition: ActionDefinition) -> Settlement:
         try:
-            async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
-                return await self._handlers.handle(begun, bot.registry, asked, definition)
+            return await self._in_time(begun, bot, asked, definition)
         except HandlerFailed as failed:
             if failed.retryable and begun.attempt <= definition.retries:
                 if not failed.unknown:
@@ -129,6 +132,20 @@ class Acting:
                 ) from failed
             status = "unknown" if failed.unknown else "failed"
             return Settlement(status=status, result={}, error=failed.explanation)
+
+    async def _in_time(
+        self, begun: BegunAction, bot: Bot, asked: ActionRequest, definition: ActionDefinition
+    ) -> Settlement:
+        """The handler, within the action's time limit. Raises HandlerFailed."""
+        try:
+            async with (
+                beating(self._beat, self._settings.turn_heartbeat_seconds / 3),
+                asyncio.timeout(definition.time_limit_seconds + _GRACE_SECONDS),
+            ):
+                return await self._handlers.handle(begun, bot.registry, asked, definition)
+        except TimeoutError:
+            ours = definition.handler in OWN_DATABASE  # keyed: may be done again
+            raise HandlerFailed("took too long", retryable=ours, unknown=not ours) from None
 
     async def _end(
         self, request: Perform, begun: BegunAction, bot: Bot, definition: ActionDefinition, settlement: Settlement

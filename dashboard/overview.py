@@ -30,23 +30,7 @@ def overview(settings: Settings) -> APIRouter:
     """The pages. They read through `app.state.database`."""
     visitors = Visitors(settings)
     router = APIRouter(prefix=PATH, include_in_schema=False)
-
-    @router.get("/enter")
-    async def enter(token: str = "") -> Response:
-        response = RedirectResponse(PATH, 303)
-        return response if visitors.enter(token, response) else _closed()
-
-    @router.post("/leave")
-    async def leave(request: Request) -> Response:
-        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            return _closed()
-        response = RedirectResponse(PATH, 303)
-        visitors.leave(response)
-        return response
-
-    @router.get("/dashboard.css")
-    async def style() -> FileResponse:
-        return FileResponse(_HERE / "static" / "dashboard.css", media_type="text/css", headers=PAGE_HEADERS)
+    _add_door(router, visitors)
 
     @router.get("")
     async def conversations(request: Request, before: Annotated[datetime | None, Query()] = None) -> Response:
@@ -77,6 +61,27 @@ def overview(settings: Settings) -> APIRouter:
         return await _page(visitors, request, "conversation.html", shown)
 
     return router
+
+
+def _add_door(router: APIRouter, visitors: Visitors) -> None:
+    """Coming in, going out, and what may be seen from outside."""
+
+    @router.get("/enter")
+    async def enter(token: str = "") -> Response:
+        response = RedirectResponse(PATH, 303)
+        return response if visitors.enter(token, response) else _closed()
+
+    @router.post("/leave")
+    async def leave(request: Request) -> Response:
+        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return _closed()
+        response = RedirectResponse(PATH, 303)
+        visitors.leave(response)
+        return response
+
+    @router.get("/dashboard.css")
+    async def style() -> FileResponse:
+        return FileResponse(_HERE / "static" / "dashboard.css", media_type="text/css", headers=PAGE_HEADERS)
 
 
 async def _page(

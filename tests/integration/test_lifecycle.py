@@ -125,3 +125,12 @@ async def test_operators_see_state_channel_assistant_and_verdict(system: System)
     assert attributes["Assistant"] == "default"
     assert attributes["LastVerdict"] == "text"
     assert "conversation with assistant default" in (await description.static_summary() or "")
+    summaries = [
+        event.user_metadata.summary.data.decode()
+        for event in (await handle.fetch_history()).events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
+    assert summaries == [
+        '"Read what is on record"',
+        '"Turn 1: ask Perplexity about what came after message 0"',
+    ]

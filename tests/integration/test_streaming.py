@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from integrations.perplexity.port import AskFailed
 from schemas.failures import FailureKind
@@ -73,6 +74,22 @@ async def test_a_hundred_readers_of_one_answer_all_get_it(system: System) -> Non
 
     assert {events[-1].data["turn_id"] for events in streams} == {streams[0][-1].data["turn_id"]}
     assert len(system.perplexity.questions) == 1
+
+
+async def test_a_reader_that_does_not_read_holds_nobody_up(system: System) -> None:
+    system.perplexity.scripts.append("word " * 20_000)
+    events = system.stream("Hello", message_id="m-1")
+    await anext(events)
+
+    answer = await system.send("Hello", message_id="m-1")
+    another = await system.send("Hello", customer="c-2")
+
+    assert (answer.status_code, another.status_code) == (200, 200)
+    assert (await _last(events)).kind == "done"
+
+
+async def _last(events: AsyncIterator[Event]) -> Event:
+    return [event async for event in events][-1]
 
 
 async def _all(system: System) -> list[Event]:

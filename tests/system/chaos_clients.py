@@ -61,6 +61,10 @@ class Crowd:
         self._random = random
         self.seen: Counter[str] = Counter()
 
+    def answered(self) -> int:
+        """How many calls got an answer."""
+        return self.seen["200"]
+
     async def talk(self, customers: list[Customer], more: Callable[[Customer], bool], model_seconds: float) -> None:
         """All of them at once, each one message after the other, as long as there is *more* to say."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -16,19 +16,32 @@ _LOOK_AGAIN_SECONDS = 0.1
 
 
 class Killer:
-    """SIGKILL for one of *parts* every *pause* seconds (from, to), as long as `killing` lasts."""
+    """SIGKILL for one of *parts* after each *pause* of seconds (from, to), as long as `killing` lasts.
 
-    def __init__(self, program: Program, random: Random, parts: Sequence[str], pause: tuple[float, float]) -> None:
+    The pause begins once the program answers again (*answered* grows): a part that is killed while it starts, again
+    and again, would only show that nothing answers.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        random: Random,
+        parts: Sequence[str],
+        pause: tuple[float, float],
+    ) -> None:
         self._program = program
         self._random = random
         self._parts = parts
         self._pause = pause
         self.killed: Counter[str] = Counter()
 
-    async def kill_on(self) -> None:
+    async def kill_on(self, answered: Callable[[], int]) -> None:
         """Until cancelled. Each part in its turn, so that none is spared by chance."""
         while True:
             for part in self._random.sample(self._parts, len(self._parts)):
+                before = answered()
+                while answered() == before:
+                    await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                 await asyncio.sleep(self._random.uniform(*self._pause))
                 await self._kill(part)
 
@@ -45,9 +58,9 @@ class Killer:
 
 
 @asynccontextmanager
-async def killing(killer: Killer) -> AsyncIterator[Killer]:
+async def killing(killer: Killer, answered: Callable[[], int]) -> AsyncIterator[Killer]:
     """*killer* at work beside the block."""
-    task = asyncio.create_task(killer.kill_on())
+    task = asyncio.create_task(killer.kill_on(answered))
     try:
         yield killer
     finally:
