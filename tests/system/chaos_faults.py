@@ -40,7 +40,7 @@ class Killer:
         while True:
             for part in self._random.sample(self._parts, len(self._parts)):
                 before = answered()
-                while answered() == before:
+                while answered() == before:  # noqa: ASYNC110 - the answers come in other processes
                     await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                 await asyncio.sleep(self._random.uniform(*self._pause))
                 await self._kill(part)
