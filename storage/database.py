@@ -6,14 +6,15 @@ Statements are autocommitted and a connection is held only for one of them, neve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from schemas.encoding import dump_json
 
@@ -40,6 +41,17 @@ def plain_url(url: str) -> str:
     return url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
 
+class Transaction:
+    """Statements that take effect together; ends with the block that `Database.transaction` opened."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
+        result = await self._connection.execute(text(statement), dict(values or {}))
+        return result.mappings().all() if result.returns_rows else []
+
+
 class Database:
     """A pool of connections. *statement_seconds* bounds each statement and each wait for a connection."""
 
@@ -61,16 +73,20 @@ class Database:
 
     async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
         """All rows of one statement. Raises StorageUnavailable when the server is away."""
-        try:
+        with _told_plainly():
             async with self.engine.connect() as connection:
-                result = await connection.execute(text(statement), dict(values or {}))
-                return result.mappings().all() if result.returns_rows else []
-        except (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError) as error:
-            raise StorageUnavailable(_first_line(error)) from error
-        except DBAPIError as error:
-            if error.connection_invalidated or _is_connection_trouble(error):
-                raise StorageUnavailable(_first_line(error)) from error
-            raise
+                return await Transaction(connection).rows(statement, values)
+
+    @asynccontextmanager
+    async def transaction(
+        self, isolation: Literal["READ COMMITTED", "REPEATABLE READ"] = "READ COMMITTED"
+    ) -> AsyncIterator[Transaction]:
+        """All or nothing: what is done within is undone if the block raises. For rare work, never during a turn."""
+        with _told_plainly():
+            async with self.engine.connect() as plain:
+                connection = await plain.execution_options(isolation_level=isolation)
+                async with connection.begin():
+                    yield Transaction(connection)
 
     async def row(self, statement: str, values: Mapping[str, Any] | None = None) -> RowMapping | None:
         """The first row, or None."""
@@ -79,6 +95,19 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Turns every way in which a server can be away into StorageUnavailable."""
+    try:
+        yield
+    except (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError) as error:
+        raise StorageUnavailable(_first_line(error)) from error
+    except DBAPIError as error:
+        if error.connection_invalidated or _is_connection_trouble(error):
+            raise StorageUnavailable(_first_line(error)) from error
+        raise
 
 
 def _is_connection_trouble(error: DBAPIError) -> bool:

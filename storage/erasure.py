@@ -1,0 +1,143 @@
+"""Erasing a customer: the words and the names go, the record of what happened stays.
+
+All of it in one transaction, under the locks that the inbox and a turn take, in an order they take them in: a message
+or an answer comes either before the erasure, which then sees it, or after it. What comes after finds no customer
+(a new one is made) or is blanked by the triggers of migration 0002.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from schemas.turns import State
+from storage.database import Database, Transaction
+
+_LOCK_NAMES = """
+SELECT pg_advisory_xact_lock(hashtextextended(each.channel || ':' || each.kind || ':' || each.value, 0))
+  FROM (SELECT channel, kind, value FROM channel_identities WHERE customer_id = :customer_id ORDER BY 1, 2, 3) AS each
+"""
+
+_MINE = "(SELECT id FROM conversations WHERE customer_id = :customer_id)"
+
+_LOCK_WORK = (
+    f"SELECT id FROM effects WHERE conversation_id IN {_MINE} AND status IN ('planned', 'sending') "
+    "ORDER BY id FOR UPDATE",
+    f"SELECT id FROM turns WHERE conversation_id IN {_MINE} AND finished_at IS NULL ORDER BY id FOR UPDATE",
+    "SELECT id FROM conversations WHERE customer_id = :customer_id ORDER BY id FOR UPDATE",
+    "SELECT id FROM customers WHERE id = :customer_id FOR UPDATE",
+)
+
+_LOOK = f"""
+SELECT k.erased_at IS NOT NULL AS erased,
+       (SELECT coalesce(array_agg(c.id), '{{}}') FROM conversations c WHERE c.customer_id = k.id) AS conversations,
+       (SELECT coalesce(sum(c.last_seq - c.cursor), 0)::int FROM conversations c WHERE c.customer_id = k.id) AS waiting,
+       (SELECT count(*)::int FROM effects e
+         WHERE e.conversation_id IN {_MINE} AND e.status IN ('planned', 'sending')) AS under_way,
+       (SELECT count(*)::int FROM messages m WHERE m.conversation_id IN {_MINE}) AS messages
+  FROM customers k WHERE k.id = :customer_id
+"""
+
+_GIVE_UP = (
+    # What is asked, or about to be, ends here: the workflow finds its turn finished and goes past the messages.
+    """UPDATE turns t SET status = 'held', failure = 'erased', state = :state, attempt = t.attempt + 1,
+              last_seq = greatest(t.last_seq, c.last_seq), finished_at = now()
+         FROM conversations c WHERE c.id = t.conversation_id AND c.id = ANY(:ids) AND t.finished_at IS NULL""",
+    """INSERT INTO turns (conversation_id, first_seq, last_seq, status, failure, state, finished_at)
+       SELECT id, cursor + 1, last_seq, 'held', 'erased', :state, now() FROM conversations
+        WHERE id = ANY(:ids) AND cursor < last_seq ON CONFLICT (conversation_id, first_seq) DO NOTHING""",
+    "UPDATE conversations SET cursor = last_seq, state = :state WHERE id = ANY(:ids)",
+    # Nobody began a planned effect, so it surely failed; of one being sent nobody knows. A late attempt has no fence.
+    """UPDATE effects SET status = CASE status WHEN 'planned' THEN 'failed' ELSE 'unknown' END, fence = fence + 1,
+              settled_at = now()
+        WHERE conversation_id = ANY(:ids) AND status IN ('planned', 'sending')""",
+    """UPDATE actions a SET settled_at = now(), status = CASE WHEN a.status = 'awaiting_confirmation' THEN 'cancelled'
+              ELSE coalesce((SELECT e.status FROM effects e WHERE e.key = a.effect_key), 'cancelled') END
+        WHERE conversation_id = ANY(:ids) AND a.status IN ('planned', 'sending', 'awaiting_confirmation')""",
+    """UPDATE handoffs SET released_at = now(), released_by = :actor
+        WHERE conversation_id = ANY(:ids) AND released_at IS NULL""",
+)
+
+_BLANK = (
+    # A channel's message id is a name too: WhatsApp's holds the phone number, and the scope of HTTP's is the customer.
+    """UPDATE messages SET text = '', content_hash = '', sources = '[]', meta = '{}', id_scope = 'erased',
+              channel_message_id = NULL, request_id = NULL,
+              author_name = CASE WHEN direction = 'out' THEN author_name END
+        WHERE conversation_id = ANY(:ids)""",
+    """UPDATE raw_outputs SET text = '', details = '{}', errors = '[]', notes = '[]', explanation = NULL
+        WHERE conversation_id = ANY(:ids)""",
+    # Digests of short words can be guessed.
+    """UPDATE actions SET reason = '', metadata = '{}', result = NULL, digest = '', request_hash = ''
+        WHERE conversation_id = ANY(:ids)""",
+    """UPDATE effects SET request = '{}', result = NULL, error = NULL, request_hash = ''
+        WHERE conversation_id = ANY(:ids)""",
+    "UPDATE tickets SET subject = '', description = '', category = NULL WHERE conversation_id = ANY(:ids)",
+    "UPDATE handoffs SET reason = '', details = '{}' WHERE conversation_id = ANY(:ids)",
+    "UPDATE deliveries SET channel_message_id = NULL, error = NULL WHERE conversation_id = ANY(:ids)",
+    "DELETE FROM stream_events WHERE conversation_id = ANY(:ids)",
+    """UPDATE audit SET details = details - 'reason'
+        WHERE subject IN (SELECT 'conversation/' || id FROM unnest(CAST(:ids AS uuid[])) AS id)""",
+    "DELETE FROM channel_identities WHERE customer_id = :customer_id",
+    "UPDATE customers SET display_name = NULL, erased_at = now() WHERE id = :customer_id",
+    """INSERT INTO audit (actor, deed, subject, details)
+       VALUES (:actor, 'customer.erased', 'customer/' || CAST(:customer_id AS uuid),
+               jsonb_build_object('messages', CAST(:messages AS int), 'given_up', CAST(:given_up AS boolean)))""",
+)
+
+
+class Busy(Exception):
+    """Something of the customer's is under way: erasing now would leave it without its words."""
+
+    def __init__(self, waiting: int, under_way: int) -> None:
+        self.waiting, self.under_way = waiting, under_way
+        super().__init__(f"messages unanswered: {waiting}, actions under way: {under_way}")
+
+
+class Erased(BaseModel):
+    """What an erasure did. `again`: the customer had been erased before, and nothing was changed."""
+
+    again: bool = False
+    conversations: int = 0
+    messages: int = 0
+
+
+class Erasure:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def customer_of(self, conversation_id: UUID) -> UUID:
+        """Raises LookupError for a conversation that was never stored."""
+        row = await self._database.row("SELECT customer_id FROM conversations WHERE id = :id", {"id": conversation_id})
+        if row is None:
+            raise LookupError(f"no conversation {conversation_id}")
+        return UUID(str(row["customer_id"]))
+
+    async def erase(self, customer_id: UUID, *, actor: str, force: bool = False) -> Erased:
+        """Removes a customer's words and names from all conversations; ids, numbers, statuses and counts stay.
+
+        Open ends are closed: questions cancelled, handoffs released, the conversations closed. Raises Busy, having
+        changed nothing, while messages wait or an action is under way; with *force* those are given up.
+        """
+        values: dict[str, Any] = {"customer_id": customer_id, "actor": actor, "state": State.CLOSED}
+        async with self._database.transaction() as transaction:
+            for statement in (_LOCK_NAMES, *_LOCK_WORK):
+                await transaction.rows(statement, values)
+            found = await transaction.rows(_LOOK, values)
+            if not found:
+                raise LookupError(f"no customer {customer_id}")
+            if found[0]["erased"]:
+                return Erased(again=True)
+            return await self._erase(transaction, dict(found[0]), values, force=force)
+
+    async def _erase(
+        self, transaction: Transaction, found: dict[str, Any], values: dict[str, Any], *, force: bool
+    ) -> Erased:
+        busy = bool(found["waiting"] or found["under_way"])
+        if busy and not force:
+            raise Busy(found["waiting"], found["under_way"])
+        values = {**values, "ids": found["conversations"], "messages": found["messages"], "given_up": busy}
+        for statement in (*_GIVE_UP, *_BLANK):
+            await transaction.rows(statement, values)
+        return Erased(conversations=len(found["conversations"]), messages=found["messages"])
