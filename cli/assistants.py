@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,11 +14,10 @@ from pydantic import ValidationError
 from actions.prompt_pack import PromptPack, prompt_pack
 from actions.registry import Registry, configuration_problems
 from activities.handlers import configuration_errors
-from cli.surroundings import found_settings, stop
+from cli.surroundings import found_settings, on_database, stop
 from config.settings import Settings
 from schemas.assistants import Assistant, AssistantConfig
 from storage.configurations import Configurations
-from storage.database import Database, StorageUnavailable
 
 app = typer.Typer(help="Assistants: show and change their configuration.", no_args_is_help=True)
 T = TypeVar("T")
@@ -82,17 +80,5 @@ def _pack_problems(config: AssistantConfig, settings: Settings) -> list[str]:
 
 
 def _with(work: Callable[[Configurations], Awaitable[T]]) -> T:
-    """*work* on the configurations of the running system; one line if its database is away."""
-    settings = found_settings()
-
-    async def run() -> T:
-        database = Database(settings.database_url or "", statement_seconds=settings.database_timeout_seconds)
-        try:
-            return await work(Configurations(database))
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(run())
-    except StorageUnavailable as error:
-        raise stop(f"the database cannot be reached: {error}") from None
+    """*work* on the configurations of the running system."""
+    return on_database(lambda database, _: work(Configurations(database)))

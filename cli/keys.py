@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from cli.surroundings import found_settings, stop
+from cli.surroundings import on_database
 from storage.api_keys import ApiKeys
-from storage.database import Database, StorageUnavailable
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 
@@ -27,16 +25,4 @@ def add(
 ) -> None:
     """Make a key and print it: the only time it can be seen."""
     expires_at = datetime.now(UTC) + timedelta(days=expires_days) if expires_days else None
-    try:
-        typer.echo(asyncio.run(_add(name, expires_at)))
-    except StorageUnavailable as error:
-        raise stop(f"the database cannot be reached: {error}") from None
-
-
-async def _add(name: str, expires_at: datetime | None) -> str:
-    settings = found_settings()
-    database = Database(settings.database_url or "", statement_seconds=settings.database_timeout_seconds)
-    try:
-        return await ApiKeys(database).add(name, expires_at=expires_at)
-    finally:
-        await database.close()
+    typer.echo(on_database(lambda database, _: ApiKeys(database).add(name, expires_at=expires_at)))

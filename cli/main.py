@@ -11,15 +11,16 @@ from typing import Annotated
 
 import typer
 
-from cli import assistants, keys
+from cli import assistants, conversations, keys, users
 from cli.surroundings import found_settings, own_settings
 
 app = typer.Typer(
     help="Durable customer conversations over Perplexity.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-# Sub-apps are added here: app.add_typer(conversation.app, name="conversation")
 app.add_typer(assistants.app, name="assistant")
+app.add_typer(conversations.app, name="conversation")
 app.add_typer(keys.app, name="key")
+app.add_typer(users.app, name="user")
 app.command("prompt-pack")(assistants.show_prompt_pack)
 
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
 import typer
 
 from config.settings import Settings, SettingsError, load_settings
 from launch.files import read_json
+
+if TYPE_CHECKING:
+    from storage.database import Database
+
+T = TypeVar("T")
 
 _WRONG_USE = 2
 
@@ -42,6 +51,25 @@ def completed(settings: Settings) -> Settings:
     }
     missing = {name: value for name, value in known.items() if value and getattr(settings, name) is None}
     return load_settings(**missing) if missing else settings
+
+
+def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
+    """What *work* makes of the running system's database; ends the program with one line if that is away."""
+    from storage.database import Database, StorageUnavailable
+
+    settings = found_settings()
+
+    async def run() -> T:
+        database = Database(settings.database_url or "", statement_seconds=settings.database_timeout_seconds)
+        try:
+            return await work(database, settings)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except StorageUnavailable as error:
+        raise stop(f"the database cannot be reached: {error}") from None
 
 
 def stop(message: str) -> typer.Exit:

@@ -1,0 +1,171 @@
+"""`agent conversation show|reset|export|erase`: one customer's conversation looked at, begun anew, given out, erased."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from cli.standing import Standing, conversation_text
+from cli.surroundings import on_database, stop
+from config.settings import Settings
+from schemas import requests
+from schemas.conversations import ResetRequest
+from schemas.encoding import dump_json
+from schemas.sessions import Session
+from schemas.waking import Waking
+from storage.database import Database
+from storage.erasure import Busy, Erased, Erasure
+from storage.exports import Exports
+from storage.overview import Overview
+from storage.sessions import Sessions
+from storage.turn_views import TurnViews
+
+app = typer.Typer(help="Conversations: look at one, begin it anew, export or erase it.", no_args_is_help=True)
+
+_LAST = 10
+
+CustomerId = Annotated[str, typer.Argument(help="The name by which the channel knows the customer.")]
+Channel = Annotated[str, typer.Option("--channel", "-c", help="The channel the customer writes on.")]
+
+
+@app.command()
+def show(
+    customer_id: CustomerId,
+    channel: Channel = "http",
+    json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object.")] = False,
+) -> None:
+    """Where the conversation stands: state, thread, tickets, handoff, the last turns and words."""
+
+    async def look(database: Database, _: Settings) -> Standing:
+        session = await _found(database, channel, customer_id)
+        return Standing(
+            session=session,
+            threads=(await Sessions(database).threads(session.conversation_id)).history,
+            last_turns=await TurnViews(database).newest(session.conversation_id, _LAST),
+            last_messages=await Overview(database).messages(session.conversation_id, _LAST),
+        )
+
+    standing = on_database(look)
+    typer.echo(standing.model_dump_json(indent=2) if json else conversation_text(standing), nl=json)
+
+
+@app.command()
+def reset(
+    customer_id: CustomerId,
+    channel: Channel = "http",
+    new_thread: Annotated[bool, typer.Option("--new-thread", help="The model forgets; old ids are kept.")] = False,
+) -> None:
+    """Give the conversation back to the bot, after the turn that is under way. Handoffs and open questions end."""
+    from integrations.temporal.connection import connect
+    from integrations.temporal.conversations import Conversations, StillWaiting, TemporalUnavailable
+
+    async def begin_anew(database: Database, settings: Settings) -> Session:
+        session = await _found(database, channel, customer_id)
+        request = ResetRequest(new_thread=new_thread, requested_by=_user())
+        conversations = Conversations(await connect(settings, lazy=True), settings)
+        if not await conversations.healthy():
+            raise TemporalUnavailable(f"nothing answers at {settings.temporal_address}")
+        waking = Waking.model_validate(session.model_dump())
+        await conversations.reset(waking, request, settings.reply_wait_seconds)
+        return await _found(database, channel, customer_id)
+
+    try:
+        session = on_database(begin_anew)
+    except TemporalUnavailable as error:
+        raise stop(f"Temporal cannot be reached: {error}") from None
+    except StillWaiting as error:
+        raise stop(f"{error}; is a worker running? Try again") from None
+    thread = "a new thread" if new_thread else "the same thread"
+    typer.echo(f"{customer_id} on {channel}: {session.state}, going on in {thread}")
+
+
+@app.command()
+def export(
+    customer_id: CustomerId,
+    channel: Channel = "http",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Into this file instead; replaced.")] = None,
+) -> None:
+    """Everything that is kept about the customer, in all conversations, as one JSON document."""
+
+    async def gather(database: Database, _: Settings) -> dict[str, Any]:
+        session = await _found(database, channel, customer_id)
+        customer = await Erasure(database).customer_of(session.conversation_id)
+        return await Exports(database).customer(customer)
+
+    document = dump_json(on_database(gather)) + "\n"
+    if output is None:
+        typer.echo(document, nl=False)
+        return
+    _write(output, document)
+    typer.echo(f"written to {output}", err=True)
+
+
+@app.command()
+def erase(
+    customer_id: CustomerId,
+    channel: Channel = "http",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask back.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also what is under way: it is given up.")] = False,
+) -> None:
+    """Remove the customer's words and names for ever. Thread ids, numbers, statuses and counts stay on record."""
+    if not yes:
+        typer.confirm(f"Erase all words and names of {customer_id} on {channel}? Nothing brings them back.", abort=True)
+
+    async def remove(database: Database, _: Settings) -> Erased:
+        session = await Sessions(database).find(*_checked(channel, customer_id))
+        if session is None:
+            return Erased(again=True)
+        erasure = Erasure(database)
+        customer = await erasure.customer_of(session.conversation_id)
+        return await erasure.erase(customer, actor=_user(), force=force)
+
+    try:
+        erased = on_database(remove)
+    except Busy as busy:
+        raise stop(f"{customer_id} on {channel}: {busy}; wait until they are done, or use --force") from None
+    if erased.again:
+        typer.echo(f"nothing is kept of {customer_id} on {channel}: already erased, or never there; nothing changed")
+    else:
+        typer.echo(f"erased {customer_id} on {channel}: {erased.messages} messages, all names; ids and counts stay")
+
+
+async def _found(database: Database, channel: str, customer_id: str) -> Session:
+    session = await Sessions(database).find(*_checked(channel, customer_id))
+    if session is None:
+        raise stop(f"{customer_id} has no conversation on {channel}")
+    return session
+
+
+def _checked(channel: str, customer_id: str) -> tuple[str, str]:
+    """Both, as the API takes them."""
+    for name, kind, value in (
+        ("CUSTOMER_ID", requests.CustomerId, customer_id),
+        ("--channel", requests.Channel, channel),
+    ):
+        try:
+            TypeAdapter(kind).validate_python(value)
+        except ValidationError as error:
+            raise stop(f"{name}: got {value!r}; {error.errors()[0]['msg']}") from None
+    return channel, customer_id
+
+
+def _user() -> str:
+    """Who does it, for the audit."""
+    return f"user {getpass.getuser()}"
+
+
+def _write(path: Path, text: str) -> None:
+    """For the owner's eyes only, and whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        unfinished.replace(path)
+    except OSError as error:
+        raise stop(f"{path}: {error.strerror}") from None

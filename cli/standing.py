@@ -1,0 +1,93 @@
+"""Where a conversation stands, in words for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from schemas.sessions import PastThread, Session
+from schemas.turns import Turn
+from storage.overview import MessageRow
+
+
+class Standing(BaseModel):
+    """What `agent conversation show --json` prints."""
+
+    session: Session
+    threads: list[PastThread]
+    last_turns: list[Turn]
+    """Newest first."""
+    last_messages: list[MessageRow]
+    """Oldest first."""
+
+
+def conversation_text(standing: Standing) -> str:
+    """Several lines, with an end to the last one."""
+    lines = [*_head(standing.session, standing.threads), *_turns(standing.last_turns), *_words(standing.last_messages)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _head(session: Session, threads: list[PastThread]) -> Iterator[str]:
+    turns = "1 turn" if session.turns == 1 else f"{session.turns} turns"
+    yield f"{_plain(session.customer_id)} on {session.channel}: {session.state}, {turns}"
+    yield _line("assistant", session.assistant)
+    yield _line("conversation", str(session.conversation_id))
+    yield _line("workflow", session.workflow_id)
+    yield _line("last message", _moment(session.last_message_at))
+    yield _line("waiting", f"{session.waiting_messages} not answered" if session.waiting_messages else "nothing")
+    yield from _threads(threads)
+    yield _line("tickets", ", ".join(session.tickets) or "none")
+    yield _line("handoff", _handoff(session))
+    if action := session.pending_action:
+        asked = f"{action['action']}, to be confirmed by {action['confirmation_by']}: {action['reason']}"
+        yield _line("open question", asked)
+
+
+def _threads(threads: list[PastThread]) -> Iterator[str]:
+    if not threads:
+        yield _line("thread", "none yet")
+    for thread in threads:
+        yield _line(
+            "old thread" if thread.ended_at else "thread", f"frontend_context_uuid {thread.frontend_context_uuid}"
+        )
+        yield _line("", f"backend_uuid {thread.backend_uuid}")
+        yield _line("", f"account {thread.account_name}, slug {thread.thread_url_slug}, {thread.turns} answers")
+
+
+def _handoff(session: Session) -> str:
+    if session.handoff is None:
+        return "none"
+    handoff = session.handoff
+    opened = datetime.fromisoformat(handoff["opened_at"])
+    return f"{handoff['team']}, since {_moment(opened)}, by {handoff['opened_by']}: {handoff['reason']}"
+
+
+def _turns(turns: list[Turn]) -> Iterator[str]:
+    if turns:
+        yield "last turns, newest first"
+    for turn in turns:
+        took = f"{turn.timings.model_ms} ms" if turn.timings.model_ms is not None else "model not asked"
+        action = f", {turn.action.action} {turn.action.status}" if turn.action else ""
+        yield f"  {_moment(turn.finished_at)}  {turn.verdict or 'no output'}, {took}{action}, then {turn.state}"
+
+
+def _words(messages: list[MessageRow]) -> Iterator[str]:
+    if messages:
+        yield "last words"
+    for message in messages:
+        yield f"  {_moment(message.stored_at)}  {message.author}: {_plain(message.text) or '(nothing)'}"
+
+
+def _line(name: str, value: str) -> str:
+    return f"  {name:<14}{_plain(value)}"
+
+
+def _moment(at: datetime | None) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "never"
+
+
+def _plain(text: str) -> str:
+    """On one line, without what would steer the terminal: customers' words are shown here."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
