@@ -1,4 +1,4 @@
-"""`agent conversation show|reset|export|erase`: one customer's conversation looked at, begun anew, given out, erased."""
+"""`agent conversation show|reset|export|erase`: a customer's conversation looked at, begun anew, given out, erased."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The commands a person uses beside a running system: keys, assistants, the prompt pack."""
+"""The commands a person uses beside a running system: keys, users, assistants, the prompt pack, conversations."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -18,9 +19,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     yield from running(tmp_path_factory.mktemp("cli") / "data")
 
 
-def agent(program: Program, *words: str | Path) -> subprocess.CompletedProcess[str]:
+def agent(program: Program, *words: str | Path, answer: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs a command; *answer* is its standard input."""
     environment = {**os.environ, "DATA_DIR": str(program.folder)}
-    return subprocess.run([AGENT, *words], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [AGENT, *words], input=answer, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_a_new_key_works(program: Program) -> None:
@@ -70,3 +74,101 @@ def test_the_prompt_pack_is_the_one_of_the_api(program: Program) -> None:
         pack = http.get("/api/prompt-pack").json()
     assert pack["version"] in printed
     assert pack["text"] in printed
+
+
+def test_a_conversation_is_shown(program: Program) -> None:
+    program.insist("Hello \x1b[31mred", "m-1", "c-show")
+
+    shown = agent(program, "conversation", "show", "c-show")
+    told = json.loads(agent(program, "conversation", "show", "c-show", "--json").stdout)
+
+    assert shown.stdout.startswith("c-show on http: bot, 1 turn\n"), shown.stderr
+    assert told["threads"][0]["frontend_context_uuid"] in shown.stdout
+    assert "customer: Hello [31mred" in shown.stdout
+    assert [turn["message_id"] for turn in told["last_turns"]] == ["m-1"]
+
+
+def test_a_conversation_begins_anew(program: Program) -> None:
+    first = program.insist("Hello", "m-1", "c-reset")["thread"]
+    agent(program, "conversation", "reset", "c-reset")
+    same = program.insist("Hello", "m-2", "c-reset")["thread"]
+
+    done = agent(program, "conversation", "reset", "c-reset", "--new-thread")
+
+    assert done.stdout == "c-reset on http: bot, going on in a new thread\n", done.stderr
+    new = program.insist("Hello", "m-3", "c-reset")["thread"]
+    assert same["frontend_context_uuid"] == first["frontend_context_uuid"] != new["frontend_context_uuid"]
+    threads = json.loads(agent(program, "conversation", "show", "c-reset", "--json").stdout)["threads"]
+    assert [thread["end_reason"] for thread in threads] == [None, "reset"]
+
+
+def test_everything_kept_is_exported_into_a_file_of_ones_own(program: Program, tmp_path: Path) -> None:
+    program.insist("Grüße", "m-1", "c-export")
+    file = tmp_path / "c.json"
+
+    done = agent(program, "conversation", "export", "c-export", "--output", file)
+
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    document = json.loads(file.read_text())
+    assert document["messages"][0]["text"] == "Grüße"
+    assert file.stat().st_mode & 0o777 == 0o600
+    printed = json.loads(agent(program, "conversation", "export", "c-export").stdout)
+    assert printed["messages"] == document["messages"]
+
+
+def test_a_customer_is_erased_once(program: Program) -> None:
+    turn = program.insist("Hello", "m-1", "c-erase")
+    refused = agent(program, "conversation", "erase", "c-erase", answer="n\n")
+
+    done = agent(program, "conversation", "erase", "c-erase", "--yes")
+    again = agent(program, "conversation", "erase", "c-erase", "--yes")
+
+    assert refused.returncode == 1
+    assert done.stdout.startswith("erased c-erase on http: 2 messages"), done.stderr
+    assert (again.returncode, "already erased" in again.stdout) == (0, True)
+    assert agent(program, "conversation", "export", "c-erase").stderr == "agent: c-erase has no conversation on http\n"
+    assert program.insist("Hello", "m-1", "c-erase")["conversation_id"] != turn["conversation_id"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("show", "nobody"), "nobody has no conversation on http"),
+        (("reset", "nobody", "--channel", "sms"), "nobody has no conversation on sms"),
+        (("export", "nobody", "--channel", "No Channel"), "--channel: got 'No Channel'"),
+        (("erase", " ", "--yes"), "CUSTOMER_ID: got ' '"),
+    ],
+)
+def test_what_cannot_be_found_is_told_in_one_line(program: Program, words: tuple[str, ...], told: str) -> None:
+    done = agent(program, "conversation", *words)
+
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_user_is_added_once(program: Program) -> None:
+    add = ("user", "add", "Ann@Example.org", "--role", "operator", "--name", "Ann")
+
+    done = agent(program, *add, answer="a long password\n")
+    again = agent(program, *add, answer="another password\n")
+
+    assert done.stdout == "user ann@example.org is added, as operator\n", done.stderr
+    assert (again.returncode, again.stderr) == (2, "agent: there is a user ann@example.org already\n")
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "told"),
+    [
+        ("ann", "a long password", "'ann' is no e-mail address"),
+        ("a@example.org", "short", "the password must have 10 to 1,000 characters"),
+        ("a@example.org", "x" * 1_001, "the password must have 10 to 1,000 characters"),
+        ("a@example.org", "long\x00password", "the password must not hold a NUL character"),
+        ("a@example.org", "two\nlines of it", "the password on standard input must be one line"),
+        ("a@example.org", "", "the password must have 10 to 1,000 characters"),
+    ],
+)
+def test_a_wrong_user_is_refused_in_one_line(program: Program, email: str, password: str, told: str) -> None:
+    done = agent(program, "user", "add", email, "--role", "viewer", answer=password)
+
+    assert (done.returncode, done.stderr) == (2, f"agent: {told}\n")
