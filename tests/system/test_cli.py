@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.system.running import AGENT, Program, running
+from tests.system.running import AGENT, Program, running, until
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +20,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     yield from running(tmp_path_factory.mktemp("cli") / "data")
 
 
-def agent(program: Program, *words: str | Path, answer: str = "") -> subprocess.CompletedProcess[str]:
+def agent(program: Program, *words: str | Path, answer: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     """Runs a command; *answer* is its standard input."""
-    environment = {**os.environ, "DATA_DIR": str(program.folder)}
+    environment = {**os.environ, "DATA_DIR": str(program.folder), **settings}
     return subprocess.run(
         [AGENT, *words], input=answer, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
@@ -102,6 +103,15 @@ def test_a_conversation_begins_anew(program: Program) -> None:
     assert [thread["end_reason"] for thread in threads] == [None, "reset"]
 
 
+def test_nothing_begins_anew_while_temporal_is_away(program: Program) -> None:
+    program.insist("Hello", "m-1", "c-away")
+
+    done = agent(program, "conversation", "reset", "c-away", TEMPORAL_ADDRESS="127.0.0.1:1")
+
+    told = "agent: Temporal cannot be reached: nothing answers at 127.0.0.1:1\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
 def test_everything_kept_is_exported_into_a_file_of_ones_own(program: Program, tmp_path: Path) -> None:
     program.insist("Grüße", "m-1", "c-export")
     file = tmp_path / "c.json"
@@ -128,6 +138,20 @@ def test_a_customer_is_erased_once(program: Program) -> None:
     assert (again.returncode, "already erased" in again.stdout) == (0, True)
     assert agent(program, "conversation", "export", "c-erase").stderr == "agent: c-erase has no conversation on http\n"
     assert program.insist("Hello", "m-1", "c-erase")["conversation_id"] != turn["conversation_id"]
+
+
+def test_who_waits_for_an_answer_is_erased_by_force_only(program: Program) -> None:
+    with ThreadPoolExecutor() as threads:
+        asking = threads.submit(program.say, "Hello [[sim: slow=30]]", "m-1", "c-busy")
+        until(lambda: len([1 for question in program.questions() if "slow=30" in str(question)]), 30)
+
+        refused = agent(program, "conversation", "erase", "c-busy", "--yes")
+        forced = agent(program, "conversation", "erase", "c-busy", "--yes", "--force")
+
+        told = "agent: c-busy on http: messages unanswered: 1, actions under way: 0; wait"
+        assert (refused.returncode, refused.stderr[: len(told)]) == (2, told)
+        assert forced.returncode == 0, forced.stderr
+        assert asking.result().json()["reply"] is None
 
 
 @pytest.mark.parametrize(
