@@ -206,3 +206,29 @@ async def test_an_export_holds_everything_in_order(system: System) -> None:
     }
     assert [message["text"] for message in document["messages"]][-2:] == ["note 449", "note 450"]
     assert document["identities"][0]["value"] == CUSTOMER
+
+
+async def test_whatever_a_turn_is_at_when_it_is_erased_no_word_stays(system: System) -> None:
+    """Each customer is erased by force at another moment of a turn that opens a ticket, and maybe once more."""
+
+    async def one(number: int) -> None:
+        customer = f"{CUSTOMER}-{number}"
+        stored = await system.services.inbox.store(incoming(f"I am {SECRET}", 1, customer))
+        asking = asyncio.create_task(system.send(f"I am {SECRET}", customer=customer, message_id="m-1"))
+        await asyncio.sleep(number * 0.01)  # no wait for luck: the moments are what is varied
+        await erase(system, await Erasure(system.database).customer_of(stored.conversation_id), force=True)
+        assert (await asking).status_code in {200, 202}
+
+    system.perplexity.scripts.extend(output("create_ticket", **TICKET) for _ in range(100))
+    await asyncio.gather(*(one(number) for number in range(30)))
+
+    erased = "SELECT c.id FROM conversations c JOIN customers k ON k.id = c.customer_id WHERE k.erased_at IS NOT NULL"
+    for table in ("messages", "raw_outputs", "actions", "effects", "tickets", "handoffs", "stream_events"):
+        left = await system.database.rows(
+            f"SELECT 1 FROM {table} t WHERE conversation_id IN ({erased}) AND to_jsonb(t)::text LIKE '%{SECRET}%'"
+        )
+        assert not left, table
+    open_ends = await system.database.rows(
+        f"SELECT id FROM turns WHERE conversation_id IN ({erased}) AND finished_at IS NULL"
+    )
+    assert not open_ends
