@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +20,21 @@ class CustomerIdentity(BaseModel):
 
     kind: str
     value: str
+
+
+class RateLimit(BaseModel):
+    """So many messages under `key`: `per_minute` in the long run (0: no limit), `burst` at once."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    per_minute: float
+    burst: int
+
+
+def limit_key(*names: str) -> str:
+    """A key that tells nobody who it is about."""
+    return sha256("/".join(names).encode()).hexdigest()
 
 
 class IncomingMessage(BaseModel):
@@ -42,11 +57,63 @@ class IncomingMessage(BaseModel):
     sent_at: datetime | None = None
     wants_stream: bool = False
     request_id: str | None = None
+    limits: list[RateLimit] = Field(default_factory=list)
 
     @property
     def content_hash(self) -> str:
         """Tells whether a message that comes again under one id is really the same."""
-        return sha256(f"{self.kind}\n{self.text}".encode()).hexdigest()
+        return content_hash(self.kind, self.text)
+
+
+def content_hash(kind: str, text: str) -> str:
+    return sha256(f"{kind}\n{text}".encode()).hexdigest()
+
+
+class ChannelMessage(BaseModel):
+    """What a webhook brought, for the inbox: a message, or with `speaks` False an event that asks for no answer.
+
+    `account` is our own number at the channel; `concerns` the channel id of the message that is edited, deleted or
+    reacted to; `media` has `{id, mime_type, sha256, filename, voice}` for each file; `raw` is as it came.
+    """
+
+    account: str
+    channel_message_id: str
+    identities: list[CustomerIdentity] = Field(min_length=1)
+    new_identities: list[CustomerIdentity] = Field(default_factory=list)
+    display_name: str | None = None
+    username: str | None = None
+    kind: str
+    speaks: bool
+    text: str = ""
+    choice_id: str | None = None
+    reply_to: str | None = None
+    concerns: str | None = None
+    sent_at: datetime | None = None
+    media: list[dict[str, Any]] = Field(default_factory=list)
+    raw: dict[str, Any] = Field(default_factory=dict)
+    limits: list[RateLimit] = Field(default_factory=list)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What is stored beside the text: only what there is."""
+        names = ("choice_id", "reply_to", "concerns", "username", "media", "raw")
+        return {name: value for name in names if (value := getattr(self, name))}
+
+
+class BatchOptions(BaseModel):
+    """`accounts`: ours, apart from those that assistants name; None takes any. `edited` begins a late edit's text."""
+
+    accounts: list[str] | None = None
+    edited: str = "[The customer corrected an earlier message, which now reads:]\n"
+    tell_seconds: float = 600.0
+    request_id: str | None = None
+
+
+class BatchOutcome(BaseModel):
+    """What became of one message of a batch: new, repeated, noted (an event) or stranger (an account not ours)."""
+
+    outcome: Literal["new", "repeated", "noted", "stranger"]
+    waking: Waking | None = None
 
 
 class StoredMessage(Waking):
@@ -68,6 +135,15 @@ class WaitingMessage(BaseModel):
     text: str
     choice_id: str | None = None
     """The id of the button that was pressed, where the channel has them."""
+    channel_message_id: str | None = None
+    has_media: bool = False
+    limited: str | None = None
+    """Over a rate limit: `tell` the customer so, or `quiet` if they were told. The model is not asked about it."""
     stored_at: datetime
     wants_stream: bool = False
     request_id: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is to be answered: not taken back meanwhile, and within the limits."""
+        return self.kind != "deleted" and self.limited is None

@@ -122,7 +122,7 @@ messages = Table(
     _id(),
     _ref("conversation_id", "conversations.id", index=False),
     Column("seq", BigInteger),  # incoming ones only
-    Column("direction", Text, nullable=False),  # in | out
+    Column("direction", Text, nullable=False),  # in | out | event (a reaction, an edit, a note: asks for no answer)
     Column("author", Text, nullable=False),  # customer | assistant | agent
     Column("author_name", Text),
     Column("channel", Text, nullable=False),
@@ -137,11 +137,14 @@ messages = Table(
     Column("turn_id", UUID(as_uuid=True), index=True),  # outgoing ones: the turn they answer
     Column("wants_stream", Boolean, nullable=False, server_default=text("false")),
     Column("request_id", Text),
+    # Outgoing ones on a channel that we send over: due until each part is delivered or given up, then done.
+    Column("delivery", Text),
     _at("sent_at"),
     _at("stored_at", always=True),
     UniqueConstraint("channel", "id_scope", "channel_message_id"),
     UniqueConstraint("conversation_id", "seq"),
     Index("messages_conversation_id_stored_at_idx", "conversation_id", "stored_at"),
+    Index("messages_due_idx", "stored_at", postgresql_where=text("delivery = 'due'")),
     CheckConstraint("(direction = 'in') = (seq IS NOT NULL)", name="seq"),
 )
 
@@ -291,14 +294,58 @@ deliveries = Table(
     _ref("conversation_id", "conversations.id"),
     Column("part", Integer, nullable=False, server_default="0"),
     Column("channel", Text, nullable=False),
+    # planned → sending → queued | sent → delivered → read; failed: it surely did not arrive; unknown: nobody knows
     Column("status", Text, nullable=False, server_default="planned"),
+    Column("kind", Text, nullable=False, server_default="text"),  # text | buttons | template
+    Column("text", Text, nullable=False, server_default=""),  # as it is sent
+    Column("choices", JSONB, nullable=False, server_default=_list),  # the buttons
     Column("channel_message_id", Text, index=True),
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("fence", BigInteger, nullable=False, server_default="0"),
+    Column("failure", Text),
     Column("error", JSONB),
+    _at("sending_at"),
     _at("created_at", always=True),
     _at("updated_at", always=True),
     UniqueConstraint("message_id", "part"),
+    Index("deliveries_status_idx", "status", "updated_at"),
+)
+
+media = Table(
+    "media",
+    metadata,
+    _id(),
+    _ref("message_id", "messages.id", index=False),
+    _ref("conversation_id", "conversations.id"),
+    Column("n", Integer, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("channel_media_id", Text, nullable=False),
+    Column("mime_type", Text, nullable=False),
+    Column("announced_sha256", Text),
+    Column("filename", Text),
+    Column("status", Text, nullable=False, server_default="due"),  # due | kept | refused
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("problem", Text),
+    Column("sha256", Text),  # of the kept bytes: the file's name in MEDIA_DIR
+    Column("size", BigInteger),
+    _at("created_at", always=True),
+    _at("updated_at", always=True),
+    UniqueConstraint("message_id", "n"),
+    Index("media_due_idx", "updated_at", postgresql_where=text("status = 'due'")),
+)
+
+# What a channel sent that could not be read or is not for us: kept as it came, without effect.
+leftovers = Table(
+    "leftovers",
+    metadata,
+    _id(),
+    Column("channel", Text, nullable=False),
+    Column("account", Text),
+    Column("why", Text, nullable=False),
+    Column("raw", JSONB),
+    _at("received_at", always=True),
+    Index("leftovers_received_at_idx", "received_at"),
 )
 
 configurations = Table(

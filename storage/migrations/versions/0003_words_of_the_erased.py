@@ -6,8 +6,8 @@ from typing import Any
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 FUNCTION = Path(__file__).with_suffix(".sql").read_text()
 
@@ -19,6 +19,7 @@ BLANKS: dict[str, dict[str, Any]] = {
     "tickets": {"subject": "", "description": "", "category": None},
     "handoffs": {"reason": "", "details": {}},
     "stream_events": {"text": ""},
+    "media": {"filename": None, "channel_media_id": "", "announced_sha256": None, "status": "refused"},
 }
 
 
@@ -27,7 +28,7 @@ def upgrade() -> None:
     for table, blanks in BLANKS.items():
         _watch(table, "INSERT", blanks)
     # A part that is on its way when its customer is erased comes back with the channel's id, which tells the number.
-    _watch("deliveries", "INSERT OR UPDATE", {"channel_message_id": None, "error": None})
+    _watch("deliveries", "INSERT OR UPDATE", {"channel_message_id": None, "error": None, "text": "", "choices": []})
 
 
 def _watch(table: str, when: str, blanks: dict[str, Any]) -> None:

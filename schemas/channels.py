@@ -1,0 +1,11 @@
+"""Which channels a reply has to be sent over; on the others the caller gets it as the answer to the call."""
+
+from __future__ import annotations
+
+SENT_OVER = ("whatsapp", "twilio")
+"""WhatsApp by Meta's Cloud API, and by Twilio."""
+
+
+def is_sent(channel: str, account: str) -> bool:
+    """Whether replies go out by ourselves: the customer came over the channel, to an account of ours."""
+    return channel in SENT_OVER and account != ""

@@ -1,0 +1,96 @@
+"""Replies on their way out: what is due, the parts it is sent in, and how far each has come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from schemas.turns import Source
+
+PartKind = Literal["text", "buttons", "template"]
+
+
+class PlannedPart(BaseModel):
+    """One message of the channel, ready to send. `text` of a template is its name and language."""
+
+    part: int
+    kind: PartKind = "text"
+    text: str
+    choices: list[dict[str, str]] = Field(default_factory=list)
+
+
+class Part(PlannedPart):
+    """A part in the ledger. `fence`: each attempt to send raises it; who holds an older one may not write."""
+
+    id: UUID
+    status: str
+    attempt: int = 0
+    fence: int = 0
+    sending_at: datetime | None = None
+    failure: str | None = None
+    """Why it was not sent, as far as that is decided; empty for a failure that the channel has only just reported."""
+    error: dict[str, Any] | None = None
+
+    @property
+    def delivery_id(self) -> str:
+        """What the channel gets, and brings back with each status of this attempt: see `read_delivery_id`."""
+        return f"{self.id}.{self.fence}"
+
+    @property
+    def arrived_there(self) -> bool:
+        """The channel has it, whatever becomes of it then."""
+        return self.status in {"queued", "sent", "delivered", "read", "deleted"}
+
+
+def read_delivery_id(value: str | None) -> tuple[UUID | None, int | None]:
+    """The delivery and the attempt that *value* names; nothing for what is not ours."""
+    name, _, fence = (value or "").partition(".")
+    try:
+        return UUID(name), int(fence) if fence.isascii() and fence.isdigit() and len(fence) < 10 else None
+    except ValueError:
+        return None, None
+
+
+class DueMessage(BaseModel):
+    """A reply that is not delivered yet, with all that sending needs. `parts` is empty until it is planned.
+
+    `phone` and `user_id` are the customer's; `wrote_at` is when they last wrote, by the channel's clock.
+    """
+
+    id: UUID
+    conversation_id: UUID
+    text: str
+    sources: list[Source] = Field(default_factory=list)
+    meta: dict[str, Any] = Field(default_factory=dict)
+    stored_at: datetime
+    channel: str
+    account: str
+    assistant: str
+    assistant_version: int | None = None
+    phone: str | None = None
+    user_id: str | None = None
+    wrote_at: datetime | None = None
+    superseded: bool = False
+    """A word of patience whose answer has come meanwhile."""
+    parts: list[Part] = Field(default_factory=list)
+
+
+class StatusReport(BaseModel):
+    """What a channel says of a message of ours. `delivery_id` is the one we sent it with, where that comes back."""
+
+    channel_message_id: str
+    status: str
+    delivery_id: UUID | None = None
+    fence: int | None = None
+    error: dict[str, Any] | None = None
+
+
+class Leftover(BaseModel):
+    """What a webhook brought that cannot be read or is not for us: kept as it came."""
+
+    account: str | None = None
+    why: str
+    raw: Any = None

@@ -1,0 +1,10 @@
+"""How a reply enters the outbox, in the statements that store one."""
+
+from __future__ import annotations
+
+from schemas.channels import SENT_OVER
+
+_NAMES = ", ".join(repr(name) for name in SENT_OVER)
+
+DELIVERY = f"CASE WHEN channel IN ({_NAMES}) AND account <> '' THEN 'due' END"
+"""SQL, as `schemas.channels.is_sent`: `messages.delivery` of a new message in the conversation that is selected."""
