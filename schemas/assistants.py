@@ -41,9 +41,35 @@ class Texts(BaseModel):
     action_unknown: TextOf = Field(
         default="I could not make sure whether that went through. A colleague will check and tell you.",
     )
+    still_working: TextOf = Field(default="I am still working on it, one moment please.")
+    unreadable: TextOf = Field(default="I'm sorry, I can't read this kind of message. Could you write it as text?")
+    over_limit: TextOf = Field(
+        default="You are sending messages faster than I can answer them. Please wait a minute and then write again.",
+    )
 
     def apology(self, which: Apology) -> str:
         return self.too_long if which is Apology.TOO_LONG else self.trouble
+
+
+AccountName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9]+$")]
+
+
+class Accounts(BaseModel):
+    """Our own numbers whose customers talk to this assistant: phone number ids at Meta, digits at Twilio."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    whatsapp: tuple[AccountName, ...] = ()
+    twilio: tuple[AccountName, ...] = ()
+
+
+class TemplateName(BaseModel):
+    """An approved template without variables, sent where 24 hours have passed: Meta's name or Twilio's content sid."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9_.-]+$")
+    language: str = Field(default="en", pattern=r"^[a-z]{2,3}(_[A-Za-z]{2,4})?$")
 
 
 class AssistantConfig(BaseModel):
@@ -58,6 +84,8 @@ class AssistantConfig(BaseModel):
     sources: tuple[SourceKind, ...] = Field(default=("web",), min_length=1)
     language: str | None = Field(default=None, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     texts: Texts = Field(default_factory=Texts)
+    accounts: Accounts = Field(default_factory=Accounts)
+    template: TemplateName | None = None
     actions: AssistantActions = Field(default_factory=AssistantActions)
 
 

@@ -35,6 +35,11 @@ class Limits(BaseModel):
     turn_give_up: timedelta = timedelta(hours=1)
     record_timeout: timedelta = timedelta(seconds=30)
     action_timeout: timedelta = timedelta(minutes=2)
+    delivery_timeout: timedelta = timedelta(minutes=2)
+    delivery_give_up: timedelta = timedelta(hours=1)
+    quiet: timedelta = timedelta()
+    """How long the customer must have been quiet before a turn begins; zero: it begins at once."""
+    quiet_cap: timedelta = timedelta(seconds=8)
     continue_as_new_turns: int = 100
     continue_as_new_events: int = 1_200
 
@@ -52,6 +57,8 @@ class Memory(BaseModel):
     ticket_id: str | None = None
     last_verdict: Verdict | None = None
     last_turn_at: datetime | None = None
+    delivery_due: bool = False
+    """A reply waits to be sent over the channel."""
 
 
 class ConversationStart(BaseModel):
@@ -109,6 +116,8 @@ class TurnOutcome(BaseModel):
     step: Step = Step.FINISHED
     action_id: UUID | None = None
     ticket_id: str | None = None
+    to_deliver: bool = False
+    """A reply waits to be sent over the channel."""
 
 
 class GoOn(BaseModel):
@@ -142,6 +151,18 @@ class Apologize(BaseModel):
     """The model did answer, but never in a form that could be used."""
 
 
+class Deliver(BaseModel):
+    """Asks for the replies that are due to be sent over the conversation's channel; safe to ask again."""
+
+    conversation_id: UUID
+
+
+class Delivered(BaseModel):
+    """How many messages the channel took."""
+
+    parts: int = 0
+
+
 class StateRequest(BaseModel):
     """An operator's or a human agent's change of who has the conversation."""
 
@@ -173,3 +194,4 @@ class SessionChanged(BaseModel):
 
     state: State
     thread: Thread | None = None
+    to_deliver: bool = False

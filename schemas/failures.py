@@ -34,6 +34,7 @@ class FailureKind(StrEnum):
     QUESTION_TOO_LONG = "question_too_long"  # HTTP 400: the request line is over the wrapper's limit
     ACCOUNT = "account"  # the account is unknown to the wrapper, or its cookies have expired
     REJECTED = "rejected"  # wrong mode, model, source or parameter: ours to repair
+    OVERTAKEN = "overtaken"  # dropped by us: the customer wrote on, and both messages are asked about at once
     ABANDONED = "abandoned"  # the worker that asked is gone; nobody knows what came of it
 
 
@@ -86,6 +87,7 @@ FAILURES: dict[FailureKind, FailurePolicy] = {
     FailureKind.QUESTION_TOO_LONG: FailurePolicy(certainty=_NOT_ASKED, retried=False, apology=Apology.TOO_LONG),
     FailureKind.ACCOUNT: FailurePolicy(certainty=_NOT_ASKED, retried=False),
     FailureKind.REJECTED: FailurePolicy(certainty=_NOT_ASKED, retried=False),
+    FailureKind.OVERTAKEN: FailurePolicy(certainty=_FAILED, retried=True, first_pause=0.0),
     FailureKind.ABANDONED: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=0.0),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -88,6 +89,22 @@ class ApprovalBody(BaseModel):
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     approved: bool
     agent_name: MessageId
+
+
+class ReplyBody(BaseModel):
+    """What a human writes to the customer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Text
+    agent_name: MessageId
+
+
+class ReplyTaken(BaseModel):
+    """The reply as it is on record."""
+
+    message_id: UUID
+    conversation_id: UUID
 
 
 class ResetBody(BaseModel):

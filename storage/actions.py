@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from schemas.conversations import Decision
 from schemas.encoding import dump_json
 from schemas.turns import State
+from storage.channels import DELIVERY
 from storage.database import Database
 
 _BEGIN = """
@@ -84,15 +85,15 @@ WITH decided AS (
      WHERE conversation_id = :conversation_id AND digest = :digest AND decided_by = :decided_by
        AND (status <> 'cancelled') = CAST(:approved AS boolean)
 )
-SELECT f.id AS action_id, c.assistant, c.state,
+SELECT f.id AS action_id, c.assistant, c.channel, c.account, c.state,
        (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS assistant_version
   FROM found f JOIN conversations c ON c.id = f.conversation_id LIMIT 1
 """
 
-_TELL = """
+_TELL = f"""
 WITH told AS (
-    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text)
-    SELECT gen_random_uuid(), id, 'out', 'assistant', channel, 'action', CAST(:action_id AS text), :words
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text, delivery)
+    SELECT gen_random_uuid(), id, 'out', 'assistant', channel, 'action', CAST(:action_id AS text), :words, {DELIVERY}
       FROM conversations WHERE id = :conversation_id ON CONFLICT DO NOTHING RETURNING id
 )
 UPDATE conversations SET state = :state WHERE id = :conversation_id AND EXISTS (SELECT 1 FROM told)
@@ -168,6 +169,8 @@ class Decided(BaseModel):
     action_id: UUID
     assistant: str
     assistant_version: int | None
+    channel: str
+    account: str
     state: State
 
 

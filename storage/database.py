@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from schemas.encoding import dump_json
 
-_CONNECTION_CLASSES = ("08", "57P", "53300", "25006")
-"""SQLSTATE prefixes that say the server is away, starting, stopping, full or read-only: try again later."""
+_CONNECTION_CLASSES = ("08", "57P", "53300", "25006", "40")
+"""SQLSTATE prefixes that say the server is away, starting, stopping, full or read-only, or gave others way."""
 
 
 class StorageUnavailable(Exception):

@@ -2,7 +2,7 @@
 
 All of it in one transaction, under the locks that the inbox and a turn take, in an order they take them in: a message
 or an answer comes either before the erasure, which then sees it, or after it. What comes after finds no customer
-(a new one is made) or is blanked by the triggers of migration 0002.
+(a new one is made) or is blanked by the triggers of migration 0003.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from schemas.turns import State
 from storage.database import Database, Transaction
 
 _LOCK_NAMES = """
-SELECT pg_advisory_xact_lock(hashtextextended(each.channel || ':' || each.kind || ':' || each.value, 0))
-  FROM (SELECT channel, kind, value FROM channel_identities WHERE customer_id = :customer_id ORDER BY 1, 2, 3) AS each
+SELECT lock_in_order(array_agg(channel || ':' || kind || ':' || value))
+  FROM channel_identities WHERE customer_id = :customer_id
 """
 
 _MINE = "(SELECT id FROM conversations WHERE customer_id = :customer_id)"
@@ -63,7 +63,7 @@ _GIVE_UP = (
 _BLANK = (
     # A channel's message id is a name too: WhatsApp's holds the phone number, and the scope of HTTP's is the customer.
     """UPDATE messages SET text = '', content_hash = '', sources = '[]', meta = '{}', id_scope = 'erased',
-              channel_message_id = NULL, request_id = NULL,
+              channel_message_id = NULL, request_id = NULL, delivery = CASE WHEN delivery = 'due' THEN 'done' END,
               author_name = CASE WHEN direction = 'out' THEN author_name END
         WHERE conversation_id = ANY(:ids)""",
     """UPDATE raw_outputs SET text = '', details = '{}', errors = '[]', notes = '[]', explanation = NULL
@@ -75,7 +75,13 @@ _BLANK = (
         WHERE conversation_id = ANY(:ids)""",
     "UPDATE tickets SET subject = '', description = '', category = NULL WHERE conversation_id = ANY(:ids)",
     "UPDATE handoffs SET reason = '', details = '{}' WHERE conversation_id = ANY(:ids)",
-    "UPDATE deliveries SET channel_message_id = NULL, error = NULL WHERE conversation_id = ANY(:ids)",
+    """UPDATE deliveries SET channel_message_id = NULL, error = NULL, text = '', choices = '[]',
+              failure = CASE WHEN status = 'planned' THEN 'erased' ELSE failure END,
+              status = CASE WHEN status = 'planned' THEN 'failed' ELSE status END
+        WHERE conversation_id = ANY(:ids)""",
+    """UPDATE media SET filename = NULL, channel_media_id = '', announced_sha256 = NULL, problem = NULL,
+              status = CASE WHEN status = 'due' THEN 'refused' ELSE status END
+        WHERE conversation_id = ANY(:ids)""",
     "DELETE FROM stream_events WHERE conversation_id = ANY(:ids)",
     """UPDATE audit SET details = details - 'reason'
         WHERE subject IN (SELECT 'conversation/' || id FROM unnest(CAST(:ids AS uuid[])) AS id)""",
@@ -85,6 +91,12 @@ _BLANK = (
        VALUES (:actor, 'customer.erased', 'customer/' || CAST(:customer_id AS uuid),
                jsonb_build_object('messages', CAST(:messages AS int), 'given_up', CAST(:given_up AS boolean)))""",
 )
+
+
+_FILES = """
+SELECT DISTINCT sha256 FROM media WHERE conversation_id = ANY(:ids) AND sha256 IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM media other WHERE other.sha256 = media.sha256 AND NOT other.conversation_id = ANY(:ids))
+"""
 
 
 class Busy(Exception):
@@ -101,6 +113,8 @@ class Erased(BaseModel):
     again: bool = False
     conversations: int = 0
     messages: int = 0
+    files: list[str] = []
+    """SHA-256 of the kept files that were this customer's alone: their bytes are the caller's to remove."""
 
 
 class Erasure:
@@ -140,4 +154,5 @@ class Erasure:
         values = {**values, "ids": found["conversations"], "messages": found["messages"], "given_up": busy}
         for statement in (*_GIVE_UP, *_BLANK):
             await transaction.rows(statement, values)
-        return Erased(conversations=len(found["conversations"]), messages=found["messages"])
+        files = [row["sha256"] for row in await transaction.rows(_FILES, values)]
+        return Erased(conversations=len(found["conversations"]), messages=found["messages"], files=files)

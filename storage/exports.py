@@ -29,6 +29,7 @@ _SECTIONS: dict[str, tuple[str, str, str, str]] = {
     "effects": ("effects", "id", _MINE, "planned_at"),
     "tickets": ("tickets", "id", _MINE, "created_at"),
     "handoffs": ("handoffs", "id", _MINE, "opened_at"),
+    "media": ("media", "id", _MINE, "created_at"),
     "deliveries": ("deliveries", "id", _MINE, "created_at"),
 }
 

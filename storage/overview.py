@@ -29,6 +29,10 @@ UNION ALL
 SELECT 'invalid output', o.conversation_id, o.created_at, left(o.text, 500)
   FROM raw_outputs o WHERE o.verdict = 'invalid'
 UNION ALL
+SELECT 'reply ' || d.status || ': ' || coalesce(d.failure, ''), d.conversation_id, d.updated_at,
+       coalesce(d.error ->> 'explanation', '')
+  FROM deliveries d WHERE d.status IN ('failed', 'unknown')
+UNION ALL
 SELECT 'outcome unknown: ' || e.kind, e.conversation_id, e.settled_at, coalesce(e.error, '')
   FROM effects e WHERE e.status = 'unknown'
  ORDER BY at DESC LIMIT :limit

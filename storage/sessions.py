@@ -26,7 +26,8 @@ SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.state, 
   FROM channel_identities i
   JOIN conversations c ON c.customer_id = i.customer_id AND c.channel = i.channel
   LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL
- WHERE i.channel = :channel AND i.value = :customer_id
+ WHERE i.channel = :channel
+   AND (i.value = :customer_id OR i.kind = 'phone' AND i.value = ltrim(CAST(:customer_id AS text), '+'))
  ORDER BY c.last_message_at DESC NULLS LAST, t.updated_at DESC LIMIT 1
 """
 

@@ -6,9 +6,12 @@ effect and the others touch no row; what they brought is stored all the same, as
 
 from __future__ import annotations
 
+from storage.channels import DELIVERY
+
 TAKE = """
 WITH waiting AS (
-    SELECT id, seq, kind, text, meta ->> 'choice_id' AS choice_id, stored_at, wants_stream, request_id FROM messages
+    SELECT id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'limited' AS limited, meta ? 'media'
+           AS has_media, channel_message_id, sent_at, stored_at, wants_stream, request_id FROM messages
      WHERE conversation_id = :conversation_id AND direction = 'in' AND seq > :cursor
        AND (NOT CAST(:goes_on AS boolean) OR seq <= (SELECT last_seq FROM turns
              WHERE conversation_id = :conversation_id AND first_seq = CAST(:cursor AS bigint) + 1))
@@ -23,16 +26,16 @@ WITH waiting AS (
     RETURNING *
 )
 SELECT taken.id, taken.conversation_id, taken.first_seq, taken.last_seq, taken.status, taken.attempt, taken.unsettled,
-       taken.settled_attempts, taken.state, taken.verdict, taken.finished_at, taken.frontend_context_uuid,
-       taken.backend_uuid, taken.ticket_id, thread.thread_url_slug,
+       taken.settled_attempts, taken.started_at, taken.state, taken.verdict, taken.finished_at,
+       taken.frontend_context_uuid, taken.backend_uuid, taken.ticket_id, thread.thread_url_slug,
        coalesce(CASE WHEN CAST(:goes_on AS boolean) THEN taken.prompt_pack END, thread.prompt_pack) AS pack_told,
-       conversation.assistant, conversation.channel, conversation.state AS conversation_state,
+       conversation.assistant, conversation.channel, conversation.account, conversation.state AS conversation_state,
        (SELECT max(version) FROM configurations c WHERE c.assistant = conversation.assistant) AS assistant_version,
        (SELECT a.id FROM actions a WHERE a.turn_id = taken.id ORDER BY a.index DESC LIMIT 1) AS action_id,
        (SELECT to_jsonb(p) FROM actions p WHERE p.conversation_id = :conversation_id
            AND p.status = 'awaiting_confirmation' AND p.confirmation_by = 'customer'
          ORDER BY p.created_at DESC LIMIT 1) AS question,
-       (SELECT jsonb_agg(to_jsonb(waiting) ORDER BY seq) FROM waiting) AS messages
+       (SELECT jsonb_agg(to_jsonb(waiting) ORDER BY sent_at NULLS LAST, seq) FROM waiting) AS messages
   FROM taken
   JOIN conversations conversation ON conversation.id = :conversation_id
   LEFT JOIN threads thread ON thread.frontend_context_uuid = :frontend_context_uuid
@@ -111,6 +114,8 @@ SELECT EXISTS (SELECT 1 FROM won) AS won
 """
 """The customer said yes: the action that was asked back gets its place in the ledger and belongs to this turn."""
 
+NEWEST_SEQ = "SELECT last_seq FROM conversations WHERE id = :conversation_id"
+
 LAST_INVALID = """
 SELECT text, errors FROM raw_outputs WHERE turn_id = :turn_id AND verdict = 'invalid' ORDER BY created_at DESC LIMIT 1
 """
@@ -127,11 +132,12 @@ WITH won AS (
      WHERE id = :turn_id AND finished_at IS NULL AND status <> ALL(:not_if) RETURNING id
 ), conversation AS (
     UPDATE conversations SET cursor = greatest(cursor, :last_seq), turns = turns + 1, state = :state
-     WHERE id = :conversation_id AND EXISTS (SELECT 1 FROM won) RETURNING id, channel
+     WHERE id = :conversation_id AND EXISTS (SELECT 1 FROM won) RETURNING id, channel, account
 ), reply AS (
-    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, text, sources, meta, turn_id)
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, text, sources, meta, turn_id,
+                          delivery)
     SELECT :reply_id, id, 'out', 'assistant', channel, '', :reply, CAST(:sources AS jsonb), CAST(:reply_meta AS jsonb),
-           :turn_id
+           :turn_id, {DELIVERY}
       FROM conversation WHERE CAST(:reply AS text) IS NOT NULL
 ), thread AS (
     INSERT INTO threads (frontend_context_uuid, conversation_id, backend_uuid, thread_url_slug, collection_uuid,

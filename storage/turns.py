@@ -14,6 +14,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from schemas.actions import ActionRequest, Confirmation, PendingAction
+from schemas.channels import is_sent
 from schemas.conversations import Thread
 from schemas.encoding import dump_json
 from schemas.messages import WaitingMessage
@@ -76,6 +77,7 @@ class TakenTurn(BaseModel):
     attempt: int
     unsettled: int
     settled_attempts: int
+    started_at: datetime
     state: State
     verdict: Verdict | None
     finished_at: datetime | None
@@ -87,6 +89,7 @@ class TakenTurn(BaseModel):
     assistant: str
     assistant_version: int | None
     channel: str
+    account: str = ""
     conversation_state: State
     action_id: UUID | None
     question: OpenQuestion | None
@@ -100,7 +103,17 @@ class TakenTurn(BaseModel):
     @property
     def last_taken_seq(self) -> int:
         """The newest message of this attempt (a stored answer may cover fewer: `last_seq`)."""
-        return self.messages[-1].seq
+        return max(message.seq for message in self.messages)
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the reply goes out over the channel."""
+        return is_sent(self.channel, self.account)
+
+    @property
+    def counting(self) -> list[WaitingMessage]:
+        """The messages that are to be answered."""
+        return [message for message in self.messages if message.counts]
 
     @property
     def thread(self) -> Thread | None:
@@ -262,6 +275,11 @@ class Turns:
         row = await self._database.row(sql.TAKE, values)
         assert row is not None
         return TakenTurn.model_validate(dict(row))
+
+    async def newest_seq(self, conversation_id: UUID) -> int:
+        """The number of the newest stored message."""
+        row = await self._database.row(sql.NEWEST_SEQ, {"conversation_id": conversation_id})
+        return 0 if row is None else int(row["last_seq"])
 
     async def last_invalid(self, turn_id: UUID) -> InvalidOutput:
         """The output that a repair is to quote."""

@@ -12,6 +12,12 @@ SELECT id AS conversation_id, workflow_id, channel, assistant, last_seq AS seq F
 """
 
 
+_FORGET = """
+WITH limits AS (DELETE FROM rate_limits WHERE arrival < extract(epoch FROM now()) - 86400)
+DELETE FROM leftovers WHERE received_at < now() - make_interval(secs => :leftovers_seconds)
+"""
+
+
 class Waiting:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -20,6 +26,10 @@ class Waiting:
         """Up to *limit* conversations whose newest message has waited longer than *after_seconds*."""
         rows = await self._database.rows(_OVERDUE, {"after": after_seconds, "limit": limit})
         return [Waking.model_validate(dict(row)) for row in rows]
+
+    async def forget(self, leftovers_seconds: float) -> None:
+        """Deletes what nobody needs any more: limits not used for a day, old leftovers of webhooks."""
+        await self._database.rows(_FORGET, {"leftovers_seconds": leftovers_seconds})
 
     async def count(self) -> int:
         """How many messages are stored and not yet worked off."""

@@ -1,0 +1,196 @@
+"""Replies that go out over a channel: due, planned in parts, each sent under a fence (reliability.md, rules 5 to 8).
+
+A part is `sending` before it leaves and settled after; whoever finds it `sending` under an older fence knows that
+nobody knows. A status of the channel may settle it first (`storage.delivery_reports`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel
+
+from schemas.deliveries import DueMessage, Part, PlannedPart
+from schemas.encoding import dump_json
+from schemas.waking import Waking
+from storage.channels import DELIVERY
+from storage.database import Database
+
+_DUE = """
+SELECT m.id, m.conversation_id, m.text, m.sources, m.meta, m.stored_at, c.channel, c.account, c.assistant,
+       (SELECT max(version) FROM configurations k WHERE k.assistant = c.assistant) AS assistant_version,
+       (SELECT i.value FROM channel_identities i WHERE i.customer_id = c.customer_id AND i.channel = c.channel
+           AND i.kind = 'phone' ORDER BY i.created_at DESC LIMIT 1) AS phone,
+       (SELECT i.value FROM channel_identities i WHERE i.customer_id = c.customer_id AND i.channel = c.channel
+           AND i.kind = 'user_id' ORDER BY i.created_at DESC LIMIT 1) AS user_id,
+       (SELECT max(coalesce(w.sent_at, w.stored_at)) FROM messages w
+         WHERE w.conversation_id = c.id AND w.direction = 'in') AS wrote_at,
+       EXISTS (SELECT 1 FROM turns t WHERE t.id = (m.meta ->> 'patience_of')::uuid AND t.finished_at IS NOT NULL)
+           AS superseded,
+       (SELECT coalesce(jsonb_agg(to_jsonb(d) ORDER BY d.part), '[]') FROM deliveries d WHERE d.message_id = m.id)
+           AS parts
+  FROM messages m JOIN conversations c ON c.id = m.conversation_id
+ WHERE m.conversation_id = :conversation_id AND m.delivery = 'due'
+ ORDER BY m.stored_at, m.id
+"""
+
+_PLAN = """
+WITH planned AS (
+    INSERT INTO deliveries (message_id, conversation_id, part, channel, kind, text, choices)
+    SELECT :message_id, :conversation_id, part, :channel, kind, text, choices
+      FROM jsonb_to_recordset(CAST(:parts AS jsonb)) AS p(part int, kind text, text text, choices jsonb)
+    ON CONFLICT (message_id, part) DO NOTHING RETURNING *
+)
+SELECT * FROM planned ORDER BY part
+"""
+
+_PARTS = "SELECT * FROM deliveries WHERE message_id = :message_id ORDER BY part"
+
+_BEGIN = """
+UPDATE deliveries SET status = 'sending', attempt = attempt + 1, fence = fence + 1, sending_at = now(),
+       updated_at = now()
+ WHERE id = :id AND fence = :fence AND status = ANY(:from_statuses) RETURNING fence
+"""
+
+_SENT = """
+WITH sent AS (
+    UPDATE deliveries SET channel_message_id = coalesce(channel_message_id, :channel_message_id), updated_at = now(),
+           status = CASE WHEN status IN ('sending', 'unknown') THEN 'sent' ELSE status END, error = NULL, failure = NULL
+     WHERE id = :id AND fence = :fence RETURNING message_id
+)
+UPDATE messages SET delivery = 'done' WHERE id IN (SELECT message_id FROM sent) AND CAST(:last AS boolean)
+"""
+
+_NOT_SENT = """
+UPDATE deliveries SET status = :status, failure = :failure, error = CAST(:error AS jsonb), updated_at = now()
+ WHERE id = :id AND fence = :fence AND status IN ('sending', 'unknown')
+"""
+
+_AGAIN = """
+UPDATE deliveries SET status = 'planned', channel_message_id = NULL, updated_at = now()
+ WHERE id = :id AND fence = :fence AND status = 'failed'
+"""
+
+_GIVE_UP = """
+WITH parts AS (
+    UPDATE deliveries SET status = CASE WHEN status = 'planned' THEN 'failed' ELSE status END,
+           failure = coalesce(failure, :failure), error = coalesce(error, CAST(:error AS jsonb)), updated_at = now()
+     WHERE message_id = :message_id AND status IN ('planned', 'failed', 'unknown')
+), note AS (
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text)
+    SELECT :note_id, conversation_id, 'event', 'assistant', channel, '', 'note', :note FROM messages
+     WHERE id = :message_id AND CAST(:note AS text) IS NOT NULL
+    ON CONFLICT DO NOTHING
+)
+UPDATE messages SET delivery = 'done' WHERE id = :message_id
+"""
+
+_DONE = "UPDATE messages SET delivery = 'done' WHERE id = :message_id"
+
+_ADD = f"""
+WITH added AS (
+    INSERT INTO messages (id, conversation_id, direction, author, author_name, channel, id_scope, text, meta, delivery)
+    SELECT :id, id, 'out', :author, :author_name, channel, '', :text, CAST(:meta AS jsonb), {DELIVERY}
+      FROM conversations WHERE id = :conversation_id
+    ON CONFLICT DO NOTHING RETURNING text, delivery
+)
+SELECT text, delivery IS NOT DISTINCT FROM 'due' AS is_due FROM added
+UNION ALL
+SELECT text, delivery IS NOT DISTINCT FROM 'due' FROM messages WHERE id = :id
+"""
+
+_OVERDUE = """
+SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq
+  FROM (SELECT conversation_id, min(stored_at) AS oldest FROM messages
+         WHERE delivery = 'due' AND stored_at < now() - make_interval(secs => :after)
+         GROUP BY conversation_id ORDER BY oldest LIMIT :limit) AS due
+  JOIN conversations c ON c.id = due.conversation_id
+"""
+
+
+class AddedMessage(BaseModel):
+    """As it is on record. `is_due`: it waits to be sent over the channel."""
+
+    text: str
+    is_due: bool
+
+
+class Outbox:
+    """One statement each. A write that names a fence does nothing if another attempt has taken the part since."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(self, conversation_id: UUID) -> list[DueMessage]:
+        """Replies of the conversation that are not delivered, oldest first."""
+        rows = await self._database.rows(_DUE, {"conversation_id": conversation_id})
+        return [DueMessage.model_validate(dict(row)) for row in rows]
+
+    async def plan(self, message: DueMessage, parts: Sequence[PlannedPart]) -> list[Part]:
+        """Fixes in which parts a reply is sent; the first plan holds."""
+        values = {"message_id": message.id, "conversation_id": message.conversation_id, "channel": message.channel}
+        planned = dump_json([part.model_dump() for part in parts])
+        rows = await self._database.rows(_PLAN, {**values, "parts": planned})
+        if not rows:
+            rows = await self._database.rows(_PARTS, {"message_id": message.id})
+        return [Part.model_validate(dict(row)) for row in rows]
+
+    async def begin(self, part: Part, from_statuses: Sequence[str]) -> Part | None:
+        """Takes the part for sending; None if it is no longer as *part* says."""
+        values = {"id": part.id, "fence": part.fence, "from_statuses": list(from_statuses)}
+        row = await self._database.row(_BEGIN, values)
+        return None if row is None else part.model_copy(update={"fence": row["fence"], "attempt": part.attempt + 1})
+
+    async def sent(self, part: Part, channel_message_id: str, *, last: bool) -> None:
+        """The channel took it; *last*: the message is delivered with it."""
+        values = {"id": part.id, "fence": part.fence, "channel_message_id": channel_message_id, "last": last}
+        await self._database.rows(_SENT, values)
+
+    async def not_sent(self, part: Part, status: str, failure: str, error: dict[str, Any]) -> None:
+        """`planned`: it surely did not go out and is tried again; `failed`: it is not; `unknown`: nobody knows."""
+        values = {"id": part.id, "fence": part.fence, "status": status, "failure": failure}
+        await self._database.rows(_NOT_SENT, {**values, "error": dump_json(error)})
+
+    async def again(self, part: Part) -> Part:
+        """A part that the channel took and then could not deliver is planned once more."""
+        await self._database.rows(_AGAIN, {"id": part.id, "fence": part.fence})
+        return part.model_copy(update={"status": "planned"})
+
+    async def give_up(self, message_id: UUID, failure: str, error: dict[str, Any], note: str | None) -> None:
+        """What is left of the message is not sent; *note* is for staff, in the conversation's record."""
+        values = {"message_id": message_id, "failure": failure, "error": dump_json(error), "note": note}
+        await self._database.rows(_GIVE_UP, {**values, "note_id": uuid5(message_id, "note")})
+
+    async def done(self, message_id: UUID) -> None:
+        """Nothing of the message is left to send."""
+        await self._database.rows(_DONE, {"message_id": message_id})
+
+    async def add(
+        self,
+        conversation_id: UUID,
+        text: str,
+        *,
+        message_id: UUID,
+        author: str,
+        author_name: str | None = None,
+        meta: dict[str, Any] | None = None,
+    ) -> AddedMessage:
+        """A message that is no turn's reply. One with the same id that was added before stays as it is."""
+        values = {
+            "id": message_id,
+            "conversation_id": conversation_id,
+            "author": author,
+            "author_name": author_name,
+            "text": text,
+            "meta": dump_json(meta or {}),
+        }
+        row = await self._database.row(_ADD, values)
+        assert row is not None
+        return AddedMessage.model_validate(dict(row))
+
+    async def overdue(self, after_seconds: float, limit: int) -> list[Waking]:
+        """Up to *limit* conversations with a reply that has been due for longer than *after_seconds*."""
+        rows = await self._database.rows(_OVERDUE, {"after": after_seconds, "limit": limit})
+        return [Waking.model_validate(dict(row)) for row in rows]
