@@ -23,6 +23,7 @@ from activities.handlers import OWN_DATABASE, HandlerFailed, Handlers
 from activities.outcomes import outcome_of
 from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
+from schemas.channels import is_sent
 from schemas.conversations import Decision, Perform, SessionChanged, Step, TurnOutcome
 from schemas.turns import State, Verdict
 from storage.actions import BegunAction, Ledger, Settlement
@@ -98,7 +99,7 @@ class Acting:
         else:
             words, state = bot.texts.declined, decided.state
         await self._ledger.tell(decision.conversation_id, decided.action_id, words, state)
-        return SessionChanged(state=state)
+        return SessionChanged(state=state, to_deliver=is_sent(decided.channel, decided.account))
 
     async def _settlement(
         self, begun: BegunAction, bot: Bot, asked: ActionRequest, definition: ActionDefinition

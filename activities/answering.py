@@ -19,11 +19,14 @@ from activities.accounting import TurnReport
 from activities.acting import Acting
 from activities.asking import Answered, Asking, Unanswered
 from activities.bots import Bot, Bots
+from activities.company import Company
 from activities.deciding import Decision, Next, decide, on_message
 from activities.failing import Failing
 from activities.heeding import Heeding
 from activities.outcomes import finished_turn, kept_output, outcome_of, output_of
 from activities.questions import joined_text
+from activities.setting_aside import set_aside, told_too
+from activities.yielding import Yielding
 from config.settings import Settings
 from schemas.conversations import Apologize, GoOn, Step, Thread, TurnOutcome, TurnRequest
 from schemas.failures import FAILURES, FailureKind, may_ask
@@ -37,16 +40,25 @@ class Answering:
     """Answers what waits in the inbox, question by question."""
 
     def __init__(
-        self, turns: Turns, ledger: Ledger, bots: Bots, asking: Asking, acting: Acting, settings: Settings
+        self,
+        turns: Turns,
+        ledger: Ledger,
+        bots: Bots,
+        asking: Asking,
+        acting: Acting,
+        company: Company,
+        settings: Settings,
     ) -> None:
         self._turns = turns
         self._ledger = ledger
         self._bots = bots
         self._asking = asking
         self._acting = acting
+        self._company = company
         self._failing = Failing(turns, settings)
         self._settings = settings
         self._heeding = Heeding(turns)
+        self._yielding = Yielding(turns, asking, settings)
 
     @activity.defn
     async def answer(self, request: TurnRequest) -> TurnOutcome:
@@ -55,6 +67,17 @@ class Answering:
         Raises ApplicationError: retryable with its own delay while tries are left, else non-retryable, its type the
         failure's kind. StorageUnavailable is retried by the workflow's policy.
         """
+        outcome = await self._answer(request, may_yield=True)
+        return outcome or await self._again(request)
+
+    async def _again(self, request: TurnRequest) -> TurnOutcome:
+        """Once more, with what the customer wrote meanwhile."""
+        outcome = await self._answer(request, may_yield=False)
+        assert outcome is not None
+        return outcome
+
+    async def _answer(self, request: TurnRequest, *, may_yield: bool) -> TurnOutcome | None:
+        """None: the question was dropped for a newer message."""
         taken = await self._take(request, Purpose.ANSWER)
         if taken is None:
             return TurnOutcome(cursor=request.cursor)
@@ -64,13 +87,19 @@ class Answering:
         if on_message(taken, bot).hold:  # a human has the conversation: the message is kept, the model is not asked
             held = finished_turn(taken, bot, request.thread, status="held")
             return await self._finish(taken, held)
+        if (reply := set_aside(taken, bot)) is not None:
+            status = "answered" if reply else "held"
+            ended = finished_turn(taken, bot, request.thread, status=status, reply=reply or None)
+            return await self._finish(taken, ended)
         if taken.question is not None:
             heeded = await self._heeding.heed(taken, taken.question, bot, request.thread)
             if isinstance(heeded, TurnOutcome):
                 return await self._acting.at_once(taken.conversation_id, heeded, self._handler_of(taken, bot))
             if isinstance(heeded, FinishedTurn):
                 return await self._finish(taken, heeded)
-        return await self._ask(taken, bot, request.thread, joined_text(taken.messages), Purpose.ANSWER, 0)
+        return await self._ask(
+            taken, bot, request.thread, joined_text(taken.messages), Purpose.ANSWER, 0, may_yield=may_yield
+        )
 
     @activity.defn
     async def go_on(self, request: GoOn) -> TurnOutcome:
@@ -89,7 +118,9 @@ class Answering:
         else:
             last = await self._ledger.last_result(taken.id)
             text = result_prompt(last.name, {"status": last.status, **last.result})
-        return await self._ask(taken, bot, request.thread, text, purpose, request.number)
+        outcome = await self._ask(taken, bot, request.thread, text, purpose, request.number, may_yield=True)
+        anew = TurnRequest(conversation_id=request.conversation_id, cursor=request.cursor, thread=request.thread)
+        return outcome or await self._again(anew)
 
     @activity.defn
     async def apologize(self, request: Apologize) -> TurnOutcome:
@@ -114,17 +145,25 @@ class Answering:
         return await self._turns.take(request.conversation_id, request.cursor, thread, limit, purpose)
 
     async def _ask(
-        self, taken: TakenTurn, bot: Bot, thread: Thread, text: str, purpose: Purpose, number: int
-    ) -> TurnOutcome:
+        self, taken: TakenTurn, bot: Bot, thread: Thread, text: str, purpose: Purpose, number: int, *, may_yield: bool
+    ) -> TurnOutcome | None:
+        """None: dropped for a newer message."""
         if not may_ask(self._failing.limits, attempt=taken.tries, unsettled=taken.unsettled):
             raise ApplicationError("tries are used up", type=FailureKind.ABANDONED, non_retryable=True)
         try:
-            answered = await self._asking.ask(taken, bot, thread, text)
+            async with self._company.beside(taken, bot):
+                answering = self._asking.ask(taken, bot, thread, text)
+                if may_yield and self._yielding.applies(taken, purpose):
+                    answered = await self._yielding.unless_newer(taken, purpose, answering)
+                else:
+                    answered = await answering
         except Unanswered as unanswered:
             raise await self._failing.settled(taken, unanswered, purpose) from unanswered.error
         except asyncio.CancelledError:
             await self._failing.abandoned(taken, self._asking.slot_of(taken), purpose)
             raise
+        if answered is None:
+            return None
         return await self._judge(taken, bot, thread, answered, purpose, number)
 
     async def _judge(
@@ -135,7 +174,8 @@ class Answering:
         decision = decide(parsed, taken, bot, purpose, number)
         output = output_of(answered, parsed, purpose)
         if decision.next is Next.FINISH:
-            finished = finished_turn(taken, bot, thread, reply=decision.reply, answered=answered, output=output)
+            reply = told_too(decision.reply, taken, bot)
+            finished = finished_turn(taken, bot, thread, reply=reply, answered=answered, output=output)
             return await self._finish(taken, finished.model_copy(update=decision.changes))
         kept = kept_output(taken, thread, answered, output, decision)
         won = await patiently(lambda: self._turns.keep(kept), self._settings.record_patience_seconds)
@@ -151,7 +191,7 @@ class Answering:
         TurnReport(taken, self._settings).finished(finished, won=won)
         if not won:
             return await self._stored(taken, Thread(frontend_context_uuid=finished.frontend_context_uuid))
-        return outcome_of_finished(finished)
+        return outcome_of_finished(finished, is_sent=taken.is_sent)
 
     async def _stored(self, taken: TakenTurn, thread: Thread) -> TurnOutcome:
         """What another attempt stored first."""
@@ -159,7 +199,7 @@ class Answering:
         return outcome_of(stored)
 
 
-def outcome_of_finished(finished: FinishedTurn) -> TurnOutcome:
+def outcome_of_finished(finished: FinishedTurn, *, is_sent: bool) -> TurnOutcome:
     """What the turn came to, as just committed."""
     thread = None
     if finished.backend_uuid is not None:
@@ -175,6 +215,7 @@ def outcome_of_finished(finished: FinishedTurn) -> TurnOutcome:
         verdict=finished.verdict,
         thread=thread,
         ticket_id=finished.ticket_id,
+        to_deliver=finished.reply is not None and is_sent,
     )
 
 

@@ -24,7 +24,7 @@ class Heeding:
         self, taken: TakenTurn, question: OpenQuestion, bot: Bot, thread: Thread
     ) -> FinishedTurn | TurnOutcome | None:
         """What follows from the answer: the turn's end, the action to perform, or None for an ordinary message."""
-        said = taken.messages[-1]
+        said = taken.counting[-1]
         event = settle(question.pending, text=said.text, payload=said.choice_id, seq=said.seq, now=datetime.now(UTC))
         if event is Event.CONFIRMED and question.name not in bot.registry.enabled:
             return self._ended(taken, question, bot, thread, "refused", bot.texts.refused)

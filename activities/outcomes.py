@@ -29,6 +29,7 @@ def outcome_of(turn: TakenTurn) -> TurnOutcome:
         step=_STEPS.get(turn.status, Step.FINISHED),
         action_id=turn.action_id,
         ticket_id=turn.ticket_id,
+        to_deliver=turn.finished_at is not None and turn.is_sent,
     )
 
 

@@ -18,7 +18,7 @@ _LEAST = 200
 
 def joined_text(messages: Sequence[WaitingMessage]) -> str:
     """Messages that are answered together, in their order, an empty line between two."""
-    return "\n\n".join(message.text for message in messages)
+    return "\n\n".join(message.text for message in messages if message.counts)
 
 
 def question_for(text: str, assistant: Assistant, thread: Thread, settings: Settings) -> Question:

@@ -16,6 +16,9 @@ TURNS = Counter("agent_turns_total", "Turns that came to an end", ["status", "ve
 TURN_SECONDS = Histogram("agent_turn_seconds", "From storing a message to storing its reply", buckets=_TURN_BUCKETS)
 OUTPUTS = Counter("agent_unfinished_outputs_total", "Outputs after which the turn went on", ["verdict", "action"])
 ACTIONS = Counter("agent_actions_total", "Actions settled", ["action", "status"])
+DELIVERIES = Counter("agent_deliveries_total", "Messages put to a channel, by what it said", ["channel", "outcome"])
+WEBHOOKS = Counter("agent_webhook_messages_total", "What webhooks brought, and its fate", ["channel", "outcome"])
+WAKES_FAILED = Counter("agent_failed_wakes_total", "Wake-ups left to the sweep because Temporal was away")
 MODEL_CALLS = Counter("agent_model_calls_total", "Questions put to Perplexity")
 MODEL_SECONDS = Histogram("agent_model_seconds", "From the question to the whole answer", buckets=_TURN_BUCKETS)
 FIRST_TEXT_SECONDS = Histogram(

@@ -117,6 +117,15 @@ class Settings(BaseSettings):
     stream_events_keep_seconds: Seconds = 86_400.0
     api_key_cache_seconds: Seconds = 30.0
 
+    # Limits on what comes in; 0 a minute: none. A burst may come at once
+    customer_messages_per_minute: float = Field(default=1_200.0, ge=0, le=1_000_000)
+    customer_messages_burst: int = Field(default=1_200, ge=1, le=1_000_000)
+    account_messages_per_minute: float = Field(default=60_000.0, ge=0, le=10_000_000)
+    account_messages_burst: int = Field(default=5_000, ge=1, le=10_000_000)
+    channel_customer_messages_per_minute: float = Field(default=60.0, ge=0, le=1_000_000)
+    channel_customer_messages_burst: int = Field(default=60, ge=1, le=1_000_000)
+    over_limit_tell_seconds: Seconds = 600.0
+
     # The worker
     worker_activities: int = Field(default=200, ge=1, le=10_000)
     worker_workflow_tasks: int = Field(default=16, ge=2, le=1_000)
@@ -153,8 +162,31 @@ class Settings(BaseSettings):
     channel_connect_timeout_seconds: Seconds = 5.0
     channel_answer_timeout_seconds: Seconds = 20.0
     channel_connections: int = Field(default=100, ge=1, le=10_000)
+    quiet_seconds: float = Field(default=1.5, ge=0, le=60)
+    quiet_cap_seconds: float = Field(default=8.0, ge=0, le=600)
+    newer_message_while_asking: Literal["wait", "restart"] = "restart"
+    newer_message_while_repairing: Literal["wait", "restart"] = "wait"
+    newer_message_poll_seconds: float = Field(default=1.0, ge=0.05, le=60)
+    restart_within_seconds: Seconds = 30.0
+    still_working_seconds: Seconds = 20.0
+    delivery_attempts: int = Field(default=6, ge=1, le=100)
+    delivery_give_up_seconds: Seconds = 3_600.0
+    delivery_timeout_seconds: Seconds = 120.0
+    delivery_pause_max_seconds: Seconds = 60.0
+    delivery_settle_seconds: Seconds = 60.0
+    delivery_settle_poll_seconds: Seconds = 2.0
+    delivery_unknown: Literal["resend", "leave"] = "resend"
+    webhook_body_bytes: int = Field(default=3_145_728, ge=1_024, le=67_108_864)
+    leftovers_keep_seconds: Seconds = 2_592_000.0
+    webhook_wakes_at_once: int = Field(default=50, ge=1, le=10_000)
+    media_dir: Path | None = None
+    media_attempts: int = Field(default=5, ge=1, le=100)
     media_bytes: int = Field(default=16_777_216, ge=1, le=104_857_600)
     media_download_seconds: Seconds = 60.0
+
+    # The phone to try WhatsApp with: never in production. Unset: on under `make run` while there is no account
+    whatsapp_phone: bool | None = None
+    whatsapp_standin_url: HttpUrl = None
 
     # The simulator (only used while PERPLEXITY_BASE_URL is unset)
     simulator_pace: float = Field(default=1.0, ge=0.0, le=100.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +14,11 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.acting import Acting
 from activities.answering import Answering
 from activities.asking import Asking
+from activities.attending import Attending
 from activities.bots import Bots
+from activities.company import Company
+from activities.delivering import Delivering
+from activities.fetching import Fetching
 from activities.handlers import Handlers
 from activities.remembering import Remembering
 from activities.sweeping import Sweeping
@@ -21,11 +26,14 @@ from config.settings import Settings
 from integrations.endpoints.port import Endpoints
 from integrations.perplexity.port import Perplexity
 from integrations.temporal.conversations import Conversations
+from integrations.whatsapp.port import WhatsApp
 from storage.accounts import AccountCalls
 from storage.actions import Ledger
 from storage.configurations import Configurations
 from storage.database import Database
 from storage.desk import Desk
+from storage.media import Media
+from storage.outbox import Outbox
 from storage.sessions import Sessions
 from storage.streams import StreamEvents
 from storage.turns import Turns
@@ -54,13 +62,21 @@ class Activities:
 
     answering: Answering
     acting: Acting
+    delivering: Delivering
     remembering: Remembering
     sweeping: Sweeping
 
 
-def create_activities(
-    client: Client, database: Database, perplexity: Perplexity, endpoints: Endpoints, settings: Settings
-) -> Activities:
+@dataclass(frozen=True)
+class Outside:
+    """The services that activities talk to. *channels*: an adapter for each channel that is configured."""
+
+    perplexity: Perplexity
+    endpoints: Endpoints
+    channels: Mapping[str, WhatsApp]
+
+
+def create_activities(client: Client, database: Database, outside: Outside, settings: Settings) -> Activities:
     """The activities over what is passed in; the caller closes that."""
     events = StreamEvents(database)
     accounts = AccountCalls(
@@ -70,21 +86,24 @@ def create_activities(
         lease_seconds=settings.turn_timeout_seconds,
     )
     turns, ledger, bots = Turns(database), Ledger(database), Bots(Configurations(database), settings)
-    asking = Asking(perplexity, accounts, events, settings, activity.heartbeat)
-    acting = Acting(turns, ledger, bots, Handlers(Desk(database), endpoints), settings, activity.heartbeat)
+    outbox, channels = Outbox(database), outside.channels
+    delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat)
+    fetching = Fetching(Media(database), channels, settings)
+    company = Company(Attending(channels, outbox, delivering, settings), fetching)
+    asking = Asking(outside.perplexity, accounts, events, settings, activity.heartbeat)
+    acting = Acting(turns, ledger, bots, Handlers(Desk(database), outside.endpoints), settings, activity.heartbeat)
     return Activities(
-        answering=Answering(turns, ledger, bots, asking, acting, settings),
+        answering=Answering(turns, ledger, bots, asking, acting, company, settings),
         acting=acting,
+        delivering=delivering,
         remembering=Remembering(Sessions(database)),
-        sweeping=Sweeping(Waiting(database), events, Conversations(client, settings), settings),
+        sweeping=Sweeping(Waiting(database), outbox, fetching, events, Conversations(client, settings), settings),
     )
 
 
-def create_worker(
-    client: Client, database: Database, perplexity: Perplexity, endpoints: Endpoints, settings: Settings
-) -> Worker:
+def create_worker(client: Client, database: Database, outside: Outside, settings: Settings) -> Worker:
     """The worker with everything it does; the caller runs it, and closes what it passed in."""
-    does = create_activities(client, database, perplexity, endpoints, settings)
+    does = create_activities(client, database, outside, settings)
     return Worker(
         client,
         task_queue=settings.temporal_task_queue,
@@ -95,6 +114,7 @@ def create_worker(
             does.answering.apologize,
             does.acting.perform,
             does.acting.decide,
+            does.delivering.deliver,
             does.remembering.recall,
             does.remembering.set_state,
             does.remembering.reset,

@@ -15,8 +15,9 @@ from config.settings import Settings
 from integrations.endpoints.http import HttpEndpoints
 from integrations.perplexity.wrapper import WrapperClient
 from integrations.temporal.connection import connect
+from integrations.whatsapp.configuration import channels_from
 from storage.database import Database
-from worker.app import create_worker
+from worker.app import Outside, create_worker
 from worker.schedules import ensure_schedules
 
 log = get_logger(__name__)
@@ -51,11 +52,14 @@ async def _run(settings: Settings) -> None:
             max_bytes=settings.endpoint_answer_bytes,
         )
         stack.push_async_callback(endpoints.close)
+        channels = channels_from(settings)
+        for channel in channels.values():
+            stack.push_async_callback(channel.close)
         client = await _connected(settings, stopping)
         if client is None:
             return
         await ensure_schedules(client, settings)
-        worker = create_worker(client, database, perplexity, endpoints, settings)
+        worker = create_worker(client, database, Outside(perplexity, endpoints, channels), settings)
         log.info("worker_ready", perplexity=settings.perplexity_base_url)
         async with worker:
             await stopping.wait()

@@ -18,11 +18,13 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
     from activities.answering import Answering
+    from activities.delivering import Delivering
     from activities.remembering import Remembering
     from schemas.conversations import (
         Apologize,
         ConversationStart,
         Decision,
+        Deliver,
         GoOn,
         Memory,
         MessageAnswered,
@@ -49,7 +51,7 @@ _HANDOFF_OPEN = SearchAttributeKey.for_bool("HandoffOpen")
 
 @workflow.defn(name=WORKFLOW_TYPE)
 class Conversation:
-    """`say` and `message_stored` wake it, `reset` begins anew, `memory` shows what it remembers."""
+    """`say`, `message_stored` and `delivery_due` wake it, `reset` begins anew, `memory` shows what it remembers."""
 
     @workflow.init
     def __init__(self, start: ConversationStart) -> None:
@@ -70,13 +72,16 @@ class Conversation:
         await self._recall()
         idleness = asyncio.create_task(self._watch_idleness())
         while not self._leaving:
-            await workflow.wait_condition(lambda: self._work_waits() or self._run_is_over())
-            if self._work_waits():
+            await workflow.wait_condition(lambda: self._something_is_due() or self._run_is_over())
+            if self._memory.delivery_due:
+                await self._deliver()
+            elif self._work_waits():
+                await self._wait_for_quiet()
                 await self._take_turn()
             self._leaving = self._run_is_over()
         await workflow.wait_condition(workflow.all_handlers_finished)
         idleness.cancel()
-        if self._is_full() or self._work_waits():
+        if self._is_full() or self._something_is_due():
             workflow.continue_as_new(self._start.model_copy(update={"memory": self._memory}))
 
     @workflow.update(description="A stored message waits for its answer; returns once it is worked off")
@@ -123,6 +128,10 @@ class Conversation:
     def message_stored(self, message: MessageStored) -> None:
         self._hear(message)
 
+    @workflow.signal(description="A reply waits to be sent over the channel")
+    def delivery_due(self) -> None:
+        self._memory.delivery_due = True
+
     @workflow.query(description="What the conversation remembers")
     def memory(self) -> Memory:
         return self._memory
@@ -140,6 +149,7 @@ class Conversation:
             **self._record_options(),
         )
         recalled.newest_seq = max(recalled.newest_seq, self._memory.newest_seq)
+        recalled.delivery_due = self._memory.delivery_due
         self._memory = recalled
         self._recalled = True
 
@@ -161,8 +171,32 @@ class Conversation:
                 self._gave_up = True
             else:
                 self._remember(outcome, told_of)
+                self._memory.delivery_due |= outcome.to_deliver
             self._turns_in_run += 1
             self._show(busy=False)
+
+    async def _wait_for_quiet(self) -> None:
+        """Lets a burst of messages come to its end, so that they are answered together."""
+        begun = workflow.now()
+        while (left := policy.time_until_quiet(self._limits, begun, self._last_heard, workflow.now())) > timedelta():
+            await workflow.sleep(left, summary="Wait until the customer has written to the end")
+
+    async def _deliver(self) -> None:
+        """Sends what is due. A channel that is away for too long is left to the sweep."""
+        self._memory.delivery_due = False
+        async with self._turn_lock:
+            try:
+                await workflow.execute_activity_method(
+                    Delivering.deliver,
+                    Deliver(conversation_id=self._start.conversation_id),
+                    start_to_close_timeout=self._limits.delivery_timeout,
+                    heartbeat_timeout=self._limits.turn_heartbeat,
+                    schedule_to_close_timeout=self._limits.delivery_give_up,
+                    retry_policy=self._retries(),
+                    summary=f"Send the replies that are due over {self._start.channel}",
+                )
+            except ActivityError as error:
+                workflow.logger.error("Replies are not delivered: %s", error.cause or error)
 
     async def _answer(self, request: TurnRequest) -> TurnOutcome:
         self._steps = {Step.REPAIR: 0, Step.CONCLUDE: 0}
@@ -227,6 +261,7 @@ class Conversation:
             summary=f"{decision.decided_by} {'approved' if decision.approved else 'declined'} an action",
         )
         self._note(decided.state)
+        self._memory.delivery_due |= decided.to_deliver
         self._show(busy=False)
 
     async def _reset(self, request: ResetRequest) -> None:
@@ -293,7 +328,13 @@ class Conversation:
         )
 
     def _run_is_over(self) -> bool:
+        """A full run leaves messages to the next one, but no reply undelivered; an idle one leaves nothing."""
+        if self._memory.delivery_due:
+            return False
         return self._is_full() or (self._idle and not self._work_waits())
+
+    def _something_is_due(self) -> bool:
+        return self._memory.delivery_due or self._work_waits()
 
     def _show(self, *, busy: bool) -> None:
         workflow.set_current_details(policy.details(self._memory, busy=busy))

@@ -26,6 +26,11 @@ def time_until_idle(limits: Limits, last_heard: datetime, now: datetime) -> time
     return last_heard + limits.idle_end - now
 
 
+def time_until_quiet(limits: Limits, begun: datetime, last_heard: datetime, now: datetime) -> timedelta:
+    """How long until the customer has been quiet long enough, or waited for long enough; zero or less: now."""
+    return min(last_heard + limits.quiet, begun + limits.quiet_cap) - now
+
+
 def details(memory: Memory, *, busy: bool) -> str:
     """Where the conversation stands, in plain words, for Temporal's UI."""
     waiting = memory.newest_seq - memory.cursor

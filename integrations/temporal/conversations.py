@@ -21,6 +21,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 
 from config.settings import Settings
+from schemas.channels import SENT_OVER
 from schemas.conversations import (
     ConversationStart,
     Decision,
@@ -54,9 +55,14 @@ class StillWaiting(Exception):
     """The message is stored but not answered within the time a caller may wait."""
 
 
-def limits_from(settings: Settings) -> Limits:
-    """The bounds that a run of the workflow is started with."""
+def limits_from(settings: Settings, channel: str = "") -> Limits:
+    """The bounds that a run of the workflow is started with. People write in bursts on the channels we send over."""
+    bursts = channel in SENT_OVER
     return Limits(
+        quiet=timedelta(seconds=settings.quiet_seconds if bursts else 0),
+        quiet_cap=timedelta(seconds=settings.quiet_cap_seconds),
+        delivery_timeout=timedelta(seconds=settings.delivery_timeout_seconds),
+        delivery_give_up=timedelta(seconds=settings.delivery_give_up_seconds),
         idle_end=timedelta(seconds=settings.idle_end_seconds),
         turn_timeout=timedelta(seconds=settings.turn_timeout_seconds),
         turn_heartbeat=timedelta(seconds=settings.turn_heartbeat_seconds),
@@ -75,7 +81,7 @@ class Conversations:
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
-        self._limits = limits_from(settings)
+        self._settings = settings
         self._task_queue = settings.temporal_task_queue
         self._rpc_timeout = timedelta(seconds=settings.temporal_rpc_timeout_seconds)
 
@@ -98,12 +104,19 @@ class Conversations:
 
     async def wake(self, message: Waking) -> None:
         """Signal-with-start: works without a worker. Raises TemporalUnavailable."""
+        await self._signal(message, "message_stored", [MessageStored(seq=message.seq)])
+
+    async def deliver(self, conversation: Waking) -> None:
+        """Says that a reply waits to be sent. Raises TemporalUnavailable."""
+        await self._signal(conversation, "delivery_due", [])
+
+    async def _signal(self, message: Waking, signal: str, arguments: list[Any]) -> None:
         try:
             await self._client.start_workflow(
                 WORKFLOW_TYPE,
                 self._start(message),
-                start_signal="message_stored",
-                start_signal_args=[MessageStored(seq=message.seq)],
+                start_signal=signal,
+                start_signal_args=arguments,
                 rpc_timeout=self._rpc_timeout,
                 **self._options(message),
             )
@@ -186,7 +199,7 @@ class Conversations:
             conversation_id=message.conversation_id,
             channel=message.channel,
             assistant=message.assistant,
-            limits=self._limits,
+            limits=limits_from(self._settings, message.channel),
         )
 
     def _options(self, message: Waking) -> dict[str, Any]:

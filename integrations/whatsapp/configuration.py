@@ -5,6 +5,7 @@ from __future__ import annotations
 from config.settings import Settings
 from integrations.whatsapp.files import MediaLimits
 from integrations.whatsapp.meta.client import MetaOptions, MetaWhatsApp
+from integrations.whatsapp.port import WhatsApp
 from integrations.whatsapp.twilio.client import TwilioOptions, TwilioWhatsApp
 
 META_URL = "https://graph.facebook.com"
@@ -12,6 +13,12 @@ TWILIO_URL = "https://api.twilio.com"
 TWILIO_WEBHOOK = "/api/webhooks/twilio"
 _META_MEDIA_HOSTS = ("lookaside.fbsbx.com", "fbcdn.net")
 _TWILIO_MEDIA_HOSTS = ("api.twilio.com", "mcs.us1.twilio.com", "media.twiliocdn.com")
+
+
+def channels_from(settings: Settings) -> dict[str, WhatsApp]:
+    """An adapter for each channel that is configured; the caller closes them."""
+    made = {"whatsapp": meta_from(settings), "twilio": twilio_from(settings)}
+    return {name: adapter for name, adapter in made.items() if adapter is not None}
 
 
 def meta_from(settings: Settings) -> MetaWhatsApp | None:

@@ -17,10 +17,12 @@ MEDIA_WORDS = {
     MessageKind.STICKER: "a sticker",
 }
 
+_KEPT = "It is kept for our staff; confirm that it has arrived."
+
 
 def describe_media(kind: MessageKind, media: MediaRef, caption: str | None) -> str:
     """One line for the model, which cannot see the file, then what the customer wrote under it."""
     what = "a voice message" if media.voice else MEDIA_WORDS.get(kind, "a file")
     named = f" named “{media.filename}”" if media.filename else ""
-    described = f"[The customer sent {what}{named}, which you cannot open.]"
+    described = f"[The customer sent {what}{named}, which you cannot open. {_KEPT}]"
     return f"{described}\n{caption}" if caption else described

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from integrations.whatsapp.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.whatsapp.meta.errors import kind_of
 from integrations.whatsapp.port import (
     ChannelLimits,
     Choice,
@@ -44,6 +45,10 @@ class RecordingWhatsApp:
     def keep_file(self, media_id: str, content: bytes, mime_type: str) -> None:
         digest = sha256(content).hexdigest()
         self.files[media_id] = MediaFile(mime_type=mime_type, sha256=digest, content=content)
+
+    def failure_kind(self, code: int | None) -> FailureKind:
+        """By Meta's codes."""
+        return kind_of(code) or FailureKind.RECIPIENT_FINAL
 
     async def send_text(self, request: SendRequest, text: str) -> Sent:
         if not text.strip() or measure(text) > self.limits.text_units:

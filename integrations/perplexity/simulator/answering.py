@@ -110,7 +110,8 @@ class Answering:
         if directive.fail is Fault.HUGE:
             return ScriptedReply(text="x" * directive.bytes)
         if directive.reply is not None:
-            return ScriptedReply(text=directive.reply, sources=_cited(directive.reply))
+            text = "\n\n".join([directive.reply] * directive.repeat)
+            return ScriptedReply(text=text, sources=_cited(directive.reply))
         # Instructions once said hold for the thread; the Space's own are known to upstream.
         told = asking.collection_uuid is not None or INSTRUCTIONS_MARK in asking.text or self._told_before(asking)
         return scripted_reply(self._script, words, history, may_act=told)

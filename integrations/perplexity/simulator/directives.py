@@ -74,6 +74,7 @@ class Directive(BaseModel):
 
     fail: Fault | None = None
     reply: str | None = None
+    repeat: int = Field(default=1, ge=1, le=10_000, description="so many paragraphs of reply")
     error: str | None = Field(default=None, description="text of error_frame")
     times: int | None = Field(default=None, ge=1)
     after: float = Field(default=0.5, ge=0, le=1, description="fraction of the text sent before cut or stall")

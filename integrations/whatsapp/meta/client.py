@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from integrations.whatsapp.exchange import call
 from integrations.whatsapp.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
 from integrations.whatsapp.files import MediaLimits, fetch
-from integrations.whatsapp.meta.errors import failure
+from integrations.whatsapp.meta.errors import failure, kind_of
 from integrations.whatsapp.port import (
     ChannelLimits,
     Choice,
@@ -74,6 +74,10 @@ class MetaWhatsApp:
     @property
     def limits(self) -> ChannelLimits:
         return LIMITS
+
+    def failure_kind(self, code: int | None) -> FailureKind:
+        """An unknown code counts as final for this recipient: a repetition of what may have arrived helps nobody."""
+        return kind_of(code) or FailureKind.RECIPIENT_FINAL
 
     async def send_text(self, request: SendRequest, text: str) -> Sent:
         _check_length(text, LIMITS.text_units)

@@ -12,12 +12,10 @@ from fastapi.responses import JSONResponse
 from integrations.whatsapp.meta.signature import HEADER, sign
 from integrations.whatsapp.standin import graph as graph_api
 from integrations.whatsapp.standin import trying
+from integrations.whatsapp.standin.account import ACCESS_TOKEN, DISPLAY_NUMBER, PHONE_NUMBER_ID
 from integrations.whatsapp.standin.postman import Postman
 
 HOST = "127.0.0.1"
-ACCESS_TOKEN = "standin-token"
-PHONE_NUMBER_ID = "106540352242922"
-DISPLAY_NUMBER = "15550783881"
 
 
 def create_standin(

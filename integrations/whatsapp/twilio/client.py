@@ -29,7 +29,7 @@ from integrations.whatsapp.port import (
 )
 from integrations.whatsapp.reading import mapping, text
 from integrations.whatsapp.splitting import measure
-from integrations.whatsapp.twilio.errors import failure
+from integrations.whatsapp.twilio.errors import failure, kind_of
 from integrations.whatsapp.twilio.webhook import DELIVERY_ID
 
 LIMITS = ChannelLimits(text_units=1_600, button_text_units=1_500, buttons=3)
@@ -69,6 +69,10 @@ class TwilioWhatsApp:
     @property
     def limits(self) -> ChannelLimits:
         return LIMITS
+
+    def failure_kind(self, code: int | None) -> FailureKind:
+        """An unknown code counts as final for this recipient: a repetition of what may have arrived helps nobody."""
+        return kind_of(code) or FailureKind.RECIPIENT_FINAL
 
     async def send_text(self, request: SendRequest, text: str) -> Sent:
         if not text.strip() or measure(text) > LIMITS.text_units:

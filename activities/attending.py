@@ -1,0 +1,87 @@
+"""Keeps a customer company while the model works: read receipt, typing, and after a while one word of patience."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID, uuid5
+
+from temporalio.exceptions import ApplicationError
+
+from activities.bots import Bot
+from activities.delivering import Delivering
+from config.logs import get_logger
+from config.settings import Settings
+from integrations.whatsapp.failures import SendFailed
+from integrations.whatsapp.port import WhatsApp
+from schemas.conversations import Deliver
+from storage.database import StorageUnavailable
+from storage.outbox import Outbox
+from storage.turns import TakenTurn
+
+log = get_logger(__name__)
+
+_TYPING_SECONDS = 20.0
+"""Meta shows "typing…" for up to 25 s (Cloud API, "Typing indicators"), so it is renewed before."""
+
+
+class Attending:
+    """*channels*: who shows and sends on which channel. On the others nothing is to be done."""
+
+    def __init__(
+        self, channels: Mapping[str, WhatsApp], outbox: Outbox, delivering: Delivering, settings: Settings
+    ) -> None:
+        self._channels = channels
+        self._outbox = outbox
+        self._delivering = delivering
+        self._settings = settings
+
+    @asynccontextmanager
+    async def beside(self, turn: TakenTurn, bot: Bot) -> AsyncIterator[None]:
+        """At work until the block ends. Nothing that goes wrong here costs the customer the answer."""
+        channel = self._channels.get(turn.channel)
+        if channel is None or not turn.is_sent:
+            yield
+            return
+        typing = asyncio.create_task(self._show_typing(channel, turn))
+        begun = asyncio.Event()
+        patience = asyncio.create_task(self._ask_for_patience(turn, bot, begun))
+        try:
+            yield
+        finally:
+            typing.cancel()
+            if not begun.is_set():  # once it is on its way, its outcome must be known
+                patience.cancel()
+            await asyncio.gather(typing, patience, return_exceptions=True)
+
+    async def _show_typing(self, channel: WhatsApp, turn: TakenTurn) -> None:
+        newest = max(turn.messages, key=lambda message: message.seq)
+        while newest.channel_message_id:
+            try:
+                await channel.mark_read_and_typing(turn.account, newest.channel_message_id)
+            except SendFailed as failed:
+                log.info("typing_not_shown", conversation_id=str(turn.conversation_id), why=str(failed))
+                return
+            await asyncio.sleep(_TYPING_SECONDS)
+
+    async def _ask_for_patience(self, turn: TakenTurn, bot: Bot, begun: asyncio.Event) -> None:
+        """One message a turn, however many attempts that takes."""
+        waited = (datetime.now(UTC) - turn.started_at).total_seconds()
+        await asyncio.sleep(max(self._settings.still_working_seconds - waited, 0))
+        begun.set()
+        meta = {"patience_of": str(turn.id)}
+        message_id = patience_id(turn.id)
+        try:
+            await self._outbox.add(
+                turn.conversation_id, bot.texts.still_working, message_id=message_id, author="assistant", meta=meta
+            )
+            await self._delivering.deliver(Deliver(conversation_id=turn.conversation_id))
+        except (StorageUnavailable, ApplicationError) as trouble:
+            log.warning("patience_not_asked", conversation_id=str(turn.conversation_id), why=str(trouble)[:200])
+
+
+def patience_id(turn_id: UUID) -> UUID:
+    """The id of a turn's word of patience: always the same, so that there is one."""
+    return uuid5(turn_id, "still working")

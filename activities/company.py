@@ -1,0 +1,23 @@
+"""What goes on beside a question: the customer is kept company, and the files they sent are fetched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from activities.attending import Attending
+from activities.bots import Bot
+from activities.fetching import Fetching
+from storage.turns import TakenTurn
+
+
+class Company:
+    def __init__(self, attending: Attending, fetching: Fetching) -> None:
+        self._attending = attending
+        self._fetching = fetching
+
+    @asynccontextmanager
+    async def beside(self, turn: TakenTurn, bot: Bot) -> AsyncIterator[None]:
+        """At work until the block ends; none of it costs the customer the answer."""
+        async with self._attending.beside(turn, bot), self._fetching.beside(turn.conversation_id, turn.messages):
+            yield

@@ -1,0 +1,220 @@
+"""Sends replies over a channel: rendered, in parts, in order, each part once (reliability.md, rules 5 to 8).
+
+Each attempt reads the record and goes on from there, so a crash anywhere repeats nothing that surely went out. Where
+nobody knows, the channel's status webhook is waited for; what then stays unknown is DELIVERY_UNKNOWN's choice between
+a possible duplicate and a possible loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+from uuid import UUID, uuid5
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from actions.questions import QuestionWords, words_for
+from activities.asking import Beat, beating
+from activities.bots import Bot, Bots
+from config import metrics
+from config.logs import get_logger
+from config.settings import Settings
+from integrations.whatsapp.failures import FAILURES, FailureKind, SendFailed
+from integrations.whatsapp.port import Choice, Recipient, SendRequest, Sent, Template, WhatsApp
+from integrations.whatsapp.rendering import render
+from integrations.whatsapp.splitting import measure, split
+from integrations.whatsapp.window import is_open
+from schemas.conversations import Deliver, Delivered
+from schemas.deliveries import DueMessage, Part, PlannedPart
+from storage.outbox import Outbox
+
+log = get_logger(__name__)
+
+NOTES = {
+    FailureKind.OUTSIDE_WINDOW: "The last reply could not be delivered: the customer wrote more than 24 hours ago.",
+    FailureKind.RECIPIENT_FINAL: "The last reply could not be delivered: WhatsApp does not reach this customer.",
+    FailureKind.OURS: "The last reply could not be delivered: our account at the channel needs repair.",
+    FailureKind.UNKNOWN: "Nobody knows whether the last reply arrived: the channel gave no answer and no status.",
+}
+_GIVEN_UP = "The last reply could not be delivered: the channel did not take it for too long."
+
+
+class Undeliverable(Exception):
+    """The rest of the message is not sent. Raised by `_send`, handled by `deliver`."""
+
+    def __init__(self, kind: FailureKind, explanation: str) -> None:
+        super().__init__(explanation)
+        self.kind = kind
+
+
+class Delivering:
+    """*channels*: the adapter for each channel that replies are sent over, as far as one is configured."""
+
+    def __init__(
+        self, outbox: Outbox, channels: Mapping[str, WhatsApp], bots: Bots, settings: Settings, beat: Beat
+    ) -> None:
+        self._outbox = outbox
+        self._channels = channels
+        self._bots = bots
+        self._settings = settings
+        self._beat = beat
+
+    @activity.defn
+    async def deliver(self, request: Deliver) -> Delivered:
+        """Sends what is due, oldest first. Safe to repeat, also while an earlier attempt still runs.
+
+        Raises ApplicationError, retryable with its own delay, while a part waits for the channel.
+        """
+        async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
+            return Delivered(parts=await self._deliver(request.conversation_id))
+
+    async def _deliver(self, conversation_id: UUID) -> int:
+        sent, again = 0, True
+        while again:
+            again = False
+            for message in await self._outbox.due(conversation_id):
+                bot = await self._bots.at(message.assistant, message.assistant_version)
+                try:
+                    sent += await self._send_all(message, bot)
+                except Undeliverable as failed:
+                    again |= await self._gave_up(message, bot, failed)
+        return sent
+
+    async def _send_all(self, message: DueMessage, bot: Bot) -> int:
+        if message.superseded and not any(part.attempt for part in message.parts):
+            await self._outbox.done(message.id)
+            return 0
+        channel = self._channels.get(message.channel)
+        if channel is None:
+            self._wait(message, FailureKind.OURS, f"no account for {message.channel} is configured", None, attempt=1)
+        parts = message.parts or await self._outbox.plan(message, _plan(message, channel, bot))
+        sent = 0
+        for part in parts:
+            if part.status == "failed" and part.failure is None:
+                part = await self._after_failure(part, channel)
+            if not part.arrived_there and part.status != "failed":
+                await self._send(message, part, channel, last=part.part == parts[-1].part)
+                sent += 1
+        if not sent:
+            await self._outbox.done(message.id)
+        return sent
+
+    async def _send(self, message: DueMessage, part: Part, channel: WhatsApp, *, last: bool) -> None:
+        if part.status in {"sending", "unknown"}:
+            await self._settle(part)
+        elif part.kind != "template" and not is_open(message.wrote_at, datetime.now(UTC)):
+            raise Undeliverable(FailureKind.OUTSIDE_WINDOW, "more than 24 hours since the customer wrote")
+        begun = await self._outbox.begin(part, [part.status])
+        if begun is None:
+            raise ApplicationError("another attempt is sending this part", type="Overtaken")
+        try:
+            answer = await _put(channel, message, begun)
+        except SendFailed as failed:
+            await self._failed(message, begun, failed)
+        else:
+            await self._outbox.sent(begun, answer.channel_message_id, last=last)
+            metrics.DELIVERIES.labels(message.channel, "sent").inc()
+
+    async def _after_failure(self, part: Part, channel: WhatsApp) -> Part:
+        """A part that the channel took and then reported as failed: planned again if that may help."""
+        error = part.error or {}
+        kind = channel.failure_kind(error.get("code"))
+        if not FAILURES[kind].retried or part.attempt >= self._settings.delivery_attempts:
+            raise Undeliverable(kind, str(error.get("explanation") or "the channel reported a failure"))
+        return await self._outbox.again(part)
+
+    async def _settle(self, part: Part) -> None:
+        """A part that may have gone out: returns only if it is to be sent again."""
+        assert part.sending_at is not None
+        if part.status == "sending":
+            await self._outbox.not_sent(part, "unknown", FailureKind.UNKNOWN, {"explanation": "the sender vanished"})
+            part.status = "unknown"
+        waited = (datetime.now(UTC) - part.sending_at).total_seconds()
+        if waited < self._settings.delivery_settle_seconds:
+            pause = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
+            raise ApplicationError("waits for the channel's status", type="Unsettled", next_retry_delay=pause)
+        if self._settings.delivery_unknown == "leave":
+            raise Undeliverable(FailureKind.UNKNOWN, "no status came")
+
+    async def _failed(self, message: DueMessage, part: Part, failed: SendFailed) -> NoReturn:
+        metrics.DELIVERIES.labels(message.channel, failed.kind).inc()
+        error = {"explanation": failed.explanation, "code": failed.code}
+        log.warning("not_sent", conversation_id=str(message.conversation_id), delivery_id=str(part.id), **error)
+        if not failed.policy.certain:
+            await self._outbox.not_sent(part, "unknown", failed.kind, error)
+            pause = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
+            raise ApplicationError(failed.explanation, type=failed.kind, next_retry_delay=pause)
+        await self._outbox.not_sent(part, "planned", failed.kind, error)
+        if not failed.policy.retried:
+            raise Undeliverable(failed.kind, failed.explanation)
+        pause_seconds = failed.retry_after or failed.policy.first_pause * 2 ** (part.attempt - 1)
+        self._wait(message, failed.kind, failed.explanation, pause_seconds, part.attempt)
+
+    def _wait(
+        self, message: DueMessage, kind: FailureKind, why: str, pause_seconds: float | None, attempt: int
+    ) -> NoReturn:
+        """Tries again later, unless it has been tried long and often enough."""
+        age = (datetime.now(UTC) - message.stored_at).total_seconds()
+        if attempt >= self._settings.delivery_attempts or age > self._settings.delivery_give_up_seconds:
+            raise Undeliverable(kind, why)
+        longest = self._settings.delivery_pause_max_seconds
+        pause = timedelta(seconds=min(pause_seconds or longest, longest))
+        raise ApplicationError(why, type=kind, next_retry_delay=pause)
+
+    async def _gave_up(self, message: DueMessage, bot: Bot, failed: Undeliverable) -> bool:
+        """Staff are told. Outside the window an approved template goes in the reply's place: then True."""
+        template = bot.assistant.config.template
+        instead = failed.kind is FailureKind.OUTSIDE_WINDOW and template is not None and "template" not in message.meta
+        if instead and not any(part.arrived_there for part in message.parts):
+            assert template is not None
+            meta = {"template": template.model_dump(), "instead_of": str(message.id)}
+            new_id = uuid5(message.id, "template")
+            text = f"[Template {template.name}]"
+            await self._outbox.add(message.conversation_id, text, message_id=new_id, author="assistant", meta=meta)
+        note = NOTES.get(failed.kind, _GIVEN_UP)
+        await self._outbox.give_up(message.id, failed.kind, {"explanation": str(failed)}, note)
+        metrics.DELIVERIES.labels(message.channel, "given_up").inc()
+        log.error("delivery_given_up", conversation_id=str(message.conversation_id), kind=failed.kind, why=str(failed))
+        return instead
+
+
+def _plan(message: DueMessage, channel: WhatsApp, bot: Bot) -> list[PlannedPart]:
+    """The parts of a reply: rendered and split, its buttons under the last one where they fit."""
+    if template := message.meta.get("template"):
+        return [PlannedPart(part=0, kind="template", text=f"{template['name']} {template['language']}")]
+    text = render(message.text, message.sources)
+    limits, choices = channel.limits, _choices(message, bot)
+    fits = measure(text) <= limits.button_text_units
+    parts = [PlannedPart(part=n, text=piece) for n, piece in enumerate(split(text, limits.text_units))]
+    if not choices or len(choices) > limits.buttons:
+        return parts
+    if fits:
+        return [PlannedPart(part=0, kind="buttons", text=text, choices=choices)]
+    return [*parts, PlannedPart(part=len(parts), kind="buttons", text=_words(bot).answer, choices=choices)]
+
+
+def _choices(message: DueMessage, bot: Bot) -> list[dict[str, str]]:
+    """Yes and no to an action that is asked back, as buttons."""
+    ids, words = message.meta.get("buttons") or {}, _words(bot)
+    titles = {"confirm": words.yes, "cancel": words.no}
+    return [{"id": ids[name], "title": title} for name, title in titles.items() if name in ids]
+
+
+def _words(bot: Bot) -> QuestionWords:
+    return words_for(bot.assistant.config.language or "en")
+
+
+async def _put(channel: WhatsApp, message: DueMessage, part: Part) -> Sent:
+    request = SendRequest(
+        account=message.account,
+        recipient=Recipient(phone=message.phone, user_id=message.user_id),
+        delivery_id=part.delivery_id,
+    )
+    if part.kind == "template":
+        name, _, language = part.text.partition(" ")
+        return await channel.send_template(request, Template(name=name, language=language or "en"))
+    if part.kind == "buttons":
+        return await channel.send_buttons(request, part.text, tuple(Choice(**choice) for choice in part.choices))
+    return await channel.send_text(request, part.text)

@@ -1,0 +1,79 @@
+"""Keeps the files that customers send: downloaded within limits, stored under their hash, never opened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from config.logs import get_logger
+from config.settings import Settings
+from integrations.whatsapp.failures import MediaFailed, MediaProblem
+from integrations.whatsapp.port import MediaRef, WhatsApp
+from schemas.messages import WaitingMessage
+from storage.database import StorageUnavailable
+from storage.media import DueFile, Media
+from storage.media_files import folder_of, write
+
+log = get_logger(__name__)
+
+_AT_ONCE = 20
+_PAUSE_SECONDS = 30.0
+_PASSING = {MediaProblem.EXPIRED, MediaProblem.TRANSIENT, MediaProblem.OURS}
+"""Problems that another try may find gone; the rest is refused for good."""
+
+
+class Fetching:
+    """*channels*: who fetches for which channel."""
+
+    def __init__(self, media: Media, channels: Mapping[str, WhatsApp], settings: Settings) -> None:
+        self._media = media
+        self._channels = channels
+        self._folder = folder_of(settings)
+        self._attempts = settings.media_attempts
+
+    @asynccontextmanager
+    async def beside(self, conversation_id: UUID, messages: list[WaitingMessage]) -> AsyncIterator[None]:
+        """Fetches what came with *messages* while the model is asked; what is not done by then, the sweep does."""
+        if not any(message.has_media for message in messages):
+            yield
+            return
+        task = asyncio.create_task(self.fetch_due(conversation_id=conversation_id))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def fetch_due(self, *, conversation_id: UUID | None = None, after_seconds: float = 0) -> int:
+        """Fetches what is due, and says how many files were kept. Trouble with one does not stop the others."""
+        kept = 0
+        due = await self._media.due(
+            _AT_ONCE, conversation_id=conversation_id, after_seconds=after_seconds, pause_seconds=_PAUSE_SECONDS
+        )
+        for file in due:
+            try:
+                kept += await self._fetch(file)
+            except (StorageUnavailable, OSError) as trouble:
+                log.warning("file_not_kept", media_id=str(file.id), why=str(trouble)[:200])
+        return kept
+
+    async def _fetch(self, file: DueFile) -> bool:
+        channel = self._channels.get(file.channel)
+        if channel is None:
+            return False
+        reference = MediaRef(
+            id=file.channel_media_id, mime_type=file.mime_type, sha256=file.announced_sha256, filename=file.filename
+        )
+        try:
+            fetched = await channel.download(file.account, reference)
+        except MediaFailed as failed:
+            final = failed.problem not in _PASSING or file.attempts + 1 >= self._attempts
+            log.warning("file_not_fetched", media_id=str(file.id), why=str(failed), final=final)
+            await self._media.failed(file, str(failed)[:500], final=final)
+            return False
+        await asyncio.to_thread(write, self._folder, fetched.sha256, fetched.content)
+        size = len(fetched.content)
+        await self._media.kept(file, sha256=fetched.sha256, size=size, mime_type=fetched.mime_type)
+        return True
