@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from api.bodies import BodyGuard
 from api.problems import add_problem_handlers
-from api.routes import actions, health, messages, sessions
+from api.routes import actions, health, messages, sessions, webhooks
 from api.services import Services
 
 DESCRIPTION = """
@@ -35,12 +35,13 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         services.notifications.start()
         yield
         await services.notifications.close()
+        await services.wakes.close()
 
     app = FastAPI(title="Perplexity Agent", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
     app.state.services = services
     app.state.database = services.database
     add_problem_handlers(app)
-    for routes in (messages.router, sessions.router, actions.router, health.router, *pages):
+    for routes in (messages.router, sessions.router, actions.router, webhooks.router, health.router, *pages):
         app.include_router(routes)
     settings = services.settings
     app.add_middleware(

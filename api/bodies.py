@@ -30,15 +30,12 @@ class BodyGuard:
             await self._app(scope, receive, send)
             return
         try:
-            async with asyncio.timeout(self._seconds):
-                body = await self._read(scope, receive)
+            _check_type(scope)
+            body = await read_body(scope, receive, self._max_bytes, self._seconds)
             _check(body)
-        except TimeoutError:
-            refused = problem_response(408, f"The body must arrive within {self._seconds:g} seconds.")
-            await refused(scope, receive, send)
         except ProblemError as error:
             # The rest of the body is not wanted, so the connection ends with the answer.
-            headers = {"Connection": "close"} if error.status == 413 else {}
+            headers = {"Connection": "close"} if error.status in {408, 413} else {}
             await problem_response(error.status, error.detail, headers=headers)(scope, receive, send)
         else:
             await self._app(scope, _replay(body, receive), send)
@@ -49,27 +46,40 @@ class BodyGuard:
         path: str = scope["path"]
         return path.startswith("/api/") and not path.startswith(self._exempt)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        if kind != b"application/json":
-            raise ProblemError(415, "Send JSON with Content-Type: application/json.")
-        too_large = ProblemError(413, f"The body may have at most {self._max_bytes} bytes.")
-        if (
-            headers.get(b"content-length", b"0").isdigit()
-            and int(headers.get(b"content-length", b"0")) > self._max_bytes
-        ):
+
+async def read_body(scope: Scope, receive: Receive, max_bytes: int, seconds: float) -> bytes:
+    """The whole body. Raises ProblemError for one that is too large or too slow, as soon as that is certain."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(scope, receive, max_bytes)
+    except TimeoutError:
+        raise ProblemError(408, f"The body must arrive within {seconds:g} seconds.") from None
+
+
+async def _read(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    too_large = ProblemError(413, f"The body may have at most {max_bytes} bytes.")
+    announced = _header(scope, b"content-length")
+    if announced.isdigit() and int(announced) > max_bytes:
+        raise too_large
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ProblemError(400, "The body ended early.")
+        body += message.get("body", b"")
+        if len(body) > max_bytes:
             raise too_large
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ProblemError(400, "The body ended early.")
-            body += message.get("body", b"")
-            if len(body) > self._max_bytes:
-                raise too_large
-            if not message.get("more_body"):
-                return bytes(body)
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _check_type(scope: Scope) -> None:
+    if _header(scope, b"content-type").split(b";")[0].strip().lower() != b"application/json":
+        raise ProblemError(415, "Send JSON with Content-Type: application/json.")
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    return next((bytes(value) for key, value in scope["headers"] if key.lower() == name), b"")
 
 
 def _check(body: bytes) -> None:

@@ -8,13 +8,17 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.answers import Answers
+from api.wakes import Wakes
+from api.webhooks import Webhooks
 from config.settings import Settings
 from integrations.temporal.conversations import Conversations
 from storage.api_keys import ApiKeys, KnownKeys
 from storage.configurations import Configurations
 from storage.database import Database
+from storage.delivery_reports import DeliveryReports
 from storage.inbox import Inbox
 from storage.notifications import StreamNotifications
+from storage.outbox import Outbox
 from storage.sessions import Sessions
 from storage.streams import StreamEvents
 from storage.turn_views import TurnViews
@@ -35,16 +39,20 @@ class Services:
     configurations: Configurations
     conversations: Conversations
     answers: Answers
+    outbox: Outbox
+    wakes: Wakes
+    webhooks: Webhooks
 
 
 def create_services(settings: Settings, database: Database, conversations: Conversations) -> Services:
     """Everything that routes need, over one pool of connections."""
     assert settings.database_url
-    turns = TurnViews(database)
+    turns, inbox = TurnViews(database), Inbox(database)
+    wakes = Wakes(conversations, settings.webhook_wakes_at_once)
     return Services(
         settings=settings,
         database=database,
-        inbox=Inbox(database),
+        inbox=inbox,
         turns=turns,
         sessions=Sessions(database),
         events=StreamEvents(database),
@@ -54,6 +62,9 @@ def create_services(settings: Settings, database: Database, conversations: Conve
         configurations=Configurations(database),
         conversations=conversations,
         answers=Answers(conversations, turns, settings.reply_wait_seconds),
+        outbox=Outbox(database),
+        wakes=wakes,
+        webhooks=Webhooks(inbox, DeliveryReports(database), wakes, settings),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import uuid4
@@ -15,9 +16,11 @@ from api.problems import ProblemError, problem_docs
 from api.services import Services, Serving
 from api.streaming import Following, follow
 from config import metrics
-from schemas.messages import CustomerIdentity, IncomingMessage, StoredMessage
+from config.settings import Settings
+from schemas.messages import CustomerIdentity, IncomingMessage, RateLimit, StoredMessage, limit_key
 from schemas.requests import MessageRequest
 from schemas.turns import Turn
+from storage.inbox import OverLimit
 
 router = APIRouter(prefix="/api", tags=["messages"], dependencies=[Depends(caller)])
 
@@ -31,22 +34,43 @@ async def _store(body: MessageRequest, key: str | None, services: Services, *, w
         raise ProblemError(422, f"text may have at most {services.settings.message_max_characters} characters.")
     if body.assistant != "default" and body.assistant not in await services.configurations.names():
         raise ProblemError(422, f"There is no assistant {body.assistant!r}.")
-    stored = await services.inbox.store(
-        IncomingMessage(
-            channel=body.channel,
-            assistant=body.assistant,
-            identities=[CustomerIdentity(kind="customer_id", value=body.customer_id)],
-            id_scope=body.customer_id,
-            channel_message_id=message_id,
-            text=body.text,
-            wants_stream=wants_stream,
-            request_id=correlation_id.get(),
-        )
+    incoming = IncomingMessage(
+        channel=body.channel,
+        assistant=body.assistant,
+        identities=[CustomerIdentity(kind="customer_id", value=body.customer_id)],
+        id_scope=body.customer_id,
+        channel_message_id=message_id,
+        text=body.text,
+        wants_stream=wants_stream,
+        request_id=correlation_id.get(),
+        limits=_limits(body, services.settings),
     )
+    try:
+        stored = await services.inbox.store(incoming)
+    except OverLimit as over:
+        metrics.MESSAGES.labels(body.channel, "over limit").inc()
+        wait = {"Retry-After": str(math.ceil(over.wait_seconds))}
+        raise ProblemError(429, "Too many messages; nothing was stored. Send it again later.", headers=wait) from None
     metrics.MESSAGES.labels(body.channel, "new" if stored.is_new else "repeated").inc()
     if not stored.same_content:
         raise ProblemError(409, "This message_id came before with another text. Use a new one for a new message.")
     return stored
+
+
+def _limits(body: MessageRequest, settings: Settings) -> list[RateLimit]:
+    """All of a channel together, and each customer by itself."""
+    return [
+        RateLimit(
+            key=limit_key("account", body.channel),
+            per_minute=settings.account_messages_per_minute,
+            burst=settings.account_messages_burst,
+        ),
+        RateLimit(
+            key=limit_key("customer", body.channel, body.customer_id),
+            per_minute=settings.customer_messages_per_minute,
+            burst=settings.customer_messages_burst,
+        ),
+    ]
 
 
 def _message_id(body: MessageRequest, key: str | None) -> str:
@@ -72,7 +96,7 @@ async def store_for_stream(
     summary="Send a message, wait for its answer",
     responses={
         202: {"model": Turn, "description": "A human has the conversation; the message is kept and passed on"},
-        **problem_docs(400, 401, 409, 413, 415, 422, 503),
+        **problem_docs(400, 401, 409, 413, 415, 422, 429, 503),
     },
 )
 async def message(
@@ -90,7 +114,7 @@ async def message(
     "/query_async",
     summary="Send a message, read the answer as it is written",
     response_class=EventSourceResponse,
-    responses=problem_docs(400, 401, 409, 413, 415, 422, 503),
+    responses=problem_docs(400, 401, 409, 413, 415, 422, 429, 503),
 )
 async def query_async(
     stored: Annotated[StoredMessage, Depends(store_for_stream)],

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
+from uuid import uuid4, uuid5
 
 from fastapi import APIRouter, Depends, Path, Query
 
 from api.authentication import Caller, caller
 from api.problems import ProblemError, problem_docs
+from api.routes.messages import IdempotencyKey
 from api.services import Services, Serving
 from integrations.temporal.conversations import TemporalUnavailable
 from schemas.conversations import Decision, ResetRequest, StateRequest
-from schemas.requests import ApprovalBody, Channel, CustomerId, ResetBody, StateBody
+from schemas.requests import ApprovalBody, Channel, CustomerId, ReplyBody, ReplyTaken, ResetBody, StateBody
 from schemas.sessions import Session, ThreadHistory
 from schemas.turns import State, Turn
 from schemas.waking import Waking
@@ -75,6 +77,31 @@ async def set_state(session: Found, body: StateBody, services: Serving, api_key:
     request = StateRequest(state=State(body.state), reason=body.reason or "by hand", requested_by=requested_by)
     await services.conversations.set_state(_waking(session), request, services.settings.reply_wait_seconds)
     return await _again(session, services)
+
+
+@router.post(
+    "/{customer_id}/messages",
+    summary="A human's reply to the customer",
+    status_code=202,
+    responses=problem_docs(409),
+)
+async def reply(
+    session: Found, body: ReplyBody, services: Serving, idempotency_key: IdempotencyKey = None
+) -> ReplyTaken:
+    """Stored at once and sent over the customer's channel, in order with the bot's replies. Over HTTP channels it is
+    in the record for whoever shows the conversation. The bot goes on as the state says: set `human_handoff` to keep
+    it quiet. With an `Idempotency-Key` the same reply is taken once."""
+    if len(body.text) > services.settings.message_max_characters:
+        raise ProblemError(422, f"text may have at most {services.settings.message_max_characters} characters.")
+    message_id = uuid5(session.conversation_id, f"reply {idempotency_key}") if idempotency_key else uuid4()
+    known = await services.outbox.add(
+        session.conversation_id, body.text, message_id=message_id, author="agent", author_name=body.agent_name
+    )
+    if known.text != body.text:
+        raise ProblemError(409, "This Idempotency-Key came before with another text.")
+    if known.is_due:
+        services.wakes.delivery_due([_waking(session)])
+    return ReplyTaken(message_id=message_id, conversation_id=session.conversation_id)
 
 
 @router.post("/{customer_id}/approval", summary="Approve or decline the action that waits for staff")

@@ -1,0 +1,82 @@
+"""`/api/webhooks/…`: calls of channels, which prove themselves by their signatures; answered once all is stored."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+from pydantic import SecretStr
+
+from api.bodies import read_body
+from api.problems import ProblemError, problem_docs
+from api.services import Services, Serving
+from integrations.whatsapp.meta import signature as meta_signature
+from integrations.whatsapp.meta.webhook import parse_webhook as parse_meta
+from integrations.whatsapp.twilio import signature as twilio_signature
+from integrations.whatsapp.twilio.webhook import parse_webhook as parse_twilio
+
+router = APIRouter(prefix="/api/webhooks", tags=["webhooks"], responses=problem_docs(401, 408, 413, 415, 503))
+
+_NOT_SIGNED = "The signature is missing or does not fit this body."
+_JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
+
+
+@router.get("/whatsapp", summary="Meta's verification call", responses=problem_docs(403))
+async def verify(request: Request, services: Serving) -> PlainTextResponse:
+    """Echoes `hub.challenge` as plain text if `hub.verify_token` is WHATSAPP_VERIFY_TOKEN."""
+    challenge = meta_signature.answer_challenge(request.query_params, _plain(services.settings.whatsapp_verify_token))
+    if challenge is None:
+        raise ProblemError(403, "This is not a verification call with our token.")
+    return PlainTextResponse(challenge, headers={"X-Content-Type-Options": "nosniff"})
+
+
+@router.post("/whatsapp", summary="Messages and statuses from Meta's Cloud API")
+async def whatsapp(request: Request, services: Serving) -> Response:
+    """200 once all of it is stored; what cannot be read is kept aside and answered with 200 too, for Meta would only
+    send it again. The signature is over the raw bytes and always required."""
+    body = await _body(request, services)
+    header = request.headers.get(meta_signature.HEADER)
+    if not meta_signature.is_valid(_plain(services.settings.whatsapp_app_secret), body, header):
+        raise ProblemError(401, _NOT_SIGNED)
+    _check_type(request, _JSON)
+    await services.webhooks.take("whatsapp", parse_meta(body, datetime.now(UTC)))
+    return Response(status_code=200)
+
+
+@router.post("/twilio", summary="Messages and statuses from Twilio")
+async def twilio(request: Request, services: Serving) -> Response:
+    """Signed over the address that Twilio knows (PUBLIC_URL, where set) and the form. Answers an empty TwiML."""
+    body = await _body(request, services)
+    _check_type(request, _FORM)
+    form = twilio_signature.read_form(body)
+    header = request.headers.get(twilio_signature.HEADER)
+    token = _plain(services.settings.twilio_auth_token)
+    if form is None or not twilio_signature.is_valid(token, _public_url(request, services), form, header):
+        raise ProblemError(401, _NOT_SIGNED)
+    if dict(form).get("AccountSid") != services.settings.twilio_account_sid:
+        raise ProblemError(401, "This is another account's call.")
+    await services.webhooks.take("twilio", parse_twilio(form, request.query_params, datetime.now(UTC)))
+    return Response("<Response/>", media_type="text/xml")
+
+
+async def _body(request: Request, services: Services) -> bytes:
+    settings = services.settings
+    return await read_body(request.scope, request.receive, settings.webhook_body_bytes, settings.request_body_seconds)
+
+
+def _check_type(request: Request, wanted: str) -> None:
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != wanted or request.headers.get("content-encoding", "identity") != "identity":
+        raise ProblemError(415, f"Send {wanted}, not compressed.")
+
+
+def _public_url(request: Request, services: Services) -> str:
+    if services.settings.public_url is None:
+        return str(request.url)
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{services.settings.public_url}{request.url.path}{query}"
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
