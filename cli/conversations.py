@@ -18,6 +18,7 @@ from schemas.conversations import ResetRequest
 from schemas.encoding import dump_json
 from schemas.sessions import Session
 from schemas.waking import Waking
+from storage import media_files
 from storage.database import Database
 from storage.erasure import Busy, Erased, Erasure
 from storage.exports import Exports
@@ -116,13 +117,16 @@ def erase(
     if not yes:
         typer.confirm(f"Erase all words and names of {customer_id} on {channel}? Nothing brings them back.", abort=True)
 
-    async def remove(database: Database, _: Settings) -> Erased:
+    async def remove(database: Database, settings: Settings) -> Erased:
         session = await Sessions(database).find(*_checked(channel, customer_id))
         if session is None:
             return Erased(again=True)
         erasure = Erasure(database)
         customer = await erasure.customer_of(session.conversation_id)
-        return await erasure.erase(customer, actor=_user(), force=force)
+        erased = await erasure.erase(customer, actor=_user(), force=force)
+        for sha256 in erased.files:
+            media_files.remove(media_files.folder_of(settings), sha256)
+        return erased
 
     try:
         erased = on_database(remove)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli import assistants, conversations, keys, users
-from cli.surroundings import found_settings, own_settings
+from cli.surroundings import found_settings, own_settings, stop
 
 app = typer.Typer(
     help="Durable customer conversations over Perplexity.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -37,10 +37,11 @@ def api() -> None:
     """Serve HTTP: API, playground and dashboard."""
     from api.main import main
     from dashboard.overview import overview
+    from dashboard.phone import phone
     from dashboard.playground import playground
 
     settings = found_settings()
-    main(settings, pages=[playground(settings), overview(settings)])
+    main(settings, pages=[playground(settings), overview(settings), phone(settings)])
 
 
 @app.command()
@@ -60,6 +61,22 @@ def simulator(
     from integrations.perplexity.simulator.serve import main
 
     main(port, state_folder, own_settings().simulator_pace)
+
+
+@app.command()
+def standin(
+    port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 8190,
+    webhook_url: Annotated[str, typer.Option(help="Where its webhooks go.")] = (
+        "http://127.0.0.1:8000/api/webhooks/whatsapp"
+    ),
+) -> None:
+    """Play WhatsApp's Graph API, for tests and for the phone of `make run`. It reaches nobody."""
+    from integrations.whatsapp.standin.serve import main
+
+    secret = own_settings().whatsapp_app_secret
+    if secret is None:
+        raise stop("WHATSAPP_APP_SECRET is needed: the stand-in signs its webhooks with it")
+    main(port, webhook_url, secret.get_secret_value())
 
 
 @app.command()

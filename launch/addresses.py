@@ -21,7 +21,10 @@ _UNBROKEN = 400  # columns: an address that is wrapped cannot be clicked
 
 @dataclass(frozen=True)
 class Addresses:
-    """All addresses of one run. *temporal_ui* is None when Temporal is somebody else's."""
+    """All addresses of one run. *temporal_ui* is None when Temporal is somebody else's.
+
+    *phone* is the page to try WhatsApp with, *whatsapp* the stand-in of the Graph API behind it; None where it is off.
+    """
 
     api: str
     playground: str
@@ -31,6 +34,8 @@ class Addresses:
     temporal_ui: str | None
     database_url: str
     perplexity: str
+    phone: str | None = None
+    whatsapp: str | None = None
 
     def write(self, path: Path, pids: Mapping[str, int]) -> None:
         write_json(path, {**asdict(self), "pids": dict(pids)})
@@ -41,6 +46,7 @@ def addresses_of(settings: Settings, ports: Ports, keys: Keys, database_url: str
     host = _EVERYWHERE.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
     api = f"http://{host}:{ports.api}"
     key = f"#key={keys.api_key}" if keys.api_key_is_ours else ""  # a fragment never reaches a server or its logs
+    phone = has_phone(settings)
     return Addresses(
         api=api,
         playground=f"{api}/playground{key}",
@@ -50,7 +56,14 @@ def addresses_of(settings: Settings, ports: Ports, keys: Keys, database_url: str
         temporal_ui=None if settings.temporal_address else f"http://127.0.0.1:{ports.temporal_ui}",
         database_url=database_url,
         perplexity=settings.perplexity_base_url or f"http://127.0.0.1:{ports.simulator}",
+        phone=f"{api}/phone" if phone else None,
+        whatsapp=f"http://127.0.0.1:{ports.whatsapp}" if phone else None,
     )
+
+
+def has_phone(settings: Settings) -> bool:
+    """Whether a phone to try WhatsApp with is started: while nobody has set a real account, or forbidden it."""
+    return settings.whatsapp_access_token is None and settings.whatsapp_phone is not False
 
 
 def show_table(addresses: Addresses, keys: Keys, *, simulated: bool, logs: Path) -> None:
@@ -59,6 +72,8 @@ def show_table(addresses: Addresses, keys: Keys, *, simulated: bool, logs: Path)
     table.add_column(style="bold")
     table.add_column(no_wrap=True)
     table.add_row("Playground", addresses.playground)
+    if addresses.phone:
+        table.add_row("WhatsApp phone", f"{addresses.phone}  (to try it; no account is needed, none is used)")
     table.add_row("Dashboard", f"{addresses.dashboard}  (signs in once)")
     table.add_row("API docs", addresses.docs)
     table.add_row("Temporal UI", addresses.temporal_ui or f"not ours; Temporal is at {addresses.temporal}")

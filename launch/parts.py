@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.settings import Settings
+from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from launch.addresses import Addresses
 from launch.clusters import Cluster
 from launch.folder import DataFolder
@@ -59,16 +60,31 @@ class Surroundings:
             "SECRET_KEY": self.keys.secret_key,
             "ADMIN_LINK_TOKEN": self.keys.admin_link_token,
             "PROMETHEUS_MULTIPROC_DIR": str(self.folder.metrics),
+            **self._phone(),
+        }
+
+    def _phone(self) -> dict[str, str]:
+        """The stand-in's account, where it stands in for the real one."""
+        if self.addresses.whatsapp is None:
+            return {}
+        return {
+            "WHATSAPP_STANDIN_URL": self.addresses.whatsapp,
+            "WHATSAPP_GRAPH_URL": self.addresses.whatsapp,
+            "WHATSAPP_ACCESS_TOKEN": ACCESS_TOKEN,
+            "WHATSAPP_PHONE_NUMBER_ID": PHONE_NUMBER_ID,
+            "WHATSAPP_APP_SECRET": self.keys.app_secret,
+            "WHATSAPP_VERIFY_TOKEN": self.keys.verify_token,
         }
 
 
 def servers(around: Surroundings, cluster: Cluster | None) -> list[Part]:
-    """What stands below our own code: PostgreSQL, Temporal, the simulator; each unless the settings name another."""
+    """What stands below our own code: PostgreSQL, Temporal, the simulators; each unless the settings name another."""
     settings = around.settings
     return [
         *([_postgres(around, cluster)] if cluster else []),
         *([] if settings.temporal_address else [_temporal(around)]),
         *([] if settings.perplexity_base_url else [_simulator(around)]),
+        *([_standin(around)] if around.addresses.whatsapp else []),
     ]
 
 
@@ -110,6 +126,12 @@ def _simulator(around: Surroundings) -> Part:
     options = ["--port", str(around.ports.simulator), "--state-folder", str(around.folder.simulator)]
     health = f"{around.addresses.perplexity}/health"
     return _ours(around, "simulator", lambda _pid: answers(health), options)
+
+
+def _standin(around: Surroundings) -> Part:
+    webhook = f"{around.addresses.api}/api/webhooks/whatsapp"
+    options = ["--port", str(around.ports.whatsapp), "--webhook-url", webhook]
+    return _ours(around, "standin", lambda _pid: answers(f"{around.addresses.whatsapp}/standin/switches"), options)
 
 
 def _worker(around: Surroundings) -> Part:

@@ -13,6 +13,7 @@ from launch.failures import LaunchError
 
 _LOCAL = "127.0.0.1"
 _SIMULATOR_PORT = 8090
+_WHATSAPP_PORT = 8190
 _TRIES = 200
 """How many ports after a default one are tried."""
 
@@ -23,6 +24,7 @@ class Ports:
     temporal: int
     temporal_ui: int
     simulator: int
+    whatsapp: int
 
 
 @contextmanager
@@ -36,13 +38,19 @@ def claimed_ports(settings: Settings) -> Iterator[Ports]:
         "temporal_port": (_LOCAL, settings.temporal_port),
         "temporal_ui_port": (_LOCAL, settings.temporal_ui_port),
         "simulator": (_LOCAL, _SIMULATOR_PORT),
+        "whatsapp": (_LOCAL, _WHATSAPP_PORT),
     }
     chosen: dict[str, int] = {}
     with ExitStack() as claims:
         for name in sorted(wanted, key=lambda name: name not in settings.model_fields_set):  # what is set comes first
             host, port = wanted[name]
             chosen[name] = _choose(claims, name, host, port, explicit=name in settings.model_fields_set)
-        yield Ports(chosen["port"], chosen["temporal_port"], chosen["temporal_ui_port"], chosen["simulator"])
+        yield Ports(
+            api=chosen.pop("port"),
+            temporal=chosen.pop("temporal_port"),
+            temporal_ui=chosen.pop("temporal_ui_port"),
+            **chosen,
+        )
 
 
 def is_free(host: str, port: int) -> bool:

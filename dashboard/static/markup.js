@@ -1,0 +1,63 @@
+// WhatsApp's own formatting as nodes: *bold* _italic_ ~strike~ `code`, blocks, quotes, lists. Never as HTML.
+const INLINE = /(```[\s\S]+?```|`[^`\n]+`|\*[^*\n]+\*|_[^_\n]+_|~[^~\n]+~|https?:\/\/[^\s<>]+)/;
+const TAGS = { "*": "strong", _: "em", "~": "s" };
+
+function inline(text, into) {
+  for (const piece of text.split(INLINE)) {
+    if (!piece) continue;
+    const tag = piece.length > 2 && piece[0] === piece.at(-1) ? TAGS[piece[0]] : undefined;
+    if (tag) inline(piece.slice(1, -1), into.appendChild(document.createElement(tag)));
+    else if (piece.startsWith("`") && piece.endsWith("`") && piece.length > 2)
+      into.appendChild(document.createElement("code")).textContent = piece.replace(/^`+|`+$/g, "");
+    else if (/^https?:\/\//.test(piece)) link(piece, into);
+    else into.append(piece);
+  }
+  return into;
+}
+
+function link(address, into) {
+  const node = into.appendChild(document.createElement("a"));
+  node.textContent = address;
+  node.href = address;
+  node.rel = "noopener noreferrer";
+  node.target = "_blank";
+}
+
+const KINDS = [
+  ["quote", /^> ?/, "blockquote"],
+  ["bullet", /^[-*] /, "ul"],
+  ["number", /^\d+\. /, "ol"],
+];
+
+// The text of one bubble as a list of block nodes.
+export function blocks(text) {
+  const made = [];
+  text.split("```").forEach((part, index) => {
+    if (index % 2) {
+      const block = document.createElement("pre");
+      block.textContent = part.replace(/^\n|\n$/g, "");
+      made.push(block);
+    } else made.push(...paragraphs(part.replace(/^\n|\n$/g, "")));
+  });
+  return made;
+}
+
+function paragraphs(text) {
+  const made = [];
+  let open = null;
+  for (const line of text ? text.split("\n") : []) {
+    const [kind, mark, tag] = KINDS.find(([, pattern]) => pattern.test(line)) || ["plain", /^/, "p"];
+    if (open?.kind !== kind) {
+      open = { kind, node: document.createElement(tag), lines: 0 };
+      if (tag === "ol") open.node.className = "list";
+      made.push(open.node);
+    }
+    const words = line.replace(mark, "");
+    if (tag === "ul" || tag === "ol") inline(words, open.node.appendChild(document.createElement("li")));
+    else {
+      if (open.lines++) open.node.append(tag === "p" ? "\n" : document.createElement("br"));
+      inline(words, open.node);
+    }
+  }
+  return made;
+}
