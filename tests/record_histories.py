@@ -17,11 +17,13 @@ from typing import Any
 
 from integrations.endpoints.port import CallProblem, EndpointFailed
 from integrations.perplexity.port import AskFailed
+from integrations.whatsapp import failures as channel
 from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.failures import FailureKind
 from tests.servers import postgres_server, temporal_server
 from tests.system_in_process import System, running_system
+from tests.whatsapp_customer import SETTINGS, Customer
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -123,6 +125,44 @@ async def handed_over(system: System) -> None:
     await system.send("Thanks")
 
 
+async def whatsapp_turns(system: System) -> None:
+    customer = Customer(system)
+    await customer.write("Hello")
+    await customer.until_idle()
+    await customer.write("And now?")
+    await customer.until_idle()
+
+
+async def whatsapp_turns_continued(system: System) -> None:
+    await whatsapp_turns(system)
+
+
+async def whatsapp_resent(system: System) -> None:
+    """Refused once, sent, reported as failed, sent again."""
+    customer = Customer(system)
+    system.whatsapp.failures.append(channel.SendFailed(channel.FailureKind.RATE_LIMITED, "130429", code=130429))
+    await customer.write("Hello")
+    await customer.until_idle()
+    await customer.status(system.whatsapp.sent[0], "failed", 131000)
+    await customer.until_received(2)
+    await customer.until_idle()
+
+
+async def whatsapp_staff(system: System) -> None:
+    """Staff approve an action and write to the customer themselves."""
+    customer = Customer(system)
+    await _configure(system, confirmations={"create_ticket": Confirmation.STAFF})
+    system.perplexity.scripts.append(_TICKET)
+    await customer.write("My lamp is broken")
+    digest = (await customer.until_idle())["pending_action"]["digest"]
+    path = f"/api/session/{customer.phone}"
+    approval = {"digest": digest, "approved": True, "agent_name": "Ann"}
+    await system.http.post(f"{path}/approval?channel=whatsapp", json=approval)
+    await customer.until_idle()
+    await system.http.post(f"{path}/messages?channel=whatsapp", json={"text": "Ann here.", "agent_name": "Ann"})
+    await customer.until_idle()
+
+
 Scenario = Callable[[System], Awaitable[None]]
 SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (plain_turns, {}),
@@ -138,6 +178,10 @@ SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (confirmed, {}),
     (approved, {}),
     (handed_over, {}),
+    (whatsapp_turns, {**SETTINGS, "quiet_seconds": 0.05}),
+    (whatsapp_turns_continued, {**SETTINGS, "continue_as_new_turns": 1}),
+    (whatsapp_resent, SETTINGS),
+    (whatsapp_staff, SETTINGS),
 ]
 
 
@@ -153,7 +197,8 @@ async def record(wanted: set[str]) -> None:
 
 async def _write(system: System, name: str) -> None:
     """Every run of the scenario's conversation, in a file each."""
-    workflow_id = (await system.session())["workflow_id"]
+    (row,) = await system.database.rows("SELECT workflow_id FROM conversations")
+    workflow_id = row["workflow_id"]
     run_id: str | None = await _first_run(system, workflow_id)
     number = 0
     while run_id:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,15 +22,18 @@ from api.app import create_app
 from api.services import Services, create_services
 from config.settings import Settings
 from dashboard.overview import overview
+from dashboard.phone import phone
 from dashboard.playground import playground
 from integrations.endpoints.double import ScriptedEndpoints
 from integrations.perplexity.double import ScriptedPerplexity
 from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
+from integrations.whatsapp.double import RecordingWhatsApp
+from integrations.whatsapp.port import WhatsApp
 from storage.api_keys import ApiKeys
 from storage.database import Database, driver_url
 from storage.migrate import upgrade_on
-from worker.app import create_worker
+from worker.app import Outside, create_worker
 
 KEY = "test-key-0123456789abcdef"
 
@@ -48,10 +51,15 @@ class System:
     database: Database
     perplexity: ScriptedPerplexity
     endpoints: ScriptedEndpoints
+    whatsapp: RecordingWhatsApp
     services: Services
     http: httpx2.AsyncClient
     temporal: Client
     statements: list[str] = field(default_factory=list)
+
+    @property
+    def outside(self) -> Outside:
+        return Outside(self.perplexity, self.endpoints, {"whatsapp": self.whatsapp, "twilio": self.whatsapp})
 
     async def send(
         self, text: str, *, customer: str = "c-1", message_id: str | None = None, **more: Any
@@ -91,9 +99,18 @@ class System:
 
 @asynccontextmanager
 async def running_system(
-    postgres_url: str, temporal_address: str, *, worker: bool = True, **overrides: Any
+    postgres_url: str,
+    temporal_address: str,
+    *,
+    worker: bool = True,
+    address: str | None = None,
+    adapter: Callable[[Settings], WhatsApp | None] = lambda _: None,
+    **overrides: Any,
 ) -> AsyncIterator[System]:
-    """A system on a fresh database. *overrides* are settings; with worker=False nothing answers."""
+    """A system on a fresh database. *overrides* are settings; with worker=False nothing answers.
+
+    *address*: where it is to listen; *adapter* makes the one for WhatsApp, in the place of the recording one.
+    """
     name = f"test_{uuid4().hex}"
     url = await _fresh_database(postgres_url, name)
     # One Temporal server serves all tests, so each system has a task queue of its own.
@@ -107,24 +124,37 @@ async def running_system(
     endpoints = ScriptedEndpoints()
     headers = {"Authorization": f"Bearer {KEY}"}
     async with (
-        _serving(create_app(services, [playground(settings), overview(settings)])) as address,
-        httpx2.AsyncClient(base_url=address, headers=headers, timeout=60) as http,
+        _serving(create_app(services, [playground(settings), overview(settings), phone(settings)]), address) as served,
+        httpx2.AsyncClient(base_url=served, headers=headers, timeout=60) as http,
     ):
-        system = System(settings, database, perplexity, endpoints, services, http, client)
+        system = System(settings, database, perplexity, endpoints, RecordingWhatsApp(), services, http, client)
+        outside = system.outside
+        if real := adapter(settings):
+            outside = Outside(perplexity, endpoints, {"whatsapp": real})
         event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *a: system.statements.append(a[2]))
         if worker:
-            async with create_worker(client, database, perplexity, endpoints, settings):
+            async with create_worker(client, database, outside, settings):
                 yield system
         else:
             yield system
+        if real:
+            await real.close()
     await database.close()
 
 
+def free_address() -> str:
+    """Where nothing listens yet."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
 @asynccontextmanager
-async def _serving(app: FastAPI) -> AsyncIterator[str]:
-    """The app behind a real socket; its address."""
+async def _serving(app: FastAPI, address: str | None = None) -> AsyncIterator[str]:
+    """The app behind a real socket, at *address* or a free one; its address."""
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", int(address.rpartition(":")[2]) if address else 0))
     listener.listen(256)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))

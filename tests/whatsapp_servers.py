@@ -15,8 +15,9 @@ from config.settings import Settings
 from integrations.whatsapp.configuration import meta_from, twilio_from
 from integrations.whatsapp.meta.client import MetaWhatsApp
 from integrations.whatsapp.standin import twilio
+from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from integrations.whatsapp.standin.graph import Graph
-from integrations.whatsapp.standin.serve import ACCESS_TOKEN, PHONE_NUMBER_ID, create_standin
+from integrations.whatsapp.standin.serve import create_standin
 from integrations.whatsapp.twilio.client import TwilioWhatsApp
 
 APP_SECRET = "the-app-secret"

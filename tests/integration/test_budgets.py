@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 from temporalio.api.enums.v1 import EventType
@@ -9,6 +10,7 @@ from temporalio.client import WorkflowHistory
 
 from tests.history_costs import BILLABLE
 from tests.system_in_process import System, running_system
+from tests.whatsapp_customer import SETTINGS, Customer
 
 
 async def _history(system: System) -> WorkflowHistory:
@@ -47,6 +49,29 @@ async def test_no_words_of_customer_or_model_stand_in_history(system: System) ->
 
     assert len(history.events) > 10
     assert "nmistakable" not in history.to_json()
+
+
+async def _webhook_turn(system: System) -> WorkflowHistory:
+    """The history after one more turn of a customer on WhatsApp."""
+    customer = Customer(system)
+    await customer.write("Hello")
+    handle = system.temporal.get_workflow_handle((await customer.until_idle())["workflow_id"])
+    while True:  # the reply is out before the workflow has heard of it
+        description = (await handle.describe()).raw_description
+        if not description.pending_activities and not description.HasField("pending_workflow_task"):
+            return await handle.fetch_history()
+        await asyncio.sleep(0.02)
+
+
+async def test_a_webhook_turn_adds_16_events_and_3_billable_actions(postgres_url: str, temporal_address: str) -> None:
+    async with running_system(postgres_url, temporal_address, **SETTINGS) as system:
+        before = (await _webhook_turn(system)).events
+        after = await _webhook_turn(system)
+
+    added = after.events[len(before) :]
+    assert len(added) <= 16, Counter(EventType.Name(event.event_type) for event in added)
+    assert sum(event.event_type in BILLABLE for event in added) <= 3
+    assert "Hello" not in after.to_json()
 
 
 async def test_turn_1000_costs_no_more_than_turn_10(postgres_url: str, temporal_address: str) -> None:

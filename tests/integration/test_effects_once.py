@@ -40,7 +40,7 @@ async def unchanged(_conversation_id: Any, outcome: TurnOutcome, _handler: Any) 
 
 
 def activities(system: System) -> Activities:
-    return create_activities(system.temporal, system.database, system.perplexity, system.endpoints, system.settings)
+    return create_activities(system.temporal, system.database, system.outside, system.settings)
 
 
 async def planned(system: System, output: dict[str, Any], endpoint: Endpoint = ORDER) -> Perform:

@@ -7,11 +7,9 @@ import asyncio
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
-from activities.sweeping import Sweeping
-from storage.streams import StreamEvents
-from storage.waiting import Waiting
 from tests.incoming import incoming
 from tests.system_in_process import System, running_system
+from worker.app import create_activities
 
 
 async def test_a_new_thread_after_reset_and_the_old_one_on_record(system: System) -> None:
@@ -92,8 +90,7 @@ async def test_what_comes_while_the_model_is_busy_is_joined(system: System) -> N
 async def test_what_was_stored_and_never_woken_is_swept(postgres_url: str, temporal_address: str) -> None:
     async with running_system(postgres_url, temporal_address, sweep_after_seconds=0.001) as system:
         stored = await system.services.inbox.store(incoming("Forgotten", 1))
-        conversations = system.services.conversations
-        sweeping = Sweeping(Waiting(system.database), StreamEvents(system.database), conversations, system.settings)
+        sweeping = create_activities(system.temporal, system.database, system.outside, system.settings).sweeping
 
         swept = await ActivityEnvironment().run(sweeping.sweep)
         await system.perplexity.asked(1)

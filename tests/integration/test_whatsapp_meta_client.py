@@ -12,8 +12,8 @@ from integrations.whatsapp.incoming import DeliveryStatus, StatusUpdate
 from integrations.whatsapp.meta.signature import HEADER, is_valid
 from integrations.whatsapp.meta.webhook import parse_webhook
 from integrations.whatsapp.port import Choice, MediaRef, Recipient, SendRequest, Template
+from integrations.whatsapp.standin.account import PHONE_NUMBER_ID
 from integrations.whatsapp.standin.chats import StoredFile
-from integrations.whatsapp.standin.serve import PHONE_NUMBER_ID
 from integrations.whatsapp.standin.switches import Switches
 from tests.whatsapp_servers import APP_SECRET, MetaSide, Webhook, meta_side, until
 

@@ -13,7 +13,7 @@ from integrations.whatsapp.incoming import InboundMessage, MessageKind
 from integrations.whatsapp.meta.signature import HEADER, is_valid
 from integrations.whatsapp.meta.webhook import parse_webhook
 from integrations.whatsapp.port import Recipient, SendFailed, SendRequest
-from integrations.whatsapp.standin.serve import ACCESS_TOKEN, PHONE_NUMBER_ID
+from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from integrations.whatsapp.standin.switches import Switches
 from tests.whatsapp_servers import APP_SECRET, MetaSide, Webhook, meta_side
 

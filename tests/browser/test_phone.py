@@ -1,0 +1,129 @@
+"""The phone in a real browser: the chat, as the customer sees it, over the real webhook and the real sending code."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from playwright.async_api import Page, async_playwright, expect
+
+from dashboard.phone import phone
+from integrations.whatsapp.configuration import meta_from
+from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
+from integrations.whatsapp.standin.serve import create_standin
+from tests.browser.test_playground import ARGUMENTS
+from tests.system_in_process import System, free_address, running_system
+from tests.whatsapp_customer import APP_SECRET, SETTINGS
+from tests.whatsapp_servers import serving
+
+
+@dataclass
+class Trying:
+    system: System
+    page: Page
+    standin: str
+
+
+@pytest.fixture
+async def trying(postgres_url: str, temporal_address: str) -> AsyncIterator[Trying]:
+    async with _trying(postgres_url, temporal_address) as trying, _browser() as page:
+        trying.page = page
+        await page.goto(f"{trying.system.http.base_url}/phone")
+        yield trying
+
+
+@asynccontextmanager
+async def _trying(postgres_url: str, temporal_address: str) -> AsyncIterator[Trying]:
+    """The system, with the stand-in in the place of Meta's service."""
+    address = free_address()
+    async with serving(create_standin(f"{address}/api/webhooks/whatsapp", APP_SECRET)) as standin:
+        account = {"whatsapp_access_token": ACCESS_TOKEN, "whatsapp_phone_number_id": PHONE_NUMBER_ID}
+        settings = {**SETTINGS, **account, "whatsapp_graph_url": standin, "whatsapp_standin_url": standin}
+        async with running_system(postgres_url, temporal_address, address=address, adapter=meta_from, **settings) as up:
+            yield Trying(up, None, standin)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def _browser() -> AsyncIterator[Page]:
+    chromium = shutil.which("chromium")
+    assert chromium, "Debian's chromium is needed: apt-get install chromium"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield await browser.new_page()
+        await browser.close()
+
+
+async def _say(page: Page, text: str) -> None:
+    await page.get_by_label("Message", exact=True).fill(text)
+    await page.get_by_role("button", name="Send", exact=True).click()
+
+
+async def test_a_message_is_answered_with_ticks_and_formatting(trying: Trying) -> None:
+    trying.system.perplexity.scripts.append("**Yes**, <b>we</b> do:\n\n- by post\n- by bike")
+
+    await _say(trying.page, "Do you deliver?")
+
+    reply = trying.page.locator("#chat li.theirs").first
+    await expect(reply.locator("strong")).to_have_text("Yes")
+    await expect(reply.locator("ul li")).to_have_count(2)
+    await expect(reply.locator("b")).to_have_count(0)
+    await expect(trying.page.locator("#chat li.mine .ticks.read")).to_have_count(1)
+    await expect(trying.page.locator("#posted li").first).to_contain_text("biz_opaque_callback_data")
+
+
+async def test_every_webhook_twice_makes_one_reply(trying: Trying) -> None:
+    await trying.page.get_by_label("every webhook twice").check()
+
+    await trying.page.get_by_title("Three short messages in a row").click()
+    await expect(trying.page.locator("#chat li.theirs").last).to_contain_text("still has not come")
+
+    stored = await trying.system.database.row("SELECT count(*) AS n FROM messages WHERE direction = 'in'")
+    assert stored is not None
+    assert stored["n"] == 3
+
+
+async def test_a_failed_delivery_shows(trying: Trying) -> None:
+    await trying.page.get_by_label("deliveries fail").check()
+
+    await _say(trying.page, "Hello")
+
+    await expect(trying.page.locator("#chat li.theirs .ticks.failed")).to_have_count(1)
+
+
+async def test_a_photo_and_a_customer_without_a_number(trying: Trying) -> None:
+    await trying.page.get_by_label("Whose phone").select_option(label="@chen, no number")
+
+    await trying.page.get_by_title("A photo").click()
+
+    await expect(trying.page.locator("#chat li.theirs").first).to_contain_text("which you cannot open")
+    files = await trying.system.database.rows("SELECT mime_type FROM media")
+    assert [row["mime_type"] for row in files] == ["image/png"]
+
+
+async def test_without_a_stand_in_there_is_no_phone(system: System) -> None:
+    for path in ("/phone", "/phone/phone.js", "/phone/api/messages"):
+        assert (await system.http.get(path)).status_code == 404
+
+
+async def test_another_sites_page_may_not_write_and_only_known_calls_pass(trying: Trying) -> None:
+    url = f"{trying.system.http.base_url}/phone/api"
+    async with httpx2.AsyncClient() as http:
+        foreign = await http.post(f"{url}/send", json={"text": "x"}, headers={"Sec-Fetch-Site": "cross-site"})
+        unknown = await http.get(f"{url}/posted")
+        wrong = await http.post(f"{url}/messages", json={})
+
+    assert (foreign.status_code, unknown.status_code, wrong.status_code) == (403, 404, 404)
+
+
+async def test_a_stand_in_that_is_gone_is_said_so(trying: Trying) -> None:
+    settings = trying.system.settings.model_copy(update={"whatsapp_standin_url": "http://127.0.0.1:1"})
+    app = FastAPI()
+    app.include_router(phone(settings))
+
+    async with serving(app) as address, httpx2.AsyncClient() as http:
+        assert (await http.get(f"{address}/phone/api/messages")).status_code == 502

@@ -1,0 +1,82 @@
+"""A customer on WhatsApp is erased: number, name, words, parts and files go."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from storage import media_files
+from storage.erasure import Erasure
+from storage.exports import Exports
+from storage.tables import metadata
+from tests.system_in_process import System, running_system
+from tests.whatsapp_customer import SETTINGS, Customer, until, written
+
+PICTURE = b"\xff\xd8\xff\xe0 a photo"
+
+
+@pytest.fixture
+async def system(postgres_url: str, temporal_address: str, tmp_path: Path) -> AsyncIterator[System]:
+    async with running_system(postgres_url, temporal_address, **SETTINGS, media_dir=tmp_path) as system:
+        yield system
+
+
+def _kept(folder: Path) -> list[Path]:
+    return list(folder.glob("*/*"))
+
+
+async def _with_a_picture(system: System, folder: Path) -> str:
+    """A conversation with words and a kept picture; the picture's name."""
+    customer = Customer(system)
+    system.perplexity.gate.clear()
+    system.whatsapp.keep_file("9001", PICTURE, "image/jpeg")
+    image = {"id": "9001", "mime_type": "image/jpeg", "caption": "Zanzibar"}
+    await customer.send(written("", type="image", text=None, image=image))
+    await until(lambda: len(_kept(folder)) == 1)
+    system.perplexity.gate.set()
+    await customer.until_idle()
+    return _kept(folder)[0].name
+
+
+async def test_nothing_of_the_customer_is_left(system: System, tmp_path: Path) -> None:
+    sha256 = await _with_a_picture(system, tmp_path)
+    session = await Customer(system).session()
+    erasure = Erasure(system.database)
+    customer_id = await erasure.customer_of(UUID(session["conversation_id"]))
+    exported = await Exports(system.database).customer(customer_id)
+
+    erased = await erasure.erase(customer_id, actor="test")
+
+    assert (len(exported["media"]), len(exported["deliveries"])) == (1, 1)
+    assert erased.files == [sha256]
+    for table in metadata.tables:
+        rows = await system.database.rows(f"SELECT to_jsonb({table})::text AS row FROM {table}")
+        left = [row["row"] for row in rows if "Zanzibar" in row["row"] or Customer(system).phone in row["row"]]
+        assert left == [], table
+
+
+async def test_a_file_that_another_customer_sent_too_stays(system: System, tmp_path: Path) -> None:
+    await _with_a_picture(system, tmp_path)
+    other = Customer(system, "15550002222")
+    await other.send(written("", **{"from": other.phone}, type="image", text=None, image={"id": "9001"}))
+    await other.until_idle()
+    await system.database.rows("UPDATE media SET status = 'kept', sha256 = (SELECT max(sha256) FROM media)")
+    session = await Customer(system).session()
+    erasure = Erasure(system.database)
+
+    erased = await erasure.erase(await erasure.customer_of(UUID(session["conversation_id"])), actor="test")
+
+    assert erased.files == []
+
+
+def test_removing_what_is_gone_is_no_error(tmp_path: Path) -> None:
+    media_files.write(tmp_path, "ab12", b"bytes")
+    media_files.write(tmp_path, "ab12", b"bytes")
+
+    media_files.remove(tmp_path, "ab12")
+    media_files.remove(tmp_path, "ab12")
+
+    assert not media_files.path_of(tmp_path, "ab12").exists()

@@ -1,0 +1,103 @@
+"""WhatsApp on the real processes: doubled and shuffled webhooks, a worker that dies again and again, a lost server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.system.chaos_faults import Killer
+from tests.system.running import Program, running, until
+from tests.system.whatsapp_crowd import (
+    check_every_message_is_answered_once_in_order,
+    count_chats,
+    posted,
+    switch,
+    until_all_delivered,
+    until_back,
+    write_all,
+)
+
+SEED = 20261123
+LARGE = (int(os.environ.get("CHAOS_WHATSAPP_CONVERSATIONS", "200")), 5)
+SETTINGS = {
+    "ACCOUNT_CALLS_IN_FLIGHT": "1000",
+    "ACCOUNT_CALLS_PER_MINUTE": "100000",
+    "CHANNEL_CUSTOMER_MESSAGES_BURST": "1000",
+    "DELIVERY_SETTLE_SECONDS": "8",
+    "QUIET_SECONDS": "1.5",
+    "RESTART_LIMIT": "1000",
+    "RESTART_PAUSE_MAX_SECONDS": "0.2",
+    "SIMULATOR_PACE": "0.05",
+    "TURN_ATTEMPTS": "20",
+    "TURN_REASKS_AFTER_UNKNOWN": "10",
+    "TURN_RETRY_PAUSE_SECONDS": "0.1",
+}
+
+
+@pytest.fixture
+def program() -> Iterator[Program]:
+    """In a folder that is open to PostgreSQL's account, for when we are root."""
+    with tempfile.TemporaryDirectory(prefix="agent-whatsapp-", ignore_cleanup_errors=True) as place:
+        Path(place).chmod(0o711)
+        yield from running(Path(place) / "data", **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("customers", "messages"),
+    [
+        pytest.param(12, 3, id="small"),
+        pytest.param(*LARGE, id="large", marks=[pytest.mark.chaos, pytest.mark.timeout(900)]),
+    ],
+)
+async def test_doubled_and_shuffled_webhooks_while_parts_die(program: Program, customers: int, messages: int) -> None:
+    """Every webhook twice, overtaking each other within a second; the worker killed, Temporal once."""
+    random = Random(SEED)
+    switch(program, duplicates=1, disorder_seconds=1.0)
+    killer = Killer(program, random, ["worker"], (2.0, 4.0))
+    killing = asyncio.create_task(killer.kill_on(count().__next__))
+
+    writing = asyncio.create_task(write_all(program, random, customers, messages, (2.0, 4.0)))
+    await asyncio.sleep(4)
+    await asyncio.to_thread(program.kill, "temporal")
+    await writing
+    killing.cancel()
+    await asyncio.gather(killing, return_exceptions=True)
+    await asyncio.to_thread(until_back, program)
+    await until_all_delivered(program, customers * messages, 60 + customers * messages / 4)
+
+    print(f"killed the worker {killer.killed['worker']} times and Temporal once")
+    assert killer.killed["worker"] >= 2
+    check_every_message_is_answered_once_in_order(program, customers, messages)
+    assert await count_chats(program) == (customers, customers)
+
+
+BOUNDARIES = {
+    "before the answer is read": {"stall": 1.0, "stall_seconds": 2.0},
+    "while the channel refuses": {"fail_before": 0.5},
+    "after a dropped answer": {"execute_then_drop": 0.5},
+}
+
+
+@pytest.mark.parametrize("switches", BOUNDARIES.values(), ids=BOUNDARIES)
+async def test_a_worker_killed_in_the_middle_of_a_long_reply(program: Program, switches: dict[str, float]) -> None:
+    """Each part goes out once, in order, wherever the worker dies."""
+    switch(program, **switches)
+    text = f'[[sim: reply="{"Many words of a long answer. " * 20}" repeat=60]] Tell me everything'
+
+    await write_all(program, Random(SEED), 1, 1, (0.0, 0.1), text)
+    for kills in range(3):
+        await asyncio.to_thread(until, lambda kills=kills: len(posted(program)) > 2 * kills, 60)
+        await asyncio.to_thread(program.kill, "worker")
+        await asyncio.to_thread(program.until_back, "worker")
+    await until_all_delivered(program, 1, 120)
+
+    heads = [each["text"]["body"].split("\n")[0] for each in posted(program)]
+    assert len(heads) > 6
+    assert heads == [f"({number}/{len(heads)})" for number in range(1, len(heads) + 1)]

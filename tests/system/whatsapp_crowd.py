@@ -1,0 +1,112 @@
+"""Customers on the stand-in's phones: what they write, and what is true of what they got."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from random import Random
+from typing import Any
+
+import httpx2
+
+from tests.system.chaos_checks import record
+from tests.system.running import Program, until
+
+_UNIT = 1_000_000
+"""Stand-in phone numbers begin here, so that all have the same length."""
+
+
+def phone_of(customer: int) -> str:
+    return f"1555{_UNIT + customer}"
+
+
+def words(customer: int, number: int) -> str:
+    """A question that dictates its own answer: both name the customer and the message."""
+    return f"[[sim: reply=answer-{customer}-{number}]] question-{customer}-{number}."
+
+
+async def write_all(
+    program: Program, random: Random, customers: int, messages: int, pause: tuple[float, float], text: str = ""
+) -> None:
+    """Every customer writes, message by message (*text*, or `words`); the channel's timestamps tell their order."""
+    began = int(time.time()) - messages
+    async with httpx2.AsyncClient(base_url=program.addresses["whatsapp"], timeout=60) as http:
+
+        async def write(customer: int) -> None:
+            await asyncio.sleep(random.uniform(0, pause[1]))
+            for number in range(messages):
+                message = {
+                    "phone": phone_of(customer),
+                    "text": text or words(customer, number),
+                    "id": f"wamid.{customer}.{number}",
+                    "timestamp": began + number,
+                }
+                (await http.post("/standin/send", json=message)).raise_for_status()
+                await asyncio.sleep(random.uniform(*pause))
+
+        await asyncio.gather(*(write(customer) for customer in range(customers)))
+
+
+def switch(program: Program, **switches: Any) -> None:
+    httpx2.put(f"{program.addresses['whatsapp']}/standin/switches", json=switches).raise_for_status()
+
+
+def posted(program: Program) -> list[dict[str, Any]]:
+    """What our sending code posted to the Graph API, and was taken, in order."""
+    found = httpx2.get(f"{program.addresses['whatsapp']}/standin/posted", timeout=30).json()
+    return [dict(each) for each in found]
+
+
+async def until_all_delivered(program: Program, messages: int, seconds: float) -> None:
+    """Returns once every message is stored and worked off, and no reply is due any more."""
+    deadline = time.monotonic() + seconds
+    found: dict[str, int] = {}
+    while time.monotonic() < deadline:
+        async with record(program) as connection:
+            row = await connection.fetchrow(
+                "SELECT (SELECT count(*) FROM messages WHERE direction = 'in') AS stored,"
+                " (SELECT coalesce(sum(last_seq - cursor), 0) FROM conversations) AS waiting,"
+                " (SELECT count(*) FROM messages WHERE delivery = 'due') AS due"
+            )
+        found = {name: int(value) for name, value in row.items()}
+        if found == {"stored": messages, "waiting": 0, "due": 0}:
+            return
+        await asyncio.sleep(0.5)
+    raise TimeoutError(f"after {seconds} s: {found}, wanted {messages} stored")
+
+
+def check_every_message_is_answered_once_in_order(program: Program, customers: int, messages: int) -> None:
+    """By what the model was asked, and what the phones got."""
+    asked: dict[int, list[int]] = defaultdict(list)
+    for question in program.questions():
+        for word in question["text"].split():
+            if word.startswith("question-"):
+                _, customer, number = word.rstrip(".").split("-")
+                asked[int(customer)].append(int(number))
+    for customer in range(customers):
+        assert set(asked[customer]) == set(range(messages)), (customer, asked[customer])
+    sent = posted(program)
+    parts = Counter(each["biz_opaque_callback_data"].partition(".")[0] for each in sent)
+    assert not {part: times for part, times in parts.items() if times > 1}
+    for customer in range(customers):
+        got = [each["text"]["body"] for each in sent if each["to"] == phone_of(customer)]
+        numbers = [int(text.rpartition("-")[2]) for text in got]
+        assert numbers == sorted(set(numbers)), (customer, got)
+        assert numbers
+        assert numbers[0] == 0
+
+
+async def count_chats(program: Program) -> tuple[int, int]:
+    """Customers and conversations in the record."""
+    async with record(program) as connection:
+        row = await connection.fetchrow(
+            "SELECT (SELECT count(*) FROM customers) AS a, (SELECT count(*) FROM conversations) AS b"
+        )
+    return int(row["a"]), int(row["b"])
+
+
+def until_back(program: Program) -> None:
+    for part in ("postgres", "temporal", "worker", "api"):
+        program.until_back(part)
+    until(lambda: httpx2.get(f"{program.addresses['whatsapp']}/standin/switches").status_code == 200, 30)

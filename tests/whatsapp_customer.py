@@ -1,0 +1,105 @@
+"""Customers on WhatsApp, as the system under test meets them: signed webhooks in, what was sent out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+
+from integrations.whatsapp.double import Posted
+from integrations.whatsapp.meta.signature import HEADER, sign
+from tests.system_in_process import System
+from tests.whatsapp_bodies import ACCOUNT, PHONE, message, payload
+
+APP_SECRET = "the-app-secret"
+SETTINGS: dict[str, Any] = {
+    "whatsapp_app_secret": APP_SECRET,
+    "whatsapp_verify_token": "the-verify-token",
+    "whatsapp_phone_number_id": ACCOUNT,
+    "quiet_seconds": 0.0,
+    "delivery_settle_poll_seconds": 0.05,
+    "delivery_pause_max_seconds": 0.05,
+}
+
+
+async def post(system: System, body: bytes | dict[str, Any], **headers: str) -> httpx2.Response:
+    """One call of the webhook, signed as Meta signs it unless *headers* say otherwise."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    signed = {"Content-Type": "application/json", HEADER: sign(APP_SECRET, raw)} | headers
+    return await system.http.post("/api/webhooks/whatsapp", content=raw, headers=signed)
+
+
+def written(text: str, /, **fields: Any) -> dict[str, Any]:
+    """A text message that the customer writes now."""
+    now = str(int(datetime.now(UTC).timestamp()))
+    return message(**{"id": f"wamid.{uuid4().hex}", "timestamp": now, "text": {"body": text}} | fields)
+
+
+def at(second: int) -> str:
+    """A timestamp of some seconds ago; a larger number is later."""
+    return str(int(datetime.now(UTC).timestamp()) - 60 + second)
+
+
+@dataclass
+class Customer:
+    system: System
+    phone: str = PHONE
+
+    async def write(self, text: str, **fields: Any) -> dict[str, Any]:
+        """Posts one message, and returns it."""
+        one = written(text, **{"from": self.phone} | fields)
+        await self.send(one)
+        return one
+
+    async def send(self, *messages: dict[str, Any], **value: Any) -> None:
+        """Posts a batch of messages."""
+        response = await post(self.system, payload(messages=list(messages), **value))
+        assert response.status_code == 200, response.text
+
+    async def status(self, posted: Posted, status: str, code: int | None = None) -> None:
+        """Posts a status of a message of ours, as the Graph API reports it."""
+        report: dict[str, Any] = {
+            "id": posted.channel_message_id,
+            "status": status,
+            "timestamp": "1763900000",
+            "recipient_id": self.phone,
+            "biz_opaque_callback_data": posted.request.delivery_id,
+        }
+        report |= {"errors": [{"code": code, "title": "failed"}]} if code else {}
+        response = await post(self.system, payload(statuses=[report]))
+        assert response.status_code == 200
+
+    @property
+    def received(self) -> list[str]:
+        """What was sent to this customer, in order."""
+        return [each.text for each in self.system.whatsapp.sent if each.request.recipient.phone == self.phone]
+
+    async def until_received(self, count: int) -> list[str]:
+        """Returns what was received once it is *count* messages; the test's time limit bounds it."""
+        await until(lambda: len(self.received) >= count)
+        return self.received
+
+    async def session(self) -> dict[str, Any]:
+        response = await self.system.http.get(f"/api/session/{self.phone}?channel=whatsapp")
+        response.raise_for_status()
+        return dict(response.json())
+
+    async def until_idle(self) -> dict[str, Any]:
+        """Returns the session once nothing waits and nothing is due any more."""
+        while True:
+            session = await self.session()
+            due = await self.system.database.row("SELECT count(*) AS n FROM messages WHERE delivery = 'due'")
+            if session["waiting_messages"] == 0 and due is not None and due["n"] == 0:
+                return session
+            await asyncio.sleep(0.02)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    while not true():  # noqa: ASYNC110 - it becomes so on the other side of a server
+        await asyncio.sleep(0.01)
