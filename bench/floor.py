@@ -38,6 +38,10 @@ class Floor:
     async def run(self) -> None:
         await workflow.wait_condition(lambda: False)
 
+    @workflow.signal
+    def nudge(self) -> None:
+        """No activity: what a webhook costs at least."""
+
     @workflow.update
     async def touch(self) -> None:
         """No activity: 5 events."""
@@ -59,6 +63,18 @@ class FloorCaller:
 
     async def act(self, workflow_id: str) -> float:
         return await self._update("act", workflow_id)
+
+    async def signal(self, workflow_id: str) -> float:
+        """Seconds for a signal-with-start."""
+        begin = time.perf_counter()
+        await self._client.start_workflow(
+            "Floor",
+            id=workflow_id,
+            task_queue=TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal="nudge",
+        )
+        return time.perf_counter() - begin
 
     async def _update(self, name: str, workflow_id: str) -> float:
         """Seconds until it is done."""

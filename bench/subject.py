@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ import httpx2
 
 from tests.system.running import KEY, Program
 
+_APP_SECRET = "bench-app-secret"
 _SETTINGS = {
+    "WHATSAPP_APP_SECRET": _APP_SECRET,
     "SIMULATOR_PACE": "0",  # the model answers at once: what is left is ours
     "ACCOUNT_CALLS_IN_FLIGHT": "1000",
     "ACCOUNT_CALLS_PER_MINUTE": "100000",
@@ -26,6 +29,11 @@ _SETTINGS = {
 }
 _CALL_SECONDS = 60.0
 _CONNECTIONS = 200
+
+
+def sign_webhook(body: bytes) -> str:
+    """`X-Hub-Signature-256`, as Meta makes it."""
+    return "sha256=" + hmac.new(_APP_SECRET.encode(), body, "sha256").hexdigest()
 
 
 @contextmanager
@@ -67,6 +75,15 @@ class Caller:
         seconds = time.perf_counter() - begin
         response.raise_for_status()
         return Timed(seconds, response.json())
+
+    async def webhook(self, body: bytes, sign: Callable[[bytes], str]) -> float:
+        """Seconds until a webhook is acknowledged. Raises HTTPStatusError for anything but that."""
+        headers = {"Content-Type": "application/json", "X-Hub-Signature-256": sign(body)}
+        begin = time.perf_counter()
+        response = await self._http.post("/api/webhooks/whatsapp", content=body, headers=headers)
+        seconds = time.perf_counter() - begin
+        response.raise_for_status()
+        return seconds
 
     async def stream(self, customer: str, text: str) -> tuple[float, dict[str, Any]]:
         """One message by `POST /api/query_async`: when its first chunk came (seconds since the epoch), and the Turn."""

@@ -10,6 +10,7 @@ from bench.scenarios.repeats import repeats
 from bench.scenarios.streams import streams
 from bench.scenarios.throughput import throughput
 from bench.scenarios.turns import turns
+from bench.scenarios.webhooks import webhooks
 from bench.stage import Stage
 
 Scenario = Callable[[Stage], Awaitable[list[Comparison]]]
@@ -17,6 +18,7 @@ Scenario = Callable[[Stage], Awaitable[list[Comparison]]]
 ALL: dict[str, Scenario] = {
     "turns": turns,
     "streams": streams,
+    "webhooks": webhooks,
     "repeats": repeats,
     "throughput": throughput,
     "growth": growth,
