@@ -73,6 +73,11 @@ class TurnReport:
             **self._fields(),
         )
 
+    def overtaken(self) -> None:
+        """The customer wrote on: the question was dropped for one with both messages."""
+        metrics.FAILURES.labels("overtaken").inc()
+        log.info("turn_attempt_overtaken", **self._fields())
+
     def abandoned(self) -> None:
         """This worker stops in the middle of the attempt."""
         metrics.FAILURES.labels("abandoned").inc()

@@ -58,7 +58,7 @@ class Answering:
         self._failing = Failing(turns, settings)
         self._settings = settings
         self._heeding = Heeding(turns)
-        self._yielding = Yielding(turns, asking, settings)
+        self._yielding = Yielding(turns, asking, self._failing, settings)
 
     @activity.defn
     async def answer(self, request: TurnRequest) -> TurnOutcome:

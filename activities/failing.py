@@ -63,16 +63,30 @@ class Failing:
     async def abandoned(self, taken: TakenTurn, slot: UUID, purpose: Purpose) -> None:
         """This worker stops: says so, if it can, so that its slot is free and the next attempt knows at once."""
         TurnReport(taken, self._settings).abandoned()
-        failed = FailedAttempt(
-            turn_id=taken.id,
-            conversation_id=taken.conversation_id,
-            attempt=taken.attempt,
-            raw_output_id=uuid4(),
-            purpose=purpose,
-            failure=FailureKind.ABANDONED,
-            explanation="the worker stopped or lost its lease",
-            unknown=True,
-            slot=slot,
-        )
+        why = "the worker stopped or lost its lease"
+        failed = _ended(taken, slot, purpose, FailureKind.ABANDONED, why, unknown=True)
         task = asyncio.ensure_future(self._turns.settle_failed(failed))
         await asyncio.wait([task], timeout=self._settings.database_timeout_seconds)
+
+    async def overtaken(self, taken: TakenTurn, slot: UUID, purpose: Purpose) -> None:
+        """The question was dropped, for the customer wrote on; it counts as asked, and its outcome as known."""
+        TurnReport(taken, self._settings).overtaken()
+        why = "the customer wrote on; asked again with both"
+        await self._turns.settle_failed(_ended(taken, slot, purpose, FailureKind.OVERTAKEN, why, unknown=False))
+
+
+def _ended(
+    taken: TakenTurn, slot: UUID, purpose: Purpose, failure: FailureKind, explanation: str, *, unknown: bool
+) -> FailedAttempt:
+    """An attempt that ended without anything from the model."""
+    return FailedAttempt(
+        turn_id=taken.id,
+        conversation_id=taken.conversation_id,
+        attempt=taken.attempt,
+        raw_output_id=uuid4(),
+        purpose=purpose,
+        failure=failure,
+        explanation=explanation,
+        unknown=unknown,
+        slot=slot,
+    )

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from uuid import uuid4
 
 from activities.asking import Answered, Asking
-from config.logs import get_logger
+from activities.failing import Failing
 from config.settings import Settings
-from schemas.failures import FailureKind
 from storage.database import StorageUnavailable
-from storage.turns import FailedAttempt, Purpose, TakenTurn, Turns
-
-log = get_logger(__name__)
+from storage.turns import Purpose, TakenTurn, Turns
 
 
 class Yielding:
     """Watches the inbox while a question is out."""
 
-    def __init__(self, turns: Turns, asking: Asking, settings: Settings) -> None:
+    def __init__(self, turns: Turns, asking: Asking, failing: Failing, settings: Settings) -> None:
         self._turns = turns
         self._asking = asking
+        self._failing = failing
         self._settings = settings
 
     def applies(self, turn: TakenTurn, purpose: Purpose) -> bool:
@@ -49,7 +46,7 @@ class Yielding:
             if not asking.done():
                 asking.cancel()
             await asyncio.gather(watching, asking, return_exceptions=True)
-        await self._drop(turn, purpose)
+        await self._failing.overtaken(turn, self._asking.slot_of(turn), purpose)
         await asyncio.sleep(self._settings.quiet_seconds)
         return None
 
@@ -63,19 +60,3 @@ class Yielding:
                         return True
         except (TimeoutError, StorageUnavailable):
             return False
-
-    async def _drop(self, turn: TakenTurn, purpose: Purpose) -> None:
-        log.info("answer_dropped", conversation_id=str(turn.conversation_id), turn_id=str(turn.id))
-        await self._turns.settle_failed(
-            FailedAttempt(
-                turn_id=turn.id,
-                conversation_id=turn.conversation_id,
-                attempt=turn.attempt,
-                raw_output_id=uuid4(),
-                purpose=purpose,
-                failure=FailureKind.OVERTAKEN,
-                explanation="the customer wrote on; asked again with both",
-                unknown=False,
-                slot=self._asking.slot_of(turn),
-            )
-        )

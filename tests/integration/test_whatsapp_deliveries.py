@@ -12,6 +12,7 @@ import pytest
 from integrations.whatsapp.failures import FailureKind, SendFailed
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, TemplateName
+from storage.overview import Overview
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, until, written
 
@@ -140,6 +141,8 @@ async def test_a_delivery_that_failed_for_good_is_noted_for_staff(system: System
 
     assert len(customer.received) == 1
     assert "does not reach this customer" in (await _notes(system))[0]
+    (trouble,) = await Overview(system.database).trouble(10)
+    assert trouble.what == "reply failed: recipient_final"
 
 
 async def _wrote_long_ago(customer: Customer) -> None:
