@@ -1,0 +1,12 @@
+"""The schema of the whole product, as SQLAlchemy sees it; `migrations/` makes it.
+
+One conversation is the spine: `messages` (in and out) hang on it with a sequence number, `turns` answer ranges of
+those numbers, `raw_outputs` keep what the model really wrote, `effects` is the ledger of everything visible outside.
+"""
+
+from __future__ import annotations
+
+from storage.tables import channels, conversations, people, turns
+from storage.tables.columns import metadata
+
+__all__ = ["channels", "conversations", "metadata", "people", "turns"]

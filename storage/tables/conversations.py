@@ -1,0 +1,113 @@
+"""Who writes, on which channel; the conversation, its threads, its messages, and what is shown of an answer."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from storage.tables.columns import LIST, OBJECT, id_column, metadata, moment, reference
+
+customers = Table(
+    "customers",
+    metadata,
+    id_column(),
+    Column("display_name", Text),
+    moment("created_at", always=True),
+    moment("erased_at"),
+)
+
+channel_identities = Table(
+    "channel_identities",
+    metadata,
+    id_column(),
+    reference("customer_id", "customers.id"),
+    Column("channel", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # customer_id | phone | user_id | username
+    Column("value", Text, nullable=False),
+    moment("created_at", always=True),
+    UniqueConstraint("channel", "kind", "value"),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    id_column(),
+    reference("customer_id", "customers.id"),
+    Column("channel", Text, nullable=False),
+    Column("account", Text, nullable=False, server_default=""),  # our own number or account on the channel
+    Column("assistant", Text, nullable=False, server_default="default"),
+    Column("workflow_id", Text, nullable=False, unique=True),
+    Column("state", Text, nullable=False, server_default="bot"),
+    Column("last_seq", BigInteger, nullable=False, server_default="0"),  # newest stored message
+    Column("cursor", BigInteger, nullable=False, server_default="0"),  # newest worked-off message
+    Column("turns", Integer, nullable=False, server_default="0"),
+    moment("last_message_at"),
+    moment("created_at", always=True),
+    UniqueConstraint("customer_id", "channel", "account"),
+    CheckConstraint("cursor <= last_seq", name="cursor"),
+    Index("conversations_waiting_idx", "last_message_at", postgresql_where=text("cursor < last_seq")),
+)
+
+threads = Table(
+    "threads",
+    metadata,
+    # The thread's frontend_context_uuid, which we make ourselves.
+    Column("frontend_context_uuid", UUID(as_uuid=True), primary_key=True),
+    reference("conversation_id", "conversations.id"),
+    Column("backend_uuid", Text),  # of the newest accepted answer
+    Column("thread_url_slug", Text),
+    Column("collection_uuid", Text),
+    Column("account_name", Text, nullable=False),
+    Column("prompt_pack", Text),  # version of the pack the thread was last told
+    Column("turns", Integer, nullable=False, server_default="0"),
+    moment("created_at", always=True),
+    moment("updated_at", always=True),
+    moment("ended_at"),
+    Column("end_reason", Text),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    id_column(),
+    reference("conversation_id", "conversations.id", index=False),
+    Column("seq", BigInteger),  # incoming ones only
+    Column("direction", Text, nullable=False),  # in | out | event (a reaction, an edit, a note: asks for no answer)
+    Column("author", Text, nullable=False),  # customer | assistant | agent
+    Column("author_name", Text),
+    Column("channel", Text, nullable=False),
+    # Within which scope the channel's message id is unique: the customer for HTTP, our number for WhatsApp.
+    Column("id_scope", Text, nullable=False),
+    Column("channel_message_id", Text),
+    Column("kind", Text, nullable=False, server_default="text"),
+    Column("text", Text, nullable=False),
+    Column("content_hash", Text, nullable=False, server_default=""),
+    Column("sources", JSONB, nullable=False, server_default=LIST),
+    Column("meta", JSONB, nullable=False, server_default=OBJECT),
+    Column("turn_id", UUID(as_uuid=True), index=True),  # outgoing ones: the turn they answer
+    Column("wants_stream", Boolean, nullable=False, server_default=text("false")),
+    Column("request_id", Text),
+    # Outgoing ones on a channel that we send over: due until each part is delivered or given up, then done.
+    Column("delivery", Text),
+    moment("sent_at"),
+    moment("stored_at", always=True),
+    UniqueConstraint("channel", "id_scope", "channel_message_id"),
+    UniqueConstraint("conversation_id", "seq"),
+    Index("messages_conversation_id_stored_at_idx", "conversation_id", "stored_at"),
+    Index("messages_due_idx", "stored_at", postgresql_where=text("delivery = 'due'")),
+    CheckConstraint("(direction = 'in') = (seq IS NOT NULL)", name="seq"),
+)
+
+stream_events = Table(
+    "stream_events",
+    metadata,
+    Column("conversation_id", UUID(as_uuid=True), primary_key=True),
+    Column("first_seq", BigInteger, primary_key=True),
+    Column("n", BigInteger, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),  # chunk | reset
+    Column("text", Text, nullable=False, server_default=""),
+    moment("created_at", always=True),
+    Index("stream_events_created_at_idx", "created_at"),
+    prefixes=["UNLOGGED"],
+)

@@ -1,0 +1,169 @@
+"""What was asked and what came back: turns, raw outputs, actions, the ledger of effects and what they made."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from storage.tables.columns import LIST, OBJECT, id_column, metadata, moment, reference
+
+turns = Table(
+    "turns",
+    metadata,
+    id_column(),
+    reference("conversation_id", "conversations.id", index=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    # asking: an attempt may have put the question · failed: the last attempt settled without an answer ·
+    # invalid: the output cannot be used, a repair is due · acting: an accepted action is under way ·
+    # resulted: its result is there, the final words are due · answered | apologised | held: the end
+    Column("status", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="1"),  # the fence: each take raises it
+    Column("unsettled", Integer, nullable=False, server_default="0"),  # attempts whose outcome nobody knows
+    Column("settled_attempts", Integer, nullable=False, server_default="0"),  # those of the turn's earlier steps
+    Column("state", Text, nullable=False, server_default="bot"),
+    Column("verdict", Text),
+    Column("failure", Text),
+    Column("handler", Text),
+    Column("assistant_version", Integer),
+    Column("prompt_pack", Text),
+    Column("frontend_context_uuid", UUID(as_uuid=True)),
+    Column("backend_uuid", Text),
+    Column("ticket_id", Text),
+    Column("model_ms", Integer),
+    Column("first_text_ms", Integer),
+    moment("started_at", always=True),
+    moment("finished_at"),
+    UniqueConstraint("conversation_id", "first_seq"),
+    Index("turns_finished_at_idx", "finished_at"),
+)
+
+raw_outputs = Table(
+    "raw_outputs",
+    metadata,
+    id_column(),
+    reference("turn_id", "turns.id"),
+    reference("conversation_id", "conversations.id"),
+    Column("attempt", Integer, nullable=False),
+    Column("purpose", Text, nullable=False, server_default="answer"),  # answer | repair | result
+    Column("verdict", Text),
+    Column("errors", JSONB, nullable=False, server_default=LIST),
+    Column("notes", JSONB, nullable=False, server_default=LIST),
+    Column("failure", Text),
+    Column("explanation", Text),
+    Column("text", Text, nullable=False, server_default=""),
+    Column("details", JSONB, nullable=False, server_default=OBJECT),
+    Column("prompt_pack", Text),
+    Column("backend_uuid", Text),
+    Column("model_ms", Integer),
+    Column("first_text_ms", Integer),
+    # False: another attempt's output was committed first, and this one was not used.
+    Column("used", Boolean, nullable=False, server_default=text("true")),
+    moment("created_at", always=True),
+    Index("raw_outputs_verdict_idx", "verdict", "created_at"),
+)
+
+effects = Table(
+    "effects",
+    metadata,
+    id_column(),
+    Column("key", Text, nullable=False, unique=True),  # conversation/seq/action index[/part]
+    reference("conversation_id", "conversations.id"),
+    reference("turn_id", "turns.id", null=True),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="planned"),  # planned|sending|confirmed|failed|unknown
+    Column("request_hash", Text, nullable=False),
+    Column("request", JSONB, nullable=False, server_default=OBJECT),
+    Column("external_id", Text),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("fence", BigInteger, nullable=False, server_default="0"),
+    Column("result", JSONB),
+    Column("error", Text),
+    moment("planned_at", always=True),
+    moment("sending_at"),
+    moment("settled_at"),
+    Index("effects_status_idx", "status", "sending_at"),
+)
+
+actions = Table(
+    "actions",
+    metadata,
+    id_column(),
+    reference("turn_id", "turns.id"),
+    reference("conversation_id", "conversations.id"),
+    Column("index", Integer, nullable=False, server_default="0"),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("metadata", JSONB, nullable=False, server_default=OBJECT),
+    Column("status", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # what a confirmation is bound to: this very question
+    Column("request_hash", Text, nullable=False),  # the same for the same parameters: tells a repetition
+    Column("effect_key", Text, nullable=False, unique=True),
+    Column("confirmation_by", Text),
+    Column("decided_by", Text),
+    Column("asked_seq", BigInteger, nullable=False, server_default="0"),  # newest message when it was asked back
+    Column("return_to", Text, nullable=False, server_default="bot"),
+    moment("expires_at"),
+    Column("result", JSONB),
+    moment("created_at", always=True),
+    moment("settled_at"),
+    UniqueConstraint("turn_id", "index"),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    id_column(),
+    Column("number", BigInteger, Identity(start=1001), nullable=False, unique=True),
+    reference("conversation_id", "conversations.id"),
+    Column("effect_key", Text, nullable=False, unique=True),
+    Column("desk", Text, nullable=False, server_default="builtin"),
+    Column("external_id", Text),
+    Column("subject", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("priority", Text, nullable=False, server_default="normal"),
+    Column("category", Text),
+    Column("status", Text, nullable=False, server_default="open"),
+    moment("created_at", always=True),
+    moment("updated_at", always=True),
+    UniqueConstraint("desk", "external_id"),
+)
+
+handoffs = Table(
+    "handoffs",
+    metadata,
+    id_column(),
+    reference("conversation_id", "conversations.id", index=False),
+    Column("effect_key", Text, unique=True),
+    Column("team", Text, nullable=False),  # sales | support
+    Column("reason", Text, nullable=False),
+    Column("details", JSONB, nullable=False, server_default=OBJECT),
+    moment("opened_at", always=True),
+    Column("opened_by", Text, nullable=False),
+    moment("released_at"),
+    Column("released_by", Text),
+    Index("handoffs_open_idx", "conversation_id", unique=True, postgresql_where=text("released_at IS NULL")),
+)
+
+account_calls = Table(
+    "account_calls",
+    metadata,
+    id_column(),
+    Column("account", Text, nullable=False),
+    moment("started_at", always=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),  # a dead caller's slot frees itself
+    moment("ended_at"),
+    Index("account_calls_account_started_at_idx", "account", "started_at"),
+)
