@@ -121,7 +121,7 @@ class Delivering:
         """A part that the channel took and then reported as failed: planned again if that may help."""
         error = part.error or {}
         kind = channel.failure_kind(error.get("code"))
-        if not FAILURES[kind].retried or part.attempt >= self._settings.delivery_attempts:
+        if not FAILURES[kind].retried or part.attempt > self._settings.delivery_resends:
             raise Undeliverable(kind, str(error.get("explanation") or "the channel reported a failure"))
         return await self._outbox.again(part)
 

@@ -169,7 +169,8 @@ class Settings(BaseSettings):
     newer_message_poll_seconds: float = Field(default=1.0, ge=0.05, le=60)
     restart_within_seconds: Seconds = 30.0
     still_working_seconds: Seconds = 20.0
-    delivery_attempts: int = Field(default=6, ge=1, le=100)
+    delivery_attempts: int = Field(default=60, ge=1, le=10_000)
+    delivery_resends: int = Field(default=3, ge=0, le=100)
     delivery_give_up_seconds: Seconds = 3_600.0
     delivery_timeout_seconds: Seconds = 120.0
     delivery_pause_max_seconds: Seconds = 60.0

@@ -182,7 +182,7 @@ class Conversation:
             await workflow.sleep(left, summary="Wait until the customer has written to the end")
 
     async def _deliver(self) -> None:
-        """Sends what is due. A channel that is away for too long is left to the sweep."""
+        """Sends what is due. A channel that is away for too long is left to the sweep; messages wait meanwhile."""
         self._memory.delivery_due = False
         async with self._turn_lock:
             try:
