@@ -171,11 +171,26 @@ _QUICK: dict[str, Any] = {
 }
 
 
+_MIGRATED = "migrated"
+_migrated: set[str] = set()
+"""Servers that have a migrated database to copy: a copy takes a tenth of the migrations' time."""
+
+
 async def _fresh_database(postgres_url: str, name: str) -> str:
+    if postgres_url not in _migrated:
+        await _execute(postgres_url, f"CREATE DATABASE {_MIGRATED}")
+        await upgrade_on(_at(postgres_url, _MIGRATED))
+        _migrated.add(postgres_url)
+    await _execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {_MIGRATED}")
+    return _at(postgres_url, name)
+
+
+def _at(postgres_url: str, database: str) -> str:
+    return postgres_url.replace("/postgres?", f"/{database}?")
+
+
+async def _execute(postgres_url: str, statement: str) -> None:
     engine = create_async_engine(driver_url(postgres_url), isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name}"))
+        await connection.execute(text(statement))
     await engine.dispose()
-    url = postgres_url.replace("/postgres?", f"/{name}?")
-    await upgrade_on(url)
-    return url
