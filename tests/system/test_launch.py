@@ -17,7 +17,7 @@ import pytest
 
 from tests.system.running import AGENT, KEY, Program, free_port, running, until
 
-SERVED = ("worker", "api", "temporal", "postgres", "simulator")
+SERVED = ("worker", "api", "temporal", "postgres", "simulator", "standin")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,7 @@ def test_what_is_ready_can_be_reached(program: Program) -> None:
     assert answered(addresses["docs"])
     assert answered(addresses["temporal_ui"])
     assert answered(f"{addresses['perplexity']}/health")
+    assert answered(addresses["phone"])
     assert alive(addresses["pids"]) == list(addresses["pids"])
     assert set(addresses["pids"]) == set(SERVED)
 
