@@ -9,6 +9,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import SecretStr
 
 from api.bodies import read_body
+from api.examples import META_EXAMPLE, TWILIO_EXAMPLE
 from api.problems import ProblemError, problem_docs
 from api.services import Services, Serving
 from integrations.whatsapp.meta import signature as meta_signature
@@ -31,7 +32,11 @@ async def verify(request: Request, services: Serving) -> PlainTextResponse:
     return PlainTextResponse(challenge, headers={"X-Content-Type-Options": "nosniff"})
 
 
-@router.post("/whatsapp", summary="Messages and statuses from Meta's Cloud API")
+@router.post(
+    "/whatsapp",
+    summary="Messages and statuses from Meta's Cloud API",
+    openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"example": META_EXAMPLE}}}},
+)
 async def whatsapp(request: Request, services: Serving) -> Response:
     """200 once all of it is stored; what cannot be read is kept aside and answered with 200 too, for Meta would only
     send it again. The signature is over the raw bytes and always required."""
@@ -44,7 +49,11 @@ async def whatsapp(request: Request, services: Serving) -> Response:
     return Response(status_code=200)
 
 
-@router.post("/twilio", summary="Messages and statuses from Twilio")
+@router.post(
+    "/twilio",
+    summary="Messages and statuses from Twilio",
+    openapi_extra={"requestBody": {"required": True, "content": {_FORM: {"example": TWILIO_EXAMPLE}}}},
+)
 async def twilio(request: Request, services: Serving) -> Response:
     """Signed over the address that Twilio knows (PUBLIC_URL, where set) and the form. Answers an empty TwiML."""
     body = await _body(request, services)

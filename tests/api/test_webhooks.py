@@ -21,7 +21,7 @@ from storage.delivery_reports import DeliveryReports
 from storage.inbox import Inbox
 from tests.system_in_process import System, running_system
 from tests.whatsapp_bodies import PHONE, message, parse, payload
-from tests.whatsapp_customer import APP_SECRET, SETTINGS, Customer, post, written
+from tests.whatsapp_customer import APP_SECRET, SETTINGS, Customer, post, until, written
 
 TWILIO = {"twilio_account_sid": "AC0123456789", "twilio_auth_token": "twilio-token"}
 PUBLIC = "https://bot.example"
@@ -187,6 +187,24 @@ async def test_twilio_brings_a_message_which_is_answered(system: System) -> None
     assert (first.status_code, first.text) == (200, "<Response/>")
     assert second.status_code == 200
     assert [each.text for each in sent] == ["You said: Hello from Twilio"]
+
+
+async def test_twilio_reports_what_became_of_a_message(system: System) -> None:
+    body, headers = _form(MessageSid="SM9", **{"From": "whatsapp:+15550003333"})
+    await _twilio(system, body, headers)
+    await until(lambda: len(system.whatsapp.sent) == 1)
+    (posted,) = system.whatsapp.sent
+
+    status = {"MessageSid": posted.channel_message_id, "MessageStatus": "delivered", "From": "whatsapp:+15550783881"}
+    status |= {"To": "whatsapp:+15550003333", "AccountSid": TWILIO["twilio_account_sid"]}
+    path = f"/api/webhooks/twilio?delivery_id={posted.request.delivery_id}"
+    signature = twilio_signature.sign(TWILIO["twilio_auth_token"], PUBLIC + path, status.items())
+    answer = await system.http.post(path, data=status, headers={twilio_signature.HEADER: signature})
+
+    delivery = await system.database.row("SELECT status FROM deliveries")
+    assert answer.status_code == 200
+    assert delivery is not None
+    assert delivery["status"] == "delivered"
 
 
 async def test_twilio_forged_or_of_another_account_is_refused(system: System) -> None:
