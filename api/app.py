@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import APIRouter, FastAPI
+from fastapi_offline import FastAPIOffline
 
 from api.bodies import BodyGuard
 from api.problems import add_problem_handlers
@@ -37,7 +38,9 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         await services.notifications.close()
         await services.wakes.close()
 
-    app = FastAPI(title="Perplexity Agent", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app = FastAPIOffline(  # `/docs` without anybody else's servers
+        title="Perplexity Agent", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+    )
     app.state.services = services
     app.state.database = services.database
     add_problem_handlers(app)

@@ -34,6 +34,16 @@ async def page(system: System) -> AsyncIterator[Page]:
         await browser.close()
 
 
+async def test_the_apis_pages_need_nobody_elses_servers(system: System, page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    await page.goto(f"{system.http.base_url}/docs")
+    await expect(page.locator("#swagger-ui")).to_contain_text("Send a message, wait for its answer")
+
+    assert [url for url in asked if not url.startswith((str(system.http.base_url), "data:"))] == []
+
+
 async def say(page: Page, text: str) -> None:
     await page.get_by_label("Your message").fill(text)
     await page.get_by_role("button", name="Send", exact=True).click()
