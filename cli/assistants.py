@@ -17,7 +17,7 @@ from activities.handlers import configuration_errors
 from cli.surroundings import found_settings, on_database, stop
 from config.settings import Settings
 from schemas.assistants import Assistant, AssistantConfig
-from storage.configurations import Configurations
+from storage.configurations import AccountTaken, Configurations
 
 app = typer.Typer(help="Assistants: show and change their configuration.", no_args_is_help=True)
 T = TypeVar("T")
@@ -44,7 +44,10 @@ def apply(file: Annotated[Path, typer.Argument(help="YAML, as `show` prints it."
     problems += _pack_problems(config, settings)
     if problems:
         raise stop(f"{file}: " + "; ".join(problems))
-    version = _with(lambda configurations: configurations.apply(name, config, created_by=getpass.getuser()))
+    try:
+        version = _with(lambda configurations: configurations.apply(name, config, created_by=getpass.getuser()))
+    except AccountTaken as taken:
+        raise stop(f"{file}: {taken}") from None
     typer.echo(f"assistant {name}: version {version} is in force from each conversation's next turn on")
 
 

@@ -13,6 +13,18 @@ SELECT :name, coalesce(max(version), 0) + 1, CAST(:body AS jsonb), :created_by
 RETURNING version
 """
 
+_ACCOUNTS = """
+SELECT c.assistant, a.channel, account.value AS account
+  FROM configurations c, jsonb_each(c.body -> 'accounts') AS a(channel, accounts),
+       jsonb_array_elements_text(a.accounts) AS account(value)
+ WHERE c.assistant <> :name
+   AND c.version = (SELECT max(n.version) FROM configurations n WHERE n.assistant = c.assistant)
+"""
+
+
+class AccountTaken(Exception):
+    """A number of ours belongs to one assistant."""
+
 
 class Configurations:
     """Reads and writes versions. A version never changes once written, so it is read once a process."""
@@ -47,7 +59,14 @@ class Configurations:
         return sorted({"default", *(row["assistant"] for row in rows)})
 
     async def apply(self, name: str, config: AssistantConfig, created_by: str) -> int:
-        """Stores a new version, in force from each conversation's next turn on, and returns its number."""
+        """Stores a new version, in force from each conversation's next turn on, and returns its number.
+
+        Raises AccountTaken for an account that another assistant's newest version names.
+        """
+        wanted = config.accounts.model_dump()
+        for taken in await self._database.rows(_ACCOUNTS, {"name": name}):
+            if taken["account"] in wanted.get(taken["channel"], ()):
+                raise AccountTaken("{channel} account {account} belongs to assistant {assistant}".format(**taken))
         body = dump_json(config.model_dump(mode="json"))
         row = await self._database.row(_APPLY, {"name": name, "body": body, "created_by": created_by})
         assert row is not None

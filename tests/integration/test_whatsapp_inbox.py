@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from schemas.assistants import Accounts, AssistantConfig
 from schemas.messages import BatchOptions, ChannelMessage, CustomerIdentity, RateLimit
+from storage.configurations import AccountTaken
 from storage.inbox import Inbox
 from tests.system_in_process import System, running_system
 
@@ -140,10 +142,8 @@ async def test_limits_hold_across_front_doors(system: System) -> None:
 
 
 async def test_an_account_of_an_assistant_is_known(system: System) -> None:
-    await system.database.rows(
-        "INSERT INTO configurations (assistant, version, body, created_by)"
-        """ VALUES ('sales', 1, '{"accounts"\\: {"whatsapp"\\: ["777"]}}', 'test')"""
-    )
+    config = AssistantConfig(accounts=Accounts(whatsapp=("777",)))
+    await system.services.configurations.apply("sales", config, "test")
     options = BatchOptions(accounts=[ACCOUNT])
 
     outcomes = await Inbox(system.database).store_batch(
@@ -152,3 +152,15 @@ async def test_an_account_of_an_assistant_is_known(system: System) -> None:
 
     assert [outcome.outcome for outcome in outcomes] == ["new", "new", "stranger"]
     assert [outcome.waking and outcome.waking.assistant for outcome in outcomes] == ["sales", "default", None]
+
+
+async def test_an_account_belongs_to_one_assistant(system: System) -> None:
+    configurations, config = system.services.configurations, AssistantConfig(accounts=Accounts(whatsapp=("777",)))
+    await configurations.apply("sales", config, "test")
+
+    with pytest.raises(AccountTaken, match="777 belongs to assistant sales"):
+        await configurations.apply("support", config, "test")
+
+    assert await configurations.apply("sales", config, "test") == 2
+    await configurations.apply("sales", AssistantConfig(), "test")
+    assert await configurations.apply("support", config, "test") == 1
