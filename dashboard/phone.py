@@ -27,7 +27,7 @@ _BODY_BYTES = 1_048_576
 def phone(settings: Settings) -> APIRouter:
     """The page, its files and its calls; nothing at all where there is no stand-in."""
     router = APIRouter(prefix="/phone", include_in_schema=False)
-    if settings.whatsapp_standin_url is None:
+    if not _is_on(settings):
         return router
     standin = _Standin(settings)
 
@@ -57,6 +57,12 @@ def phone(settings: Settings) -> APIRouter:
     return router
 
 
+def _is_on(settings: Settings) -> bool:
+    """Only where the stand-in really stands in: a real account's token must never go to it."""
+    standin = settings.whatsapp_standin_url
+    return standin is not None and standin == settings.whatsapp_graph_url and settings.whatsapp_phone is not False
+
+
 class _Standin:
     """Calls of the stand-in's own side (`/standin/…`), and its media upload."""
 
@@ -71,7 +77,7 @@ class _Standin:
     async def pass_on(self, method: str, name: str, query: str, body: bytes) -> Response:
         url = f"{self._url}/standin/{name}?{query}"
         answer = await self._call(method, url, content=body, headers={"Content-Type": "application/json"})
-        return Response(answer.content, answer.status_code, media_type="application/json")
+        return Response(answer.content, answer.status_code, PAGE_HEADERS, media_type="application/json")
 
     async def upload(self, content: bytes, kind: str) -> dict[str, Any]:
         """The id under which the file can be sent, as the Graph API gives it, and its hash."""
@@ -85,7 +91,7 @@ class _Standin:
 
     async def _call(self, method: str, url: str, **values: Any) -> httpx2.Response:
         try:
-            async with httpx2.AsyncClient(timeout=_SECONDS) as client:
+            async with httpx2.AsyncClient(timeout=_SECONDS, trust_env=False) as client:
                 return await client.request(method, url, **values)
         except httpx2.HTTPError as error:
             raise HTTPException(502, f"The stand-in does not answer: {type(error).__name__}.") from None

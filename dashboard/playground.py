@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
+from config.hosts import through_proxies
 from config.settings import Settings
 from dashboard.headers import PAGE_HEADERS
 
@@ -55,8 +56,9 @@ async def _is_simulator(settings: Settings) -> bool:
     """Asks the wrapper who it is; one that does not answer is taken for a real one."""
     if not settings.perplexity_base_url:
         return False
+    url = settings.perplexity_base_url
     try:
-        async with httpx2.AsyncClient(timeout=_HEALTH_SECONDS) as client:
-            return "SIMULATOR" in (await client.get(f"{settings.perplexity_base_url}/health")).text
+        async with httpx2.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=through_proxies(url)) as client:
+            return "SIMULATOR" in (await client.get(f"{url}/health")).text
     except httpx2.HTTPError:
         return False

@@ -1,5 +1,6 @@
 // WhatsApp's own formatting as nodes: *bold* _italic_ ~strike~ `code`, blocks, quotes, lists. Never as HTML.
-const INLINE = /(```[\s\S]+?```|`[^`\n]+`|\*[^*\n]+\*|_[^_\n]+_|~[^~\n]+~|https?:\/\/[^\s<>]+)/;
+// A mark counts at the edge of a word only: 2*3*4 and snake_case_name stay as they are.
+const INLINE = /(`[^`\n]+`|(?<![\w*])\*[^*\s](?:[^*\n]*[^*\s])?\*(?![\w*])|(?<!\w)_[^_\s](?:[^_\n]*[^_\s])?_(?!\w)|(?<![\w~])~[^~\s](?:[^~\n]*[^~\s])?~(?![\w~])|https?:\/\/[^\s<>]*[^\s<>.,;:!?)])/;
 const TAGS = { "*": "strong", _: "em", "~": "s" };
 
 function inline(text, into) {
@@ -32,7 +33,9 @@ const KINDS = [
 // The text of one bubble as a list of block nodes.
 export function blocks(text) {
   const made = [];
-  text.split("```").forEach((part, index) => {
+  const parts = text.split("```");
+  if (parts.length % 2 === 0) parts.push([parts.pop(), parts.pop()].reverse().join("```")); // one that is never closed
+  parts.forEach((part, index) => {
     if (index % 2) {
       const block = document.createElement("pre");
       block.textContent = part.replace(/^\n|\n$/g, "");
@@ -49,7 +52,7 @@ function paragraphs(text) {
     const [kind, mark, tag] = KINDS.find(([, pattern]) => pattern.test(line)) || ["plain", /^/, "p"];
     if (open?.kind !== kind) {
       open = { kind, node: document.createElement(tag), lines: 0 };
-      if (tag === "ol") open.node.className = "list";
+      if (tag === "ol") Object.assign(open.node, { className: "list", start: parseInt(line, 10) });
       made.push(open.node);
     }
     const words = line.replace(mark, "");

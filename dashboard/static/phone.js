@@ -14,7 +14,7 @@ let revision = 0;
 
 const person = () => PEOPLE[$("customer").value];
 const chat = () => person().phone || person().user_id;
-const wamid = () => `wamid.${crypto.randomUUID().replaceAll("-", "").toUpperCase()}`;
+const wamid = () => `wamid.${Date.now().toString(16)}${Math.random().toString(16).slice(2)}`.toUpperCase().replace("WAMID", "wamid");
 
 async function call(name, options = {}) {
   const response = await fetch(`/phone/api/${name}`, options);
@@ -86,7 +86,7 @@ function meta(each) {
   const line = Object.assign(document.createElement("div"), { className: "meta" });
   const time = new Date(each.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   line.append(time);
-  const status = each.direction === "in" ? (each.read ? "read" : "delivered") : each.status;
+  const status = each.direction === "in" ? (each.read ? "read" : "sent") : each.status;
   const ticks = Object.assign(document.createElement("span"), { className: `ticks ${status}`, textContent: TICKS[status], title: status + (each.error ? ` (${each.error})` : "") });
   ticks.setAttribute("aria-label", ticks.title);
   line.append(ticks);
@@ -120,12 +120,14 @@ async function look() {
   show();
 }
 
-async function attempt(deed) {
+async function attempt(deed, undo = () => {}) {
   try {
     await deed();
+    $("trouble").textContent = "";
     await look();
   } catch (error) {
-    $("presence").textContent = `not sent: ${error.message}`;
+    undo();
+    $("trouble").textContent = `That did not work: ${error.message}`;
   }
 }
 
@@ -165,12 +167,13 @@ $("form").onsubmit = (event) => {
   event.preventDefault();
   const text = $("text").value;
   $("text").value = "";
-  attempt(() => send({ text, id: wamid() }));
+  attempt(() => send({ text, id: wamid() }), () => ($("text").value = text));
 };
-attempt(async () => {
-  await readSwitches();
+async function watch() {
   for (;;) {
     await look().catch(() => ($("presence").textContent = "no connection"));
     await new Promise((done) => setTimeout(done, EVERY_MS));
   }
-});
+}
+attempt(readSwitches);
+watch();

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from config.hosts import through_proxies
 from config.settings import Settings
 from integrations.perplexity.breaker import CircuitBreaker
 from integrations.perplexity.characters import storable
@@ -50,7 +51,7 @@ class WrapperClient:
         parts = urlsplit(settings.perplexity_base_url)
         self._origin, self._path_prefix = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
         self._breaker = CircuitBreaker(settings.perplexity_breaker_failures, settings.perplexity_breaker_open_seconds)
-        self._http = _http_client(settings, parts.hostname or "", transport)
+        self._http = _http_client(settings, transport)
 
     async def ask(self, question: Question, on_text: OnText | None = None) -> Answer:
         """Raises AskFailed, with the text that had come by then. What *on_text* raises passes through."""
@@ -122,7 +123,7 @@ class WrapperClient:
             yield response
 
 
-def _http_client(settings: Settings, host: str, transport: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:
+def _http_client(settings: Settings, transport: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:
     connect = settings.perplexity_connect_timeout_seconds
     return httpx2.AsyncClient(
         # No connection is used twice: one that the server just closed would make a question's fate unknown.
@@ -130,8 +131,7 @@ def _http_client(settings: Settings, host: str, transport: httpx2.AsyncBaseTrans
         timeout=httpx2.Timeout(connect=connect, read=settings.perplexity_silence_seconds, write=connect, pool=connect),
         # A compressing proxy would hold text back until its block is full.
         headers={"accept-encoding": "identity", "user-agent": "perplexity-agent"},
-        # A proxy of the environment is for the world outside, not for this machine.
-        trust_env=host not in ("127.0.0.1", "localhost", "::1"),
+        trust_env=through_proxies(settings.perplexity_base_url or ""),
         transport=transport,
     )
 

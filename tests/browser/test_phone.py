@@ -110,6 +110,15 @@ async def test_without_a_stand_in_there_is_no_phone(system: System) -> None:
         assert (await system.http.get(path)).status_code == 404
 
 
+@pytest.mark.parametrize("change", [{"whatsapp_phone": False}, {"whatsapp_graph_url": "https://graph.example"}])
+async def test_a_real_account_has_no_phone(trying: Trying, change: dict[str, object]) -> None:
+    app = FastAPI()
+    app.include_router(phone(trying.system.settings.model_copy(update=change)))
+
+    async with serving(app) as address, httpx2.AsyncClient() as http:
+        assert (await http.get(f"{address}/phone")).status_code == 404
+
+
 async def test_another_sites_page_may_not_write_and_only_known_calls_pass(trying: Trying) -> None:
     url = f"{trying.system.http.base_url}/phone/api"
     async with httpx2.AsyncClient() as http:
@@ -121,7 +130,8 @@ async def test_another_sites_page_may_not_write_and_only_known_calls_pass(trying
 
 
 async def test_a_stand_in_that_is_gone_is_said_so(trying: Trying) -> None:
-    settings = trying.system.settings.model_copy(update={"whatsapp_standin_url": "http://127.0.0.1:1"})
+    nowhere = {"whatsapp_standin_url": "http://127.0.0.1:1", "whatsapp_graph_url": "http://127.0.0.1:1"}
+    settings = trying.system.settings.model_copy(update=nowhere)
     app = FastAPI()
     app.include_router(phone(settings))
 

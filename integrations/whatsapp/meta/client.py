@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from config.hosts import through_proxies
 from integrations.whatsapp.exchange import call
 from integrations.whatsapp.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
 from integrations.whatsapp.files import MediaLimits, fetch
@@ -69,7 +70,9 @@ class MetaWhatsApp:
         self._media = options.media.model_copy(update={"own_origin": options.graph_url})
         timeout = httpx2.Timeout(options.answer_timeout, connect=options.connect_timeout)
         limits = httpx2.Limits(max_connections=options.connections)
-        self._http = httpx2.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False)
+        self._http = httpx2.AsyncClient(
+            timeout=timeout, limits=limits, follow_redirects=False, trust_env=through_proxies(options.graph_url)
+        )
 
     @property
     def limits(self) -> ChannelLimits:

@@ -33,7 +33,7 @@ class Postman:
         self._sign = sign
         self._switches = switches
         self._random = random.Random(seed)
-        self._http = httpx2.AsyncClient(timeout=POST_SECONDS)
+        self._http = httpx2.AsyncClient(timeout=POST_SECONDS, trust_env=False)  # webhooks stay on this machine
         self._lanes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from config.hosts import through_proxies
 from integrations.whatsapp.exchange import call
 from integrations.whatsapp.failures import FailureKind, SendFailed
 from integrations.whatsapp.files import MediaLimits, check_host, fetch
@@ -63,7 +64,11 @@ class TwilioWhatsApp:
         self._options = options
         self._media = options.media.model_copy(update={"own_origin": options.api_url})
         timeout = httpx2.Timeout(options.answer_timeout, connect=options.connect_timeout)
-        self._http = httpx2.AsyncClient(timeout=timeout, limits=httpx2.Limits(max_connections=options.connections))
+        self._http = httpx2.AsyncClient(
+            timeout=timeout,
+            limits=httpx2.Limits(max_connections=options.connections),
+            trust_env=through_proxies(options.api_url),
+        )
         self._login = httpx2.BasicAuth(options.account_sid, options.auth_token.get_secret_value())
 
     @property
