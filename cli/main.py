@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from cli import assistants, conversations, keys, users
-from cli.surroundings import found_settings, own_settings, stop
+from cli.surroundings import found_settings, own_settings, stop, warn_of_slips
+from config.values import masked
 
 app = typer.Typer(
     help="Durable customer conversations over Perplexity.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -29,7 +30,9 @@ def run() -> None:
     """Start everything: PostgreSQL, Temporal, the simulator, worker and API (what `make run` does)."""
     from launch.main import run
 
-    raise typer.Exit(run(own_settings()))
+    settings = own_settings()
+    warn_of_slips()
+    raise typer.Exit(run(settings))
 
 
 @app.command()
@@ -83,8 +86,14 @@ def standin(
 def migrate() -> None:
     """Bring the database to the newest schema."""
     from storage.migrate import upgrade
+    from storage.suitability import DatabaseUnusable
 
-    upgrade(found_settings().database_url or "")
+    settings = found_settings()
+    url = settings.database_url or ""
+    try:
+        upgrade(url, settings.database_timeout_seconds)
+    except DatabaseUnusable as error:
+        raise stop(f"DATABASE_URL: {masked(url)}: {error}") from None
 
 
 @app.command()
@@ -92,4 +101,6 @@ def doctor() -> None:
     """Check this machine and the running system; the exit code is 1 if something is wrong."""
     from cli.doctor import examine
 
-    raise typer.Exit(examine(own_settings()))
+    settings = own_settings()
+    warn_of_slips()
+    raise typer.Exit(examine(settings))
