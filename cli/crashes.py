@@ -8,7 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
@@ -29,7 +29,8 @@ def told_in_one_line() -> Iterator[None]:
         story = _kept("".join(traceback.format_exception(error)))
         words = without_secrets(" ".join(str(error).split()))[:_LONGEST_LINE]
         command = " ".join(["agent", *sys.argv[1:2]])
-        print(f"{command}: unexpected {type(error).__name__}: {words} ({story})", file=sys.stderr)
+        with suppress(OSError):  # nobody may be left to read it
+            print(f"{command}: unexpected {type(error).__name__}: {words} ({story})", file=sys.stderr, flush=True)
         sys.exit(1)
 
 

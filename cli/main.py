@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli import assistants, conversations, keys, users
-from cli.surroundings import found_settings, own_settings, stop, warn_of_slips
+from cli.surroundings import check_listening, found_settings, own_settings, stop, warn_of_slips
 from config.values import masked
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ def api() -> None:
     from dashboard.playground import playground
 
     settings = found_settings()
+    check_listening(settings)
     main(settings, pages=[playground(settings), overview(settings), phone(settings)])
 
 

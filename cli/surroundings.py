@@ -13,7 +13,9 @@ from config.env_file import slips
 from config.hosts import through_proxies
 from config.proxies import proxy_trouble
 from config.settings import ENV_FILE, Settings, SettingsError, load_settings
+from launch.failures import LaunchError
 from launch.files import read_json
+from launch.ports import check_host, check_port
 
 if TYPE_CHECKING:
     from storage.database import Database
@@ -33,6 +35,15 @@ def own_settings() -> Settings:
     if _calls_the_world(settings) and (trouble := proxy_trouble(os.environ)):
         raise stop(trouble)
     return settings
+
+
+def check_listening(settings: Settings) -> None:
+    """Ends the program with one line where HOST is not this machine's, or PORT cannot be opened."""
+    try:
+        check_host(settings.host)
+        check_port("PORT", settings.host, settings.port)
+    except LaunchError as error:
+        raise stop(str(error)) from None
 
 
 def warn_of_slips() -> None:
