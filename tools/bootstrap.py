@@ -69,10 +69,16 @@ def install() -> None:
     clean_environment()
     pip = make_venv()
     settings = pip_settings(pip)
-    if run([*pip, "install", "--quiet", UV]) and install_by_uv(settings):
-        return
-    say("uv did not do it; trying again with pip, which takes longer")
-    install_by_pip(pip)
+    if not (run([*pip, "install", "--quiet", UV]) and install_by_uv(settings)):
+        say("uv did not do it; trying again with pip, which takes longer")
+        install_by_pip(pip)
+    name_checkout_relatively()
+
+
+def name_checkout_relatively() -> None:
+    """Python reads the file that leads to our code in the locale's encoding, and does not start if it cannot."""
+    for path in VENV.glob("lib/python*/site-packages/*perplexity_agent*.pth"):
+        path.write_text(os.path.relpath(ROOT, path.parent.resolve()) + "\n")
 
 
 def clean_environment() -> None:
@@ -142,9 +148,8 @@ def what_may_be_wrong() -> str:
 
 def pip_settings(pip: list[str]) -> dict[str, str]:
     """pip's own configuration by plain names (`index-url`, …): files first, environment last."""
-    listed = subprocess.run(
-        [*pip, "config", "list"], stdout=subprocess.PIPE, encoding="utf-8", errors="replace", check=False
-    ).stdout
+    said = subprocess.run([*pip, "config", "list"], stdout=subprocess.PIPE, check=False).stdout
+    listed = said.decode(errors="replace")
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for line in listed.splitlines():
         name, _, value = line.partition("=")
