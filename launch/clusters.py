@@ -70,7 +70,7 @@ def prepare_cluster(folder: Path, *, durable: bool = True) -> Cluster:
     programs = _programs(account)
     if not (place / "PG_VERSION").exists():
         _make(place, programs, account, durable)
-    cluster = Cluster(place, _socket_folder(place, account), programs, account)
+    cluster = Cluster(place, socket_folder(place, account), programs, account)
     (place / "postgresql.conf").write_text(_configuration(durable), encoding="utf-8")
     return cluster
 
@@ -183,7 +183,7 @@ def _make(folder: Path, programs: Path, account: Account | None, durable: bool) 
     unfinished.rename(folder)
 
 
-def _socket_folder(cluster: Path, account: Account | None) -> Path:
+def socket_folder(cluster: Path, account: Account | None) -> Path:
     """The cluster's own folder, which is closed to others; another one where its path is too long or a list."""
     if _fits(cluster):
         return cluster

@@ -74,15 +74,18 @@ def check_host(host: str) -> None:
 
 def check_port(setting: str, host: str, port: int) -> None:
     """Raises LaunchError that says why nobody can listen there: taken, or not allowed."""
-    error = _refusal(host, port)
-    if error is None:
-        return
+    if error := _refusal(host, port):
+        raise LaunchError(refusal_in_words(setting, host, port, error))
+
+
+def refusal_in_words(setting: str, host: str, port: int, error: OSError) -> str:
+    """What the system's *error* means to the user, and what to do."""
     if error.errno in (errno.EACCES, errno.EPERM):
-        raise LaunchError(
+        return (
             f"{setting}: this user may not open port {port} on {host} ({error.strerror}; ports below 1024 are root's);"
             f" set {setting} to another"
         )
-    raise LaunchError(_taken(setting, host, port))
+    return _taken(setting, host, port)
 
 
 def _refusal(host: str, port: int) -> OSError | None:
