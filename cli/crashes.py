@@ -27,11 +27,18 @@ def told_in_one_line() -> Iterator[None]:
         yield
     except Exception as error:
         story = _kept("".join(traceback.format_exception(error)))
-        words = without_secrets(" ".join(str(error).split()))[:_LONGEST_LINE]
+        cause = _beginning_of(error)
+        words = without_secrets(" ".join(str(cause).split()))[:_LONGEST_LINE]
         command = " ".join(["agent", *sys.argv[1:2]])
         with suppress(OSError):  # nobody may be left to read it
-            print(f"{command}: unexpected {type(error).__name__}: {words} ({story})", file=sys.stderr, flush=True)
+            print(f"{command}: unexpected {type(cause).__name__}: {words} ({story})", file=sys.stderr, flush=True)
         sys.exit(1)
+
+
+def _beginning_of(error: BaseException) -> BaseException:
+    """What a database's driver raised, where a library wrapped it in words of its own."""
+    driver = getattr(error, "orig", None)
+    return driver.__cause__ or driver if isinstance(driver, BaseException) else error
 
 
 def without_secrets(text: str) -> str:

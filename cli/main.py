@@ -55,7 +55,10 @@ def worker() -> None:
     """Answer conversations."""
     from worker.main import main
 
-    main(found_settings())
+    settings = found_settings()
+    if settings.perplexity_base_url is None:
+        raise stop("PERPLEXITY_BASE_URL: not set; set it to the wrapper's address, like http://localhost:9000")
+    main(settings)
 
 
 @app.command()

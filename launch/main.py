@@ -91,8 +91,9 @@ def _migrate(around: Surroundings) -> None:
         raise LaunchError("the database's migrations did not end in START_SECONDS") from None
     around.folder.log("migrate").write_text(done.stdout + done.stderr, encoding="utf-8")
     if done.returncode:
+        said = last_line(done.stderr).removeprefix("agent: ")
         log = around.folder.log("migrate")
-        raise LaunchError(f"the database could not be brought up to date: {last_line(done.stderr)} (more in {log})")
+        raise LaunchError(f"the database could not be brought up to date: {said} (more in {log})")
 
 
 def _announce(around: Surroundings, supervisor: Supervisor, seconds: float) -> None:
