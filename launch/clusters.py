@@ -21,7 +21,7 @@ from config.environment import for_servers
 from launch.accounts import Account, database_account
 from launch.failures import LaunchError
 from launch.files import make_folder
-from launch.logs import last_line
+from launch.logs import telling_line
 
 ROOT_STORE = Path("/var/lib/perplexity-agent")
 """For root only: what must not lie in a home that other accounts cannot enter (clusters, PostgreSQL's programs)."""
@@ -188,7 +188,7 @@ def _make(folder: Path, programs: Path, account: Account | None, durable: bool) 
         extra_groups=[] if account else None,
     )
     if done.returncode:
-        raise LaunchError(f"PostgreSQL's files could not be made in {folder}: {last_line(done.stderr)}")
+        raise LaunchError(f"PostgreSQL's files could not be made in {folder}: {telling_line(done.stderr)}")
     unfinished.rename(folder)
 
 
