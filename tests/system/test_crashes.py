@@ -12,7 +12,8 @@ CODE = """
 from cli.crashes import told_in_one_line
 
 with told_in_one_line():
-    raise RuntimeError("first line\\n  postgresql://ana:hidden@db/x and very-secret-value (Background on this error at: x)")
+    address = "postgresql://ana:hidden@db/x"
+    raise RuntimeError(f"first line\\n  {address} and very-secret-value (Background on this error at: x)")
 """
 
 
