@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-OLDEST_SERVER = 14
-"""The oldest PostgreSQL that the migrations run on."""
+OLDEST_SERVER = 15
+"""The oldest PostgreSQL that was tried; older ones get no corrections any more."""
 
 _REMEDIES = {
     "3D000": "make it: CREATE DATABASE … ENCODING 'UTF8'",
