@@ -78,6 +78,7 @@ def install() -> None:
 def name_checkout_relatively() -> None:
     """Python reads the file that leads to our code in the locale's encoding, and does not start if it cannot."""
     for path in VENV.glob("lib/python*/site-packages/*perplexity_agent*.pth"):
+        path.unlink()  # it may be the same file as uv's copy in its cache
         path.write_text(os.path.relpath(ROOT, path.parent.resolve()) + "\n")
 
 
