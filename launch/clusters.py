@@ -36,6 +36,7 @@ _INITDB_SECONDS = 120
 _SHELLS_SIGNS = re.compile(r'["$`\\]')
 """initdb calls the server through a shell, its path between double quotes."""
 
+_FULL_DISK = re.compile("No space left|free disk space|wrote only|Disk quota")
 _LISTS_SIGNS = re.compile(r'[,"\s]|^@')
 """PostgreSQL and its clients take a folder of sockets for a list."""
 
@@ -188,8 +189,15 @@ def _make(folder: Path, programs: Path, account: Account | None, durable: bool) 
         extra_groups=[] if account else None,
     )
     if done.returncode:
-        raise LaunchError(f"PostgreSQL's files could not be made in {folder}: {telling_line(done.stderr)}")
+        raise LaunchError(f"PostgreSQL's files could not be made in {folder}: {_reason(done.stderr)}")
     unfinished.rename(folder)
+
+
+def _reason(said: str) -> str:
+    """Why `initdb` failed; a full disk has several names."""
+    if _FULL_DISK.search(said):
+        return "no space left on that disk; make room, or set DATA_DIR to another"
+    return telling_line(said)
 
 
 def socket_folder(cluster: Path, account: Account | None) -> Path:

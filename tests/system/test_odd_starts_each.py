@@ -178,4 +178,4 @@ def test_a_disk_that_is_full(place: Path) -> None:
     full = refused(command, DATA_DIR=str(place / "data"), PORT=str(free_port()), DISK_FREE_BYTES="0")
 
     assert "no room" in room
-    assert "No space left on device" in full
+    assert "no space left on that disk; make room" in full
