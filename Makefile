@@ -3,6 +3,11 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+AGENT := $(BIN)/python $(BIN)/agent  # not by its first line, which some paths break
+
+# Other people's modules, libraries and options: neither the installation nor what it starts is theirs.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE PYTHONWARNINGS PYTHONOPTIMIZE PYTHONINSPECT
+unexport PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONDEVMODE PYTHONBREAKPOINT
 
 .PHONY: help run install test lint bench chaos lock clean
 
@@ -10,7 +15,7 @@ help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: install  ## start everything; Ctrl-C stops it
-	@exec $(BIN)/agent run
+	@exec $(AGENT) run
 
 install:  ## make .venv from requirements.lock; does nothing when it is up to date
 	@$(PYTHON) tools/bootstrap.py
@@ -18,20 +23,20 @@ install:  ## make .venv from requirements.lock; does nothing when it is up to da
 test: install  ## every check and test; ends with pytest's summary
 	@$(PYTHON) tools/bootstrap.py browser
 	@checked=0; $(MAKE) --no-print-directory lint || checked=1; \
-	$(BIN)/pytest || checked=1; \
+	$(BIN)/python -m pytest || checked=1; \
 	exit $$checked
 
 lint: install  ## style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/python -m mypy
+	$(BIN)/python $(BIN)/lint-imports
 
 bench: install  ## measure; prints a table and writes bench/results.json
 	@exec $(BIN)/python -m bench
 
 chaos: install  ## the long fault runs
-	$(BIN)/pytest -m chaos
+	$(BIN)/python -m pytest -m chaos
 
 lock: install  ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-header --no-emit-index-url -o requirements.lock

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 from config.settings import Settings
-from launch.addresses import addresses_of, show_table
+from launch.addresses import addresses_of, table_of
 from launch.clusters import prepare_cluster
 from launch.failures import LaunchError
 from launch.folder import DataFolder, locked_folder
@@ -20,6 +21,7 @@ from launch.logs import last_line
 from launch.parts import DATABASE, Surroundings, agent_command, programs, servers
 from launch.ports import Ports, claimed_ports
 from launch.postgres import address
+from launch.preflight import trouble_with_wrapper, wait_for_temporal
 from launch.supervisor import StopRequested, Supervisor, end_leftovers
 
 
@@ -42,6 +44,7 @@ def _run(settings: Settings, folder: DataFolder, ports: Ports, stop_asked: Calla
     end_leftovers(folder.processes, settings.stop_seconds)
     supervisor = Supervisor(settings, folder.processes, stop_asked)
     try:
+        wait_for_temporal(settings, _say, stop_asked)
         around = _start(settings, folder, ports, supervisor)
         _announce(around, supervisor, time.monotonic() - began)
         supervisor.watch(lambda: around.addresses.write(folder.addresses, supervisor.pids()), _say)
@@ -80,21 +83,25 @@ def _migrate(around: Surroundings) -> None:
             agent_command("migrate"),
             env=around.environment(),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=around.settings.start_seconds,
         )
     except subprocess.TimeoutExpired:
         raise LaunchError("the database's migrations did not end in START_SECONDS") from None
-    around.folder.log("migrate").write_text(done.stdout + done.stderr)
+    around.folder.log("migrate").write_text(done.stdout + done.stderr, encoding="utf-8")
     if done.returncode:
+        said = last_line(done.stderr).removeprefix("agent: ")
         log = around.folder.log("migrate")
-        raise LaunchError(f"the database could not be brought up to date: {last_line(done.stderr)} (more in {log})")
+        raise LaunchError(f"the database could not be brought up to date: {said} (more in {log})")
 
 
 def _announce(around: Surroundings, supervisor: Supervisor, seconds: float) -> None:
     around.addresses.write(around.folder.addresses, supervisor.pids())
     logs = around.folder.log("api").parent
-    show_table(around.addresses, around.keys, simulated=around.settings.perplexity_base_url is None, logs=logs)
+    _say(table_of(around.addresses, around.keys, simulated=around.settings.perplexity_base_url is None, logs=logs))
+    if trouble := trouble_with_wrapper(around.settings):
+        _say(trouble)
     _say(f"READY after {seconds:.1f} s. Ctrl-C stops everything.")
 
 
@@ -115,5 +122,7 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
 
 
 def _say(text: str) -> None:
-    with suppress(OSError):  # whoever read our output may be gone; the system goes on
+    try:
         print(text, flush=True)
+    except (OSError, ValueError):  # whoever read our output may be gone; the system goes on without saying more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

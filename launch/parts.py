@@ -111,11 +111,12 @@ def _postgres(around: Surroundings, cluster: Cluster) -> Part:
 def _temporal(around: Surroundings) -> Part:
     settings, ports = around.settings, around.ports
     db_file = None if settings.ephemeral else around.folder.temporal
+    folder = db_file.parent if db_file else None
     command = temporal_command(ports.temporal, ports.temporal_ui, db_file, settings.temporal_namespace)
     return Part(
         "temporal",
         log := around.folder.log("temporal"),
-        lambda: spawn(command, log=log, environment=temporal_environment()),
+        lambda: spawn(command, log=log, environment=temporal_environment(), folder=folder),
         lambda _pid: is_serving(around.addresses.temporal),
         # Kept in memory, its schedules die with it; the worker makes them when it starts.
         reminded_by=("worker",) if settings.ephemeral else (),

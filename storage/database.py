@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.encoding import dump_json
+from storage.addresses import engine_for
 
 _CONNECTION_CLASSES = ("08", "57P", "53300", "25006", "40")
 """SQLSTATE prefixes that say the server is away, starting, stopping, full or read-only, or gave others way."""
@@ -24,21 +24,6 @@ _CONNECTION_CLASSES = ("08", "57P", "53300", "25006", "40")
 
 class StorageUnavailable(Exception):
     """PostgreSQL cannot be reached or cannot answer now. Nothing is known to be wrong with the statement."""
-
-
-def driver_url(url: str) -> str:
-    """SQLAlchemy's address for asyncpg of a plain `postgresql://…` one (Unix sockets stand in `?host=`)."""
-    parts = urlsplit(url)
-    query = [(name, value) for name, value in parse_qsl(parts.query) if name not in {"sslmode"}]
-    if ssl := dict(parse_qsl(parts.query)).get("sslmode"):
-        query.append(("ssl", ssl))
-    netloc = parts.netloc or "@"
-    return urlunsplit(("postgresql+asyncpg", netloc, parts.path, urlencode(query, safe="/"), ""))
-
-
-def plain_url(url: str) -> str:
-    """The address as libpq and asyncpg take it: without SQLAlchemy's driver name."""
-    return url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
 
 class Transaction:
@@ -56,15 +41,15 @@ class Database:
     """A pool of connections. *statement_seconds* bounds each statement and each wait for a connection."""
 
     def __init__(self, url: str, *, pool_size: int = 10, statement_seconds: float = 10.0) -> None:
-        self.engine: AsyncEngine = create_async_engine(
-            driver_url(url),
+        self.engine: AsyncEngine = engine_for(
+            url,
             isolation_level="AUTOCOMMIT",
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=statement_seconds,
             pool_reset_on_return=None,
             json_serializer=dump_json,
-            connect_args={
+            connect={
                 "timeout": statement_seconds,
                 "command_timeout": statement_seconds,
                 "server_settings": {"application_name": "perplexity-agent"},

@@ -15,7 +15,6 @@ import httpx2
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import create_async_engine
 from temporalio.client import Client
 
 from api.app import create_app
@@ -30,8 +29,9 @@ from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
 from integrations.whatsapp.double import RecordingWhatsApp
 from integrations.whatsapp.port import WhatsApp
+from storage.addresses import engine_for
 from storage.api_keys import ApiKeys
-from storage.database import Database, driver_url
+from storage.database import Database
 from storage.migrate import upgrade_on
 from worker.app import Outside, create_worker
 
@@ -190,7 +190,7 @@ def _at(postgres_url: str, database: str) -> str:
 
 
 async def _execute(postgres_url: str, statement: str) -> None:
-    engine = create_async_engine(driver_url(postgres_url), isolation_level="AUTOCOMMIT")
+    engine = engine_for(postgres_url, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.execute(text(statement))
     await engine.dispose()
