@@ -1,1 +1,33 @@
-"""The command line, `agent …`: one module a subject, each thin over the layer that does the work."""
+"""The command line, `agent …`: one module a subject, each thin over the layer that does the work.
+
+This module is the first of ours that a process loads, so it says what a signal means until the command has handlers
+of its own: nothing was begun yet, and an asked end is exit code 0.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from types import FrameType
+
+_LASTING = {"run", "api", "worker", "simulator", "standin"}
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    if sys.argv[1] == "run":
+        os.write(1, b"Stopped.\n")
+    os._exit(0)
+
+
+def _hear_no_more() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+if sys.argv[1:2] and sys.argv[1] in _LASTING:
+    for number in _SIGNALS:
+        signal.signal(number, _end)
+    atexit.register(_hear_no_more)  # asked again while it ends: it ends

@@ -111,6 +111,7 @@ class Settings(BaseSettings):
 
     # The front door
     reply_wait_seconds: Seconds = 300.0
+    api_shutdown_seconds: Seconds = 1.5
     request_body_bytes: int = Field(default=262_144, ge=1_024)
     request_body_seconds: Seconds = 30.0
     stream_flush_seconds: float = Field(default=0.075, ge=0.0, le=5.0)
