@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.answers import Answers
+from api.readiness import ReadinessChecks
 from api.stopping import Stopping
 from api.wakes import Wakes
 from api.webhooks import Webhooks
@@ -44,6 +45,7 @@ class Services:
     wakes: Wakes
     webhooks: Webhooks
     stopping: Stopping
+    readiness: ReadinessChecks
 
 
 def create_services(settings: Settings, database: Database, conversations: Conversations) -> Services:
@@ -68,6 +70,7 @@ def create_services(settings: Settings, database: Database, conversations: Conve
         wakes=wakes,
         webhooks=Webhooks(inbox, DeliveryReports(database), wakes, settings),
         stopping=Stopping(settings.api_shutdown_seconds),
+        readiness=ReadinessChecks(database, conversations, settings),
     )
 
 

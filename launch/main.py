@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,14 +12,15 @@ from types import FrameType
 from config.settings import Settings
 from launch.addresses import addresses_of, show_table
 from launch.clusters import prepare_cluster
-from launch.failures import LaunchError
+from launch.failures import LaunchError, StopRequested
 from launch.folder import DataFolder, locked_folder
 from launch.keys import find_keys
 from launch.logs import last_line
 from launch.parts import DATABASE, Surroundings, agent_command, programs, servers
 from launch.ports import Ports, claimed_ports
 from launch.postgres import address
-from launch.supervisor import StopRequested, Supervisor, end_leftovers
+from launch.steps import run_step
+from launch.supervisor import Supervisor, end_leftovers
 
 
 def run(settings: Settings) -> int:
@@ -42,7 +42,7 @@ def _run(settings: Settings, folder: DataFolder, ports: Ports, stop_asked: Calla
     end_leftovers(folder.processes, settings.stop_seconds)
     supervisor = Supervisor(settings, folder.processes, stop_asked)
     try:
-        around = _start(settings, folder, ports, supervisor)
+        around = _start(settings, folder, ports, supervisor, stop_asked)
         _announce(around, supervisor, time.monotonic() - began)
         supervisor.watch(lambda: around.addresses.write(folder.addresses, supervisor.pids()), _say)
     except StopRequested:
@@ -53,11 +53,13 @@ def _run(settings: Settings, folder: DataFolder, ports: Ports, stop_asked: Calla
     _say("Stopped." if settings.ephemeral else f"Stopped. Everything is kept in {folder.kept}")
 
 
-def _start(settings: Settings, folder: DataFolder, ports: Ports, supervisor: Supervisor) -> Surroundings:
+def _start(
+    settings: Settings, folder: DataFolder, ports: Ports, supervisor: Supervisor, stop_asked: Callable[[], bool]
+) -> Surroundings:
     _say("Starting PostgreSQL, Temporal and the Perplexity simulator, unless the settings name others …")
     cluster = None
     if settings.database_url is None:
-        cluster = prepare_cluster(folder.postgres, durable=not settings.ephemeral)
+        cluster = prepare_cluster(folder.postgres, durable=not settings.ephemeral, stop_asked=stop_asked)
     keys = find_keys(settings, folder.secrets)
     database_url = address(cluster) if cluster else settings.database_url or ""
     addresses = addresses_of(settings, ports, keys, database_url)
@@ -66,7 +68,7 @@ def _start(settings: Settings, folder: DataFolder, ports: Ports, supervisor: Sup
     supervisor.start(below)
     supervisor.wait([part for part in below if part.name == DATABASE])
     _say("Bringing the database up to date …")  # while the other servers are still starting
-    _migrate(around)
+    _migrate(around, stop_asked)
     supervisor.wait(below)
     _say("Starting worker and API …")
     supervisor.start(above := programs(around))
@@ -74,21 +76,20 @@ def _start(settings: Settings, folder: DataFolder, ports: Ports, supervisor: Sup
     return around
 
 
-def _migrate(around: Surroundings) -> None:
+def _migrate(around: Surroundings, stop_asked: Callable[[], bool]) -> None:
     try:
-        done = subprocess.run(
+        done = run_step(
             agent_command("migrate"),
-            env=around.environment(),
-            capture_output=True,
-            text=True,
-            timeout=around.settings.start_seconds,
+            environment=around.environment(),
+            seconds=around.settings.start_seconds,
+            stop_asked=stop_asked,
         )
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         raise LaunchError("the database's migrations did not end in START_SECONDS") from None
-    around.folder.log("migrate").write_text(done.stdout + done.stderr)
-    if done.returncode:
+    around.folder.log("migrate").write_text(done.said)
+    if done.code:
         log = around.folder.log("migrate")
-        raise LaunchError(f"the database could not be brought up to date: {last_line(done.stderr)} (more in {log})")
+        raise LaunchError(f"the database could not be brought up to date: {last_line(done.said)} (more in {log})")
 
 
 def _announce(around: Surroundings, supervisor: Supervisor, seconds: float) -> None:

@@ -19,6 +19,7 @@ from integrations.whatsapp.configuration import channels_from
 from storage.database import Database
 from worker.app import Outside, create_worker
 from worker.schedules import ensure_schedules
+from worker.search_attributes import ensure_search_attributes
 
 log = get_logger(__name__)
 
@@ -58,6 +59,7 @@ async def _run(settings: Settings) -> None:
         client = await _connected(settings, stopping)
         if client is None:
             return
+        await ensure_search_attributes(client, settings)
         await ensure_schedules(client, settings)
         worker = create_worker(client, database, Outside(perplexity, endpoints, channels), settings)
         log.info("worker_ready", perplexity=settings.perplexity_base_url)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.servers import free_port, wait_for_port
@@ -101,3 +102,23 @@ def test_asked_while_it_starts_it_ends_in_order(tmp_path: Path, pause: float) ->
     early.send_signal(signal.SIGTERM)
 
     assert early.wait(10) == 0
+
+
+def test_a_front_door_that_never_met_temporal_says_503(door: FrontDoor) -> None:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{door.port}", timeout=30) as http:
+        http.headers["Authorization"] = f"Bearer {KEY}"
+        body = {"customer_id": "c-1", "text": "Hello", "message_id": "m-1"}
+        message = http.post("/api/message", json=body)
+        reset = http.post("/api/session/c-1/reset", json={})
+        session = http.get("/api/session/c-1")
+        stream = http.post("/api/query_async", json=body)
+        ready = http.get("/readyz")
+
+    for response in (message, reset):
+        assert response.status_code == 503, response.text
+        assert int(response.headers["Retry-After"]) > 0
+    assert session.json()["run_id"] is None
+    assert "event: error" in stream.text
+    assert '"status":503' in stream.text.replace(" ", "")
+    assert ready.status_code == 503
+    assert ready.json()["can_store"] is True
