@@ -98,7 +98,8 @@ def _of_temporal(temporal: TemporalCondition, settings: Settings, *, worker: boo
     missing = []
     if temporal.missing:
         names, command = ", ".join(temporal.missing), command_for(settings, temporal.missing)
-        missing.append(f"Search attributes are missing in Temporal, or of another type: {names}. Make them: {command}")
+        what = f"Search attributes are missing in Temporal, or of another type (remove those first): {names}"
+        missing.append(f"{what}. Make them: {command}")
     if not worker:
         missing.append(f"No worker asks for work on the task queue {settings.temporal_task_queue}: run `agent worker`")
     return missing

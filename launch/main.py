@@ -21,6 +21,7 @@ from launch.ports import Ports, claimed_ports
 from launch.postgres import address
 from launch.steps import run_step
 from launch.supervisor import Supervisor, end_leftovers
+from launch.temporal_file import move_aside_if_damaged
 
 
 def run(settings: Settings) -> int:
@@ -57,6 +58,8 @@ def _start(
     settings: Settings, folder: DataFolder, ports: Ports, supervisor: Supervisor, stop_asked: Callable[[], bool]
 ) -> Surroundings:
     _say("Starting PostgreSQL, Temporal and the Perplexity simulator, unless the settings name others …")
+    if settings.temporal_address is None and (told := move_aside_if_damaged(folder.temporal)):
+        _say(told)
     cluster = None
     if settings.database_url is None:
         cluster = prepare_cluster(folder.postgres, durable=not settings.ephemeral, stop_asked=stop_asked)

@@ -37,6 +37,7 @@ class Part:
     """*ready* takes the pid of the running process; it raises LaunchError when that will not come by waiting.
 
     *reminded_by*: parts that start anew when it has come back. *grace_seconds*: what it may need to end by itself.
+    *advice*: said when it ends while starting.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Part:
     stop_signal: signal.Signals = signal.SIGTERM
     reminded_by: tuple[str, ...] = ()
     grace_seconds: float = 0.0
+    advice: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,9 @@ def _temporal(around: Surroundings) -> Part:
         lambda _pid: is_serving(around.addresses.temporal),
         # Kept in memory, its schedules die with it; the worker makes them when it starts.
         reminded_by=("worker",) if settings.ephemeral else (),
+        advice=()
+        if db_file is None
+        else (f"if it is its file, move {db_file} aside: conversations are in PostgreSQL",),
     )
 
 

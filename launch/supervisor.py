@@ -97,7 +97,8 @@ class Supervisor:
             raise StopRequested
         for each in self._running.values():
             if (code := each.process.poll()) is not None:
-                raise LaunchError(_account_of(each, f"ended while starting ({how_it_ended(code)})"))
+                account = _account_of(each, f"ended while starting ({how_it_ended(code)})")
+                raise LaunchError("; ".join([account, *each.part.advice]))
         return running.part.ready(running.process.pid)
 
     def _look_after(self, running: _Running, on_change: Callable[[], None], say: Callable[[str], None]) -> None:
@@ -149,7 +150,8 @@ def end_leftovers(processes: Path, seconds: float) -> None:
     """Ends what a killed launcher left running, by its record: a pid counts only with the time it was started at."""
     strangers = []
     for pid, started in read_json(processes).items():
-        if abs(_started(int(pid)) - started) < _SAME_START_SECONDS:
+        known = pid.isdecimal() and isinstance(started, int | float)
+        if known and abs(_started(int(pid)) - started) < _SAME_START_SECONDS:
             strangers.append(psutil.Process(int(pid)))
     end_strangers(strangers, signal.SIGTERM, seconds)
 
