@@ -134,13 +134,13 @@ class Settings(BaseSettings):
     worker_activities: int = Field(default=200, ge=1, le=10_000)
     worker_workflow_tasks: int = Field(default=16, ge=2, le=1_000)
     worker_cached_workflows: int = Field(default=2_000, ge=0, le=1_000_000)
-    worker_shutdown_seconds: float = Field(default=5.0, ge=0, le=3_600)
+    worker_shutdown_seconds: float = Field(default=4.0, ge=0, le=3_600)
     worker_metrics_port: int = Field(default=0, ge=0, le=65_535)
 
     # The launcher (`make run`)
     disk_free_bytes: int = Field(default=300_000_000, ge=0)
     start_seconds: Seconds = 90.0
-    stop_seconds: Seconds = 9.0
+    stop_seconds: Seconds = 8.0
     restart_limit: int = Field(default=8, ge=0, le=10_000)
     restart_window_seconds: Seconds = 30.0
     restart_pause_seconds: Seconds = 0.1
