@@ -48,6 +48,11 @@ class Start:
     def said(self) -> str:
         return self.output.read_text()
 
+    def say(self, text: str) -> httpx2.Response:
+        body = {"customer_id": "c-1", "message_id": "m-1", "text": text}
+        headers = {"Authorization": f"Bearer {KEY}"}
+        return httpx2.post(f"{self.api}/api/message", json=body, headers=headers, timeout=60)
+
     def ask_to_stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """To the whole group, as Ctrl-C does."""
         os.killpg(self.process.pid, number)
