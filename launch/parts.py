@@ -28,8 +28,9 @@ from launch.temporal import is_serving, temporal_command, temporal_environment
 
 DATABASE = "postgres"
 
-_ATTRIBUTES_SECONDS = 15.0
-"""A Temporal of several servers knows new search attributes everywhere only after a while."""
+_REFUSED_SECONDS = 15.0
+"""So long Temporal may lack our namespace or search attributes: one of several servers knows new ones only after a
+while. Longer, and the worker could not make them."""
 
 
 @dataclass(frozen=True)
@@ -170,16 +171,18 @@ class _Answering:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._lacking_since: float | None = None
+        self._refused_since: float | None = None
 
     def __call__(self, _pid: int) -> bool:
         state = ask(self._url)
-        if state.get("worker") and not state.get("search_attributes"):
-            now = time.monotonic()
-            self._lacking_since = self._lacking_since or now
-            if now - self._lacking_since > _ATTRIBUTES_SECONDS:  # the worker could not make them
-                raise LaunchError("; ".join(state["missing"]))
-        return bool(state.get("can_answer"))
+        if not state or (state.get("temporal") and state.get("search_attributes")):
+            self._refused_since = None
+            return bool(state.get("can_answer"))
+        now = time.monotonic()
+        self._refused_since = self._refused_since or now
+        if now - self._refused_since > _REFUSED_SECONDS:
+            raise LaunchError("; ".join(state.get("missing", ())))
+        return False
 
 
 def _ours(

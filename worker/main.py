@@ -59,7 +59,9 @@ async def _run(settings: Settings) -> None:
         client = await _connected(settings, stopping)
         if client is None:
             return
-        await ensure_search_attributes(client, settings)
+        await ensure_search_attributes(client, settings, stopping)
+        if stopping.is_set():
+            return
         await ensure_schedules(client, settings)
         worker = create_worker(client, database, Outside(perplexity, endpoints, channels), settings)
         log.info("worker_ready", perplexity=settings.perplexity_base_url)

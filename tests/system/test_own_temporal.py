@@ -58,13 +58,28 @@ def test_they_are_made_and_ready_means_that_it_answers(folder: Path) -> None:
         start.check_it_stopped()
 
 
-@pytest.mark.chaos
-def test_what_cannot_be_made_is_named_and_it_is_not_ready(folder: Path) -> None:
-    with temporal("--search-attribute", "Channel=Int") as address:
-        environment = {**os.environ, "TEMPORAL_ADDRESS": address, "DATA_DIR": str(folder), "PORT": str(free_port())}
-        done = subprocess.run([AGENT, "run"], env=environment, capture_output=True, text=True, timeout=120)
-
+def refused(folder: Path, **settings: str) -> str:
+    """The one line with which a start ends by itself."""
+    environment = {**os.environ, "DATA_DIR": str(folder), "PORT": str(free_port()), **settings}
+    done = subprocess.run([AGENT, "run"], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "READY" not in done.stdout
     [line] = done.stderr.splitlines()
+    return line
+
+
+@pytest.mark.chaos
+def test_what_cannot_be_made_is_named_and_it_is_not_ready(folder: Path) -> None:
+    with temporal("--search-attribute", "Channel=Int") as address:
+        line = refused(folder, TEMPORAL_ADDRESS=address)
+
     assert f"temporal operator search-attribute create --address {address} --namespace default --name Channel" in line
+
+
+@pytest.mark.chaos
+def test_a_namespace_that_is_not_there_is_named(folder: Path) -> None:
+    with temporal() as address:
+        line = refused(folder, TEMPORAL_ADDRESS=address, TEMPORAL_NAMESPACE="nowhere")
+
+    assert "TEMPORAL_NAMESPACE" in line
+    assert "nowhere" in line
