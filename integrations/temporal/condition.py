@@ -44,8 +44,10 @@ async def temporal_condition(client: Client, settings: Settings) -> TemporalCond
             )
     except TimeoutError:
         return TemporalCondition(answers=False, trouble=f"no answer within {seconds:g} s")
-    except (RPCError, RuntimeError) as error:  # RuntimeError: it could not be connected to
+    except RPCError as error:
         return TemporalCondition(answers=False, trouble=first_line(error))
+    except RuntimeError:  # the SDK's, with the words of three libraries in it
+        return TemporalCondition(answers=False, trouble="it cannot be connected to")
     ages = [age for age in seen if age is not None]
     return TemporalCondition(True, missing, max(ages) if len(ages) == len(_QUEUES) else None)
 
