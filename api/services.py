@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.answers import Answers
+from api.readiness import ReadinessChecks
+from api.stopping import Stopping
 from api.wakes import Wakes
 from api.webhooks import Webhooks
 from config.settings import Settings
@@ -42,6 +44,8 @@ class Services:
     outbox: Outbox
     wakes: Wakes
     webhooks: Webhooks
+    stopping: Stopping
+    readiness: ReadinessChecks
 
 
 def create_services(settings: Settings, database: Database, conversations: Conversations) -> Services:
@@ -65,6 +69,8 @@ def create_services(settings: Settings, database: Database, conversations: Conve
         outbox=Outbox(database),
         wakes=wakes,
         webhooks=Webhooks(inbox, DeliveryReports(database), wakes, settings),
+        stopping=Stopping(settings.api_shutdown_seconds),
+        readiness=ReadinessChecks(database, conversations, settings),
     )
 
 

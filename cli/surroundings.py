@@ -84,8 +84,15 @@ def completed(settings: Settings) -> Settings:
         "api_key": kept.get("api_key"),
         "secret_key": kept.get("secret_key"),
     }
-    missing = {name: value for name, value in known.items() if value and getattr(settings, name) is None}
-    return load_settings(**missing) if missing else settings
+    missing = {
+        name: value
+        for name, value in known.items()
+        if isinstance(value, str) and value and getattr(settings, name) is None
+    }
+    try:
+        return load_settings(**missing) if missing else settings
+    except SettingsError:
+        raise stop(f"addresses.json or secrets.json in {settings.data_dir.absolute()} is damaged") from None
 
 
 def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:

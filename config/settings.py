@@ -123,6 +123,10 @@ class Settings(BaseSettings):
 
     # The front door
     reply_wait_seconds: Seconds = 300.0
+    api_shutdown_seconds: Seconds = 1.5
+    readiness_timeout_seconds: Seconds = 3.0
+    readiness_cache_seconds: float = Field(default=1.0, ge=0, le=60)
+    worker_seen_seconds: Seconds = 75.0
     request_body_bytes: int = Field(default=262_144, ge=1_024)
     request_body_seconds: Seconds = 30.0
     stream_flush_seconds: float = Field(default=0.075, ge=0.0, le=5.0)
@@ -142,13 +146,13 @@ class Settings(BaseSettings):
     worker_activities: int = Field(default=200, ge=1, le=10_000)
     worker_workflow_tasks: int = Field(default=16, ge=2, le=1_000)
     worker_cached_workflows: int = Field(default=2_000, ge=0, le=1_000_000)
-    worker_shutdown_seconds: float = Field(default=10.0, ge=0, le=3_600)
+    worker_shutdown_seconds: float = Field(default=4.0, ge=0, le=3_600)
     worker_metrics_port: int = Field(default=0, ge=0, le=65_535)
 
     # The launcher (`make run`)
     disk_free_bytes: int = Field(default=300_000_000, ge=0)
     start_seconds: Seconds = 90.0
-    stop_seconds: Seconds = 20.0
+    stop_seconds: Seconds = 8.0
     restart_limit: int = Field(default=8, ge=0, le=10_000)
     restart_window_seconds: Seconds = 30.0
     restart_pause_seconds: Seconds = 0.1

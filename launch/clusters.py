@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -19,9 +19,10 @@ from pathlib import Path
 
 from config.environment import for_servers
 from launch.accounts import Account, database_account
-from launch.failures import LaunchError
+from launch.failures import LaunchError, StopRequested
 from launch.files import make_folder
 from launch.logs import telling_line
+from launch.steps import run_step
 
 ROOT_STORE = Path("/var/lib/perplexity-agent")
 """For root only: what must not lie in a home that other accounts cannot enter (clusters, PostgreSQL's programs)."""
@@ -55,11 +56,11 @@ class Cluster:
         return [str(self.programs / "postgres"), "-D", str(self.folder), "-k", str(self.sockets)]
 
 
-def prepare_cluster(folder: Path, *, durable: bool = True) -> Cluster:
+def prepare_cluster(folder: Path, *, durable: bool = True, stop_asked: Callable[[], bool] = lambda: False) -> Cluster:
     """The cluster at *folder*, made if there is none. With durable=False it may be lost when the machine stops.
 
     As root, a *folder* that the database's account cannot reach becomes a link into ROOT_STORE.
-    Raises LaunchError.
+    Raises LaunchError, and StopRequested when *stop_asked* while it is being made.
     """
     folder = folder.absolute()
     account = database_account(folder)
@@ -70,7 +71,7 @@ def prepare_cluster(folder: Path, *, durable: bool = True) -> Cluster:
         )
     programs = _programs(account)
     if not (place / "PG_VERSION").exists():
-        _make(place, programs, account, durable)
+        _make(place, programs, account, durable, stop_asked)
     cluster = Cluster(place, socket_folder(place, account), programs, account)
     (place / "postgresql.conf").write_text(_configuration(durable), encoding="utf-8")
     return cluster
@@ -158,7 +159,7 @@ def _copy_open(packages: Path, target: Path) -> None:
         shutil.rmtree(unfinished)
 
 
-def _make(folder: Path, programs: Path, account: Account | None, durable: bool) -> None:
+def _make(folder: Path, programs: Path, account: Account | None, durable: bool, stop_asked: Callable[[], bool]) -> None:
     """`initdb` beside *folder*, then a rename: a cluster is there whole or not at all."""
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -176,20 +177,22 @@ def _make(folder: Path, programs: Path, account: Account | None, durable: bool) 
     ]
     command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     command += [] if durable else ["--no-sync"]
-    done = subprocess.run(
-        command,
-        cwd=unfinished,
-        env=for_servers(os.environ),
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=_INITDB_SECONDS,
-        user=account.uid if account else None,
-        group=account.gid if account else None,
-        extra_groups=[] if account else None,
-    )
-    if done.returncode:
-        raise LaunchError(f"PostgreSQL's files could not be made in {folder}: {_reason(done.stderr)}")
+    try:
+        done = run_step(
+            command,
+            seconds=_INITDB_SECONDS,
+            stop_asked=stop_asked,
+            environment=for_servers(os.environ),
+            folder=unfinished,
+            account=account,
+        )
+    except StopRequested:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    except TimeoutError:
+        raise LaunchError(f"PostgreSQL's files were not made in {folder} within {_INITDB_SECONDS} s") from None
+    if done.code:
+        raise LaunchError(f"PostgreSQL's files could not be made in {folder}: {_reason(done.said)}")
     unfinished.rename(folder)
 
 

@@ -1,4 +1,4 @@
-"""Temporal's dev server: its command line, and whether it and a worker are there.
+"""Temporal's dev server: its command line, and whether it is there.
 
 Flags and their measured effect: facts/temporal.md ("The dev server, offline").
 """
@@ -15,7 +15,6 @@ from pathlib import Path
 
 from config.environment import for_servers
 from launch.failures import LaunchError
-from launch.probes import ask
 from schemas.operations import SEARCH_ATTRIBUTES
 
 _LOCAL = "127.0.0.1"
@@ -81,12 +80,6 @@ def wait_serving(address: str, seconds: float, alive: Callable[[], bool] = lambd
         if time.monotonic() > deadline:
             raise LaunchError(f"Temporal at {address} does not answer after {seconds:g} s")
         time.sleep(_LOOK_SECONDS)
-
-
-def has_worker(ui_port: int, namespace: str, task_queue: str) -> bool:
-    """Whether a worker asks for this queue's activities, by the HTTP API behind the dev server's UI."""
-    queue = f"/api/v1/namespaces/{namespace}/task-queues/{task_queue}?taskQueueType=TASK_QUEUE_TYPE_ACTIVITY"
-    return bool(ask(f"http://{_LOCAL}:{ui_port}{queue}").get("pollers"))
 
 
 def _program() -> str:

@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 import sys
 
+from perplexity_agent.signals import end_when_asked
+
 _ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
 
 def main() -> None:
     """Runs the command that the arguments name; what nobody foresaw ends it with one line."""
+    end_when_asked()
     sys.path.insert(0, _ROOT)
     from config.environment import for_python, prepare
 

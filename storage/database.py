@@ -18,12 +18,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from schemas.encoding import dump_json
 from storage.addresses import engine_for
 
-_CONNECTION_CLASSES = ("08", "57P", "53300", "25006", "40")
-"""SQLSTATE prefixes that say the server is away, starting, stopping, full or read-only, or gave others way."""
+_UNAVAILABLE = (
+    "08",  # the connection
+    "28",  # it does not let us in (a password that was changed)
+    "3D",  # our database is not there
+    "40",  # others were given way to
+    "53",  # no room: disk, memory, connections
+    "57",  # starting, stopping, a statement that was cancelled
+    "58",  # the system below it: an input or output error
+    "25006",  # read-only, as a standby is
+    "XX001",  # a damaged block
+    "42P01",  # no such table, column or function: the migrations are not done yet
+    "42703",
+    "42883",
+)
+"""SQLSTATEs, or their beginnings, of a server that is away or cannot do its work now. The statement is not to blame,
+and the same one may succeed later."""
 
 
 class StorageUnavailable(Exception):
-    """PostgreSQL cannot be reached or cannot answer now. Nothing is known to be wrong with the statement."""
+    """PostgreSQL cannot be reached, answer or write now. Nothing is known to be wrong with the statement."""
 
 
 class Transaction:
@@ -90,14 +104,14 @@ def _told_plainly() -> Iterator[None]:
     except (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError) as error:
         raise StorageUnavailable(_first_line(error)) from error
     except DBAPIError as error:
-        if error.connection_invalidated or _is_connection_trouble(error):
+        if error.connection_invalidated or _is_passing(error):
             raise StorageUnavailable(_first_line(error)) from error
         raise
 
 
-def _is_connection_trouble(error: DBAPIError) -> bool:
+def _is_passing(error: DBAPIError) -> bool:
     state = str(getattr(error.orig, "sqlstate", "") or getattr(error.orig, "pgcode", "") or "")
-    return state.startswith(_CONNECTION_CLASSES)
+    return state.startswith(_UNAVAILABLE)
 
 
 def _first_line(error: BaseException) -> str:

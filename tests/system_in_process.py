@@ -19,6 +19,7 @@ from temporalio.client import Client
 
 from api.app import create_app
 from api.services import Services, create_services
+from config.serving import server_config
 from config.settings import Settings
 from dashboard.overview import overview
 from dashboard.phone import phone
@@ -103,11 +104,13 @@ async def running_system(
     temporal_address: str,
     *,
     worker: bool = True,
+    connected: bool = True,
     address: str | None = None,
     adapter: Callable[[Settings], WhatsApp | None] = lambda _: None,
     **overrides: Any,
 ) -> AsyncIterator[System]:
     """A system on a fresh database. *overrides* are settings; with worker=False nothing answers.
+    With connected=False the front door starts before Temporal does.
 
     *address*: where it is to listen; *adapter* makes the one for WhatsApp, in the place of the recording one.
     """
@@ -117,7 +120,7 @@ async def running_system(
     values = {"database_url": url, "temporal_address": temporal_address, "temporal_task_queue": name}
     settings = Settings(_env_file=None, **{**_QUICK, **values, **overrides})  # type: ignore[call-arg]
     database = Database(url)
-    client = await connect(settings)
+    client = await connect(settings, lazy=not connected)
     services = create_services(settings, database, Conversations(client, settings))
     await ApiKeys(database).add("test", KEY)
     perplexity = ScriptedPerplexity()
@@ -156,7 +159,7 @@ async def _serving(app: FastAPI, address: str | None = None) -> AsyncIterator[st
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", int(address.rpartition(":")[2]) if address else 0))
     listener.listen(256)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+    server = uvicorn.Server(server_config(app, timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True

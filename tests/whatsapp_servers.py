@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 
+from config.serving import server_config
 from config.settings import Settings
 from integrations.whatsapp.configuration import meta_from, twilio_from
 from integrations.whatsapp.meta.client import MetaWhatsApp
@@ -27,7 +28,7 @@ TWILIO_NUMBER = "15550783881"
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncIterator[str]:
     """*app* on a free port of this machine; yields its address."""
-    config = uvicorn.Config(app, port=0, log_level="critical", ws="none", timeout_graceful_shutdown=1)
+    config = server_config(app, port=0, log_level="critical", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn tells it by no event

@@ -19,6 +19,7 @@ from integrations.whatsapp.configuration import channels_from
 from storage.database import Database
 from worker.app import Outside, create_worker
 from worker.schedules import ensure_schedules
+from worker.search_attributes import ensure_search_attributes
 
 log = get_logger(__name__)
 
@@ -57,6 +58,9 @@ async def _run(settings: Settings) -> None:
             stack.push_async_callback(channel.close)
         client = await _connected(settings, stopping)
         if client is None:
+            return
+        await ensure_search_attributes(client, settings, stopping)
+        if stopping.is_set():
             return
         await ensure_schedules(client, settings)
         worker = create_worker(client, database, Outside(perplexity, endpoints, channels), settings)

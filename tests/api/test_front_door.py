@@ -128,12 +128,7 @@ async def test_health_metrics_and_docs(system: System) -> None:
     await system.send("Hello")
 
     assert (await system.http.get("/healthz")).status_code == 200
-    assert (await system.http.get("/readyz")).json() == {
-        "ready": True,
-        "postgresql": True,
-        "migrations": True,
-        "temporal": True,
-    }
+    assert (await system.http.get("/readyz")).json()["ready"] is True
     metrics = (await system.http.get("/metrics")).text
     assert "agent_waiting_messages 0.0" in metrics
     assert 'agent_turns_total{status="answered",verdict="text"}' in metrics

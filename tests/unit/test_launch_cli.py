@@ -56,3 +56,15 @@ def test_the_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     assert done.returncode == 1
     wrong = [line for line in done.stdout.splitlines() if line.startswith("wrong")]
     assert [line.split()[1].rstrip(":") for line in wrong] == ["Disk", "PORT", "Temporal"]
+
+
+@pytest.mark.parametrize("content", ["{", '{"temporal": 5, "database_url": []}', '{"perplexity": "ftp://x"}'])
+def test_a_damaged_list_of_addresses_is_no_traceback(tmp_path: Path, content: str) -> None:
+    (data := tmp_path / "data").mkdir()
+    (data / "addresses.json").write_text(content)
+
+    done = agent(tmp_path, "migrate")
+
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert str(data) in done.stderr
