@@ -33,6 +33,7 @@ from integrations.whatsapp.port import WhatsApp
 from storage.api_keys import ApiKeys
 from storage.database import Database, driver_url
 from storage.migrate import upgrade_on
+from tests.support import clock
 from worker.app import Outside, create_worker
 
 KEY = "test-key-0123456789abcdef"
@@ -118,7 +119,7 @@ async def running_system(
     settings = Settings(_env_file=None, **{**_QUICK, **values, **overrides})  # type: ignore[call-arg]
     database = Database(url)
     client = await connect(settings)
-    services = create_services(settings, database, Conversations(client, settings))
+    services = create_services(settings, database, Conversations(client, settings), clock.now)
     await ApiKeys(database).add("test", KEY)
     perplexity = ScriptedPerplexity()
     endpoints = ScriptedEndpoints()
@@ -133,7 +134,7 @@ async def running_system(
             outside = Outside(perplexity, endpoints, {"whatsapp": real})
         event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *a: system.statements.append(a[2]))
         if worker:
-            async with create_worker(client, database, outside, settings):
+            async with create_worker(client, database, outside, settings, clock.now):
                 yield system
         else:
             yield system

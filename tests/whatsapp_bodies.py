@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from integrations.whatsapp.incoming import InboundMessage, ParsedBatch
 from integrations.whatsapp.meta.webhook import parse_webhook
+from tests.support.clock import NOW
 
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ACCOUNT = "106540352242922"
 PHONE = "16505551234"
 USER_ID = "US.13491208655302741918"
@@ -34,8 +34,8 @@ def payload(**value: Any) -> dict[str, Any]:
     return {"object": "whatsapp_business_account", "entry": [{"id": "102290129340398", "changes": [change]}]}
 
 
-def parse(body: Any) -> ParsedBatch:
-    return parse_webhook(body if isinstance(body, bytes) else json.dumps(body).encode(), NOW)
+def parse(body: Any, received_at: datetime = NOW) -> ParsedBatch:
+    return parse_webhook(body if isinstance(body, bytes) else json.dumps(body).encode(), received_at)
 
 
 def parse_one(one: dict[str, Any], **value: Any) -> InboundMessage:

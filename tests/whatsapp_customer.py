@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ import httpx2
 
 from integrations.whatsapp.double import Posted
 from integrations.whatsapp.meta.signature import HEADER, sign
+from tests.support.clock import stamp
 from tests.system_in_process import System
 from tests.whatsapp_bodies import ACCOUNT, PHONE, message, payload
 
@@ -37,13 +38,12 @@ async def post(system: System, body: bytes | dict[str, Any], **headers: str) -> 
 
 def written(text: str, /, **fields: Any) -> dict[str, Any]:
     """A text message that the customer writes now."""
-    now = str(int(datetime.now(UTC).timestamp()))
-    return message(**{"id": f"wamid.{uuid4().hex}", "timestamp": now, "text": {"body": text}} | fields)
+    return message(**{"id": f"wamid.{uuid4().hex}", "timestamp": stamp(), "text": {"body": text}} | fields)
 
 
 def at(second: int) -> str:
     """A timestamp of some seconds ago; a larger number is later."""
-    return str(int(datetime.now(UTC).timestamp()) - 60 + second)
+    return stamp(timedelta(seconds=60 - second))
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Customer:
         report: dict[str, Any] = {
             "id": posted.channel_message_id,
             "status": status,
-            "timestamp": "1763900000",
+            "timestamp": stamp(),
             "recipient_id": self.phone,
             "biz_opaque_callback_data": posted.request.delivery_id,
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import pytest
 
@@ -15,6 +14,7 @@ from integrations.whatsapp.port import Choice, MediaRef, Recipient, SendRequest,
 from integrations.whatsapp.standin.account import PHONE_NUMBER_ID
 from integrations.whatsapp.standin.chats import StoredFile
 from integrations.whatsapp.standin.switches import Switches
+from tests.support.clock import now
 from tests.whatsapp_servers import APP_SECRET, MetaSide, Webhook, meta_side, until
 
 PHONE = "15550001111"
@@ -31,8 +31,7 @@ async def side() -> AsyncIterator[MetaSide]:
 
 
 def statuses(got: list[Webhook]) -> list[StatusUpdate]:
-    now = datetime.now(UTC)
-    return [status for each in got for status in parse_webhook(each.body, now).statuses]
+    return [status for each in got for status in parse_webhook(each.body, now()).statuses]
 
 
 async def failure(side: MetaSide, switches: Switches, request: SendRequest = REQUEST) -> SendFailed:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.system_in_process import System, running_system
 from tests.whatsapp_bodies import USER_ID, message, payload
-from tests.whatsapp_customer import SETTINGS, Customer, post, until, written
+from tests.whatsapp_customer import SETTINGS, Customer, at, post, until, written
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def test_ten_first_messages_at_once_make_one_conversation(system: System) 
 
 async def test_a_batch_is_answered_in_the_order_of_its_timestamps(system: System) -> None:
     customer = Customer(system)
-    later, earlier = written("second", timestamp="1763900002"), written("first", timestamp="1763900001")
+    later, earlier = written("second", timestamp=at(2)), written("first", timestamp=at(1))
 
     await customer.send(later, earlier)
     await customer.until_idle()

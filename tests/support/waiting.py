@@ -11,7 +11,7 @@ import inspect
 import os
 import time
 from collections.abc import Awaitable, Callable
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -24,27 +24,30 @@ _SHOWN_CHARACTERS = 3_000
 _NOTHING = "nothing: the first look did not end"
 
 
+@overload
 async def until(
-    what: str,
-    look: Callable[[], T | Awaitable[T]],
-    enough: Callable[[T], object] = bool,
-    *,
-    seconds: float = LONGEST_SECONDS,
-) -> T:
+    what: str, look: Callable[[], Awaitable[T]], enough: Callable[[T], object] = bool, *, seconds: float = ...
+) -> T: ...
+@overload
+async def until(
+    what: str, look: Callable[[], T], enough: Callable[[T], object] = bool, *, seconds: float = ...
+) -> T: ...
+async def until(
+    what: str, look: Callable[[], Any], enough: Callable[[Any], object] = bool, *, seconds: float = LONGEST_SECONDS
+) -> Any:
     """The first thing that *look* sees and that is *enough*.
 
     Raises TimeoutError with *what* was waited for and what *look* saw last: let it return something worth reading.
     """
-    seen: object = _NOTHING
+    seen: Any = _NOTHING
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
             while True:
                 found = look()
-                value: T = await found if inspect.isawaitable(found) else found
-                if enough(value):
-                    return value
-                seen = value
+                seen = await found if inspect.isawaitable(found) else found
+                if enough(seen):
+                    return seen
                 await asyncio.sleep(_PAUSE_SECONDS)
     except TimeoutError:
         if not limit.expired():

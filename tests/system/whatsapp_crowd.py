@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 
+from tests.support.clock import now
 from tests.system.chaos_checks import record
 from tests.system.running import Program, until
 
@@ -36,7 +37,7 @@ async def write_all(
     text: str = "",
 ) -> None:
     """Every customer writes, message by message (*text*, or `words`); the channel's timestamps tell their order."""
-    began = int(time.time()) - messages
+    began = int(now().timestamp()) - messages
     async with httpx2.AsyncClient(base_url=program.addresses["whatsapp"], timeout=60) as http:
 
         async def write(customer: int) -> None:

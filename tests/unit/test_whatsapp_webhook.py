@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from integrations.whatsapp.incoming import DeliveryStatus, MessageKind
 from schemas.messages import CustomerIdentity
-from tests.whatsapp_bodies import ACCOUNT, NOW, PHONE, USER_ID, message, parse, parse_one, payload
+from tests.support.clock import stamp
+from tests.whatsapp_bodies import ACCOUNT, PHONE, USER_ID, message, parse, parse_one, payload
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+"""When the bodies with timestamps of these tests come."""
 
 BY_PHONE = CustomerIdentity(kind="phone", value=PHONE)
 BY_ID = CustomerIdentity(kind="user_id", value=USER_ID)
@@ -109,12 +113,14 @@ def test_the_same_id_twice_is_left_to_the_inbox() -> None:
     ],
 )
 def test_timestamps_of_every_kind(timestamp: Any, sent_at: datetime | None) -> None:
-    assert parse_one(message(timestamp=timestamp)).sent_at == sent_at
+    (found,) = parse(payload(messages=[message(timestamp=timestamp)]), received_at=NOW).messages
+
+    assert found.sent_at == sent_at
 
 
 def test_a_status_brings_our_delivery_id_and_its_errors() -> None:
     error = {"code": 131047, "title": "Re-engagement message", "error_data": {"details": "24 hours"}}
-    status = {"id": "wamid.ours", "status": "failed", "timestamp": "1763899200", "recipient_user_id": USER_ID}
+    status = {"id": "wamid.ours", "status": "failed", "timestamp": stamp(), "recipient_user_id": USER_ID}
 
     (found,) = parse(payload(statuses=[status | {"biz_opaque_callback_data": "d-1", "errors": [error, None]}])).statuses
 
