@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 
 from integrations.whatsapp.incoming import InboundMessage, ParsedBatch
 from integrations.whatsapp.meta.webhook import parse_webhook
-from tests.support.clock import NOW
+from tests.support.clock import NOW, stamp
 
 ACCOUNT = "106540352242922"
 PHONE = "16505551234"
@@ -20,7 +19,7 @@ def message(**fields: Any) -> dict[str, Any]:
     built = {
         "from": PHONE,
         "id": "wamid.1",
-        "timestamp": str(int(NOW.timestamp())),
+        "timestamp": stamp(NOW),
         "type": "text",
         "text": {"body": "Hello"},
     } | fields
@@ -34,8 +33,8 @@ def payload(**value: Any) -> dict[str, Any]:
     return {"object": "whatsapp_business_account", "entry": [{"id": "102290129340398", "changes": [change]}]}
 
 
-def parse(body: Any, received_at: datetime = NOW) -> ParsedBatch:
-    return parse_webhook(body if isinstance(body, bytes) else json.dumps(body).encode(), received_at)
+def parse(body: Any) -> ParsedBatch:
+    return parse_webhook(body if isinstance(body, bytes) else json.dumps(body).encode(), NOW)
 
 
 def parse_one(one: dict[str, Any], **value: Any) -> InboundMessage:

@@ -14,7 +14,7 @@ import httpx2
 
 from integrations.whatsapp.double import Posted
 from integrations.whatsapp.meta.signature import HEADER, sign
-from tests.support.clock import stamp
+from tests.support.clock import now, stamp
 from tests.system_in_process import System
 from tests.whatsapp_bodies import ACCOUNT, PHONE, message, payload
 
@@ -38,12 +38,12 @@ async def post(system: System, body: bytes | dict[str, Any], **headers: str) -> 
 
 def written(text: str, /, **fields: Any) -> dict[str, Any]:
     """A text message that the customer writes now."""
-    return message(**{"id": f"wamid.{uuid4().hex}", "timestamp": stamp(), "text": {"body": text}} | fields)
+    return message(**{"id": f"wamid.{uuid4().hex}", "timestamp": stamp(now()), "text": {"body": text}} | fields)
 
 
 def at(second: int) -> str:
     """A timestamp of some seconds ago; a larger number is later."""
-    return stamp(timedelta(seconds=60 - second))
+    return stamp(now() - timedelta(seconds=60 - second))
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Customer:
         report: dict[str, Any] = {
             "id": posted.channel_message_id,
             "status": status,
-            "timestamp": stamp(),
+            "timestamp": stamp(now()),
             "recipient_id": self.phone,
             "biz_opaque_callback_data": posted.request.delivery_id,
         }

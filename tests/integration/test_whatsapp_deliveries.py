@@ -13,7 +13,7 @@ from integrations.whatsapp.failures import FailureKind, SendFailed
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, TemplateName
 from storage.overview import Overview
-from tests.support.clock import stamp
+from tests.support.clock import now, stamp
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, until, written
 
@@ -148,7 +148,7 @@ async def test_a_delivery_that_failed_for_good_is_noted_for_staff(system: System
 
 async def _wrote_long_ago(customer: Customer) -> None:
     """A message that Meta delivers two days late: the 24 hours are over."""
-    await customer.send(written("Hello", timestamp=stamp(timedelta(days=2))))
+    await customer.send(written("Hello", timestamp=stamp(now() - timedelta(days=2))))
     await customer.until_idle()
 
 

@@ -59,6 +59,6 @@ NOW = now().replace(microsecond=0)
 """`now` when the run began, in whole seconds, as channels tell time."""
 
 
-def stamp(ago: timedelta = timedelta()) -> str:
-    """Unix seconds of *ago*, as WhatsApp writes them."""
-    return str(int((now() - ago).timestamp()))
+def stamp(moment: datetime) -> str:
+    """Unix seconds, as WhatsApp writes them."""
+    return str(int(moment.timestamp()))
