@@ -343,7 +343,7 @@ async def test_a_yes_said_before_the_question_is_no_answer(system: System) -> No
     system.perplexity.scripts.append(output("create_ticket", **TICKET))
     system.perplexity.gate.clear()
     asking = asyncio.create_task(system.send("My lamp is broken"))
-    await system.perplexity.asked(1)
+    await system.until_asked(1)
     early = asyncio.create_task(system.send("yes"))
     await system.until_waiting(2)
     system.perplexity.gate.set()

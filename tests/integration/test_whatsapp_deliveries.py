@@ -14,8 +14,9 @@ from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, TemplateName
 from storage.overview import Overview
 from tests.support.clock import now, stamp
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
-from tests.whatsapp_customer import SETTINGS, Customer, until, written
+from tests.whatsapp_customer import SETTINGS, Customer, written
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ async def test_outside_24_hours_by_the_channels_own_word(system: System, custome
     await customer.until_idle()
 
     await customer.status(system.whatsapp.sent[0], "failed", 131047)
-    await until(lambda: len(system.whatsapp.sent) == 2)
+    await until("the template after the reply", lambda: system.whatsapp.sent, lambda sent: len(sent) == 2)
 
     assert system.whatsapp.sent[1].template is not None
 

@@ -15,7 +15,8 @@ from integrations.whatsapp.standin.account import PHONE_NUMBER_ID
 from integrations.whatsapp.standin.chats import StoredFile
 from integrations.whatsapp.standin.switches import Switches
 from tests.support.clock import now
-from tests.whatsapp_servers import APP_SECRET, MetaSide, Webhook, meta_side, until
+from tests.support.waiting import until
+from tests.whatsapp_servers import APP_SECRET, MetaSide, Webhook, meta_side
 
 PHONE = "15550001111"
 USER_ID = "US.13491208655302741918"
@@ -121,10 +122,10 @@ async def test_refusals(side: MetaSide, switches: Switches, kind: FailureKind, c
 @pytest.mark.parametrize("switches", [Switches(execute_then_drop=1), Switches(stall=1, stall_seconds=3)])
 async def test_an_unknown_outcome_is_settled_by_the_status(side: MetaSide, switches: Switches) -> None:
     failed = await failure(side, switches)
-    await until(lambda: bool(statuses(side.receiver.got)))
+    first, *_ = await until("a status", lambda: statuses(side.receiver.got))
 
     assert failed.kind is FailureKind.UNKNOWN
-    assert statuses(side.receiver.got)[0].delivery_id == "d-1"
+    assert first.delivery_id == "d-1"
     assert len(side.graph.posted) == 1
 
 

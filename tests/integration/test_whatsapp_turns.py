@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.whatsapp_bodies import USER_ID, message, payload
-from tests.whatsapp_customer import SETTINGS, Customer, at, post, until, written
+from tests.whatsapp_customer import SETTINGS, Customer, at, post, written
 
 
 @pytest.fixture
@@ -98,10 +99,10 @@ async def test_a_username_alone_is_reached_by_id(system: System) -> None:
     one = written("Hello", **{"from": None}, from_user_id=USER_ID)
 
     await customer.send(one, contacts=[{"profile": {"name": "Ann", "username": "ann"}, "user_id": USER_ID}])
-    await until(lambda: len(system.whatsapp.sent) == 1)
+    (posted,) = await until("a reply", lambda: system.whatsapp.sent)
 
-    assert system.whatsapp.sent[0].request.recipient.user_id == USER_ID
-    assert system.whatsapp.sent[0].request.recipient.phone is None
+    assert posted.request.recipient.user_id == USER_ID
+    assert posted.request.recipient.phone is None
 
 
 async def test_reactions_and_echoes_are_kept_and_not_answered(system: System) -> None:

@@ -18,7 +18,7 @@ def agent(folder: Path, *arguments: str, **settings: str) -> subprocess.Complete
     """Run in *folder*, away from any `.env`, with the data folder there."""
     kept = {name: value for name, value in os.environ.items() if name not in OURS}
     environment = {**kept, "DATA_DIR": str(folder / "data"), **settings}
-    return subprocess.run([AGENT, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run([AGENT, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
 
 
 @pytest.mark.parametrize("command", ["api", "worker", "migrate"])
