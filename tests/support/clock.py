@@ -2,13 +2,14 @@
 
 TEST_NOW moves it, for the whole run and its child processes: `+30d` (also `h`, `m`, `s`), `day-end`, `month-end`,
 `year-end` (ten seconds before the next one, in UTC, so that it passes during the run), or an instant in ISO 8601. The
-clock goes on from there. What waits for something measures with `time.monotonic`, which this does not touch.
+clock goes on from there. `python -m tests.support.clock year-end` prints such an instant. What waits for something measures with `time.monotonic`, which this does not touch.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 
 SETTING = "TEST_NOW"
@@ -62,3 +63,7 @@ NOW = now().replace(microsecond=0)
 def stamp(moment: datetime) -> str:
     """Unix seconds, as WhatsApp writes them."""
     return str(int(moment.timestamp()))
+
+
+if __name__ == "__main__":
+    print(f"{instant(sys.argv[1], datetime.now(UTC)):%Y-%m-%d %H:%M:%S}")

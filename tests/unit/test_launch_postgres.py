@@ -12,6 +12,8 @@ import pytest
 
 from launch.postgres import RunningPostgres, start_postgres
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
