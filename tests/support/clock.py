@@ -2,7 +2,8 @@
 
 TEST_NOW moves it, for the whole run and its child processes: `+30d` (also `h`, `m`, `s`), `day-end`, `month-end`,
 `year-end` (ten seconds before the next one, in UTC, so that it passes during the run), or an instant in ISO 8601. The
-clock goes on from there. `python -m tests.support.clock year-end` prints such an instant. What waits for something measures with `time.monotonic`, which this does not touch.
+clock goes on from there. What waits for something measures with `time.monotonic`, which this does not touch.
+`python -m tests.support.clock year-end` prints the instant, for tools that shift the whole machine's clock.
 """
 
 from __future__ import annotations

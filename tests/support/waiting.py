@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar, overload
@@ -63,7 +64,7 @@ def until_blocking(
     while not enough(seen := look()):
         if time.monotonic() >= deadline:
             _in_vain(what, seen, seconds)
-        time.sleep(_PAUSE_SECONDS)
+        threading.Event().wait(_PAUSE_SECONDS)  # `time.sleep` fails under libfaketime
     return seen
 
 

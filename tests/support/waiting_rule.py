@@ -52,7 +52,8 @@ def _loops(module: Module) -> Iterator[str]:
 
 
 def _sleeps(module: Module, call: ast.Call) -> bool:
-    return module.origin(call.func) in _SLEEPS or _method(call) == "wait_for_timeout"
+    waits = _method(call) == "wait_for_timeout" or (_method(call) == "wait" and bool(call.args))
+    return waits or module.origin(call.func) in _SLEEPS
 
 
 def _endless(module: Module) -> Iterator[str]:

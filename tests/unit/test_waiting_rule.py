@@ -14,6 +14,7 @@ LOOPS = [
     "from asyncio import sleep as pause\nasync def test():\n    while True: await pause(1)",
     "import time\nfor _ in range(100):\n    if done(): break\n    time.sleep(1)",
     "import time\ndef test():\n    for _ in range(100):\n        if done(): return\n        time.sleep(1)",
+    "while not done():\n    event.wait(0.1)",
     "async def test(page):\n    while not await page.query_selector('b'): await page.wait_for_timeout(100)",
 ]
 ENDLESS = [
