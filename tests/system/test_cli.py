@@ -149,8 +149,8 @@ def test_a_customer_is_erased_once(program: Program) -> None:
 
 def test_who_waits_for_an_answer_is_erased_by_force_only(program: Program) -> None:
     with ThreadPoolExecutor() as threads:
-        asking = threads.submit(program.say, "Hello [[sim: slow=30]]", "m-1", "c-busy")
-        until_blocking("the slow question", program.questions, lambda asked: "slow=30" in str(asked))
+        asking = threads.submit(program.say, "Hello [[sim: slow=20]]", "m-1", "c-busy")
+        until_blocking("the slow question", program.questions, lambda asked: "slow=20" in str(asked))
 
         refused = agent(program, "conversation", "erase", "c-busy", "--yes")
         forced = agent(program, "conversation", "erase", "c-busy", "--yes", "--force")
