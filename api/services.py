@@ -12,6 +12,7 @@ from api.readiness import ReadinessChecks
 from api.stopping import Stopping
 from api.wakes import Wakes
 from api.webhooks import Webhooks
+from config.clock import Clock, utc_now
 from config.settings import Settings
 from integrations.temporal.conversations import Conversations
 from storage.api_keys import ApiKeys, KnownKeys
@@ -46,9 +47,13 @@ class Services:
     webhooks: Webhooks
     stopping: Stopping
     readiness: ReadinessChecks
+    now: Clock
+    """When a webhook came."""
 
 
-def create_services(settings: Settings, database: Database, conversations: Conversations) -> Services:
+def create_services(
+    settings: Settings, database: Database, conversations: Conversations, now: Clock = utc_now
+) -> Services:
     """Everything that routes need, over one pool of connections."""
     assert settings.database_url
     turns, inbox = TurnViews(database), Inbox(database)
@@ -71,6 +76,7 @@ def create_services(settings: Settings, database: Database, conversations: Conve
         webhooks=Webhooks(inbox, DeliveryReports(database), wakes, settings),
         stopping=Stopping(settings.api_shutdown_seconds),
         readiness=ReadinessChecks(database, conversations, settings),
+        now=now,
     )
 
 

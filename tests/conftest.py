@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.servers import postgres_server, temporal_server
+from tests.support.processes import pytest_collection_modifyitems, pytest_runtest_protocol  # noqa: F401 - hooks
 from tests.system_in_process import System, running_system
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from launch.postgres import start_postgres
 from schemas.operations import SEARCH_ATTRIBUTES
+from tests.support.waiting import until_blocking
 
 BIN = Path(sys.executable).parent
 
@@ -46,11 +47,11 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_for_port(port: int, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"nothing listens on port {port}")
+def wait_for_port(port: int) -> None:
+    until_blocking(f"somebody who listens on port {port}", lambda: _knock(port), lambda answer: answer == "open")
+
+
+def _knock(port: int) -> str:
+    with socket.socket() as probe:
+        error = probe.connect_ex(("127.0.0.1", port))
+    return os.strerror(error) if error else "open"

@@ -25,7 +25,7 @@ from dashboard.overview import overview
 from dashboard.phone import phone
 from dashboard.playground import playground
 from integrations.endpoints.double import ScriptedEndpoints
-from integrations.perplexity.double import ScriptedPerplexity
+from integrations.perplexity.double import ScriptedPerplexity, words
 from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
 from integrations.whatsapp.double import RecordingWhatsApp
@@ -34,6 +34,8 @@ from storage.addresses import engine_for
 from storage.api_keys import ApiKeys
 from storage.database import Database
 from storage.migrate import upgrade_on
+from tests.support import clock
+from tests.support.waiting import LONGEST_SECONDS, until, within
 from worker.app import Outside, create_worker
 
 KEY = "test-key-0123456789abcdef"
@@ -66,7 +68,8 @@ class System:
         self, text: str, *, customer: str = "c-1", message_id: str | None = None, **more: Any
     ) -> httpx2.Response:
         body = {"customer_id": customer, "text": text, "message_id": message_id or str(uuid4()), **more}
-        return await self.http.post("/api/message", json=body)
+        posted = self.http.post("/api/message", json=body)
+        return await within(f"an answer to {body}", posted, lambda: f"asked: {self._asked}")
 
     async def stream(
         self, text: str, *, customer: str = "c-1", message_id: str | None = None, last_event_id: str | None = None
@@ -86,11 +89,20 @@ class System:
                     fields = {}
 
     async def until_waiting(self, messages: int, customer: str = "c-1") -> None:
-        """Returns once so many messages are stored and not worked off; the test's time limit bounds it."""
-        while True:
-            if (await self.session(customer))["waiting_messages"] >= messages:
-                return
-            await asyncio.sleep(0.02)
+        """Returns once so many messages are stored and not worked off."""
+        await until(
+            f"{messages} waiting messages of {customer}",
+            lambda: self.session(customer),
+            lambda session: session["waiting_messages"] >= messages,
+        )
+
+    async def until_asked(self, times: int) -> None:
+        """Returns once so many questions were put to the model."""
+        await until(f"{times} questions to the model", lambda: self._asked, lambda asked: len(asked) >= times)
+
+    @property
+    def _asked(self) -> list[str]:
+        return [words(question) for question in self.perplexity.questions]
 
     async def session(self, customer: str = "c-1") -> dict[str, Any]:
         response = await self.http.get(f"/api/session/{customer}")
@@ -121,14 +133,14 @@ async def running_system(
     settings = Settings(_env_file=None, **{**_QUICK, **values, **overrides})  # type: ignore[call-arg]
     database = Database(url)
     client = await connect(settings, lazy=not connected)
-    services = create_services(settings, database, Conversations(client, settings))
+    services = create_services(settings, database, Conversations(client, settings), clock.now)
     await ApiKeys(database).add("test", KEY)
     perplexity = ScriptedPerplexity()
     endpoints = ScriptedEndpoints()
     headers = {"Authorization": f"Bearer {KEY}"}
     async with (
         _serving(create_app(services, [playground(settings), overview(settings), phone(settings)]), address) as served,
-        httpx2.AsyncClient(base_url=served, headers=headers, timeout=60) as http,
+        httpx2.AsyncClient(base_url=served, headers=headers, timeout=LONGEST_SECONDS) as http,
     ):
         system = System(settings, database, perplexity, endpoints, RecordingWhatsApp(), services, http, client)
         outside = system.outside
@@ -136,7 +148,7 @@ async def running_system(
             outside = Outside(perplexity, endpoints, {"whatsapp": real})
         event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *a: system.statements.append(a[2]))
         if worker:
-            async with create_worker(client, database, outside, settings):
+            async with create_worker(client, database, outside, settings, clock.now):
                 yield system
         else:
             yield system

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from integrations.whatsapp.standin.graph import Graph
 from integrations.whatsapp.standin.serve import create_standin
 from integrations.whatsapp.twilio.client import TwilioWhatsApp
+from tests.support.waiting import until
 
 APP_SECRET = "the-app-secret"
 TWILIO_NUMBER = "15550783881"
@@ -31,8 +32,7 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     config = server_config(app, port=0, log_level="critical", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells it by no event
-        await asyncio.sleep(0.01)
+    await until("uvicorn's start", lambda: server.started)
     try:
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
@@ -118,10 +118,3 @@ async def twilio_side(**settings: object) -> AsyncIterator[TwilioSide]:
 
 def _settings(**values: object) -> Settings:
     return Settings(_env_file=None, **values)  # type: ignore[arg-type]
-
-
-async def until(true: Callable[[], bool], seconds: float = 10) -> None:
-    """Waits until *true* is; raises TimeoutError if it never becomes so."""
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 - what is waited for may lie on the other side of a socket
-            await asyncio.sleep(0.01)

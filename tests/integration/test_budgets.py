@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
+from typing import Any
 
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowHistory
+from temporalio.client import WorkflowHandle, WorkflowHistory
 
 from tests.history_costs import BILLABLE
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
 
@@ -56,11 +57,14 @@ async def _webhook_turn(system: System) -> WorkflowHistory:
     customer = Customer(system)
     await customer.write("Hello")
     handle = system.temporal.get_workflow_handle((await customer.until_idle())["workflow_id"])
-    while True:  # the reply is out before the workflow has heard of it
-        description = (await handle.describe()).raw_description
-        if not description.pending_activities and not description.HasField("pending_workflow_task"):
-            return await handle.fetch_history()
-        await asyncio.sleep(0.02)
+    await until("a workflow with nothing pending", lambda: _pending(handle), lambda pending: not any(pending))
+    return await handle.fetch_history()
+
+
+async def _pending(handle: WorkflowHandle[Any, Any]) -> tuple[int, bool]:
+    """Activities and a workflow task: the reply is out before the workflow has heard of it."""
+    description = (await handle.describe()).raw_description
+    return len(description.pending_activities), description.HasField("pending_workflow_task")
 
 
 async def test_a_webhook_turn_adds_16_events_and_3_billable_actions(postgres_url: str, temporal_address: str) -> None:

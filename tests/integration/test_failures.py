@@ -11,6 +11,7 @@ from integrations.perplexity.double import words
 from integrations.perplexity.port import AskFailed
 from schemas.failures import FAILURES, Certainty, FailureKind
 from storage.accounts import AccountCalls
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 
 RETRIED = [kind for kind, policy in FAILURES.items() if policy.retried and kind is not FailureKind.ABANDONED]
@@ -64,7 +65,7 @@ async def test_two_attempts_alive_at_once_give_one_reply(postgres_url: str, temp
     async with running_system(postgres_url, temporal_address, turn_timeout_seconds=1.0) as system:
         system.perplexity.gate.clear()
         sending = asyncio.create_task(system.send("Hello"))
-        await system.perplexity.asked(2)
+        await system.until_asked(2)
         system.perplexity.gate.set()
         turn = (await sending).json()
 
@@ -98,19 +99,16 @@ async def test_a_dead_callers_slot_frees_itself(system: System) -> None:
     calls = AccountCalls(system.database, in_flight=1, per_minute=100, lease_seconds=0.05)
     await calls.take_slot(uuid4(), "busy")
 
-    waits = [await calls.take_slot(uuid4(), "busy")]
-    while waits[-1]:
-        await asyncio.sleep(0.02)
-        waits.append(await calls.take_slot(uuid4(), "busy"))
+    wait = await until("a free slot", lambda: calls.take_slot(uuid4(), "busy"), lambda seconds: seconds == 0)
 
-    assert waits[-1] == 0
+    assert wait == 0
 
 
 async def test_an_accounts_calls_in_flight_are_limited(postgres_url: str, temporal_address: str) -> None:
     async with running_system(postgres_url, temporal_address, account_calls_in_flight=2) as system:
         system.perplexity.gate.clear()
         sending = [asyncio.create_task(system.send("Hello", customer=f"c-{n}")) for n in range(5)]
-        await system.perplexity.asked(2)
+        await system.until_asked(2)
         busy = len(system.perplexity.questions)
         system.perplexity.gate.set()
         answered = [(await each).status_code for each in sending]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 AGENT = Path(sys.executable).with_name("agent")
 OURS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "PERPLEXITY_BASE_URL", "PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")
 
@@ -18,7 +20,7 @@ def agent(folder: Path, *arguments: str, **settings: str) -> subprocess.Complete
     """Run in *folder*, away from any `.env`, with the data folder there."""
     kept = {name: value for name, value in os.environ.items() if name not in OURS}
     environment = {**kept, "DATA_DIR": str(folder / "data"), **settings}
-    return subprocess.run([AGENT, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run([AGENT, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
 
 
 @pytest.mark.parametrize("command", ["api", "worker", "migrate"])
