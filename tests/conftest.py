@@ -1,23 +1,68 @@
-"""Real parts for the tests: one PostgreSQL and one Temporal dev server a session, a fresh database for each system."""
+"""Real parts for the tests: one PostgreSQL and one Temporal dev server a run, a fresh database for each system.
+
+With pytest-xdist (`make test`) the controller starts the servers and hands their addresses to its workers. Tests that
+share a fixture of their module go to one worker, in order; those that start the whole program go to one together, so
+that only one of them runs at a time.
+"""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.servers import postgres_server, temporal_server
 from tests.system_in_process import System, running_system
 
+_STARTED = pytest.StashKey[ExitStack]()
+_WHOLE_PROGRAM = Path(__file__).parent / "system"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """In the controller, before each worker starts (pytest-xdist)."""
+    if _STARTED not in node.config.stash:
+        started = node.config.stash[_STARTED] = ExitStack()
+        node.config.servers = (started.enter_context(postgres_server()), started.enter_context(temporal_server()))
+    node.workerinput["servers"] = node.config.servers
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _STARTED in config.stash:
+        config.stash[_STARTED].close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _WHOLE_PROGRAM in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("the whole program"))
+        elif _shares_with_its_module(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_sessionfinish() -> None:
+    """What was left open is found in the run that left it (warnings are errors)."""
+    gc.collect()
+
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    if servers := _of_the_controller(request.config):
+        yield servers[0]
+        return
     with postgres_server() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def temporal_address() -> Iterator[str]:
+def temporal_address(request: pytest.FixtureRequest) -> Iterator[str]:
+    if servers := _of_the_controller(request.config):
+        yield servers[1]
+        return
     with temporal_server() as address:
         yield address
 
@@ -27,3 +72,15 @@ async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[Syst
     """The whole system in one process: worker and API over real servers, Perplexity scripted."""
     async with running_system(postgres_url, temporal_address) as system:
         yield system
+
+
+def _of_the_controller(config: pytest.Config) -> tuple[str, str] | None:
+    servers: tuple[str, str] | None = getattr(config, "workerinput", {}).get("servers")
+    return servers
+
+
+def _shares_with_its_module(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "_fixtureinfo", None)
+    return fixtures is not None and any(
+        found[-1].scope == "module" for found in fixtures.name2fixturedefs.values() if found
+    )

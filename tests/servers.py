@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -11,21 +13,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
 from launch.postgres import start_postgres
+from launch.processes import end, spawn
 from schemas.operations import SEARCH_ATTRIBUTES
+from storage.database import driver_url
+from storage.migrate import upgrade_on
 
 BIN = Path(sys.executable).parent
+MIGRATED = "migrated"
+"""A database in each server of ours, to copy: a copy takes a tenth of the migrations' time."""
+
+_STOP_SECONDS = 10.0
 
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """A running server's address; its data is gone afterwards."""
+    """A running server's address, with the database MIGRATED; its data is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="agent-pg-", ignore_cleanup_errors=True) as folder:
-        server = start_postgres(Path(folder))
+        server = start_postgres(Path(folder), durable=False)
         try:
+            _make_migrated(server.url)
             yield server.url
         finally:
             server.stop()
+
+
+def database_at(postgres_url: str, name: str) -> str:
+    """The address of the database *name* on the same server."""
+    return postgres_url.replace("/postgres?", f"/{name}?")
 
 
 @contextmanager
@@ -33,11 +51,13 @@ def temporal_server() -> Iterator[str]:
     """The address of a dev server in memory, with our search attributes."""
     port = free_port()
     attributes = [arg for name, kind in SEARCH_ATTRIBUTES.items() for arg in ("--search-attribute", f"{name}={kind}")]
-    command = [BIN / "temporal", "server", "start-dev", "--headless", "--port", str(port), "--log-level", "error"]
-    with subprocess.Popen([*command, *attributes], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    command = [str(BIN / "temporal"), "server", "start-dev", "--headless", "--port", str(port), "--log-level", "error"]
+    server = spawn([*command, *attributes], log=Path(os.devnull), environment=os.environ)
+    try:
         wait_for_port(port)
         yield f"127.0.0.1:{port}"
-        server.terminate()
+    finally:
+        end(server, signal.SIGTERM, _STOP_SECONDS)
 
 
 def free_port() -> int:
@@ -54,3 +74,19 @@ def wait_for_port(port: int, seconds: float = 30) -> None:
                 return
         time.sleep(0.05)
     raise TimeoutError(f"nothing listens on port {port}")
+
+
+def _make_migrated(postgres_url: str) -> None:
+    async def create() -> None:
+        await execute(postgres_url, f"CREATE DATABASE {MIGRATED}")
+        await upgrade_on(database_at(postgres_url, MIGRATED))
+
+    asyncio.run(create())
+
+
+async def execute(postgres_url: str, statement: str) -> None:
+    """One statement outside of any transaction, on a connection of its own."""
+    engine = create_async_engine(driver_url(postgres_url), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(statement))
+    await engine.dispose()

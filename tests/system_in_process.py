@@ -14,8 +14,7 @@ from uuid import uuid4
 import httpx2
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import event
 from temporalio.client import Client
 
 from api.app import create_app
@@ -31,8 +30,8 @@ from integrations.temporal.conversations import Conversations
 from integrations.whatsapp.double import RecordingWhatsApp
 from integrations.whatsapp.port import WhatsApp
 from storage.api_keys import ApiKeys
-from storage.database import Database, driver_url
-from storage.migrate import upgrade_on
+from storage.database import Database
+from tests.servers import MIGRATED, database_at, execute
 from worker.app import Outside, create_worker
 
 KEY = "test-key-0123456789abcdef"
@@ -171,26 +170,6 @@ _QUICK: dict[str, Any] = {
 }
 
 
-_MIGRATED = "migrated"
-_migrated: set[str] = set()
-"""Servers that have a migrated database to copy: a copy takes a tenth of the migrations' time."""
-
-
 async def _fresh_database(postgres_url: str, name: str) -> str:
-    if postgres_url not in _migrated:
-        await _execute(postgres_url, f"CREATE DATABASE {_MIGRATED}")
-        await upgrade_on(_at(postgres_url, _MIGRATED))
-        _migrated.add(postgres_url)
-    await _execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {_MIGRATED}")
-    return _at(postgres_url, name)
-
-
-def _at(postgres_url: str, database: str) -> str:
-    return postgres_url.replace("/postgres?", f"/{database}?")
-
-
-async def _execute(postgres_url: str, statement: str) -> None:
-    engine = create_async_engine(driver_url(postgres_url), isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(text(statement))
-    await engine.dispose()
+    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {MIGRATED}")
+    return database_at(postgres_url, name)
