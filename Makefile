@@ -3,8 +3,12 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests wait more than they compute: two at a time for each core
+WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
+TIMES ?= 30
+TEST ?= tests/integration/test_whatsapp_turns.py::test_the_same_webhook_again_changes_nothing
 
-.PHONY: help run install test lint bench chaos lock clean
+.PHONY: help run install test lint repeat bench chaos lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,7 +22,7 @@ install:  ## make .venv from requirements.lock; does nothing when it is up to da
 test: install  ## every check and test; ends with pytest's summary
 	@$(PYTHON) tools/bootstrap.py browser
 	@checked=0; $(MAKE) --no-print-directory lint || checked=1; \
-	$(BIN)/pytest || checked=1; \
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup || checked=1; \
 	exit $$checked
 
 lint: install  ## style, types and layers
@@ -26,6 +30,9 @@ lint: install  ## style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+repeat: install  ## TEST (a path, with ::name) TIMES times on a machine that is made busy
+	$(BIN)/python tools/repeat.py $(TIMES) $(TEST)
 
 bench: install  ## measure; prints a table and writes bench/results.json
 	@exec $(BIN)/python -m bench

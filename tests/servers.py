@@ -21,6 +21,7 @@ from launch.processes import end, spawn
 from schemas.operations import SEARCH_ATTRIBUTES
 from storage.database import driver_url
 from storage.migrate import upgrade_on
+from tests.ports import free_port
 
 BIN = Path(sys.executable).parent
 MIGRATED = "migrated"
@@ -58,12 +59,6 @@ def temporal_server() -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         end(server, signal.SIGTERM, _STOP_SECONDS)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_for_port(port: int, seconds: float = 30) -> None:

@@ -31,6 +31,7 @@ from integrations.whatsapp.double import RecordingWhatsApp
 from integrations.whatsapp.port import WhatsApp
 from storage.api_keys import ApiKeys
 from storage.database import Database
+from tests.ports import free_port
 from tests.servers import MIGRATED, database_at, execute
 from worker.app import Outside, create_worker
 
@@ -143,9 +144,7 @@ async def running_system(
 
 def free_address() -> str:
     """Where nothing listens yet."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 @asynccontextmanager
@@ -157,10 +156,12 @@ async def _serving(app: FastAPI, address: str | None = None) -> AsyncIterator[st
     listener.listen(256)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    await serving
-    listener.close()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
 
 
 _QUICK: dict[str, Any] = {

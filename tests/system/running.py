@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from typing import Any, TypeVar
 
 import httpx2
 import psutil
+
+from tests.ports import free_port
 
 AGENT = Path(sys.executable).parent / "agent"
 KEY = "system-test-key-0123456789"
@@ -147,12 +148,6 @@ def until(look: Callable[[], T | None], seconds: float, explain: Callable[[], st
             return seen
         time.sleep(0.05)
     raise TimeoutError(f"not seen within {seconds} s {explain()}")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _runs(program: Program, name: str) -> bool:
