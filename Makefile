@@ -22,7 +22,7 @@ install:  ## make .venv from requirements.lock; does nothing when it is up to da
 test: install  ## every check and test; ends with pytest's summary
 	@$(PYTHON) tools/bootstrap.py browser
 	@checked=0; $(MAKE) --no-print-directory lint || checked=1; \
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup || checked=1; \
+	$(BIN)/pytest -n $(WORKERS) || checked=1; \
 	exit $$checked
 
 lint: install  ## style, types and layers

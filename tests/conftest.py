@@ -1,8 +1,7 @@
 """Real parts for the tests: one PostgreSQL and one Temporal dev server a run, a fresh database for each system.
 
-With pytest-xdist (`make test`) the controller starts the servers and hands their addresses to its workers. Tests that
-share a fixture of their module go to one worker, in order; those that start the whole program go to one together, so
-that only one of them runs at a time.
+With pytest-xdist (`make test`) the controller starts the servers and hands their addresses to its workers; who gets
+which tests, `scheduling.py` says.
 """
 
 from __future__ import annotations
@@ -10,16 +9,15 @@ from __future__ import annotations
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.scheduling import WHOLE_PROGRAM, ByModule
 from tests.servers import postgres_server, temporal_server
 from tests.system_in_process import System, running_system
 
 _STARTED = pytest.StashKey[ExitStack]()
-_WHOLE_PROGRAM = Path(__file__).parent / "system"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -36,13 +34,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_STARTED].close()
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if _WHOLE_PROGRAM in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("the whole program"))
-        elif _shares_with_its_module(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    """The slowest part begins first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_PROGRAM))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return ByModule(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -80,10 +79,3 @@ async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[Syst
 def _of_the_controller(config: pytest.Config) -> tuple[str, str] | None:
     servers: tuple[str, str] | None = getattr(config, "workerinput", {}).get("servers")
     return servers
-
-
-def _shares_with_its_module(item: pytest.Item) -> bool:
-    fixtures = getattr(item, "_fixtureinfo", None)
-    return fixtures is not None and any(
-        found[-1].scope == "module" for found in fixtures.name2fixturedefs.values() if found
-    )

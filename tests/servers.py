@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,7 +77,8 @@ def _make_migrated(postgres_url: str) -> None:
         await execute(postgres_url, f"CREATE DATABASE {MIGRATED}")
         await upgrade_on(database_at(postgres_url, MIGRATED))
 
-    asyncio.run(create())
+    with ThreadPoolExecutor(1) as thread:  # its own loop: the caller's may be running
+        thread.submit(lambda: asyncio.run(create())).result()
 
 
 async def execute(postgres_url: str, statement: str) -> None:
