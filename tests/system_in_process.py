@@ -34,6 +34,7 @@ from storage.database import Database
 from tests.ports import free_port
 from tests.servers import MIGRATED, database_at, execute
 from worker.app import Outside, create_worker
+from worker.running import running
 
 KEY = "test-key-0123456789abcdef"
 
@@ -133,7 +134,7 @@ async def running_system(
             outside = Outside(perplexity, endpoints, {"whatsapp": real})
         event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *a: system.statements.append(a[2]))
         if worker:
-            async with create_worker(client, database, outside, settings):
+            async with running(create_worker(client, database, outside, settings), settings):
                 yield system
         else:
             yield system
@@ -167,6 +168,7 @@ async def _serving(app: FastAPI, address: str | None = None) -> AsyncIterator[st
 _QUICK: dict[str, Any] = {
     "turn_retry_pause_seconds": 0.05,
     "worker_shutdown_seconds": 0,
+    "worker_abandon_seconds": 20.0,
     "turn_heartbeat_seconds": 3.0,
 }
 

@@ -17,6 +17,7 @@ from integrations.temporal.connection import connect
 from integrations.whatsapp.configuration import channels_from
 from storage.database import Database
 from worker.app import Outside, create_worker
+from worker.running import running
 from worker.schedules import ensure_schedules
 from worker.stopping import StopSignals
 from worker.under_way import UnderWay
@@ -54,7 +55,7 @@ async def _run(settings: Settings, stop: StopSignals, under_way: UnderWay) -> No
             return
         worker = create_worker(client, database, outside, settings, interceptors=[under_way])
         log.info("worker_ready", perplexity=settings.perplexity_base_url)
-        async with worker:
+        async with running(worker, settings):
             await stop.until_told()
             log.info("worker_stopping", grace_seconds=settings.worker_shutdown_seconds)
 

@@ -14,6 +14,7 @@ from storage.accounts import AccountCalls
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, written
 from worker.app import create_worker
+from worker.running import running
 
 STOP_SECONDS = 5.0
 """The worker's grace time is 0 here: what is measured is the cancel alone, on a loaded machine."""
@@ -31,7 +32,7 @@ async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[Syst
 async def stop_once(system: System, reached: Callable[[], Awaitable[Any]]) -> float:
     """How long a worker takes to end that is told to when *reached* returns."""
     worker = create_worker(system.temporal, system.database, system.outside, system.settings)
-    async with worker, asyncio.timeout(30):
+    async with running(worker, system.settings), asyncio.timeout(30):
         await reached()
         begun = time.monotonic()
     return time.monotonic() - begun
