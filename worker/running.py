@@ -1,7 +1,8 @@
 """A worker at work, and its end: bounded, for the SDK's last step may never return.
 
-Seen on a busy machine with temporalio 1.35.0, in 2 of 16 runs of one test: all polls and activities have ended, and
-`finalize_shutdown` of its Rust core still waits. Nothing of ours is under way then, so that wait is given up.
+Seen on a busy machine with temporalio 1.35.0, in 1 of 12 runs of one test (another hung without a dump): all polls and
+activities have ended, and `finalize_shutdown` of its Rust core still waits. Nothing of ours is under way then, so that
+wait is given up.
 """
 
 from __future__ import annotations
