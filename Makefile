@@ -8,8 +8,12 @@ AGENT := $(BIN)/python $(BIN)/agent  # not by its first line, which some paths b
 # Other people's modules, libraries and options: neither the installation nor what it starts is theirs.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE PYTHONWARNINGS PYTHONOPTIMIZE PYTHONINSPECT
 unexport PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONDEVMODE PYTHONBREAKPOINT
+# Tests wait more than they compute: two at a time for each core
+WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
+TIMES ?= 30
+TEST ?= tests/integration/test_whatsapp_turns.py::test_the_same_webhook_again_changes_nothing
 
-.PHONY: help run install test lint bench chaos lock clean
+.PHONY: help run install test lint repeat bench chaos lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,7 +27,7 @@ install:  ## make .venv from requirements.lock; does nothing when it is up to da
 test: install  ## every check and test; ends with pytest's summary
 	@$(PYTHON) tools/bootstrap.py browser
 	@checked=0; $(MAKE) --no-print-directory lint || checked=1; \
-	$(BIN)/python -m pytest || checked=1; \
+	$(BIN)/python -m pytest -n $(WORKERS) || checked=1; \
 	exit $$checked
 
 lint: install  ## style, types and layers
@@ -31,6 +35,9 @@ lint: install  ## style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/python $(BIN)/lint-imports
+
+repeat: install  ## TEST (a path, with ::name) TIMES times on a machine that is made busy
+	$(BIN)/python tools/repeat.py $(TIMES) $(TEST)
 
 bench: install  ## measure; prints a table and writes bench/results.json
 	@exec $(BIN)/python -m bench

@@ -147,6 +147,8 @@ class Settings(BaseSettings):
     worker_workflow_tasks: int = Field(default=16, ge=2, le=1_000)
     worker_cached_workflows: int = Field(default=2_000, ge=0, le=1_000_000)
     worker_shutdown_seconds: float = Field(default=4.0, ge=0, le=3_600)
+    worker_abandon_seconds: Seconds = 4.0
+    worker_tell_seconds: Seconds = 1.5
     worker_metrics_port: int = Field(default=0, ge=0, le=65_535)
 
     # The launcher (`make run`)

@@ -14,7 +14,7 @@ from uuid import uuid4
 import httpx2
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import event, text
+from sqlalchemy import event
 from temporalio.client import Client
 
 from api.app import create_app
@@ -30,13 +30,14 @@ from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
 from integrations.whatsapp.double import RecordingWhatsApp
 from integrations.whatsapp.port import WhatsApp
-from storage.addresses import engine_for
 from storage.api_keys import ApiKeys
 from storage.database import Database
-from storage.migrate import upgrade_on
+from tests.ports import free_port
+from tests.servers import MIGRATED, database_at, execute
 from tests.support import clock
 from tests.support.waiting import LONGEST_SECONDS, until, within
 from worker.app import Outside, create_worker
+from worker.running import running
 
 KEY = "test-key-0123456789abcdef"
 
@@ -148,7 +149,8 @@ async def running_system(
             outside = Outside(perplexity, endpoints, {"whatsapp": real})
         event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *a: system.statements.append(a[2]))
         if worker:
-            async with create_worker(client, database, outside, settings, clock.now):
+            worker_at_work = create_worker(client, database, outside, settings, clock.now)
+            async with running(worker_at_work, settings):
                 yield system
         else:
             yield system
@@ -159,9 +161,7 @@ async def running_system(
 
 def free_address() -> str:
     """Where nothing listens yet."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 @asynccontextmanager
@@ -173,39 +173,22 @@ async def _serving(app: FastAPI, address: str | None = None) -> AsyncIterator[st
     listener.listen(256)
     server = uvicorn.Server(server_config(app, timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    await serving
-    listener.close()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
 
 
 _QUICK: dict[str, Any] = {
     "turn_retry_pause_seconds": 0.05,
     "worker_shutdown_seconds": 0,
+    "worker_abandon_seconds": 20.0,
     "turn_heartbeat_seconds": 3.0,
 }
 
 
-_MIGRATED = "migrated"
-_migrated: set[str] = set()
-"""Servers that have a migrated database to copy: a copy takes a tenth of the migrations' time."""
-
-
 async def _fresh_database(postgres_url: str, name: str) -> str:
-    if postgres_url not in _migrated:
-        await _execute(postgres_url, f"CREATE DATABASE {_MIGRATED}")
-        await upgrade_on(_at(postgres_url, _MIGRATED))
-        _migrated.add(postgres_url)
-    await _execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {_MIGRATED}")
-    return _at(postgres_url, name)
-
-
-def _at(postgres_url: str, database: str) -> str:
-    return postgres_url.replace("/postgres?", f"/{database}?")
-
-
-async def _execute(postgres_url: str, statement: str) -> None:
-    engine = engine_for(postgres_url, isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(text(statement))
-    await engine.dispose()
+    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {MIGRATED}")
+    return database_at(postgres_url, name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.acting import Acting
@@ -105,7 +105,12 @@ def create_activities(
 
 
 def create_worker(
-    client: Client, database: Database, outside: Outside, settings: Settings, now: Clock = utc_now
+    client: Client,
+    database: Database,
+    outside: Outside,
+    settings: Settings,
+    now: Clock = utc_now,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Worker:
     """The worker with everything it does; the caller runs it, and closes what it passed in."""
     does = create_activities(client, database, outside, settings, now)
@@ -125,6 +130,7 @@ def create_worker(
             does.remembering.reset,
             does.sweeping.sweep,
         ],
+        interceptors=interceptors,
         workflow_runner=SANDBOX,
         max_concurrent_activities=settings.worker_activities,
         max_concurrent_workflow_tasks=settings.worker_workflow_tasks,

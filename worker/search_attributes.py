@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -19,14 +18,12 @@ log = get_logger(__name__)
 _AGAIN_SECONDS = 1.0
 
 
-async def ensure_search_attributes(client: Client, settings: Settings, stopping: asyncio.Event) -> None:
-    """Makes what is missing, once Temporal lets us into our namespace; ends when *stopping*.
+async def ensure_search_attributes(client: Client, settings: Settings) -> None:
+    """Makes what is missing, once Temporal lets us into our namespace, however long that takes.
 
     A refusal to make them is no reason to stop: somebody else may make them a moment later.
     """
-    await _let_in(client, settings, stopping)
-    if stopping.is_set():
-        return
+    await _let_in(client, settings)
     try:
         await make_attributes(client, settings.temporal_rpc_timeout_seconds)
     except RPCError as error:
@@ -34,13 +31,12 @@ async def ensure_search_attributes(client: Client, settings: Settings, stopping:
         log.error("search_attributes_cannot_be_made", why=first_line(error), command=command)
 
 
-async def _let_in(client: Client, settings: Settings, stopping: asyncio.Event) -> None:
+async def _let_in(client: Client, settings: Settings) -> None:
     """Waits while there is no such namespace, or no right to it: what an operator mends needs no restart."""
-    while not stopping.is_set():
+    while True:
         try:
             await missing_attributes(client, settings.temporal_rpc_timeout_seconds)
             return
         except RPCError as error:
             log.warning("temporal_refuses", namespace=settings.temporal_namespace, why=first_line(error))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), _AGAIN_SECONDS)
+        await asyncio.sleep(_AGAIN_SECONDS)

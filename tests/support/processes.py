@@ -19,7 +19,7 @@ _refused: list[str] = []
 """The test that may not start a process now, if there is one."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def mark_processes(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(Path(__file__).parents[1]).parts[0]
         if folder in FOLDERS or FIXTURES & set(getattr(item, "fixturenames", ())):

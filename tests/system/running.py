@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Any
 import httpx2
 import psutil
 
+from tests.ports import free_port
 from tests.support.waiting import LONGEST_SECONDS, START_SECONDS, until_blocking
 
 AGENT = Path(sys.executable).parent / "agent"
@@ -159,12 +159,6 @@ def running(folder: Path, **settings: str) -> Iterator[Program]:
         yield program
     finally:
         program.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _runs(program: Program, name: str) -> bool:
