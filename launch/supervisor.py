@@ -112,6 +112,8 @@ class Supervisor:
 
     def _look_whether_it_lives(self, running: _Running, say: Callable[[str], None]) -> None:
         if (code := running.process.poll()) is None:
+            if running.part.lingers(running.process.pid):
+                running.process.send_signal(running.part.stop_signal)
             return
         pause = running.budget.next_pause(now := time.monotonic())
         if pause is None:
