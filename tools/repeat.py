@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 PYTEST = Path(sys.executable).with_name("pytest")
-NICE = 10
+NICE = 5
 RUN_SECONDS = 300
 """Longer than the limit of a test, which says what it waited for; pytest itself does not hang for longer."""
 
