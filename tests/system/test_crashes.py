@@ -21,7 +21,7 @@ def test_an_unforeseen_end(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     environment = {**os.environ, "DATA_DIR": str(tmp_path), "API_KEY": "very-secret-value"}
 
-    done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, timeout=20)
 
     assert done.returncode == 1
     line, *others = done.stderr.splitlines()
