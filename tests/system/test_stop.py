@@ -127,7 +127,8 @@ def test_each_part_alone_ends_with_exit_code_0_and_comes_back(folder: Path) -> N
     program = Program(folder, {"WORKER_SHUTDOWN_SECONDS": "3"})
     program.start()
     try:
-        for part, seconds in {"api": 3.0, "worker": 8.0, "simulator": 5.0, "standin": 5.0}.items():
+        seconds_of = {"api": 3.0, "worker": 8.0, "simulator": 5.0, "standin": 5.0, "postgres": 5.0, "temporal": 5.0}
+        for part, seconds in seconds_of.items():
             _check_it_comes_back(program, part, seconds)
     finally:
         program.stop()
