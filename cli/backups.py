@@ -6,6 +6,7 @@ new as any server of ours.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from pathlib import Path
@@ -41,9 +42,32 @@ def backup(file: Annotated[Path, _TO]) -> None:
 
 
 def restore(file: Annotated[Path, _FROM]) -> None:
-    """Put the copy in FILE in the place of what the running system's database holds: all of it, or nothing."""
+    """Put the copy in FILE in the place of what the running system's database holds: all of it, or nothing.
+
+    The conversations that run end with it: their workflows know more than the copy, and read it when they begin anew.
+    """
     _run("pg_restore", "--clean", "--if-exists", "--no-owner", "--exit-on-error", "--single-transaction", str(file))
-    typer.echo("restored; stop the system and start it again, so that every process sees it")
+    ended = _end_conversations()
+    typer.echo(f"restored; {ended} conversations will begin anew from it")
+    typer.echo("stop the system and start it again, so that every process sees it")
+
+
+def _end_conversations() -> int:
+    from integrations.temporal.connection import connect
+    from integrations.temporal.conversations import Conversations, TemporalUnavailable
+
+    settings = found_settings()
+
+    async def end() -> int:
+        return await Conversations(await connect(settings), settings).forget_all("The database was put back")
+
+    try:
+        return asyncio.run(end())
+    except (TemporalUnavailable, RuntimeError) as error:
+        raise stop(
+            f"restored, but Temporal at {settings.temporal_address} does not answer ({error}): before anybody writes, "
+            "start it and restore again, or remove its own data; its workflows know more than the copy"
+        ) from None
 
 
 def _run(name: str, *arguments: str) -> None:

@@ -162,6 +162,28 @@ class Conversations:
                     return None
                 raise
 
+    async def forget(self, workflow_id: str, why: str) -> None:
+        """Ends a run that knows more than the database does: its next one reads what is stored.
+
+        Raises TemporalUnavailable. Nothing is lost by it: a run holds nothing that is not in the database.
+        """
+        with _told_plainly():
+            try:
+                await self._client.get_workflow_handle(workflow_id).terminate(why, rpc_timeout=self._rpc_timeout)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+
+    async def forget_all(self, why: str) -> int:
+        """`forget` for every conversation that runs, for a database that was put back. How many there were."""
+        ended = 0
+        with _told_plainly():
+            query = f"WorkflowType = '{WORKFLOW_TYPE}' AND ExecutionStatus = 'Running'"
+            async for execution in self._client.list_workflows(query):
+                await self.forget(execution.id, why)
+                ended += 1
+        return ended
+
     async def condition(self) -> TemporalCondition:
         """Whether conversations could be answered now."""
         return await temporal_condition(self._client, self._settings)

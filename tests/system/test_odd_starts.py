@@ -72,6 +72,19 @@ def test_a_copy_goes_into_a_bare_machine(odd: Program, place: Path) -> None:
     assert [turn["message_id"] for turn in turns] == ["m-1"]
 
 
+def test_a_copy_put_back_loses_nothing_that_is_written_after_it(odd: Program, place: Path) -> None:
+    odd.insist("Hello", "b-1", "c-2")
+    agent(odd.folder, "backup", str(place / "earlier.dump"))
+    odd.insist("Hello again", "b-2", "c-2")
+    odd.insist("And again", "b-3", "c-2")
+
+    restored = agent(odd.folder, "restore", str(place / "earlier.dump"))
+    answered = [odd.insist("After", message, "c-2")["reply"]["text"] for message in ("b-4", "b-5")]
+
+    assert restored.returncode == 0, restored.stderr
+    assert all(answered)
+
+
 def test_a_copy_is_not_written_over_another(odd: Program, place: Path) -> None:
     (place / "there.dump").write_text("kept")
 
