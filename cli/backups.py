@@ -1,26 +1,26 @@
-"""`agent backup FILE` and `agent restore FILE`: PostgreSQL's own programs, of the version that fits its server.
-
-A distribution's `pg_dump` is often older than the server that `make run` starts, and then refuses. The wheel's is as
-new as any server of ours.
-"""
+"""`agent backup FILE` and `agent restore FILE`: a copy of the database, and the database from a copy."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
-import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import typer
 
+from cli.postgres_programs import PostgresPrograms, ProgramFailed
 from cli.surroundings import found_settings, stop
-from config.environment import for_servers
+from config.settings import Settings
 from config.values import masked
-from launch.clusters import client_program
 from launch.failures import LaunchError
-from launch.logs import last_line
+from storage.emptying import EMPTY_SCHEMA, END_OUR_SESSIONS
+from storage.migrate import knows, upgrade
+from storage.suitability import DatabaseUnusable
 
 _FROM = typer.Argument(help="A file that `agent backup` wrote.", exists=True, dir_okay=False, readable=True)
 _TO = typer.Argument(help="The file to write; it must not exist yet.", dir_okay=False)
@@ -28,16 +28,19 @@ _TO = typer.Argument(help="The file to write; it must not exist yet.", dir_okay=
 
 def backup(file: Annotated[Path, _TO]) -> None:
     """Write a copy of the database to FILE while it runs. Keep DATA_DIR/secrets.json with it."""
-    if file.exists():
+    if os.path.lexists(file):
         raise stop(f"{file} exists already; name another file")
     if not os.access(file.absolute().parent, os.W_OK | os.X_OK):
         raise stop(f"{file}: its folder is not there or cannot be written to; name a file in another")
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    try:
-        _run("pg_dump", "--format=custom", f"--file={unfinished}")
-        unfinished.rename(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    settings = found_settings()
+    with tempfile.TemporaryDirectory(prefix=".backup-", dir=file.absolute().parent) as folder:
+        unfinished = Path(folder) / "copy"
+        with _told(settings):
+            _programs(settings).dump(unfinished)
+        try:
+            unfinished.rename(file)
+        except OSError as error:
+            raise stop(f"{file}: {error.strerror}; give it another name") from None
     typer.echo(f"{file}: {file.stat().st_size:,} bytes")
 
 
@@ -46,17 +49,41 @@ def restore(file: Annotated[Path, _FROM]) -> None:
 
     The conversations that run end with it: their workflows know more than the copy, and read it when they begin anew.
     """
-    _run("pg_restore", "--clean", "--if-exists", "--no-owner", "--exit-on-error", "--single-transaction", str(file))
-    ended = _end_conversations()
+    if not file.is_file():  # a pipe could only be read once, and perhaps never
+        raise stop(f"{file}: is no file; name one that `agent backup` wrote")
+    settings = found_settings()
+    _put_back(settings, file.absolute())
+    ended = _end_conversations(settings)
     typer.echo(f"restored; {ended} conversations will begin anew from it")
     typer.echo("stop the system and start it again, so that every process sees it")
 
 
-def _end_conversations() -> int:
+def _put_back(settings: Settings, file: Path) -> None:
+    """The database as *file* has it, brought to our schema; our processes connect to it anew."""
+    programs = _programs(settings)
+    _check_copy(programs, file)
+    patience = f"SET LOCAL lock_timeout = {math.ceil(1_000 * settings.database_timeout_seconds)};"
+    with _told(settings):
+        programs.fill(file, [patience, END_OUR_SESSIONS, EMPTY_SCHEMA])
+        upgrade(settings.database_url or "", settings.database_timeout_seconds)
+        programs.execute(END_OUR_SESSIONS)
+
+
+def _check_copy(programs: PostgresPrograms, file: Path) -> None:
+    """Ends the program with one line where *file* is no copy of a database of ours, or a newer version's."""
+    try:
+        revisions = programs.rows_of("alembic_version", file)
+    except (ProgramFailed, LaunchError) as error:
+        raise stop(f"{file}: {error}") from None
+    if len(revisions) != 1:
+        raise stop(f"{file}: is no copy of this system's database (no alembic_version in it); nothing was changed")
+    if not knows(revisions[0]):
+        raise stop(f"{file}: a newer version wrote it (revision {revisions[0]}); restore it with that version")
+
+
+def _end_conversations(settings: Settings) -> int:
     from integrations.temporal.connection import connect
     from integrations.temporal.conversations import Conversations, TemporalUnavailable
-
-    settings = found_settings()
 
     async def end() -> int:
         return await Conversations(await connect(settings), settings).forget_all("The database was put back")
@@ -70,23 +97,16 @@ def _end_conversations() -> int:
         ) from None
 
 
-def _run(name: str, *arguments: str) -> None:
-    """One of PostgreSQL's programs on our database; ends ours with one line where it fails."""
-    url = found_settings().database_url or ""
-    address, password = _apart(url)
-    environment = for_servers(os.environ) | ({"PGPASSWORD": password} if password else {})
+def _programs(settings: Settings) -> PostgresPrograms:
+    return PostgresPrograms(settings.database_url or "", settings.database_timeout_seconds)
+
+
+@contextmanager
+def _told(settings: Settings) -> Iterator[None]:
+    """Ends the program with one line that names the database."""
     try:
-        command = [str(client_program(name)), f"--dbname={address}", *arguments]
-        done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, check=False)
+        yield
+    except (ProgramFailed, DatabaseUnusable) as error:
+        raise stop(f"DATABASE_URL: {masked(settings.database_url or '')}: {error}") from None
     except LaunchError as error:
         raise stop(str(error)) from None
-    if done.returncode:
-        raise stop(f"DATABASE_URL: {masked(url)}: {last_line(done.stderr.decode(errors='replace'))}")
-
-
-def _apart(url: str) -> tuple[str, str]:
-    """The address without its password, which every user could see in `ps`; and the password."""
-    parts = urlsplit(url)
-    who, at, place = parts.netloc.rpartition("@")
-    user, _, password = who.partition(":")
-    return urlunsplit(parts._replace(netloc=f"{user}{at}{place}")), unquote(password)

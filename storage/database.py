@@ -36,6 +36,10 @@ _UNAVAILABLE = (
 and the same one may succeed later."""
 
 
+APPLICATION_NAME = "perplexity-agent"
+"""By which PostgreSQL and its operators know our sessions."""
+
+
 class StorageUnavailable(Exception):
     """PostgreSQL cannot be reached, answer or write now. Nothing is known to be wrong with the statement."""
 
@@ -66,7 +70,7 @@ class Database:
             connect={
                 "timeout": statement_seconds,
                 "command_timeout": statement_seconds,
-                "server_settings": {"application_name": "perplexity-agent"},
+                "server_settings": {"application_name": APPLICATION_NAME},
             },
         )
 

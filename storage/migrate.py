@@ -35,6 +35,11 @@ def newest_revision() -> str:
     return head
 
 
+def knows(revision: str) -> bool:
+    """Whether this code can bring a database of *revision* to the newest."""
+    return any(known.revision == revision for known in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 async def is_current(database: Database) -> bool:
     """Whether the database has exactly the schema that this code expects."""
     found = await database.row("SELECT to_regclass('alembic_version') IS NOT NULL AS made")
