@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal
 
-from sqlalchemy import RowMapping, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import RowMapping, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -74,6 +74,8 @@ class Database:
             },
         )
 
+        event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+
     async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
         """All rows of one statement. Raises StorageUnavailable when the server is away."""
         with _told_plainly():
@@ -98,6 +100,12 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _refuse_closed(connection: Any, *_: Any) -> None:
+    """The pool opens another in the place of one that the server has ended meanwhile; asking it would cost a trip."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from storage.conditions import storage_condition
 from storage.database import Database, StorageUnavailable
+from tests.servers import execute
 
 PASSING = [
     "08006",  # connection failure
@@ -96,3 +97,14 @@ async def test_no_room_on_its_disk(database: Database) -> None:
 
     assert (condition.answers, condition.writable) == (True, False)
     assert "temp_file_limit" in condition.trouble
+
+
+async def test_connections_that_the_server_has_ended_are_replaced_unseen(postgres_url: str, database: Database) -> None:
+    first = await database.row("SELECT pg_backend_pid() AS pid")
+    assert first
+    await execute(postgres_url, f"SELECT pg_terminate_backend({first['pid']}, 5000)")  # returns once it is gone
+
+    second = await database.row("SELECT pg_backend_pid() AS pid")
+
+    assert second
+    assert second["pid"] != first["pid"]

@@ -10,6 +10,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -83,6 +84,21 @@ def test_a_copy_put_back_loses_nothing_that_is_written_after_it(odd: Program, pl
 
     assert restored.returncode == 0, restored.stderr
     assert all(answered)
+
+
+def test_no_caller_hangs_after_a_copy_was_put_back_under_them(odd: Program, place: Path) -> None:
+    customers = [f"r-{number}" for number in range(12)]
+    with ThreadPoolExecutor(len(customers)) as callers:
+        list(callers.map(lambda customer: odd.insist("Hello", f"{customer}-1", customer), customers))
+        agent(odd.folder, "backup", str(place / "under-them.dump"))
+
+        under_way = [callers.submit(odd.insist, "During", f"{each}-2", each) for each in customers]
+        restored = agent(odd.folder, "restore", str(place / "under-them.dump"))
+        answers = [call.result(LONGEST_SECONDS) for call in under_way]
+        answers += callers.map(lambda each: odd.insist("After", f"{each}-3", each, 15), customers)
+
+    assert restored.returncode == 0, restored.stderr
+    assert all(answer["reply"]["text"] for answer in answers)
 
 
 def test_a_copy_is_not_written_over_another(odd: Program, place: Path) -> None:
