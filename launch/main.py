@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ def _run(settings: Settings, folder: DataFolder, ports: Ports, stop_asked: Calla
         wait_for_temporal(settings, _say, stop_asked)
         around = _start(settings, folder, ports, supervisor, stop_asked)
         _announce(around, supervisor, time.monotonic() - began)
+        _look_at_wrapper(settings, stop_asked)
         supervisor.watch(lambda: around.addresses.write(folder.addresses, supervisor.pids()), _say)
     except StopRequested:
         pass
@@ -103,9 +105,18 @@ def _announce(around: Surroundings, supervisor: Supervisor, seconds: float) -> N
     around.addresses.write(around.folder.addresses, supervisor.pids())
     logs = around.folder.log("api").parent
     _say(table_of(around.addresses, around.keys, simulated=around.settings.perplexity_base_url is None, logs=logs))
-    if trouble := trouble_with_wrapper(around.settings):
-        _say(trouble)
     _say(f"READY after {seconds:.1f} s. Ctrl-C stops everything.")
+
+
+def _look_at_wrapper(settings: Settings, stop_asked: Callable[[], bool]) -> None:
+    """Beside everything else: it may be slow to answer, and we are ready to take messages without it."""
+
+    def look() -> None:
+        trouble = trouble_with_wrapper(settings)
+        if trouble and not stop_asked():
+            _say(trouble)
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 @contextmanager

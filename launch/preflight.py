@@ -10,6 +10,7 @@ import httpx2
 
 from config.hosts import through_proxies
 from config.settings import Settings
+from launch.deadlines import in_time
 from launch.failures import LaunchError
 from launch.temporal import is_serving
 
@@ -43,10 +44,9 @@ def trouble_with_wrapper(settings: Settings) -> str | None:
     url = settings.perplexity_base_url
     if url is None:
         return None
+    seconds = settings.perplexity_connect_timeout_seconds
     try:
-        seconds = settings.perplexity_connect_timeout_seconds
-        with httpx2.Client(trust_env=through_proxies(url), timeout=seconds) as http:
-            status = http.get(f"{url}/health").status_code
+        status = in_time(lambda: _health(url, seconds), seconds)
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, OSError) as error:
         reason = str(error) or type(error).__name__
     else:
@@ -54,6 +54,11 @@ def trouble_with_wrapper(settings: Settings) -> str | None:
             return None
         reason = f"GET /health gives {status}"
     return f"PERPLEXITY_BASE_URL: no wrapper answers at {_place(url)} ({reason}); customers wait until one does"
+
+
+def _health(url: str, seconds: float) -> int:
+    with httpx2.Client(trust_env=through_proxies(url), timeout=seconds) as http:
+        return http.get(f"{url}/health").status_code
 
 
 def _resolve(setting: str, address: str) -> None:

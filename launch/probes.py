@@ -8,6 +8,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from launch.deadlines import in_time
+
 _SECONDS = 5.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -27,12 +29,17 @@ def ask(url: str) -> dict[str, Any]:
 
 
 def _get(url: str) -> tuple[int, bytes]:
-    """Status and content; 0 if nobody answers."""
+    """Status and content; 0 if nobody answers, or not within _SECONDS."""
+    try:
+        return in_time(lambda: _whole(url), _SECONDS)
+    except (http.client.HTTPException, OSError):
+        return 0, b""
+
+
+def _whole(url: str) -> tuple[int, bytes]:
     try:
         with _DIRECT.open(url, timeout=_SECONDS) as answer:
             return answer.status, bytes(answer.read())
     except urllib.error.HTTPError as error:
         with error:
             return error.code, bytes(error.read())
-    except (http.client.HTTPException, OSError):
-        return 0, b""

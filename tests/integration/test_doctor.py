@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.api.test_readiness import bare_namespace, without_attributes
+from tests.dripping import dripping_server
 from tests.system_in_process import System
 
 __all__ = ["bare_namespace", "without_attributes"]
@@ -48,3 +51,22 @@ async def test_a_database_and_a_temporal_that_nobody_prepared(without_attributes
     assert "agent migrate" in migrations
     command = f"temporal operator search-attribute create --address {settings.temporal_address}"
     assert f"{command} --namespace {settings.temporal_namespace} --name ConversationState" in attributes
+
+
+@pytest.mark.processes
+def test_addresses_that_drip_do_not_hold_it(tmp_path: Path) -> None:
+    with dripping_server() as port:
+        place = f"127.0.0.1:{port}"
+        environment = {
+            **os.environ,
+            "DATABASE_URL": f"postgresql://{place}/x",
+            "TEMPORAL_ADDRESS": place,
+            "PERPLEXITY_BASE_URL": f"http://{place}",
+            "DATA_DIR": str(tmp_path),
+        }
+        done = subprocess.run(
+            [AGENT, "doctor"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=25
+        )
+
+    wrong = [line for line in done.stdout.splitlines() if line.startswith("wrong")]
+    assert [line.split(":")[0] for line in wrong] == ["wrong PostgreSQL", "wrong Temporal", "wrong Perplexity wrapper"]

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.dripping import dripping_server
 from tests.ports import free_port
 from tests.support.waiting import LONGEST_SECONDS, START_SECONDS
 from tests.system.odd_places import NAMES, OTHER_TOOLS, foreign_home, foreign_modules, under_umask
 from tests.system.running import AGENT, Program
+from tests.system.stopping import begun
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
 
@@ -186,3 +188,11 @@ def test_a_disk_that_is_full(place: Path) -> None:
 
     assert "no room" in room
     assert "no space left on that disk; make room" in full
+
+
+def test_a_wrapper_that_drips_bytes_holds_neither_start_nor_stop(place: Path) -> None:
+    with dripping_server() as port, begun(place / "data", PERPLEXITY_BASE_URL=f"http://127.0.0.1:{port}") as start:
+        start.until_said("\nREADY")
+        start.until_said("no wrapper answers", LONGEST_SECONDS)
+        start.ask_to_stop()
+        start.check_it_stopped()
