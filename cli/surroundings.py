@@ -13,6 +13,7 @@ from config.env_file import slips
 from config.hosts import through_proxies
 from config.proxies import proxy_trouble
 from config.settings import ENV_FILE, Settings, SettingsError, load_settings
+from config.values import masked
 from launch.failures import LaunchError
 from launch.files import read_json
 from launch.ports import check_host, check_port
@@ -98,6 +99,7 @@ def completed(settings: Settings) -> Settings:
 def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
     """What *work* makes of the running system's database; ends the program with one line if that is away."""
     from storage.database import Database, StorageUnavailable
+    from storage.suitability import why_unusable
 
     settings = found_settings()
 
@@ -111,7 +113,8 @@ def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
     try:
         return asyncio.run(run())
     except StorageUnavailable as error:
-        raise stop(f"the database cannot be reached: {error}") from None
+        url = masked(settings.database_url or "")
+        raise stop(f"DATABASE_URL: {url}: {why_unusable(error.__cause__ or error)}") from None
 
 
 def stop(message: str) -> typer.Exit:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.encoding import dump_json
 from storage.addresses import engine_for
+from storage.suitability import plain_line
 
 _UNAVAILABLE = (
     "08",  # the connection
@@ -114,17 +115,13 @@ def _told_plainly() -> Iterator[None]:
     try:
         yield
     except (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError) as error:
-        raise StorageUnavailable(_first_line(error)) from error
+        raise StorageUnavailable(plain_line(error)) from error
     except DBAPIError as error:
         if error.connection_invalidated or _is_passing(error):
-            raise StorageUnavailable(_first_line(error)) from error
+            raise StorageUnavailable(plain_line(error)) from error
         raise
 
 
 def _is_passing(error: DBAPIError) -> bool:
     state = str(getattr(error.orig, "sqlstate", "") or getattr(error.orig, "pgcode", "") or "")
     return state.startswith(_UNAVAILABLE)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

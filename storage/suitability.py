@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,6 +32,12 @@ _QUESTIONS = """
 """
 
 
+_RAISED = (
+    *(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError),
+    *(SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
+
+
 class DatabaseUnusable(Exception):
     """The message is one line: what PostgreSQL said (or that it said nothing), and the remedy. It names no address."""
 
@@ -54,21 +61,47 @@ def told_as_unusable() -> Iterator[None]:
     """Turns what the driver raises while connecting and migrating into DatabaseUnusable."""
     try:
         yield
-    except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-        raise DatabaseUnusable(f"cannot be reached: {_plain(error)}; is the address right, and does it run?") from None
-    except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseUnusable(_said(error)) from None
-    except (SQLAlchemyError, asyncpg.InternalClientError) as error:
-        raise DatabaseUnusable(f"{_plain(error)}; does a PostgreSQL listen there?") from None
-    except ValueError:  # of the driver, and it quotes the address
-        raise DatabaseUnusable("a parameter of the address cannot be used; see docs/setup.md") from None
+    except _RAISED as error:
+        raise DatabaseUnusable(why_unusable(error)) from None
+
+
+def why_unusable(error: BaseException) -> str:
+    """One line for what the driver, or SQLAlchemy over it, raised: PostgreSQL's words, and the remedy."""
+    if isinstance(_cause(error), asyncpg.exceptions.ClientConfigurationError):
+        return plain_line(error)
+    if isinstance(error, OSError | TimeoutError | asyncio.IncompleteReadError):
+        return f"cannot be reached: {_plain(error)}; is the address right, and does it run?"
+    if isinstance(error, DBAPIError | asyncpg.PostgresError | asyncpg.InterfaceError):
+        return _said(error)
+    if isinstance(error, SQLAlchemyError | asyncpg.InternalClientError):
+        return f"{_plain(error)}; does a PostgreSQL listen there?"
+    return "a parameter of the address cannot be used; see docs/setup.md"  # the driver's words quote the address
+
+
+def plain_line(error: BaseException) -> str:
+    """What the driver said, without the words of the libraries around it."""
+    cause = _cause(error)
+    if isinstance(cause, asyncpg.exceptions.ClientConfigurationError):
+        return f"{_parameter(cause)} cannot be used; see docs/setup.md"
+    return _plain(cause)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What the driver raised, where SQLAlchemy wrapped it."""
+    driver = getattr(error, "orig", None) or error
+    return driver.__cause__ or driver
+
+
+def _parameter(error: BaseException) -> str:
+    """Which parameter of the address the driver speaks of."""
+    named = re.search("sslmode|target_session_attrs|sslrootcert|sslcert|sslkey|sslcrl", str(error))
+    return f"the parameter {named[0]} of the address" if named else "a parameter of the address"
 
 
 def _said(error: Exception) -> str:
     """PostgreSQL's own words, with what to do where that is known."""
-    driver = getattr(error, "orig", None) or error
-    cause = driver.__cause__ or driver
-    state = str(getattr(driver, "sqlstate", None) or getattr(cause, "sqlstate", None) or "")
+    cause = _cause(error)
+    state = str(getattr(getattr(error, "orig", error), "sqlstate", None) or getattr(cause, "sqlstate", None) or "")
     remedy = _REMEDIES.get(state)
     words = _plain(cause)
     said = f"PostgreSQL says: {words}" if state else words

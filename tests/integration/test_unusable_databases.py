@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
@@ -13,11 +17,12 @@ import asyncpg
 import pytest
 
 from storage.addresses import asyncpg_address
-from storage.database import Database
+from storage.database import Database, StorageUnavailable
 from storage.migrate import upgrade_on
 from storage.suitability import DatabaseUnusable, told_as_unusable
-from tests.support.waiting import within
+from tests.support.waiting import LONGEST_SECONDS, within
 
+AGENT = Path(sys.executable).with_name("agent")
 LIBRARIES_WORDS = ("sqlalche", "asyncpg", "Traceback", "SQL:", "<class")
 
 
@@ -136,3 +141,29 @@ async def test_parameters_of_other_drivers_are_left_out(postgres_url: str) -> No
     assert row is not None
     assert row["one"] == 1
     await database.close()
+
+
+@pytest.mark.parametrize("parameter", ["sslmode=bogus", "target_session_attrs=bogus"])
+async def test_a_parameter_that_cannot_be_used_is_named(parameter: str) -> None:
+    url = f"postgresql://ana:hidden@127.0.0.1:1/x?{parameter}"
+    name = parameter.partition("=")[0]
+    database = Database(url)
+    with pytest.raises(StorageUnavailable, match=f"the parameter {name} of the address cannot be used"):
+        await database.rows("SELECT 1")
+    await database.close()
+
+    assert f"the parameter {name} of the address cannot be used" in await told(url)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("words", [["conversation", "show", "c-1"], ["key", "add", "shop"]])
+def test_each_command_names_the_address_and_the_remedy(tmp_path: Path, words: list[str]) -> None:
+    environment = {**os.environ, "DATABASE_URL": "postgresql://ana:hidden@/x?host=/nowhere", "DATA_DIR": str(tmp_path)}
+
+    done = subprocess.run(
+        [AGENT, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=LONGEST_SECONDS
+    )
+
+    address = "agent: DATABASE_URL: postgresql://ana:…@/x?host=/nowhere: cannot be reached: "
+    assert done.stderr.startswith(address), done.stderr
+    assert done.stderr.endswith("is the address right, and does it run?\n")
