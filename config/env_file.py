@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def slips(path: Path, known: Iterable[str]) -> list[str]:
 
 def _text(path: Path) -> str:
     try:
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # reading a pipe may never end
+            raise EnvFileError(f"{path}: is no file, and a file of settings is expected there; move it away")
         content = path.read_bytes()
     except FileNotFoundError:
         return ""

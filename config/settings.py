@@ -21,6 +21,7 @@ _SHOWN_CHARACTERS = 120
 
 HttpUrl = Annotated[str | None, AfterValidator(values.http_url)]
 Folder = Annotated[Path, AfterValidator(values.folder)]
+ReadableFile = Annotated[Path, AfterValidator(values.readable_file)]
 Word = BeforeValidator(values.word)
 HeaderValue = Annotated[SecretStr | None, AfterValidator(values.header_value)]
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
@@ -54,9 +55,9 @@ class Settings(BaseSettings):
     temporal_namespace: str = "default"
     temporal_task_queue: str = Field(default="conversations", min_length=1, max_length=200)
     temporal_api_key: SecretStr | None = None
-    temporal_tls_cert: Folder | None = None
-    temporal_tls_key: Folder | None = None
-    temporal_tls_ca: Folder | None = None
+    temporal_tls_cert: ReadableFile | None = None
+    temporal_tls_key: ReadableFile | None = None
+    temporal_tls_ca: ReadableFile | None = None
     temporal_rpc_timeout_seconds: Seconds = 10.0
 
     # Secrets and first users

@@ -6,6 +6,7 @@ The errors' texts complete "NAME: got …; " and say what to do. None quotes its
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ _ENCODE = (
 )
 _HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.%a-z]+\]|[^\s:/@\[\]]+):([0-9]{1,5})")
 _HIDDEN = "…"
+_NAME_BYTES = 255  # of every file system that we run on (NAME_MAX)
 
 
 def http_url(value: str | None) -> str | None:
@@ -74,10 +76,19 @@ def folder(value: Path) -> Path:
     """A path that every program we start can be given; `~` is the user's home."""
     if any(ord(character) < 32 or 0xD800 <= ord(character) <= 0xDFFF for character in str(value)):
         raise ValueError("a path in UTF-8, without line breaks and control characters")
+    if any(len(os.fsencode(part)) > _NAME_BYTES for part in value.parts):
+        raise ValueError(f"a path each part of which has at most {_NAME_BYTES} bytes")
     try:
         return value.expanduser()
     except RuntimeError:
         raise ValueError("there is no home to put in the place of ~; write the whole path") from None
+
+
+def readable_file(value: Path) -> Path:
+    """A file that is there, and that this user may read."""
+    if not (path := folder(value)).is_file() or not os.access(path, os.R_OK):
+        raise ValueError("a file that is there and that this user can read")
+    return path
 
 
 def json_of(kind: type, example: str) -> Callable[[object], object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,26 @@ def test_what_a_desktop_writes_is_socks_5() -> None:
 )
 def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
     assert masked(url) == shown
+
+
+@pytest.mark.parametrize("name", ["TEMPORAL_TLS_CERT", "TEMPORAL_TLS_KEY", "TEMPORAL_TLS_CA"])
+def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "/nowhere/client.pem")
+
+    line = refusal()
+
+    assert line.startswith(f"{name}: got ")
+    assert line.endswith("a file that is there and that this user can read")
+
+
+def test_a_data_folder_whose_name_no_disk_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", "x" * 300)
+
+    assert refusal().startswith("DATA_DIR: got ")
+
+
+@pytest.mark.timeout(20)
+def test_settings_that_are_a_pipe_are_not_waited_for() -> None:
+    os.mkfifo(".env")
+
+    assert refusal() == ".env: is no file, and a file of settings is expected there; move it away"
