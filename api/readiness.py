@@ -92,6 +92,8 @@ def _of_storage(storage: StorageCondition) -> list[str]:
 
 
 def _of_temporal(temporal: TemporalCondition, settings: Settings, *, worker: bool) -> list[str]:
+    if not temporal.connected:
+        return [f"TEMPORAL_ADDRESS: no Temporal answers at {settings.temporal_address}: {temporal.trouble}"]
     if not temporal.answers:
         namespace = settings.temporal_namespace
         return [f"Temporal does not answer for the namespace {namespace} (TEMPORAL_NAMESPACE): {temporal.trouble}"]

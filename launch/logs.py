@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -18,6 +19,17 @@ def last_lines(path: Path, count: int) -> list[str]:
         log.seek(max(0, path.stat().st_size - _TAIL_BYTES))
         text = log.read().decode(errors="replace")
     return [line.rstrip() for line in text.splitlines() if line.strip()][-count:]
+
+
+def in_words(line: str) -> str:
+    """A line of our own JSON logs as `event: why`; any other as it is."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(entry, dict) or "event" not in entry:
+        return line
+    return ": ".join(str(entry[name]) for name in ("event", "why") if name in entry)
 
 
 def last_line(text: str) -> str:

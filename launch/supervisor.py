@@ -14,7 +14,7 @@ import psutil
 from config.settings import Settings
 from launch.failures import LaunchError, StopRequested
 from launch.files import read_json, write_json
-from launch.logs import keep_short, last_lines
+from launch.logs import in_words, keep_short, last_lines
 from launch.parts import Part
 from launch.processes import end, end_strangers, end_together, how_it_ended
 from launch.restarts import RestartBudget
@@ -167,6 +167,6 @@ def _started(pid: int) -> float:
 
 
 def _account_of(running: _Running, what: str) -> str:
-    lines = [line[:_QUOTED_CHARACTERS] for line in last_lines(running.part.log, _QUOTED_LINES)]
+    lines = [in_words(line)[:_QUOTED_CHARACTERS] for line in last_lines(running.part.log, _QUOTED_LINES)]
     said = " / ".join(lines) or "nothing"
     return f"{running.part.name} {what}; it said last: {said} (more in {running.part.log})"

@@ -13,6 +13,7 @@ from config.logs import configure_logs, get_logger
 from config.settings import Settings
 from integrations.endpoints.http import HttpEndpoints
 from integrations.perplexity.wrapper import WrapperClient
+from integrations.temporal.condition import plain_reason
 from integrations.temporal.connection import connect
 from integrations.whatsapp.configuration import channels_from
 from storage.database import Database
@@ -92,7 +93,7 @@ async def _connected(settings: Settings) -> Client:
         try:
             return await connect(settings, runtime=runtime)
         except (RPCError, RuntimeError) as error:
-            log.warning("temporal_away", why=str(error).splitlines()[0][:200])
+            log.warning("temporal_away", address=settings.temporal_address, why=plain_reason(error))
             await asyncio.sleep(_RECONNECT_SECONDS)
 
 

@@ -9,7 +9,7 @@ from temporalio.service import RPCError
 
 from config.logs import get_logger
 from config.settings import Settings
-from integrations.temporal.condition import first_line
+from integrations.temporal.condition import plain_reason
 from integrations.temporal.search_attributes import command_for, make_attributes, missing_attributes
 from schemas.operations import SEARCH_ATTRIBUTES
 
@@ -28,7 +28,7 @@ async def ensure_search_attributes(client: Client, settings: Settings) -> None:
         await make_attributes(client, settings.temporal_rpc_timeout_seconds)
     except RPCError as error:
         command = command_for(settings, SEARCH_ATTRIBUTES)
-        log.error("search_attributes_cannot_be_made", why=first_line(error), command=command)
+        log.error("search_attributes_cannot_be_made", why=plain_reason(error), command=command)
 
 
 async def _let_in(client: Client, settings: Settings) -> None:
@@ -38,5 +38,5 @@ async def _let_in(client: Client, settings: Settings) -> None:
             await missing_attributes(client, settings.temporal_rpc_timeout_seconds)
             return
         except RPCError as error:
-            log.warning("temporal_refuses", namespace=settings.temporal_namespace, why=first_line(error))
+            log.warning("temporal_refuses", namespace=settings.temporal_namespace, why=plain_reason(error))
         await asyncio.sleep(_AGAIN_SECONDS)

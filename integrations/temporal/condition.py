@@ -20,7 +20,7 @@ _QUEUES = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE
 
 @dataclass(frozen=True)
 class TemporalCondition:
-    """*trouble*: one line, why Temporal does not answer for our namespace.
+    """*trouble*: one line, why Temporal does not answer for our namespace. *connected*: whether one is there at all.
 
     *worker_seen_seconds*: how long ago a worker last asked for work, of the kind that was asked for longest ago; None:
     there is none. A worker with nothing to do asks once a minute, and Temporal remembers one that has died for a while.
@@ -30,6 +30,7 @@ class TemporalCondition:
     missing: tuple[str, ...] = ()
     worker_seen_seconds: float | None = None
     trouble: str = ""
+    connected: bool = True
 
 
 async def temporal_condition(client: Client, settings: Settings) -> TemporalCondition:
@@ -43,16 +44,19 @@ async def temporal_condition(client: Client, settings: Settings) -> TemporalCond
                 asyncio.gather(*(_seen_seconds(client, queue, kind, seconds) for kind in _QUEUES)),
             )
     except TimeoutError:
-        return TemporalCondition(answers=False, trouble=f"no answer within {seconds:g} s")
+        return TemporalCondition(answers=False, trouble=f"no answer within {seconds:g} s", connected=False)
     except RPCError as error:
-        return TemporalCondition(answers=False, trouble=first_line(error))
-    except RuntimeError:  # the SDK's, with the words of three libraries in it
-        return TemporalCondition(answers=False, trouble="it cannot be connected to")
+        return TemporalCondition(answers=False, trouble=plain_reason(error))
+    except RuntimeError as error:
+        return TemporalCondition(answers=False, trouble=plain_reason(error), connected=False)
     ages = [age for age in seen if age is not None]
     return TemporalCondition(True, missing, max(ages) if len(ages) == len(_QUEUES) else None)
 
 
-def first_line(error: Exception) -> str:
+def plain_reason(error: Exception) -> str:
+    """One line. The SDK's RuntimeError has the words of three libraries in it, and none for a user."""
+    if isinstance(error, RuntimeError):
+        return "it cannot be connected to; is the address right, does it run, and does it want TLS?"
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 

@@ -23,7 +23,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 
 from config.settings import Settings
-from integrations.temporal.condition import TemporalCondition, first_line, temporal_condition
+from integrations.temporal.condition import TemporalCondition, plain_reason, temporal_condition
 from schemas.channels import SENT_OVER
 from schemas.conversations import (
     ConversationStart,
@@ -238,11 +238,11 @@ def _told_plainly() -> Iterator[None]:
     try:
         yield
     except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-        raise TemporalUnavailable(first_line(error)) from error
+        raise TemporalUnavailable(plain_reason(error)) from error
     except RuntimeError as error:
         if not str(error).startswith(_NEVER_CONNECTED):
             raise
-        raise TemporalUnavailable(first_line(error)) from error
+        raise TemporalUnavailable(plain_reason(error)) from error
 
 
 def _names_a_namespace(error: RPCError) -> bool:

@@ -13,6 +13,7 @@ from config.settings import Settings
 from launch.failures import LaunchError
 from launch.files import read_json
 from launch.keys import find_keys
+from launch.logs import in_words
 from launch.supervisor import end_leftovers
 from launch.temporal_file import move_aside_if_damaged
 
@@ -120,3 +121,19 @@ def test_a_damaged_list_of_processes_names_nobody(tmp_path: Path, content: bytes
     (path := tmp_path / "processes.json").write_bytes(content)
 
     end_leftovers(path, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            '{"event": "temporal_away", "why": "it cannot be connected to", "level": "warning"}',
+            "temporal_away: it cannot",
+        ),
+        ('{"event": "worker_ready"}', "worker_ready"),
+        ('{"cut": ', '{"cut": '),
+        ("plain words", "plain words"),
+    ],
+)
+def test_a_log_line_of_ours_is_quoted_in_words(line: str, told: str) -> None:
+    assert in_words(line).startswith(told)
