@@ -20,6 +20,12 @@ log = get_logger(__name__)
 
 RETRY_SECONDS = 2
 """What `Retry-After` says while something is unavailable."""
+_MESSAGE_PATHS = ("/api/message", "/api/query_async")
+_OF_OTHER_CALLS: dict[type[Exception], str] = {
+    StorageUnavailable: "The database is unavailable. Repeat the call once it is back.",
+    TemporalUnavailable: "Temporal is unavailable. See where the conversation stands, and repeat the call.",
+    StillWaiting: "The conversation is busy; the change may still come. See where it stands, and repeat the call.",
+}
 _TYPES = {
     400: "malformed-request",
     401: "unauthorized",
@@ -77,13 +83,18 @@ def problem_response(
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
-def unavailable(error: Exception) -> ProblemError:
-    """What a caller is told while something the system needs is away; what was stored stays stored."""
-    details = {
+def unavailable(error: Exception, *, message: bool = True) -> ProblemError:
+    """What a caller is told while something the system needs is away; what was stored stays stored.
+
+    *message*: whether the call brought one, to be sent again under its id. Of any other call nothing was kept.
+    """
+    details: dict[type[Exception], str] = {
         StorageUnavailable: "The database is away, so nothing was taken. Send the same message_id again.",
         TemporalUnavailable: "Your message is kept but cannot be answered just now. Send the same message_id again.",
         StillWaiting: "Your message is kept and still being answered. Send the same message_id again.",
     }
+    if not message:
+        details = _OF_OTHER_CALLS
     return ProblemError(503, details[type(error)], headers={"Retry-After": str(RETRY_SECONDS)})
 
 
@@ -109,9 +120,9 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_unexpected)
 
 
-async def _on_unavailable(_request: Request, error: Exception) -> JSONResponse:
+async def _on_unavailable(request: Request, error: Exception) -> JSONResponse:
     log.warning("unavailable", what=type(error).__name__, why=str(error))
-    told = unavailable(error)
+    told = unavailable(error, message=request.url.path in _MESSAGE_PATHS)
     return problem_response(told.status, told.detail, headers=told.headers)
 
 

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     temporal_tls_key: ReadableFile | None = None
     temporal_tls_ca: ReadableFile | None = None
     temporal_rpc_timeout_seconds: Seconds = 10.0
+    temporal_look_seconds: Seconds = 1.0
 
     # Secrets and first users
     api_key: HeaderValue = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 from uuid import uuid4, uuid5
@@ -129,7 +130,8 @@ async def _again(session: Session, services: Services) -> Session:
 
 async def _with_run_id(session: Session, services: Services) -> Session:
     try:
-        run_id = await services.conversations.run_id(session.workflow_id)
-    except TemporalUnavailable:
+        async with asyncio.timeout(services.settings.temporal_look_seconds):
+            run_id = await services.conversations.run_id(session.workflow_id)
+    except (TemporalUnavailable, TimeoutError):
         run_id = None
     return session.model_copy(update={"run_id": run_id})

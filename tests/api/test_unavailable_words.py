@@ -1,0 +1,47 @@
+"""A 503 says what is true of the call: only a message is kept, and sent again under its id."""
+
+from __future__ import annotations
+
+import time
+
+from api.readiness import readiness
+from config.settings import Settings
+from integrations.temporal.condition import TemporalCondition
+from storage.conditions import StorageCondition
+from tests.silence import silence
+from tests.system_in_process import running_system
+
+
+async def test_only_a_message_is_kept(postgres_url: str) -> None:
+    async with (
+        silence() as silent,
+        running_system(
+            postgres_url,
+            silent.address,
+            worker=False,
+            connected=False,
+            reply_wait_seconds=0.5,
+            temporal_look_seconds=0.2,
+        ) as system,
+    ):
+        message = await system.send("Hello")
+        began = time.monotonic()
+        session = await system.session()
+        took = time.monotonic() - began
+        reset = await system.http.post("/api/session/c-1/reset", json={"new_thread": True})
+
+    assert (message.status_code, reset.status_code) == (503, 503)
+    assert "message_id" in message.json()["detail"]
+    assert "message" not in reset.json()["detail"]
+    assert "repeat the call" in reset.json()["detail"]
+    assert session["run_id"] is None
+    assert took < 2
+
+
+def test_an_address_without_a_temporal_is_named() -> None:
+    settings = Settings(_env_file=None, temporal_address="127.0.0.1:9302")  # type: ignore[call-arg]
+    temporal = TemporalCondition(answers=False, trouble="it cannot be connected to", connected=False)
+
+    missing = readiness(StorageCondition(True, True, True), temporal, settings).missing
+
+    assert missing == ["TEMPORAL_ADDRESS: no Temporal answers at 127.0.0.1:9302: it cannot be connected to"]
