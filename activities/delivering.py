@@ -104,7 +104,7 @@ class Delivering:
     async def _send(self, message: DueMessage, part: Part, channel: WhatsApp, *, last: bool) -> None:
         if part.status in {"sending", "unknown"}:
             await self._settle(part)
-        elif part.kind != "template" and not is_open(message.wrote_at, datetime.now(UTC)):
+        if part.kind != "template" and not is_open(message.wrote_at, datetime.now(UTC)):
             raise Undeliverable(FailureKind.OUTSIDE_WINDOW, "more than 24 hours since the customer wrote")
         begun = await self._outbox.begin(part, [part.status])
         if begun is None:
@@ -130,12 +130,13 @@ class Delivering:
         assert part.sending_at is not None
         if part.status == "sending":
             await self._outbox.not_sent(part, "unknown", FailureKind.UNKNOWN, {"explanation": "the sender vanished"})
-            part.status = "unknown"
+            part.status, part.unknown_sends = "unknown", part.unknown_sends + 1
         waited = (datetime.now(UTC) - part.sending_at).total_seconds()
         if waited < self._settings.delivery_settle_seconds:
             pause = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
             raise ApplicationError("waits for the channel's status", type="Unsettled", next_retry_delay=pause)
-        if self._settings.delivery_unknown == "leave":
+        resends = 0 if self._settings.delivery_unknown == "leave" else self._settings.delivery_unknown_resends
+        if part.unknown_sends > resends:
             raise Undeliverable(FailureKind.UNKNOWN, "no status came")
 
     async def _failed(self, message: DueMessage, part: Part, failed: SendFailed) -> NoReturn:

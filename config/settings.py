@@ -177,6 +177,7 @@ class Settings(BaseSettings):
     delivery_settle_seconds: Seconds = 60.0
     delivery_settle_poll_seconds: Seconds = 2.0
     delivery_unknown: Literal["resend", "leave"] = "resend"
+    delivery_unknown_resends: int = Field(default=1, ge=0, le=10)
     webhook_body_bytes: int = Field(default=3_145_728, ge=1_024, le=67_108_864)
     leftovers_keep_seconds: Seconds = 2_592_000.0
     webhook_wakes_at_once: int = Field(default=50, ge=1, le=10_000)
