@@ -20,7 +20,9 @@ from schemas.conversations import Thread
 from schemas.failures import FailureKind
 from storage.accounts import AccountCalls
 from storage.streams import StreamEvents
-from storage.turns import TakenTurn
+from storage.turns import ClaimedTurn
+
+UNKNOWN_PACK = "unknown"
 
 Beat = Callable[[], None]
 OnText = Callable[[str], None]
@@ -28,12 +30,17 @@ OnText = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Answered:
-    """The model's output and what it took. Times are milliseconds since the question was put."""
+    """The model's output and what it took. Times are milliseconds since the question was put.
+
+    `pack_asked_with`: the version of the prompt pack in force for the question, `unknown` where a Space holds one that
+    nobody confirmed as pasted. `pack_told`: the version that the thread was told in a message.
+    """
 
     answer: Answer
     question: Question
     shortened: bool
-    pack: str | None
+    pack_asked_with: str
+    pack_told: str | None
     slot: UUID
     model_ms: int
     first_text_ms: int | None
@@ -50,18 +57,17 @@ class Unanswered(Exception):
 
 
 class Asking:
-    """Asks Perplexity for a turn. *beat* tells Temporal that the attempt is alive."""
+    """Asks Perplexity for a turn."""
 
     def __init__(
-        self, perplexity: Perplexity, accounts: AccountCalls, events: StreamEvents, settings: Settings, beat: Beat
+        self, perplexity: Perplexity, accounts: AccountCalls, events: StreamEvents, settings: Settings
     ) -> None:
         self._perplexity = perplexity
         self._accounts = accounts
         self._events = events
         self._settings = settings
-        self._beat = beat
 
-    async def ask(self, turn: TakenTurn, bot: Bot, thread: Thread, text: str) -> Answered:
+    async def ask(self, turn: ClaimedTurn, bot: Bot, thread: Thread, text: str) -> Answered:
         """The model's output for *text*. Raises Unanswered."""
         pack = bot.pack_to_send(question_for(text, bot.assistant, thread, self._settings), turn.pack_told)
 
@@ -71,30 +77,31 @@ class Asking:
 
         fitting = shortened(text, lambda words: self._perplexity.room_for(put_as(words)))
         question = put_as(fitting)
-        async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
-            await self._take_slot(turn, question)
-            clock = _Clock()
-            try:
-                answer = await self._put(turn, bot, question, clock)
-            except AskFailed as error:
-                raise Unanswered(error, self.slot_of(turn), clock.elapsed_ms()) from error
+        await self._take_slot(turn, question)
+        clock = _Clock()
+        try:
+            answer = await self._put(turn, bot, question, clock)
+        except AskFailed as error:
+            raise Unanswered(error, self.slot_of(turn), clock.elapsed_ms()) from error
         model_ms = clock.elapsed_ms()
         metrics.MODEL_SECONDS.observe(model_ms / 1000)
+        told = pack.version if pack else turn.pack_told
         return Answered(
-            answer,
-            question,
-            fitting is not text,
-            pack.version if pack else turn.pack_told,
-            self.slot_of(turn),
-            model_ms,
-            clock.first_text_ms,
+            answer=answer,
+            question=question,
+            shortened=fitting is not text,
+            pack_asked_with=(turn.pack_pasted if question.collection_uuid else told) or UNKNOWN_PACK,
+            pack_told=told,
+            slot=self.slot_of(turn),
+            model_ms=model_ms,
+            first_text_ms=clock.first_text_ms,
         )
 
-    def slot_of(self, turn: TakenTurn) -> UUID:
+    def slot_of(self, turn: ClaimedTurn) -> UUID:
         """The account slot of this attempt: always the same, so that whoever ends the attempt can free it."""
         return uuid5(turn.id, f"slot {turn.attempt}")
 
-    async def _put(self, turn: TakenTurn, bot: Bot, question: Question, clock: _Clock) -> Answer:
+    async def _put(self, turn: ClaimedTurn, bot: Bot, question: Question, clock: _Clock) -> Answer:
         metrics.MODEL_CALLS.inc()
         if not any(message.wants_stream for message in turn.messages):
             return await self._perplexity.ask(question, _listener(clock, lambda _: None))
@@ -106,7 +113,7 @@ class Asking:
             publisher.end(holding.finish(answer.text).text)
             return answer
 
-    async def _take_slot(self, turn: TakenTurn, question: Question) -> None:
+    async def _take_slot(self, turn: ClaimedTurn, question: Question) -> None:
         deadline = time.monotonic() + self._settings.account_wait_seconds
         while wait := await self._accounts.take_slot(self.slot_of(turn), question.account_name):
             if time.monotonic() + wait > deadline:

@@ -19,7 +19,7 @@ from integrations.whatsapp.port import WhatsApp
 from schemas.conversations import Deliver
 from storage.database import StorageUnavailable
 from storage.outbox import Outbox
-from storage.turns import TakenTurn
+from storage.turns import ClaimedTurn
 
 log = get_logger(__name__)
 
@@ -39,7 +39,7 @@ class Attending:
         self._settings = settings
 
     @asynccontextmanager
-    async def beside(self, turn: TakenTurn, bot: Bot) -> AsyncIterator[None]:
+    async def beside(self, turn: ClaimedTurn, bot: Bot) -> AsyncIterator[None]:
         """At work until the block ends. Nothing that goes wrong here costs the customer the answer."""
         channel = self._channels.get(turn.channel)
         if channel is None or not turn.is_sent:
@@ -56,7 +56,7 @@ class Attending:
                 patience.cancel()
             await asyncio.gather(typing, patience, return_exceptions=True)
 
-    async def _show_typing(self, channel: WhatsApp, turn: TakenTurn) -> None:
+    async def _show_typing(self, channel: WhatsApp, turn: ClaimedTurn) -> None:
         newest = max(turn.messages, key=lambda message: message.seq)
         while newest.channel_message_id:
             try:
@@ -66,7 +66,7 @@ class Attending:
                 return
             await asyncio.sleep(_TYPING_SECONDS)
 
-    async def _ask_for_patience(self, turn: TakenTurn, bot: Bot, begun: asyncio.Event) -> None:
+    async def _ask_for_patience(self, turn: ClaimedTurn, bot: Bot, begun: asyncio.Event) -> None:
         """One message a turn, however many attempts that takes."""
         waited = (datetime.now(UTC) - turn.started_at).total_seconds()
         await asyncio.sleep(max(self._settings.still_working_seconds - waited, 0))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from activities.attending import Attending
 from activities.bots import Bot
 from activities.fetching import Fetching
-from storage.turns import TakenTurn
+from storage.turns import ClaimedTurn
 
 
 class Company:
@@ -17,7 +17,7 @@ class Company:
         self._fetching = fetching
 
     @asynccontextmanager
-    async def beside(self, turn: TakenTurn, bot: Bot) -> AsyncIterator[None]:
+    async def beside(self, turn: ClaimedTurn, bot: Bot) -> AsyncIterator[None]:
         """At work until the block ends; none of it costs the customer the answer."""
         async with self._attending.beside(turn, bot), self._fetching.beside(turn.conversation_id, turn.messages):
             yield

@@ -51,10 +51,19 @@ def apply(file: Annotated[Path, typer.Argument(help="YAML, as `show` prints it."
     typer.echo(f"assistant {name}: version {version} is in force from each conversation's next turn on")
 
 
-def show_prompt_pack(name: Name = "default") -> None:
-    """Print what to paste into the Perplexity Space."""
+def show_prompt_pack(
+    name: Name = "default",
+    pasted: Annotated[
+        bool, typer.Option("--pasted", help="Note that this version now stands in the Space; outputs name it then.")
+    ] = False,
+) -> None:
+    """Print what to paste into the Perplexity Space, or note that it was pasted."""
     assistant = _with(lambda configurations: configurations.newest(name))
     pack = _pack(assistant, found_settings())
+    if pasted:
+        _with(lambda configurations: configurations.pasted(name, pack.version, getpass.getuser()))
+        typer.echo(f"prompt pack {pack.version} of assistant {name}: noted as pasted into its Space")
+        return
     typer.echo(f"# prompt pack {pack.version} of assistant {name}; paste all below this line into the Space")
     typer.echo(pack.text)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from schemas.turns import OutputError, State, Verdict
 
@@ -38,6 +38,12 @@ class ActionRequest(BaseModel):
     action: str = Field(min_length=1, max_length=64)
     reason: Reason
     metadata: dict[str, Any] = Field(default_factory=dict)
+    pack: str | None = Field(default=None, max_length=64)
+    """The version of the prompt pack that the model says it works under: recorded, never shown."""
+
+    @model_serializer(mode="wrap")
+    def _without_no_pack(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if name != "pack" or value is not None}
 
 
 class ActionMetadata(BaseModel):
@@ -177,7 +183,8 @@ class AssistantActions(BaseModel):
 class PendingAction(BaseModel):
     """A question that is open: the action, who has to agree, until when, and the state to go back to.
 
-    `asked_seq` is the newest message the customer had sent when the question was asked: an earlier yes is no answer.
+    A yes from before the question is no answer: `asked_seq` is the newest message that had arrived when it was asked;
+    `accepted_at` is when the channel took the question, None where nothing is sent over a channel.
     """
 
     request: ActionRequest
@@ -186,6 +193,7 @@ class PendingAction(BaseModel):
     asked_at: datetime
     expires_at: datetime
     asked_seq: int = 0
+    accepted_at: datetime | None = None
     return_to: State = State.BOT
 
 

@@ -6,9 +6,8 @@ dropped without a trace (temporal.md, "What bites").
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
-from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -56,7 +55,6 @@ class Memory(BaseModel):
     turns: int = 0
     ticket_id: str | None = None
     last_verdict: Verdict | None = None
-    last_turn_at: datetime | None = None
     delivery_due: bool = False
     """A reply waits to be sent over the channel."""
 
@@ -86,7 +84,7 @@ class MessageAnswered(BaseModel):
 
 
 class TurnRequest(BaseModel):
-    """Asks for the answer to the messages after `cursor`."""
+    """Asks for the next step of the turn after `cursor`: the answer, a repair, or the words after a result."""
 
     conversation_id: UUID
     cursor: int
@@ -120,17 +118,6 @@ class TurnOutcome(BaseModel):
     """A reply waits to be sent over the channel."""
 
 
-class GoOn(BaseModel):
-    """Asks for the next step of a turn that is under way: a repair, or the final words after an action's result."""
-
-    conversation_id: UUID
-    cursor: int
-    thread: Thread
-    purpose: Literal["repair", "conclude"] = "repair"
-    number: int = 1
-    """Which repair of this turn, or which round of actions, from 1."""
-
-
 class Perform(BaseModel):
     """Asks for a planned action to be done; safe to ask again."""
 
@@ -141,14 +128,12 @@ class Perform(BaseModel):
 
 
 class Apologize(BaseModel):
-    """Ends a turn whose tries are used up: `failure` and `apology` say why, and what the customer is told."""
+    """Ends a turn whose tries are used up; `failure` says why, and decides what the customer is told."""
 
     conversation_id: UUID
     cursor: int
     thread: Thread
     failure: str = "abandoned"
-    unclear: bool = False
-    """The model did answer, but never in a form that could be used."""
 
 
 class Deliver(BaseModel):

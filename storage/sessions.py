@@ -28,7 +28,7 @@ SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.state, 
   LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL
  WHERE i.channel = :channel
    AND (i.value = :customer_id OR i.kind = 'phone' AND i.value = ltrim(CAST(:customer_id AS text), '+'))
- ORDER BY c.last_message_at DESC NULLS LAST, t.updated_at DESC LIMIT 1
+ ORDER BY c.last_message_at DESC NULLS LAST, t.backend_uuid IS NULL, t.updated_at DESC LIMIT 1
 """
 
 _THREADS = """
@@ -43,7 +43,8 @@ SELECT c.cursor, c.last_seq AS newest_seq, c.state, c.turns, t.frontend_context_
          ORDER BY first_seq DESC LIMIT 1) AS ticket_id,
        (SELECT verdict FROM turns WHERE conversation_id = c.id AND verdict IS NOT NULL
          ORDER BY first_seq DESC LIMIT 1) AS last_verdict
-  FROM conversations c LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL
+  FROM conversations c
+  LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL AND t.backend_uuid IS NOT NULL
  WHERE c.id = :conversation_id ORDER BY t.updated_at DESC LIMIT 1
 """
 

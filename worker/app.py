@@ -90,10 +90,10 @@ def create_activities(client: Client, database: Database, outside: Outside, sett
     delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat)
     fetching = Fetching(Media(database), channels, settings)
     company = Company(Attending(channels, outbox, delivering, settings), fetching)
-    asking = Asking(outside.perplexity, accounts, events, settings, activity.heartbeat)
+    asking = Asking(outside.perplexity, accounts, events, settings)
     acting = Acting(turns, ledger, bots, Handlers(Desk(database), outside.endpoints), settings, activity.heartbeat)
     return Activities(
-        answering=Answering(turns, ledger, bots, asking, acting, company, settings),
+        answering=Answering(turns, ledger, bots, asking, acting, company, settings, activity.heartbeat),
         acting=acting,
         delivering=delivering,
         remembering=Remembering(Sessions(database)),
@@ -110,7 +110,6 @@ def create_worker(client: Client, database: Database, outside: Outside, settings
         workflows=[Conversation, Sweep],
         activities=[
             does.answering.answer,
-            does.answering.go_on,
             does.answering.apologize,
             does.acting.perform,
             does.acting.decide,

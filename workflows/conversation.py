@@ -25,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
         ConversationStart,
         Decision,
         Deliver,
-        GoOn,
         Memory,
         MessageAnswered,
         MessageStored,
@@ -63,7 +62,6 @@ class Conversation:
         self._turns_in_run = 0
         self._last_heard = workflow.now()
         self._idle = False
-        self._steps = {Step.REPAIR: 0, Step.CONCLUDE: 0}  # how often this turn took each
         self._leaving = False  # no more turns in this run
         self._gave_up = False  # the record cannot be reached; the next wake-up tries again
 
@@ -198,9 +196,10 @@ class Conversation:
             except ActivityError as error:
                 workflow.logger.error("Replies are not delivered: %s", error.cause or error)
 
-    async def _answer(self, request: TurnRequest) -> TurnOutcome:
-        self._steps = {Step.REPAIR: 0, Step.CONCLUDE: 0}
-        summary = f"{self._turn_name()}: ask Perplexity about what came after message {request.cursor}"
+    async def _answer(self, request: TurnRequest, step: Step = Step.FINISHED) -> TurnOutcome:
+        """The turn's first step, or after an outcome that asks for more, its next: each an activity of its own."""
+        why = _WHY.get(step) or f"ask Perplexity about what came after message {request.cursor}"
+        summary = f"{self._turn_name()}: {why}"
         try:
             return await workflow.execute_activity_method(
                 Answering.answer, request, summary=summary, **self._asking_options()
@@ -209,27 +208,10 @@ class Conversation:
             return await self._apologize(request, error)
 
     async def _carry_on(self, request: TurnRequest, outcome: TurnOutcome) -> TurnOutcome:
-        """The next step of a turn that is not finished: each is an activity of its own, for operators to see."""
-        thread = outcome.thread or request.thread
-        if outcome.step is Step.PERFORM:
-            assert outcome.action_id is not None
-            return await self._perform(request, thread, outcome.action_id)
-        question = GoOn(
-            conversation_id=request.conversation_id,
-            cursor=request.cursor,
-            thread=thread,
-            purpose="repair" if outcome.step is Step.REPAIR else "conclude",
-            number=self._count(outcome.step),
-        )
-        try:
-            return await workflow.execute_activity_method(
-                Answering.go_on,
-                question,
-                summary=f"{self._turn_name()}: {_WHY[question.purpose]}",
-                **self._asking_options(),
-            )
-        except ActivityError as error:
-            return await self._apologize(request, error)
+        """The next step of a turn that is not finished."""
+        if outcome.step is Step.PERFORM and outcome.action_id is not None:
+            return await self._perform(request, outcome.thread or request.thread, outcome.action_id)
+        return await self._answer(request, outcome.step)
 
     async def _perform(self, request: TurnRequest, thread: Thread, action_id: UUID) -> TurnOutcome:
         return await workflow.execute_activity_method(
@@ -339,10 +321,6 @@ class Conversation:
     def _show(self, *, busy: bool) -> None:
         workflow.set_current_details(policy.details(self._memory, busy=busy))
 
-    def _count(self, step: Step) -> int:
-        self._steps[step] += 1
-        return self._steps[step]
-
     def _turn_name(self) -> str:
         return f"Turn {self._memory.turns + 1}"
 
@@ -370,8 +348,8 @@ class Conversation:
 
 
 _WHY = {
-    "repair": "ask again, for the output could not be used",
-    "conclude": "ask for the final words, with the action's result",
+    Step.REPAIR: "ask again, for the output could not be used",
+    Step.CONCLUDE: "ask for the final words, with the action's result",
 }
 
 

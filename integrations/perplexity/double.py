@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from uuid import uuid4
 
 from integrations.perplexity.port import Answer, AskFailed, OnText, Question
 
-Script = str | AskFailed | Callable[[Question], "str | AskFailed"]
+Said = str | AskFailed
+Script = Said | Callable[[Question], Said | Awaitable[Said]]
 
 
 def words(question: Question) -> str:
@@ -34,9 +36,7 @@ class ScriptedPerplexity:
         self.questions.append(question)
         async with self._asked:
             self._asked.notify_all()
-        said = self.scripts.popleft() if self.scripts else f"You said: {words(question)}"
-        if callable(said):
-            said = said(question)
+        said = await self._next(question)
         if on_text and isinstance(said, str):
             await on_text(said[: len(said) // 2])
         await self.gate.wait()
@@ -53,6 +53,13 @@ class ScriptedPerplexity:
             frontend_context_uuid=question.frontend_context_uuid,
             thread_url_slug=f"thread-{question.frontend_context_uuid[:8]}",
         )
+
+    async def _next(self, question: Question) -> Said:
+        script = self.scripts.popleft() if self.scripts else f"You said: {words(question)}"
+        if not callable(script):
+            return script
+        said = script(question)
+        return await said if isawaitable(said) else said
 
     async def asked(self, times: int) -> None:
         """Returns once so many questions were put."""

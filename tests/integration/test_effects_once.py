@@ -68,7 +68,7 @@ def dying(boundary: str, system: System) -> Activities:
     parts: dict[str, tuple[Any, str]] = {
         "before the call": (does.acting._handlers, "handle"),
         "between call and record": (does.acting._ledger, "settle"),
-        "between record and report": (does.acting._turns, "finish"),
+        "between record and report": (does.acting._turns, "commit"),
     }
     part, name = parts[boundary]
     object.__setattr__(part, name, die)
