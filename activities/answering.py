@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from temporalio import activity
@@ -19,7 +19,7 @@ from actions.prompt_pack import repair_prompt, result_prompt
 from actions.reading import read_output
 from activities.accounting import TurnReport
 from activities.acting import Acting
-from activities.asking import Answered, Asking, Beat, Unanswered, beating
+from activities.asking import Answered, Asking, Beat, Prepared, Unanswered, beating
 from activities.bots import Bot, Bots
 from activities.company import Company
 from activities.deciding import decide_apology, decide_output, decide_without_model
@@ -28,13 +28,21 @@ from activities.outcomes import outcome_of, output_of
 from activities.questions import joined_text
 from activities.yielding import Yielding
 from config.settings import Settings
-from schemas.conversations import Apologize, Thread, TurnOutcome, TurnRequest
+from schemas.conversations import Apologize, Step, Thread, TurnOutcome, TurnRequest
 from schemas.failures import FAILURES, FailureKind, may_ask
 from schemas.turn_decisions import AskConfirmation, OutputRecord, PerformAction, PerformConfirmed, Reply, TurnDecision
 from schemas.turn_record import Purpose, TurnStatus
 from storage.actions import Ledger
 from storage.patience import patiently
 from storage.turns import ClaimedTurn, Turns
+
+
+class NoRoom(Exception):
+    """The account takes no further question now: the turn keeps its place in the queue and comes again."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(f"no room for {wait}")
+        self.wait = wait
 
 
 class Answering:
@@ -70,9 +78,12 @@ class Answering:
         failure's kind. StorageUnavailable is retried by the workflow's policy.
         """
         async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
-            outcome = await self._step(request, may_yield=True)
-            if outcome is None:  # dropped for a newer message: once more, with what the customer wrote meanwhile
-                outcome = await self._step(request, may_yield=False)
+            try:
+                outcome = await self._step(request, may_yield=True)
+                if outcome is None:  # dropped for a newer message: once more, with what the customer wrote meanwhile
+                    outcome = await self._step(request, may_yield=False)
+            except NoRoom as waiting:
+                return TurnOutcome(cursor=request.cursor, step=Step.WAIT, wait=waiting.wait)
         assert outcome is not None
         return outcome
 
@@ -83,7 +94,7 @@ class Answering:
             turn = await self._claim(request)
             if turn is None:
                 return TurnOutcome(cursor=request.cursor)
-            if turn.status is not TurnStatus.ASKING:
+            if turn.status is not TurnStatus.CLAIMED:
                 return outcome_of(turn)
             bot = await self._bots.at(turn.assistant, turn.assistant_version)
             text = bot.texts.apology(FAILURES[FailureKind(request.failure)].apology)
@@ -95,13 +106,21 @@ class Answering:
         turn = await self._claim(request)
         if turn is None:
             return TurnOutcome(cursor=request.cursor)
-        if turn.status is not TurnStatus.ASKING:
+        if turn.status is not TurnStatus.CLAIMED:
             return outcome_of(turn)
         bot = await self._bots.at(turn.assistant, turn.assistant_version)
         thread = turn.thread or request.thread  # a step under way goes on from its newest output
         if turn.purpose is Purpose.ANSWER and (decision := decide_without_model(turn, bot, _now())) is not None:
             return await self._commit(turn, thread, decision)
-        answered = await self._ask(turn, bot, thread, may_yield=may_yield)
+        if not may_ask(self._failing.limits, attempt=turn.tries, unsettled=turn.unsettled):
+            raise ApplicationError("tries are used up", type=FailureKind.ABANDONED, non_retryable=True)
+        prepared = self._asking.prepare(turn, bot, thread, await self._words(turn, bot))
+        if (wait := await self._asking.begin(turn, prepared)) < 0:
+            return outcome_of(await self._turns.get(turn.id))
+        if wait:
+            await self._company.while_waiting(turn, bot)
+            raise NoRoom(timedelta(seconds=wait))
+        answered = await self._ask(turn, bot, prepared, may_yield=may_yield)
         if answered is None:
             return None
         parsed = read_output(answered.answer.text, bot.registry, limits=bot.limits)
@@ -125,14 +144,11 @@ class Answering:
             return result_prompt(last.name, {"status": last.status, **last.result})
         return joined_text(turn.messages)
 
-    async def _ask(self, turn: ClaimedTurn, bot: Bot, thread: Thread, *, may_yield: bool) -> Answered | None:
+    async def _ask(self, turn: ClaimedTurn, bot: Bot, prepared: Prepared, *, may_yield: bool) -> Answered | None:
         """The model's output; None: dropped for a newer message. Raises ApplicationError as `answer` does."""
-        if not may_ask(self._failing.limits, attempt=turn.tries, unsettled=turn.unsettled):
-            raise ApplicationError("tries are used up", type=FailureKind.ABANDONED, non_retryable=True)
-        text = await self._words(turn, bot)
         try:
             async with self._company.beside(turn, bot):
-                answering = self._asking.ask(turn, bot, thread, text)
+                answering = self._asking.ask(turn, bot, prepared)
                 if may_yield and self._yielding.applies(turn, turn.purpose):
                     return await self._yielding.unless_newer(turn, turn.purpose, answering)
                 return await answering

@@ -1,11 +1,11 @@
-"""Puts one question: within the account's limits, with a heartbeat, showing the text to those who watch."""
+"""Puts one question: within the account's limits, showing the text to those who watch."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
@@ -17,8 +17,8 @@ from config import metrics
 from config.settings import Settings
 from integrations.perplexity.port import Answer, AskFailed, Perplexity, Question
 from schemas.conversations import Thread
-from schemas.failures import FailureKind
 from storage.accounts import AccountCalls
+from storage.database import StorageUnavailable
 from storage.streams import StreamEvents
 from storage.turns import ClaimedTurn
 
@@ -46,6 +46,15 @@ class Answered:
     first_text_ms: int | None
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A question ready to be put; *shortened*: the customer's words were cut. *pack_told* as in `Answered`."""
+
+    question: Question
+    shortened: bool
+    pack_told: str | None
+
+
 class Unanswered(Exception):
     """The question got no answer; `slot` is the account's slot to free, None if none was taken."""
 
@@ -67,8 +76,8 @@ class Asking:
         self._events = events
         self._settings = settings
 
-    async def ask(self, turn: ClaimedTurn, bot: Bot, thread: Thread, text: str) -> Answered:
-        """The model's output for *text*. Raises Unanswered."""
+    def prepare(self, turn: ClaimedTurn, bot: Bot, thread: Thread, text: str) -> Prepared:
+        """The question for *text*: with the pack that its thread must be told, cut to what the wrapper takes."""
         pack = bot.pack_to_send(question_for(text, bot.assistant, thread, self._settings), turn.pack_told)
 
         def put_as(words: str) -> Question:
@@ -76,26 +85,47 @@ class Asking:
             return with_pack(pack, plain) if pack else plain
 
         fitting = shortened(text, lambda words: self._perplexity.room_for(put_as(words)))
-        question = put_as(fitting)
-        await self._take_slot(turn, question)
-        clock = _Clock()
+        told = pack.version if pack else turn.pack_told
+        return Prepared(put_as(fitting), shortened=fitting is not text, pack_told=told)
+
+    async def begin(self, turn: ClaimedTurn, prepared: Prepared) -> float:
+        """Takes a slot of the account: 0, or the seconds to wait, or -1 if the turn is another attempt's by now."""
+        account = prepared.question.account_name
+        wait = await self._accounts.begin(turn.id, turn.attempt, self.slot_of(turn), account)
+        if wait > 0:
+            metrics.ACCOUNT_WAITS.inc()
+        return wait
+
+    async def ask(self, turn: ClaimedTurn, bot: Bot, prepared: Prepared) -> Answered:
+        """The model's output. Raises Unanswered."""
+        question, clock = prepared.question, _Clock()
+        lease = asyncio.create_task(self._keep_slot(turn))
         try:
             answer = await self._put(turn, bot, question, clock)
         except AskFailed as error:
             raise Unanswered(error, self.slot_of(turn), clock.elapsed_ms()) from error
+        finally:
+            lease.cancel()
         model_ms = clock.elapsed_ms()
         metrics.MODEL_SECONDS.observe(model_ms / 1000)
-        told = pack.version if pack else turn.pack_told
+        in_space = question.collection_uuid is not None
         return Answered(
             answer=answer,
             question=question,
-            shortened=fitting is not text,
-            pack_asked_with=(turn.pack_pasted if question.collection_uuid else told) or UNKNOWN_PACK,
-            pack_told=told,
+            shortened=prepared.shortened,
+            pack_asked_with=(turn.pack_pasted if in_space else prepared.pack_told) or UNKNOWN_PACK,
+            pack_told=prepared.pack_told,
             slot=self.slot_of(turn),
             model_ms=model_ms,
             first_text_ms=clock.first_text_ms,
         )
+
+    async def _keep_slot(self, turn: ClaimedTurn) -> None:
+        """Renews the slot while the question is out. A database that is unavailable may cost the slot, not more."""
+        while True:
+            await asyncio.sleep(self._accounts.lease_seconds / 3)
+            with suppress(StorageUnavailable):
+                await self._accounts.renew(self.slot_of(turn))
 
     def slot_of(self, turn: ClaimedTurn) -> UUID:
         """The account slot of this attempt: always the same, so that whoever ends the attempt can free it."""
@@ -112,15 +142,6 @@ class Asking:
             )
             publisher.end(holding.finish(answer.text).text)
             return answer
-
-    async def _take_slot(self, turn: ClaimedTurn, question: Question) -> None:
-        deadline = time.monotonic() + self._settings.account_wait_seconds
-        while wait := await self._accounts.take_slot(self.slot_of(turn), question.account_name):
-            if time.monotonic() + wait > deadline:
-                busy = AskFailed(FailureKind.BUSY_HERE, "the account's own limit is reached", retry_after=wait)
-                raise Unanswered(busy, None, 0)
-            metrics.ACCOUNT_WAITS.inc()
-            await asyncio.sleep(wait)
 
 
 class _Clock:

@@ -56,6 +56,16 @@ class Attending:
                 patience.cancel()
             await asyncio.gather(typing, patience, return_exceptions=True)
 
+    async def while_waiting(self, turn: ClaimedTurn, bot: Bot) -> None:
+        """Asks for patience if the turn has waited for long, where messages are sent over the channel."""
+        if turn.is_sent and turn.channel in self._channels and self._seconds_left(turn) <= 0:
+            await self._ask_for_patience(turn, bot, asyncio.Event())
+
+    def _seconds_left(self, turn: ClaimedTurn) -> float:
+        """Until a word of patience is due."""
+        waited = (datetime.now(UTC) - turn.started_at).total_seconds()
+        return self._settings.still_working_seconds - waited
+
     async def _show_typing(self, channel: WhatsApp, turn: ClaimedTurn) -> None:
         newest = max(turn.messages, key=lambda message: message.seq)
         while newest.channel_message_id:
@@ -68,8 +78,7 @@ class Attending:
 
     async def _ask_for_patience(self, turn: ClaimedTurn, bot: Bot, begun: asyncio.Event) -> None:
         """One message a turn, however many attempts that takes."""
-        waited = (datetime.now(UTC) - turn.started_at).total_seconds()
-        await asyncio.sleep(max(self._settings.still_working_seconds - waited, 0))
+        await asyncio.sleep(max(self._seconds_left(turn), 0))
         begun.set()
         meta = {"patience_of": str(turn.id)}
         message_id = patience_id(turn.id)

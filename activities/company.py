@@ -21,3 +21,7 @@ class Company:
         """At work until the block ends; none of it costs the customer the answer."""
         async with self._attending.beside(turn, bot), self._fetching.beside(turn.conversation_id, turn.messages):
             yield
+
+    async def while_waiting(self, turn: ClaimedTurn, bot: Bot) -> None:
+        """Tells a customer whose turn waits for its account, once, after STILL_WORKING_SECONDS."""
+        await self._attending.while_waiting(turn, bot)

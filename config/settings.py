@@ -75,7 +75,8 @@ class Settings(BaseSettings):
     perplexity_breaker_open_seconds: Seconds = 15.0
     account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
     account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
-    account_wait_seconds: Seconds = 60.0
+    account_slot_seconds: Seconds = 45.0
+    account_place_seconds: Seconds = 15.0
 
     # A turn
     turn_attempts: int = Field(default=4, ge=1, le=20)

@@ -98,6 +98,7 @@ class Step(StrEnum):
     REPAIR = "repair"  # the output was invalid: ask once more, quoting the errors
     PERFORM = "perform"  # an action is accepted and planned: do it
     CONCLUDE = "conclude"  # an action's result is there: ask the model for the final words
+    WAIT = "wait"  # the account takes no further question now: come again after `wait`
 
 
 class TurnOutcome(BaseModel):
@@ -116,6 +117,8 @@ class TurnOutcome(BaseModel):
     ticket_id: str | None = None
     to_deliver: bool = False
     """A reply waits to be sent over the channel."""
+    wait: timedelta = timedelta()
+    """With the step `wait`: how long the turn keeps its place before it asks again."""
 
 
 class Perform(BaseModel):

@@ -16,7 +16,8 @@ from enum import StrEnum
 class TurnStatus(StrEnum):
     """Where a turn stands. Values are stored, so they never change their meaning."""
 
-    ASKING = "asking"  #: an attempt has claimed it and may have put the question
+    CLAIMED = "claimed"  #: an attempt has it, or it waits for its account; the question is not put
+    ASKING = "asking"  #: an attempt may have put the question
     FAILED = "failed"  #: the last attempt ended without an answer
     INVALID = "invalid"  #: the output cannot be used; the model is to be asked again
     ACTING = "acting"  #: an accepted action is under way

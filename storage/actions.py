@@ -56,7 +56,7 @@ WITH effect AS (
            settled_at = now()
      WHERE key = :effect_key AND status = 'sending' AND fence = :fence RETURNING key
 ), turn AS (
-    UPDATE turns SET status = 'resulted', step = step + 1, rounds = rounds + 1, commit_id = NULL
+    UPDATE turns SET status = 'resulted', step = step + 1, rounds = rounds + 1, commit_id = NULL, questions = 0
      WHERE id = :turn_id AND status = 'acting' AND step = :turn_step AND CAST(:goes_back AS boolean)
        AND EXISTS (SELECT 1 FROM effect)
 )

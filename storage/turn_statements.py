@@ -17,7 +17,8 @@ _STANDING = """
 """How far a turn has come: the columns of `TurnRow`, but for the thread's slug and the newest action."""
 
 _NEWEST_ACTION = "(SELECT a.id FROM actions a WHERE a.turn_id = turn.id ORDER BY a.index DESC LIMIT 1)"
-_CLAIMABLE = "('asking', 'failed', 'invalid', 'resulted')"
+_UNDECIDED = "('claimed', 'asking', 'failed')"
+_CLAIMABLE = "('claimed', 'asking', 'failed', 'invalid', 'resulted')"
 
 CLAIM = f"""
 WITH waiting AS (
@@ -26,29 +27,29 @@ WITH waiting AS (
      WHERE conversation_id = :conversation_id AND direction = 'in' AND seq > :cursor
        AND seq <= coalesce((SELECT last_seq FROM turns WHERE conversation_id = :conversation_id
               AND first_seq = CAST(:cursor AS bigint) + 1
-              AND (purpose <> 'answer' OR status NOT IN ('asking', 'failed'))), {2**62})
+              AND (purpose <> 'answer' OR status NOT IN {_UNDECIDED})), {2**62})
      ORDER BY seq LIMIT :limit
 ), newest AS (
     SELECT max(version) AS version FROM configurations c
       JOIN conversations v ON v.assistant = c.assistant WHERE v.id = :conversation_id
 ), turn AS (
     INSERT INTO turns (conversation_id, first_seq, last_seq, status, frontend_context_uuid, assistant_version)
-    SELECT :conversation_id, min(seq), max(seq), 'asking', :frontend_context_uuid, (SELECT version FROM newest)
+    SELECT :conversation_id, min(seq), max(seq), 'claimed', :frontend_context_uuid, (SELECT version FROM newest)
       FROM waiting HAVING count(*) > 0
     ON CONFLICT (conversation_id, first_seq) DO UPDATE SET
         attempt = turns.attempt + (turns.status IN {_CLAIMABLE})::int,
         unsettled = turns.unsettled + (turns.status = 'asking')::int,
         purpose = CASE turns.status WHEN 'invalid' THEN 'repair' WHEN 'resulted' THEN 'conclude'
                   ELSE turns.purpose END,
-        assistant_version = CASE WHEN turns.step = 0 AND turns.status IN ('asking', 'failed')
+        assistant_version = CASE WHEN turns.step = 0 AND turns.status IN {_UNDECIDED}
                             THEN excluded.assistant_version ELSE turns.assistant_version END,
-        frontend_context_uuid = CASE WHEN turns.step = 0 AND turns.status IN ('asking', 'failed')
+        frontend_context_uuid = CASE WHEN turns.step = 0 AND turns.status IN {_UNDECIDED}
                                 THEN excluded.frontend_context_uuid ELSE turns.frontend_context_uuid END,
-        status = CASE WHEN turns.status IN {_CLAIMABLE} THEN 'asking' ELSE turns.status END
+        status = CASE WHEN turns.status IN {_CLAIMABLE} THEN 'claimed' ELSE turns.status END
     RETURNING *
 )
 SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
-       turn.unsettled, turn.settled_attempts, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
+       turn.unsettled, turn.questions, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
        (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
          ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
@@ -88,7 +89,7 @@ FAIL = f"""
 WITH failed AS (
     UPDATE turns SET status = 'failed', failure = :failure, unsettled = unsettled + :unsettled,
            purpose = CASE WHEN CAST(:anew AS boolean) THEN 'answer' ELSE purpose END
-     WHERE id = :turn_id AND attempt = :attempt AND status = 'asking' RETURNING id
+     WHERE id = :turn_id AND attempt = :attempt AND status IN ('claimed', 'asking') RETURNING id
 ), {_FREE_SLOT}
 INSERT INTO raw_outputs ({_RAW_COLUMNS})
 VALUES (:raw_output_id, :turn_id, :conversation_id, :attempt, :purpose, NULL, '[]', '[]', :failure, :explanation,
@@ -99,7 +100,7 @@ ON CONFLICT DO NOTHING
 
 _WON = """
 won AS (
-    UPDATE turns SET step = step + 1, commit_id = :commit_id, settled_attempts = attempt, unsettled = 0,
+    UPDATE turns SET step = step + 1, commit_id = :commit_id, questions = 0, unsettled = 0,
            status = :status, last_seq = :last_seq, state = coalesce(:state, state),
            verdict = coalesce(:verdict, verdict), failure = :failure, handler = coalesce(:handler, handler),
            frontend_context_uuid = :frontend_context_uuid,
@@ -183,8 +184,11 @@ closed AS (
        AND :state <> 'human_handoff' AND EXISTS (SELECT 1 FROM won)
 )"""
 
+_PLACE = """
+place AS (DELETE FROM account_places WHERE conversation_id = :conversation_id AND EXISTS (SELECT 1 FROM won))"""
+
 COMMIT = f"""
-WITH {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_FREE_SLOT}, {_OUTPUT}, {_ACTIONS}
+WITH {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_FREE_SLOT}, {_PLACE}, {_OUTPUT}, {_ACTIONS}
 SELECT {_STANDING}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread_url_slug,
        coalesce(:action_id, :confirmed_id, {_NEWEST_ACTION}) AS action_id
   FROM won turn

@@ -59,7 +59,7 @@ class OpenQuestion(BaseModel):
 class TurnFence:
     """What a commit names: the turn, the step it belongs to, and the messages and thread it covers.
 
-    `from_statuses`: a step that asks commits from `asking` or `failed`, the end of an action from `acting`.
+    `from_statuses`: a step that asks commits from any of its own, the end of an action from `acting`.
     """
 
     turn_id: UUID
@@ -68,7 +68,7 @@ class TurnFence:
     attempt: int
     last_seq: int
     frontend_context_uuid: UUID
-    from_statuses: tuple[TurnStatus, ...] = (TurnStatus.ASKING, TurnStatus.FAILED)
+    from_statuses: tuple[TurnStatus, ...] = (TurnStatus.CLAIMED, TurnStatus.ASKING, TurnStatus.FAILED)
 
 
 class TurnRow(BaseModel):
@@ -115,14 +115,14 @@ class TurnRow(BaseModel):
 
 
 class ClaimedTurn(TurnRow):
-    """A turn with all that its next step needs. One that is not `asking` is nobody's to ask now.
+    """A turn with all that its next step needs. One that is not `claimed` is nobody's to ask now.
 
     `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread knows; `pack_pasted`:
     the version last confirmed as pasted into the assistant's Space.
     """
 
     unsettled: int
-    settled_attempts: int
+    questions: int
     repairs: int
     rounds: int
     started_at: datetime
@@ -137,8 +137,8 @@ class ClaimedTurn(TurnRow):
 
     @property
     def tries(self) -> int:
-        """How often the question of this step was put, this attempt included."""
-        return self.attempt - self.settled_attempts
+        """How often the question of this step was put, this attempt's included."""
+        return self.questions + 1
 
     @property
     def last_taken_seq(self) -> int:
@@ -204,7 +204,7 @@ class Turns:
         self._database = database
 
     async def claim(self, conversation_id: UUID, cursor: int, thread: UUID, limit: int) -> ClaimedTurn | None:
-        """The up to *limit* messages after *cursor* as a turn, marked as being asked; None if nothing waits.
+        """The up to *limit* messages after *cursor* as a turn, claimed for its next step; None if nothing waits.
 
         A turn under way is claimed for its next step; one whose action is under way, or that is finished, is returned
         as it is.

@@ -83,7 +83,8 @@ def create_activities(client: Client, database: Database, outside: Outside, sett
         database,
         in_flight=settings.account_calls_in_flight,
         per_minute=settings.account_calls_per_minute,
-        lease_seconds=settings.turn_timeout_seconds,
+        lease_seconds=settings.account_slot_seconds,
+        place_seconds=settings.account_place_seconds,
     )
     turns, ledger, bots = Turns(database), Ledger(database), Bots(Configurations(database), settings)
     outbox, channels = Outbox(database), outside.channels

@@ -7,6 +7,7 @@ stored after its cursor, one turn at a time, and remembers the Perplexity thread
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -60,6 +61,7 @@ class Conversation:
         self._recalled = start.memory is not None
         self._turn_lock = asyncio.Lock()  # a turn and an operator's change never interleave
         self._turns_in_run = 0
+        self._new_thread: Thread | None = None  # of a first turn that is not answered yet
         self._last_heard = workflow.now()
         self._idle = False
         self._leaving = False  # no more turns in this run
@@ -75,7 +77,7 @@ class Conversation:
                 await self._deliver()
             elif self._work_waits():
                 await self._wait_for_quiet()
-                await self._take_turn()
+                await self._wait_for_room(await self._take_turn())
             self._leaving = self._run_is_over()
         await workflow.wait_condition(workflow.all_handlers_finished)
         idleness.cancel()
@@ -151,19 +153,26 @@ class Conversation:
         self._memory = recalled
         self._recalled = True
 
-    async def _take_turn(self) -> None:
-        """Answers what waits. The thread counts only once an answer in it is accepted."""
+    async def _take_turn(self) -> timedelta:
+        """Answers what waits. The thread counts only once an answer in it is accepted.
+
+        Gives the time to wait before the turn is taken up again, where the account has no room for its question.
+        """
         async with self._turn_lock:
             self._show(busy=True)
-            thread = self._memory.thread or Thread(frontend_context_uuid=workflow.uuid4())
+            thread = self._memory.thread or self._new_thread or Thread(frontend_context_uuid=workflow.uuid4())
+            self._new_thread = thread
             request = TurnRequest(
                 conversation_id=self._start.conversation_id, cursor=self._memory.cursor, thread=thread
             )
             told_of = self._memory.newest_seq
             try:
                 outcome = await self._answer(request)
-                while outcome.step is not Step.FINISHED:
+                while outcome.step not in (Step.FINISHED, Step.WAIT):
                     outcome = await self._carry_on(request, outcome)
+                if outcome.step is Step.WAIT:
+                    self._show(busy=False)
+                    return outcome.wait
             except ActivityError as error:
                 workflow.logger.error("The record cannot be reached: %s", error.cause or error)
                 self._gave_up = True
@@ -171,7 +180,17 @@ class Conversation:
                 self._remember(outcome, told_of)
                 self._memory.delivery_due |= outcome.to_deliver
             self._turns_in_run += 1
+            self._new_thread = None
             self._show(busy=False)
+        return timedelta()
+
+    async def _wait_for_room(self, wait: timedelta) -> None:
+        """Lets the account's queue move on; what is due over the channel goes out meanwhile."""
+        if wait > timedelta():
+            with suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: self._memory.delivery_due, timeout=wait, timeout_summary="Wait for room at the account"
+                )
 
     async def _wait_for_quiet(self) -> None:
         """Lets a burst of messages come to its end, so that they are answered together."""

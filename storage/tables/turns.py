@@ -32,7 +32,7 @@ turns = Table(
     Column("purpose", Text, nullable=False, server_default="answer"),  # of the question of this step
     Column("attempt", Integer, nullable=False, server_default="1"),  # the fence: each take raises it
     Column("unsettled", Integer, nullable=False, server_default="0"),  # attempts whose outcome nobody knows
-    Column("settled_attempts", Integer, nullable=False, server_default="0"),  # those of the turn's earlier steps
+    Column("questions", Integer, nullable=False, server_default="0"),  # how often this step's question was put
     Column("repairs", Integer, nullable=False, server_default="0"),  # invalid outputs that were asked again
     Column("rounds", Integer, nullable=False, server_default="0"),  # results that went back to the model
     Column("state", Text, nullable=False, server_default="bot"),
@@ -168,11 +168,23 @@ account_calls = Table(
     metadata,
     id_column(),
     Column("account", Text, nullable=False),
+    Column("turn_id", UUID(as_uuid=True), index=True),  # whose question it is: its next attempt takes the slot over
     moment("started_at", always=True),
-    Column("expires_at", DateTime(timezone=True), nullable=False),  # a dead caller's slot frees itself
+    Column("expires_at", DateTime(timezone=True), nullable=False),  # a lease: renewed while the question is out
     moment("ended_at"),
     Index("account_calls_account_started_at_idx", "account", "started_at"),
 )
+
+account_places = Table(
+    "account_places",
+    metadata,
+    Column("conversation_id", UUID(as_uuid=True), primary_key=True),  # one place each, however many messages wait
+    Column("account", Text, nullable=False),
+    moment("queued_at", always=True),
+    moment("seen_at", always=True),  # a place whose conversation does not come again is given up
+    Index("account_places_account_idx", "account", "queued_at"),
+)
+"""The queue of conversations that wait for an account: first come, first served."""
 
 pasted_packs = Table(
     "pasted_packs",
