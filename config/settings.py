@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     action_max_characters: int = Field(default=65_536, ge=1_000, le=1_000_000)
     action_max_depth: int = Field(default=32, ge=4, le=200)
     prompt_pack_bytes: int = Field(default=9_000, ge=500, le=15_000)
-    action_timeout_seconds: Seconds = 120.0
+    action_timeout_seconds: float = Field(default=660.0, ge=630, le=31_536_000)
     endpoint_secrets: dict[str, SecretStr] = Field(default_factory=dict)
     endpoint_private_hosts: list[str] = Field(default_factory=list)
     endpoint_answer_bytes: int = Field(default=262_144, ge=1_024, le=16_777_216)

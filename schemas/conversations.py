@@ -24,7 +24,7 @@ class Thread(BaseModel):
 
 
 class Limits(BaseModel):
-    """Durations and bounds of one run of the workflow, fixed when it starts (settings of the same names)."""
+    """Durations and bounds of one run of the workflow, read when it begins (settings of the same names)."""
 
     idle_end: timedelta = timedelta(days=1)
     turn_timeout: timedelta = timedelta(seconds=330)
@@ -33,7 +33,7 @@ class Limits(BaseModel):
     turn_retry_pause_max: timedelta = timedelta(minutes=1)
     turn_give_up: timedelta = timedelta(hours=1)
     record_timeout: timedelta = timedelta(seconds=30)
-    action_timeout: timedelta = timedelta(minutes=2)
+    action_timeout: timedelta = timedelta(minutes=11)
     delivery_timeout: timedelta = timedelta(minutes=2)
     delivery_give_up: timedelta = timedelta(hours=1)
     quiet: timedelta = timedelta()
@@ -60,13 +60,26 @@ class Memory(BaseModel):
 
 
 class ConversationStart(BaseModel):
-    """Starts a run; `memory` is None for the first one, which then reads it from PostgreSQL."""
+    """Starts a run. `memory` is what the run before it knew of wake-ups; the rest is read from PostgreSQL."""
 
     conversation_id: UUID
     channel: str = ""
     assistant: str = "default"
     limits: Limits = Field(default_factory=Limits)
     memory: Memory | None = None
+
+
+class Recalled(BaseModel):
+    """What a run begins with: the record, and the limits of the worker that read it."""
+
+    memory: Memory
+    limits: Limits
+
+
+class Stop(BaseModel):
+    """Notes that an operator cancelled the conversation's run."""
+
+    conversation_id: UUID
 
 
 class MessageStored(BaseModel):

@@ -77,7 +77,7 @@ class StateBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    state: Literal["bot", "human_handoff", "ticket_open"]
+    state: Literal["bot", "human_handoff", "closed"]
     reason: Annotated[str, Field(max_length=500), AfterValidator(_storable)] = ""
 
 

@@ -111,7 +111,7 @@ SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq
   FROM (SELECT conversation_id, min(stored_at) AS oldest FROM messages
          WHERE delivery = 'due' AND stored_at < now() - make_interval(secs => :after)
          GROUP BY conversation_id ORDER BY oldest LIMIT :limit) AS due
-  JOIN conversations c ON c.id = due.conversation_id
+  JOIN conversations c ON c.id = due.conversation_id AND c.last_seq > coalesce(c.stopped_seq, -1)
 """
 
 

@@ -38,7 +38,8 @@ SELECT backend_uuid, frontend_context_uuid::text, thread_url_slug, collection_uu
 """
 
 _MEMORY = """
-SELECT c.cursor, c.last_seq AS newest_seq, c.state, c.turns, t.frontend_context_uuid, t.backend_uuid, t.thread_url_slug,
+SELECT c.cursor, CASE WHEN c.stopped_seq >= c.last_seq THEN c.cursor ELSE c.last_seq END AS newest_seq, c.state,
+       c.turns, t.frontend_context_uuid, t.backend_uuid, t.thread_url_slug,
        (SELECT ticket_id FROM turns WHERE conversation_id = c.id AND ticket_id IS NOT NULL
          ORDER BY first_seq DESC LIMIT 1) AS ticket_id,
        (SELECT verdict FROM turns WHERE conversation_id = c.id AND verdict IS NOT NULL
@@ -63,8 +64,21 @@ WITH ended AS (
     VALUES (:requested_by, 'conversation.reset', :subject,
             jsonb_build_object('new_thread', CAST(:new_thread AS boolean)))
 )
-UPDATE conversations SET state = 'bot' WHERE id = :conversation_id
+UPDATE conversations SET state = 'bot', stopped_seq = NULL WHERE id = :conversation_id
 """
+
+_STOP = """
+WITH released AS (
+    UPDATE turns SET step = step + 1, status = 'failed', failure = 'cancelled'
+     WHERE conversation_id = :conversation_id AND status IN ('claimed', 'asking') RETURNING id
+), slots AS (
+    UPDATE account_calls SET ended_at = now() WHERE turn_id IN (SELECT id FROM released) AND ended_at IS NULL
+), place AS (
+    DELETE FROM account_places WHERE conversation_id = :conversation_id
+)
+UPDATE conversations SET stopped_seq = last_seq WHERE id = :conversation_id
+"""
+"""What the run was asking is released under a new step: an answer that still comes is not used."""
 
 _SET_STATE = """
 WITH released AS (
@@ -141,3 +155,7 @@ class Sessions:
                 "subject": f"conversation/{conversation_id}",
             },
         )
+
+    async def stop(self, conversation_id: UUID) -> None:
+        """Its run was cancelled: nobody wakes it for what waits now, until its next message or a reset."""
+        await self._database.rows(_STOP, {"conversation_id": conversation_id})

@@ -97,7 +97,7 @@ def create_activities(client: Client, database: Database, outside: Outside, sett
         answering=Answering(turns, ledger, bots, asking, acting, company, settings, activity.heartbeat),
         acting=acting,
         delivering=delivering,
-        remembering=Remembering(Sessions(database)),
+        remembering=Remembering(Sessions(database), settings),
         sweeping=Sweeping(Waiting(database), outbox, fetching, events, Conversations(client, settings), settings),
     )
 
@@ -117,6 +117,7 @@ def create_worker(client: Client, database: Database, outside: Outside, settings
             does.delivering.deliver,
             does.remembering.recall,
             does.remembering.set_state,
+            does.remembering.stop,
             does.remembering.reset,
             does.sweeping.sweep,
         ],
