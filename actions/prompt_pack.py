@@ -67,9 +67,14 @@ def prompt_pack(registry: Registry, max_encoded_bytes: int | None = None) -> Pro
     raise ValueError(f"the shortest prompt pack takes {pack.encoded_bytes} bytes, and there are {max_encoded_bytes}")
 
 
-def before_words(pack: PromptPack, words: str) -> str:
-    """The first question of a thread: the pack, a line `---`, the customer's *words* (which cannot forge one)."""
-    return f"{pack.text}\n{WORDS_MARK}\n{neutral(words)}"
+def customer_words(words: str) -> str:
+    """The customer's words as every question shows them, the first of a thread or not: marked, and unable to forge."""
+    return wrap_untrusted("customer_message", words)
+
+
+def before_words(pack: PromptPack, question: str) -> str:
+    """The first question of a thread: the pack, a line `---`, the *question* (whose words cannot forge one)."""
+    return f"{pack.text}\n{WORDS_MARK}\n{question}"
 
 
 def repair_prompt(errors: Iterable[OutputError], raw: str, registry: Registry, action: str | None = None) -> str:

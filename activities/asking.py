@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from actions.holding import Holding
+from actions.prompt_pack import customer_words
 from activities.bots import Bot
 from activities.publishing import publishing
 from activities.questions import question_for, shortened, with_pack
@@ -17,6 +18,7 @@ from config import metrics
 from config.settings import Settings
 from integrations.perplexity.port import Answer, AskFailed, Perplexity, Question
 from schemas.conversations import Thread
+from schemas.turn_record import Purpose
 from storage.accounts import AccountCalls
 from storage.database import StorageUnavailable
 from storage.streams import StreamEvents
@@ -81,7 +83,8 @@ class Asking:
         pack = bot.pack_to_send(question_for(text, bot.assistant, thread, self._settings), turn.pack_told)
 
         def put_as(words: str) -> Question:
-            plain = question_for(words, bot.assistant, thread, self._settings)
+            shown = customer_words(words) if turn.purpose is Purpose.ANSWER else words  # others are marked already
+            plain = question_for(shown, bot.assistant, thread, self._settings)
             return with_pack(pack, plain) if pack else plain
 
         fitting = shortened(text, lambda words: self._perplexity.room_for(put_as(words)))

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from uuid import uuid4
 
+from actions.untrusted import without_marks
 from integrations.perplexity.port import Answer, AskFailed, OnText, Question
 
 Said = str | AskFailed
@@ -15,8 +16,8 @@ Script = Said | Callable[[Question], Said | Awaitable[Said]]
 
 
 def words(question: Question) -> str:
-    """The customer's words, without a prompt pack before them."""
-    return question.text.rpartition("\n---\n")[2]
+    """The customer's words, without a prompt pack before them or marks around them."""
+    return without_marks(question.text)
 
 
 class ScriptedPerplexity:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from integrations.perplexity.double import words
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, until
 
@@ -55,7 +56,7 @@ async def test_first_come_first_served(postgres_url: str, temporal_address: str)
         system.perplexity.gate.set()
         await asyncio.gather(*sending)
 
-    asked = [question.text.rpartition("\n---\n")[2] for question in system.perplexity.questions]
+    asked = [words(question) for question in system.perplexity.questions]
     assert asked == [f"message {number}" for number in range(5)]
 
 

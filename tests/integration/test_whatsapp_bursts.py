@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from integrations.perplexity.double import words
 from schemas.failures import FailureKind
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, at, until, written
@@ -26,7 +27,7 @@ async def system(postgres_url: str, temporal_address: str, tmp_path: Path) -> As
 
 
 def _asked(system: System) -> list[str]:
-    return [question.text.rpartition("\n---\n")[2] for question in system.perplexity.questions]
+    return [words(question) for question in system.perplexity.questions]
 
 
 async def test_a_burst_is_answered_together(postgres_url: str, temporal_address: str) -> None:
