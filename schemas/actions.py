@@ -104,6 +104,9 @@ class ActionDefinition(BaseModel):
     states: tuple[State, ...] = (State.BOT, State.TICKET_OPEN)
     confirmation: Confirmation = Confirmation.NONE
     destructive: bool = False
+    safe: bool = False
+    """An administrator's action is done without anybody's yes only if it says so, and why."""
+    safe_because: str = Field(default="", max_length=500)
     retries: int = Field(default=2, ge=0, le=10)
     time_limit_seconds: float = Field(default=30.0, gt=0, le=600)
     returns_result: bool = False
@@ -114,8 +117,8 @@ class ActionDefinition(BaseModel):
 
     @property
     def confirmed_by(self) -> Confirmation:
-        """Who is asked: a destructive action is never done without anybody's consent."""
-        if self.destructive and self.confirmation is Confirmation.NONE:
+        """Who is asked: what destroys, and what is not declared safe, is never done without anybody's consent."""
+        if self.confirmation is Confirmation.NONE and (self.destructive or not self.safe):
             return Confirmation.CUSTOMER
         return self.confirmation
 
@@ -134,14 +137,24 @@ class Endpoint(BaseModel):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     url: str = Field(pattern=r"^https?://[^\s/]+", max_length=2_000)
     headers: dict[str, str] = Field(default_factory=dict, max_length=20)
+    plain: str = Field(default="", max_length=200)
+    """Finishes the sentence “Shall I …?” for the customer."""
     params_schema: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
     honours_idempotency_key: bool = False
     """The service does one thing once for one `Idempotency-Key`: then a call of unknown outcome may be repeated."""
     confirmation: Confirmation = Confirmation.NONE
     destructive: bool = False
+    safe: bool = False
+    """A call that is not a GET is made without anybody's yes only if it says so, and why."""
+    safe_because: str = Field(default="", max_length=500)
     retries: int = Field(default=2, ge=0, le=10)
     time_limit_seconds: float = Field(default=15.0, gt=0, le=600)
     example: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether a call needs nobody's yes."""
+        return (self.safe or self.method == "GET") and not self.destructive
 
 
 BUILT_IN_NAMES = (

@@ -24,7 +24,14 @@ class Killed(Exception):
     """Stands for the end of the process: nothing after it is done, what was committed before it stays."""
 
 
-ORDER = Endpoint(name="order", description="Orders something", method="POST", url="https://shop.example/orders")
+ORDER = Endpoint(
+    name="order",
+    description="Orders something",
+    method="POST",
+    url="https://shop.example/orders",
+    safe=True,
+    safe_because="an order can be cancelled",
+)
 KEYED = ORDER.model_copy(update={"honours_idempotency_key": True})
 
 

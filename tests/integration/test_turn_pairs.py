@@ -35,7 +35,14 @@ CANCEL = Endpoint(
     url="https://shop.example/cancel",
     destructive=True,
 )
-BOOK = Endpoint(name="book", description="Books", method="POST", url="https://shop.example/book")
+BOOK = Endpoint(
+    name="book",
+    description="Books",
+    method="POST",
+    url="https://shop.example/book",
+    safe=True,
+    safe_because="a booking can be cancelled",
+)
 COMMIT = "commit_id = :commit_id"
 
 
