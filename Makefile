@@ -3,14 +3,23 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+AGENT := $(BIN)/python $(BIN)/agent  # not by its first line, which some paths break
 
-.PHONY: help run install test lint bench chaos lock clean
+# Other people's modules, libraries and options: neither the installation nor what it starts is theirs.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE PYTHONWARNINGS PYTHONOPTIMIZE PYTHONINSPECT
+unexport PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONDEVMODE PYTHONBREAKPOINT
+# Tests wait more than they compute: two at a time for each core
+WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
+TIMES ?= 30
+TEST ?= tests/integration/test_whatsapp_turns.py::test_the_same_webhook_again_changes_nothing
+
+.PHONY: help run install test lint repeat bench chaos lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: install  ## start everything; Ctrl-C stops it
-	@exec $(BIN)/agent run
+	@exec $(AGENT) run
 
 install:  ## make .venv from requirements.lock; does nothing when it is up to date
 	@$(PYTHON) tools/bootstrap.py
@@ -18,20 +27,23 @@ install:  ## make .venv from requirements.lock; does nothing when it is up to da
 test: install  ## every check and test; ends with pytest's summary
 	@$(PYTHON) tools/bootstrap.py browser
 	@checked=0; $(MAKE) --no-print-directory lint || checked=1; \
-	$(BIN)/pytest || checked=1; \
+	$(BIN)/python -m pytest -n $(WORKERS) || checked=1; \
 	exit $$checked
 
 lint: install  ## style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/python -m mypy
+	$(BIN)/python $(BIN)/lint-imports
+
+repeat: install  ## TEST (a path, with ::name) TIMES times on a machine that is made busy
+	$(BIN)/python tools/repeat.py $(TIMES) $(TEST)
 
 bench: install  ## measure; prints a table and writes bench/results.json
 	@exec $(BIN)/python -m bench
 
 chaos: install  ## the long fault runs
-	$(BIN)/pytest -m chaos
+	$(BIN)/python -m pytest -m chaos
 
 lock: install  ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-header --no-emit-index-url -o requirements.lock

@@ -50,6 +50,9 @@ class Attending:
         patience = asyncio.create_task(self._ask_for_patience(turn, bot, begun))
         try:
             yield
+        except asyncio.CancelledError:
+            patience.cancel()  # the worker stops, and must not wait for a channel that hangs
+            raise
         finally:
             typing.cancel()
             if not begun.is_set():  # once it is on its way, its outcome must be known

@@ -19,6 +19,7 @@ from actions.questions import QuestionWords, words_for
 from activities.asking import Beat, beating
 from activities.bots import Bot, Bots
 from config import metrics
+from config.clock import Clock, utc_now
 from config.logs import get_logger
 from config.settings import Settings
 from integrations.whatsapp.failures import FAILURES, FailureKind, SendFailed
@@ -50,16 +51,26 @@ class Undeliverable(Exception):
 
 
 class Delivering:
-    """*channels*: the adapter for each channel that replies are sent over, as far as one is configured."""
+    """*channels*: the adapter for each channel that replies are sent over, as far as one is configured.
+
+    *now* is held against the channel's timestamps; what the database has timed is not.
+    """
 
     def __init__(
-        self, outbox: Outbox, channels: Mapping[str, WhatsApp], bots: Bots, settings: Settings, beat: Beat
+        self,
+        outbox: Outbox,
+        channels: Mapping[str, WhatsApp],
+        bots: Bots,
+        settings: Settings,
+        beat: Beat,
+        now: Clock = utc_now,
     ) -> None:
         self._outbox = outbox
         self._channels = channels
         self._bots = bots
         self._settings = settings
         self._beat = beat
+        self._now = now
 
     @activity.defn
     async def deliver(self, request: Deliver) -> Delivered:
@@ -104,7 +115,7 @@ class Delivering:
     async def _send(self, message: DueMessage, part: Part, channel: WhatsApp, *, last: bool) -> None:
         if part.status in {"sending", "unknown"}:
             await self._settle(part)
-        if part.kind != "template" and not is_open(message.wrote_at, datetime.now(UTC)):
+        if part.kind != "template" and not is_open(message.wrote_at, self._now()):
             raise Undeliverable(FailureKind.OUTSIDE_WINDOW, "more than 24 hours since the customer wrote")
         begun = await self._outbox.begin(part, [part.status])
         if begun is None:

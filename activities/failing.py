@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -13,6 +14,7 @@ from activities.asking import Unanswered
 from config.settings import Settings
 from schemas.failures import Certainty, FailureKind, TryLimits, pause_before_retry
 from schemas.turn_record import Purpose
+from storage.database import StorageUnavailable
 from storage.turns import ClaimedTurn, FailedAttempt, Turns
 
 
@@ -66,8 +68,9 @@ class Failing:
         TurnReport(taken, self._settings).abandoned()
         why = "the worker stopped or lost its lease"
         failed = _ended(taken, slot, purpose, FailureKind.ABANDONED, why, unknown=True)
-        task = asyncio.ensure_future(self._turns.fail(failed))
-        await asyncio.wait([task], timeout=self._settings.database_timeout_seconds)
+        with contextlib.suppress(StorageUnavailable, TimeoutError):
+            async with asyncio.timeout(self._settings.worker_tell_seconds):
+                await self._turns.fail(failed)
 
     async def overtaken(self, taken: ClaimedTurn, slot: UUID, purpose: Purpose) -> None:
         """The question was dropped, for the customer wrote on; it counts as asked, and its outcome as known."""

@@ -16,6 +16,7 @@ from schemas.turns import Turn
 from storage.turn_views import TurnViews
 
 _IN_FLIGHT = 8
+_STOPPING = "this front door is stopping"
 
 
 class Answers:
@@ -34,6 +35,8 @@ class Answers:
 
         Raises StillWaiting, TemporalUnavailable or StorageUnavailable; the message stays stored all the same.
         """
+        if self._stopping:
+            raise StillWaiting(_STOPPING)
         wait = self._waits.get(stored.message_id)
         if wait is None:
             wait = asyncio.create_task(self._wait(stored))
@@ -43,7 +46,7 @@ class Answers:
             return await asyncio.shield(wait)
         except asyncio.CancelledError:
             if self._stopping and wait.cancelled():
-                raise StillWaiting("this front door is stopping") from None
+                raise StillWaiting(_STOPPING) from None
             raise
 
     def stop(self) -> None:

@@ -13,6 +13,7 @@ from api.bodies import BodyGuard
 from api.problems import add_problem_handlers
 from api.routes import actions, health, messages, sessions, webhooks
 from api.services import Services
+from api.stopping import StoppingGuard
 
 DESCRIPTION = """
 Durable customer conversations: Perplexity answers, Temporal remembers, humans take over.
@@ -53,6 +54,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         seconds=settings.request_body_seconds,
         exempt=("/api/webhooks/",),
     )
+    app.add_middleware(StoppingGuard, stopping=services.stopping)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id)
     return app
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from api.app import create_app
 from api.services import Services, create_services
 from config.logs import configure_logs, get_logger
+from config.serving import HttpServer, server_config
 from config.settings import Settings
 from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
@@ -20,7 +21,9 @@ from storage.database import Database, StorageUnavailable
 
 log = get_logger(__name__)
 
-_GRACE_SECONDS = 10
+_CLOSING_SECONDS = 0.5
+"""For connections whose answers are out, beyond API_SHUTDOWN_SECONDS."""
+
 _RETRY_SECONDS = 1.0
 
 
@@ -41,22 +44,19 @@ async def _run(settings: Settings, pages: Sequence[APIRouter]) -> None:
         await _keep_first_key(database, settings)
         client = await connect(settings, lazy=True)
         services = create_services(settings, database, Conversations(client, settings))
-        config = uvicorn.Config(
+        config = server_config(
             create_app(services, pages),
             host=settings.host,
             port=settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
+            timeout_graceful_shutdown=settings.api_shutdown_seconds + _CLOSING_SECONDS,
         )
         await Server(services, config).serve()
     finally:
         await database.close()
 
 
-class Server(uvicorn.Server):
-    """uvicorn, which would wait for callers whose answers may take minutes: they are told to come again instead."""
+class Server(HttpServer):
+    """Would wait for callers whose answers may take minutes: they are told to come again instead."""
 
     def __init__(self, services: Services, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -64,6 +64,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._services.answers.stop()
+        self._services.stopping.stop()
         await super().shutdown(sockets)
 
 

@@ -18,7 +18,8 @@ from storage.database import StorageUnavailable
 
 log = get_logger(__name__)
 
-_RETRY_SECONDS = 2
+RETRY_SECONDS = 2
+"""What `Retry-After` says while something is unavailable."""
 _TYPES = {
     400: "malformed-request",
     401: "unauthorized",
@@ -83,7 +84,7 @@ def unavailable(error: Exception) -> ProblemError:
         TemporalUnavailable: "Your message is kept but cannot be answered just now. Send the same message_id again.",
         StillWaiting: "Your message is kept and still being answered. Send the same message_id again.",
     }
-    return ProblemError(503, details[type(error)], headers={"Retry-After": str(_RETRY_SECONDS)})
+    return ProblemError(503, details[type(error)], headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def add_problem_handlers(app: FastAPI) -> None:

@@ -8,8 +8,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.answers import Answers
+from api.readiness import ReadinessChecks
+from api.stopping import Stopping
 from api.wakes import Wakes
 from api.webhooks import Webhooks
+from config.clock import Clock, utc_now
 from config.settings import Settings
 from integrations.temporal.conversations import Conversations
 from storage.api_keys import ApiKeys, KnownKeys
@@ -42,9 +45,15 @@ class Services:
     outbox: Outbox
     wakes: Wakes
     webhooks: Webhooks
+    stopping: Stopping
+    readiness: ReadinessChecks
+    now: Clock
+    """When a webhook came."""
 
 
-def create_services(settings: Settings, database: Database, conversations: Conversations) -> Services:
+def create_services(
+    settings: Settings, database: Database, conversations: Conversations, now: Clock = utc_now
+) -> Services:
     """Everything that routes need, over one pool of connections."""
     assert settings.database_url
     turns, inbox = TurnViews(database), Inbox(database)
@@ -65,6 +74,9 @@ def create_services(settings: Settings, database: Database, conversations: Conve
         outbox=Outbox(database),
         wakes=wakes,
         webhooks=Webhooks(inbox, DeliveryReports(database), wakes, settings),
+        stopping=Stopping(settings.api_shutdown_seconds),
+        readiness=ReadinessChecks(database, conversations, settings),
+        now=now,
     )
 
 

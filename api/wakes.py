@@ -12,7 +12,7 @@ from schemas.waking import Waking
 
 log = get_logger(__name__)
 
-_AT_THE_END_SECONDS = 5.0
+_AT_THE_END_SECONDS = 1.0
 
 
 class Wakes:

@@ -70,7 +70,7 @@ def show_prompt_pack(
 
 def _read(file: Path) -> AssistantConfig:
     try:
-        body: Any = yaml.safe_load(file.read_text())
+        body: Any = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
         return AssistantConfig.model_validate(body or {})
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise stop(f"{file}: {' '.join(str(error).split())[:300]}") from None

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -16,7 +17,10 @@ from cli.surroundings import completed
 from config.settings import Settings
 from launch.ports import is_free
 from launch.probes import answers
-from launch.temporal import is_serving
+
+if TYPE_CHECKING:
+    from integrations.temporal.condition import TemporalCondition
+    from storage.conditions import StorageCondition
 
 _OLDEST_PYTHON = (3, 11)
 _MEGABYTE = 1_000_000
@@ -47,8 +51,8 @@ def _findings(settings: Settings, *, started: bool) -> Iterator[Finding]:
     yield _folder(settings.data_dir.absolute())
     yield _disk(settings)
     yield from _ports(settings, started)
-    yield from _database(settings.database_url)
-    yield _temporal(settings)
+    yield from _database(settings)
+    yield from _temporal(settings)
     yield _wrapper(settings.perplexity_base_url)
 
 
@@ -82,38 +86,64 @@ def _ports(settings: Settings, started: bool) -> Iterator[Finding]:
         yield Finding(f"{name.upper()} {port}", explicit and not free, text)
 
 
-def _database(url: str | None) -> Iterator[Finding]:
-    if url is None:
+def _database(settings: Settings) -> Iterator[Finding]:
+    if settings.database_url is None:
         yield Finding("PostgreSQL", None, "not running; `agent run` starts one, or set DATABASE_URL")
         return
-    current, trouble = asyncio.run(_migrated(url))
-    yield Finding("PostgreSQL", trouble is not None, trouble or "answers")
-    if trouble is None:
-        yield Finding("Migrations", not current, "all applied" if current else "missing ones: run `agent migrate`")
+    found = asyncio.run(_storage(settings.database_url, settings.readiness_timeout_seconds))
+    wrong = "cannot be written to" if found.answers else "does not answer"
+    yield Finding(
+        "PostgreSQL", bool(found.trouble), f"{wrong}: {found.trouble}" if found.trouble else "can be written to"
+    )
+    if found.answers:
+        text = "all applied" if found.migrated else "missing ones: run `agent migrate`"
+        yield Finding("Migrations", not found.migrated, text)
 
 
-async def _migrated(url: str) -> tuple[bool, str | None]:
-    """Whether the schema is the newest, and why that cannot be told."""
-    from storage.database import Database, StorageUnavailable
-    from storage.migrate import is_current
+async def _storage(url: str, seconds: float) -> StorageCondition:
+    from storage.conditions import storage_condition
+    from storage.database import Database
 
-    database = Database(url)
+    database = Database(url, statement_seconds=seconds)
     try:
-        return await is_current(database), None
-    except StorageUnavailable as error:
-        return False, f"does not answer: {error}"
+        return await storage_condition(database)
     finally:
         await database.close()
 
 
-def _temporal(settings: Settings) -> Finding:
+def _temporal(settings: Settings) -> Iterator[Finding]:
     address = settings.temporal_address
     if address is None:
-        return Finding("Temporal", None, "not running; `agent run` starts one, or set TEMPORAL_ADDRESS")
-    if settings.temporal_api_key or settings.temporal_tls_cert or settings.temporal_tls_ca:
-        return Finding("Temporal", None, f"{address} is secured: look with `temporal operator cluster health`")
-    serving = is_serving(address)
-    return Finding("Temporal", not serving, f"{address} {'is serving' if serving else 'does not answer'}")
+        yield Finding("Temporal", None, "not running; `agent run` starts one, or set TEMPORAL_ADDRESS")
+        return
+    from integrations.temporal.search_attributes import command_for
+
+    found = asyncio.run(_condition(settings))
+    where = f"{address}, namespace {settings.temporal_namespace}"
+    yield Finding("Temporal", not found.answers, f"{where}: {'answers' if found.answers else found.trouble}")
+    if not found.answers:
+        return
+    names = ", ".join(found.missing)
+    lacking = (
+        f"missing, or of another type: {names}; a worker makes them, or run: {command_for(settings, found.missing)}"
+    )
+    yield Finding("Search attributes", bool(found.missing), lacking if found.missing else "all there")
+    yield _worker(settings, found.worker_seen_seconds)
+
+
+async def _condition(settings: Settings) -> TemporalCondition:
+    from integrations.temporal.condition import temporal_condition
+    from integrations.temporal.connection import connect
+
+    return await temporal_condition(await connect(settings, lazy=True), settings)
+
+
+def _worker(settings: Settings, seen: float | None) -> Finding:
+    queue = settings.temporal_task_queue
+    if seen is None or seen > settings.worker_seen_seconds:
+        wrong = None if settings.database_url is None else True  # nothing of ours runs: nor need a worker
+        return Finding("Worker", wrong, f"none asks for work on the task queue {queue}: run `agent worker`")
+    return Finding("Worker", False, f"asked for work on the task queue {queue} {seen:.0f} s ago")
 
 
 def _wrapper(url: str | None) -> Finding:

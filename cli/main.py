@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from cli import assistants, conversations, keys, users
-from cli.surroundings import found_settings, own_settings, stop
+from cli import assistants, backups, conversations, keys, users
+from cli.surroundings import check_listening, found_settings, own_settings, stop, warn_of_slips
+from config.values import masked
 
 app = typer.Typer(
     help="Durable customer conversations over Perplexity.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -21,6 +22,8 @@ app.add_typer(assistants.app, name="assistant")
 app.add_typer(conversations.app, name="conversation")
 app.add_typer(keys.app, name="key")
 app.add_typer(users.app, name="user")
+app.command()(backups.backup)
+app.command()(backups.restore)
 app.command("prompt-pack")(assistants.show_prompt_pack)
 
 
@@ -29,7 +32,9 @@ def run() -> None:
     """Start everything: PostgreSQL, Temporal, the simulator, worker and API (what `make run` does)."""
     from launch.main import run
 
-    raise typer.Exit(run(own_settings()))
+    settings = own_settings()
+    warn_of_slips()
+    raise typer.Exit(run(settings))
 
 
 @app.command()
@@ -41,6 +46,7 @@ def api() -> None:
     from dashboard.playground import playground
 
     settings = found_settings()
+    check_listening(settings)
     main(settings, pages=[playground(settings), overview(settings), phone(settings)])
 
 
@@ -49,7 +55,10 @@ def worker() -> None:
     """Answer conversations."""
     from worker.main import main
 
-    main(found_settings())
+    settings = found_settings()
+    if settings.perplexity_base_url is None:
+        raise stop("PERPLEXITY_BASE_URL: not set; set it to the wrapper's address, like http://localhost:9000")
+    main(settings)
 
 
 @app.command()
@@ -83,8 +92,14 @@ def standin(
 def migrate() -> None:
     """Bring the database to the newest schema."""
     from storage.migrate import upgrade
+    from storage.suitability import DatabaseUnusable
 
-    upgrade(found_settings().database_url or "")
+    settings = found_settings()
+    url = settings.database_url or ""
+    try:
+        upgrade(url, settings.database_timeout_seconds)
+    except DatabaseUnusable as error:
+        raise stop(f"DATABASE_URL: {masked(url)}: {error}") from None
 
 
 @app.command()
@@ -92,4 +107,6 @@ def doctor() -> None:
     """Check this machine and the running system; the exit code is 1 if something is wrong."""
     from cli.doctor import examine
 
-    raise typer.Exit(examine(own_settings()))
+    settings = own_settings()
+    warn_of_slips()
+    raise typer.Exit(examine(settings))

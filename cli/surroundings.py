@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from config.settings import Settings, SettingsError, load_settings
+from config.env_file import slips
+from config.hosts import through_proxies
+from config.proxies import proxy_trouble
+from config.settings import ENV_FILE, Settings, SettingsError, load_settings
+from launch.failures import LaunchError
 from launch.files import read_json
+from launch.ports import check_host, check_port
 
 if TYPE_CHECKING:
     from storage.database import Database
 
+META, TWILIO = "https://graph.facebook.com", "https://api.twilio.com"
 T = TypeVar("T")
 
 _WRONG_USE = 2
@@ -22,9 +29,37 @@ _WRONG_USE = 2
 def own_settings() -> Settings:
     """The settings as they are; a wrong one ends the program with one line and exit code 2."""
     try:
-        return load_settings()
+        settings = load_settings()
     except SettingsError as error:
         raise stop(str(error)) from None
+    if _calls_the_world(settings) and (trouble := proxy_trouble(os.environ)):
+        raise stop(trouble)
+    return settings
+
+
+def check_listening(settings: Settings) -> None:
+    """Ends the program with one line where HOST is not this machine's, or PORT cannot be opened."""
+    try:
+        check_host(settings.host)
+        check_port("PORT", settings.host, settings.port)
+    except LaunchError as error:
+        raise stop(str(error)) from None
+
+
+def warn_of_slips() -> None:
+    """A line on standard error for each name of `.env` that looks like a setting and is none."""
+    for slip in slips(ENV_FILE, (name.upper() for name in Settings.model_fields)):
+        typer.echo(f"agent: {slip}", err=True)
+
+
+def _calls_the_world(settings: Settings) -> bool:
+    """Whether a service beyond this machine is called, which a proxy of the environment would stand between."""
+    services = (
+        (settings.perplexity_base_url, settings.perplexity_base_url),
+        (settings.whatsapp_access_token, settings.whatsapp_graph_url or META),
+        (settings.twilio_account_sid, settings.twilio_api_url or TWILIO),
+    )
+    return any(through_proxies(address or "") for wanted, address in services if wanted)
 
 
 def found_settings() -> Settings:
@@ -49,8 +84,15 @@ def completed(settings: Settings) -> Settings:
         "api_key": kept.get("api_key"),
         "secret_key": kept.get("secret_key"),
     }
-    missing = {name: value for name, value in known.items() if value and getattr(settings, name) is None}
-    return load_settings(**missing) if missing else settings
+    missing = {
+        name: value
+        for name, value in known.items()
+        if isinstance(value, str) and value and getattr(settings, name) is None
+    }
+    try:
+        return load_settings(**missing) if missing else settings
+    except SettingsError:
+        raise stop(f"addresses.json or secrets.json in {settings.data_dir.absolute()} is damaged") from None
 
 
 def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 
 def through_proxies(url: str) -> bool:
     """Whether calls of *url* go through the proxy that the environment names (an HTTP client's `trust_env`)."""
-    return urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")
+    return bool(url) and not is_local(urlsplit(url).hostname or "")
+
+
+def is_local(host: str) -> bool:
+    """Whether *host* is this machine, whatever it is called."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified

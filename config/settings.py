@@ -7,19 +7,22 @@ Every limit, time-out and retry of the system stands here with its unit in the n
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from config import values
+from config.env_file import EnvFileError, check_env_file
 
-def _http_url(value: str | None) -> str | None:
-    if value is not None and not value.startswith(("http://", "https://")):
-        raise ValueError("an http:// or https:// address")
-    return value.rstrip("/") if value else None
+ENV_FILE = Path(".env")
+_SHOWN_CHARACTERS = 120
+"""Of a wrong value; the rest says nothing new."""
 
-
-HttpUrl = Annotated[str | None, AfterValidator(_http_url)]
+HttpUrl = Annotated[str | None, AfterValidator(values.http_url)]
+Folder = Annotated[Path, AfterValidator(values.folder)]
+Word = BeforeValidator(values.word)
+HeaderValue = Annotated[SecretStr | None, AfterValidator(values.header_value)]
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
@@ -28,31 +31,36 @@ class Settings(BaseSettings):
     """Defaults are those of `make run`; names are environment variables (upper case)."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", case_sensitive=False, frozen=True
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8-sig",
+        env_ignore_empty=True,
+        extra="ignore",
+        case_sensitive=False,
+        frozen=True,
     )
 
     # Where things are
     port: Port = 8000
-    host: str = "127.0.0.1"
-    data_dir: Path = Path(".data")
+    host: Annotated[str, AfterValidator(values.host)] = "127.0.0.1"
+    data_dir: Folder = Path(".data")
     ephemeral: bool = False
     public_url: HttpUrl = None
-    database_url: str | None = None
+    database_url: Annotated[str | None, AfterValidator(values.database_url)] = None
     database_pool_size: int = Field(default=10, ge=1, le=200)
     database_timeout_seconds: Seconds = 10.0
-    temporal_address: str | None = None
+    temporal_address: Annotated[str | None, AfterValidator(values.host_and_port)] = None
     temporal_port: Port = 7233
     temporal_ui_port: Port = 8233
     temporal_namespace: str = "default"
     temporal_task_queue: str = Field(default="conversations", min_length=1, max_length=200)
     temporal_api_key: SecretStr | None = None
-    temporal_tls_cert: Path | None = None
-    temporal_tls_key: Path | None = None
-    temporal_tls_ca: Path | None = None
+    temporal_tls_cert: Folder | None = None
+    temporal_tls_key: Folder | None = None
+    temporal_tls_ca: Folder | None = None
     temporal_rpc_timeout_seconds: Seconds = 10.0
 
     # Secrets and first users
-    api_key: SecretStr | None = None
+    api_key: HeaderValue = None
     secret_key: SecretStr | None = None
     admin_email: str | None = None
     admin_password: SecretStr | None = None
@@ -98,8 +106,12 @@ class Settings(BaseSettings):
     action_max_depth: int = Field(default=32, ge=4, le=200)
     prompt_pack_bytes: int = Field(default=9_000, ge=500, le=15_000)
     action_timeout_seconds: float = Field(default=660.0, ge=630, le=31_536_000)
-    endpoint_secrets: dict[str, SecretStr] = Field(default_factory=dict)
-    endpoint_private_hosts: list[str] = Field(default_factory=list)
+    endpoint_secrets: Annotated[
+        dict[str, SecretStr], NoDecode, BeforeValidator(values.json_of(dict, '{"crm": "its token"}'))
+    ] = Field(default_factory=dict)
+    endpoint_private_hosts: Annotated[
+        list[str], NoDecode, BeforeValidator(values.json_of(list, '["billing:8080"]'))
+    ] = Field(default_factory=list)
     endpoint_answer_bytes: int = Field(default=262_144, ge=1_024, le=16_777_216)
 
     # A conversation
@@ -112,6 +124,10 @@ class Settings(BaseSettings):
 
     # The front door
     reply_wait_seconds: Seconds = 300.0
+    api_shutdown_seconds: Seconds = 1.5
+    readiness_timeout_seconds: Seconds = 3.0
+    readiness_cache_seconds: float = Field(default=1.0, ge=0, le=60)
+    worker_seen_seconds: Seconds = 75.0
     request_body_bytes: int = Field(default=262_144, ge=1_024)
     request_body_seconds: Seconds = 30.0
     stream_flush_seconds: float = Field(default=0.075, ge=0.0, le=5.0)
@@ -131,13 +147,15 @@ class Settings(BaseSettings):
     worker_activities: int = Field(default=200, ge=1, le=10_000)
     worker_workflow_tasks: int = Field(default=16, ge=2, le=1_000)
     worker_cached_workflows: int = Field(default=2_000, ge=0, le=1_000_000)
-    worker_shutdown_seconds: float = Field(default=10.0, ge=0, le=3_600)
+    worker_shutdown_seconds: float = Field(default=4.0, ge=0, le=3_600)
+    worker_abandon_seconds: Seconds = 4.0
+    worker_tell_seconds: Seconds = 1.5
     worker_metrics_port: int = Field(default=0, ge=0, le=65_535)
 
     # The launcher (`make run`)
     disk_free_bytes: int = Field(default=300_000_000, ge=0)
     start_seconds: Seconds = 90.0
-    stop_seconds: Seconds = 20.0
+    stop_seconds: Seconds = 8.0
     restart_limit: int = Field(default=8, ge=0, le=10_000)
     restart_window_seconds: Seconds = 30.0
     restart_pause_seconds: Seconds = 0.1
@@ -145,8 +163,8 @@ class Settings(BaseSettings):
     log_file_bytes: int = Field(default=50_000_000, ge=10_000)
 
     # Logs
-    log_format: Literal["auto", "json", "pretty"] = "auto"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Annotated[Literal["auto", "json", "pretty"], Word] = "auto"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Word] = "info"
     log_raw_output_characters: int = Field(default=4_000, ge=0, le=1_000_000)
     log_customer_words: bool = False
 
@@ -182,7 +200,7 @@ class Settings(BaseSettings):
     webhook_body_bytes: int = Field(default=3_145_728, ge=1_024, le=67_108_864)
     leftovers_keep_seconds: Seconds = 2_592_000.0
     webhook_wakes_at_once: int = Field(default=50, ge=1, le=10_000)
-    media_dir: Path | None = None
+    media_dir: Folder | None = None
     media_attempts: int = Field(default=5, ge=1, le=100)
     media_bytes: int = Field(default=16_777_216, ge=1, le=104_857_600)
     media_download_seconds: Seconds = 60.0
@@ -193,11 +211,6 @@ class Settings(BaseSettings):
 
     # The simulator (only used while PERPLEXITY_BASE_URL is unset)
     simulator_pace: float = Field(default=1.0, ge=0.0, le=100.0)
-
-    @field_validator("default_collection_uuid", mode="before")
-    @classmethod
-    def _blank_is_none(cls, value: object) -> object:
-        return None if value == "" else value
 
 
 class SettingsError(Exception):
@@ -210,14 +223,24 @@ def load_settings(**overrides: object) -> Settings:
     Raises SettingsError with one line that names the setting, what it got and what it accepts.
     """
     try:
+        check_env_file(ENV_FILE)
         return Settings(**overrides)  # type: ignore[arg-type]
+    except EnvFileError as error:
+        raise SettingsError(str(error)) from None
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(problem) for problem in error.errors())) from None
 
 
-def _explain(problem: object) -> str:
-    assert isinstance(problem, dict)
-    name = "_".join(str(part) for part in problem["loc"]).upper()
-    secret = any(word in name for word in ("KEY", "TOKEN", "SECRET", "PASSWORD"))
-    got = "a value that is not shown" if secret else repr(problem["input"])
-    return f"{name}: got {got}; {problem['msg']}"
+def _explain(problem: Any) -> str:
+    name, *within = (str(part) for part in problem["loc"])
+    setting = name.upper()
+    place = f" (at {'.'.join(within)})" if within else ""
+    return f"{setting}{place}: got {_shown(setting, problem['input'])}; {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _shown(setting: str, value: object) -> str:
+    """Nothing of a secret; an address without its password; the beginning of what is long."""
+    if any(word in setting for word in ("KEY", "TOKEN", "SECRET", "PASSWORD")):
+        return "a value that is not shown"
+    text = repr(values.masked(value) if isinstance(value, str) else value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

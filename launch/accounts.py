@@ -51,6 +51,11 @@ def database_account(cluster: Path) -> Account | None:
             raise LaunchError(
                 f"{cluster} belongs to {account_name(owner)}: start as that user, or set DATA_DIR to a new folder"
             )
+        if not has_name(os.geteuid()):
+            raise LaunchError(
+                f"user {os.geteuid()} has no name here, and PostgreSQL wants one: add a line to /etc/passwd, or set"
+                " DATABASE_URL to a PostgreSQL of your own"
+            )
         return None
     found = pwd.getpwuid(owner) if owner else _own_account()
     return Account(found.pw_uid, found.pw_gid)
@@ -70,6 +75,14 @@ def _made_account() -> pwd.struct_passwd:
         return pwd.getpwnam(_OWN_ACCOUNT)
     except (OSError, subprocess.CalledProcessError):
         return pwd.getpwnam(_ANY_ACCOUNT)
+
+
+def has_name(uid: int) -> bool:
+    """Whether the machine knows a user of this number (containers are started with numbers that nobody has)."""
+    try:
+        return bool(pwd.getpwuid(uid).pw_name)
+    except KeyError:
+        return False
 
 
 def account_name(uid: int) -> str:

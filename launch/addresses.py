@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from io import StringIO
 from pathlib import Path
 
 from rich import box
@@ -66,8 +68,8 @@ def has_phone(settings: Settings) -> bool:
     return settings.whatsapp_access_token is None and settings.whatsapp_phone is not False
 
 
-def show_table(addresses: Addresses, keys: Keys, *, simulated: bool, logs: Path) -> None:
-    """One table on standard output."""
+def table_of(addresses: Addresses, keys: Keys, *, simulated: bool, logs: Path) -> str:
+    """One table, as text."""
     table = Table(box=box.HORIZONTALS, show_header=False)
     table.add_column(style="bold")
     table.add_column(no_wrap=True)
@@ -82,4 +84,7 @@ def show_table(addresses: Addresses, keys: Keys, *, simulated: bool, logs: Path)
     label = "  (a simulator; set PERPLEXITY_BASE_URL for the real wrapper)" if simulated else ""
     table.add_row("Perplexity", f"{addresses.perplexity}{label}")
     table.add_row("Logs", str(logs))
-    Console(width=_UNBROKEN, highlight=False).print(table)
+    shown = StringIO()
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    Console(file=shown, width=_UNBROKEN, highlight=False, force_terminal=on_terminal).print(table)
+    return shown.getvalue()

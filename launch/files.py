@@ -1,4 +1,4 @@
-"""JSON files that are there whole or not at all, readable by their owner only."""
+"""Folders with just the mode that is wanted; JSON files that are there whole or not at all, for their owner only."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any
 
 
+def make_folder(folder: Path, mode: int) -> None:
+    """Makes *folder* and what is missing above it, each with exactly *mode*: the umask has no say. Raises OSError."""
+    missing = [step for step in (folder, *folder.parents) if not step.exists()]
+    for step in reversed(missing):
+        step.mkdir(exist_ok=True)
+        step.chmod(mode)
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Replaces *path* in one step."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     unfinished.unlink(missing_ok=True)
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(content, file, indent=2)
         file.write("\n")
         file.flush()
@@ -21,9 +29,9 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What *path* holds; empty if it is not there or not an object."""
+    """What *path* holds; empty if it is not there, cannot be read, or is not an object."""
     try:
-        content = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

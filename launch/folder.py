@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.settings import Settings
+from config.values import folder as usable
 from launch.accounts import account_name
 from launch.clusters import short_name
 from launch.failures import LaunchError
+from launch.files import make_folder
 
 _LOCK = "lock"
+_MODE, _MODE_OF_ROOTS = 0o700, 0o711
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ class DataFolder:
 def locked_folder(settings: Settings) -> Iterator[DataFolder]:
     """DATA_DIR, ours until the block ends. Raises LaunchError: in use, not writable, no room."""
     shown = settings.data_dir.absolute()
+    try:
+        usable(shown)
+    except ValueError as error:
+        raise LaunchError(f"DATA_DIR: {str(shown)!a} cannot be used; set it to {error}") from None
     made_here = not shown.exists()
     _make(shown)
     with _lock(shown):
@@ -82,7 +89,7 @@ def locked_folder(settings: Settings) -> Iterator[DataFolder]:
 def _make(folder: Path) -> None:
     """Root's own files stay closed by their modes; the folder itself lets PostgreSQL's account pass."""
     try:
-        folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        make_folder(folder, _MODE_OF_ROOTS if os.geteuid() == 0 else _MODE)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -93,7 +100,7 @@ def _make(folder: Path) -> None:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    with (folder / _LOCK).open("a+") as lock:
+    with (folder / _LOCK).open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -112,7 +119,7 @@ def _temporary(shown: Path) -> Path:
     """A fresh folder; what a killed run left there goes first."""
     folder = Path(tempfile.gettempdir()) / f"perplexity-agent-{short_name(shown)}-{os.geteuid()}"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700)
+    make_folder(folder, _MODE_OF_ROOTS if os.geteuid() == 0 else _MODE)
     return folder
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from config.settings import Settings
+from launch.failures import LaunchError
 from launch.files import read_json, write_json
 
 _SECRET_BYTES = 32
@@ -28,8 +30,16 @@ class Keys:
 
 
 def find_keys(settings: Settings, path: Path) -> Keys:
-    """Those of the settings, else those kept in *path*, else new ones, kept there. The link's token is always new."""
+    """Those of the settings, else those kept in *path*, else new ones, kept there. The link's token is always new.
+
+    Raises LaunchError for a file that cannot be read: new keys in its place would hide every conversation.
+    """
     kept = read_json(path)
+    if path.exists() and not _are_keys(kept):
+        raise LaunchError(
+            f"{path} is damaged: bring it back from a copy (with another SECRET_KEY conversations are not found again),"
+            " or move it aside to begin with new keys"
+        )
     made = {name: secrets.token_urlsafe(_SECRET_BYTES) for name in ("secret_key", "app_secret", "verify_token")}
     made["api_key"] = f"pa_{secrets.token_urlsafe(_SECRET_BYTES)}"
     if missing := {name: value for name, value in made.items() if name not in kept}:
@@ -47,3 +57,7 @@ def find_keys(settings: Settings, path: Path) -> Keys:
         admin_link_token=secrets.token_urlsafe(_SECRET_BYTES),
         api_key_is_ours=settings.api_key is None,
     )
+
+
+def _are_keys(kept: dict[str, Any]) -> bool:
+    return bool(kept) and all(isinstance(value, str) and value for value in kept.values())

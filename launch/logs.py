@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 _TAIL_BYTES = 4_096
+_REASON = re.compile(r"\b(error|fatal|panic|could not|no space)\b", re.IGNORECASE)
 
 
 def last_lines(path: Path, count: int) -> list[str]:
@@ -21,6 +23,11 @@ def last_lines(path: Path, count: int) -> list[str]:
 def last_line(text: str) -> str:
     """The last line of *text* that says something."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason given")
+
+
+def telling_line(text: str) -> str:
+    """The first line of *text* that gives a reason; what a program says after it is only how it tidies up."""
+    return next((line.strip() for line in text.splitlines() if _REASON.search(line)), last_line(text))
 
 
 def keep_short(path: Path, max_bytes: int) -> None:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 from config.settings import Settings
-from launch.addresses import addresses_of, show_table
+from launch.addresses import addresses_of, table_of
 from launch.clusters import prepare_cluster
-from launch.failures import LaunchError
+from launch.failures import LaunchError, StopRequested
 from launch.folder import DataFolder, locked_folder
 from launch.keys import find_keys
 from launch.logs import last_line
 from launch.parts import DATABASE, Surroundings, agent_command, programs, servers
 from launch.ports import Ports, claimed_ports
 from launch.postgres import address
-from launch.supervisor import StopRequested, Supervisor, end_leftovers
+from launch.preflight import trouble_with_wrapper, wait_for_temporal
+from launch.steps import run_step
+from launch.supervisor import Supervisor, end_leftovers
+from launch.temporal_file import move_aside_if_damaged
 
 
 def run(settings: Settings) -> int:
@@ -42,7 +45,8 @@ def _run(settings: Settings, folder: DataFolder, ports: Ports, stop_asked: Calla
     end_leftovers(folder.processes, settings.stop_seconds)
     supervisor = Supervisor(settings, folder.processes, stop_asked)
     try:
-        around = _start(settings, folder, ports, supervisor)
+        wait_for_temporal(settings, _say, stop_asked)
+        around = _start(settings, folder, ports, supervisor, stop_asked)
         _announce(around, supervisor, time.monotonic() - began)
         supervisor.watch(lambda: around.addresses.write(folder.addresses, supervisor.pids()), _say)
     except StopRequested:
@@ -53,11 +57,15 @@ def _run(settings: Settings, folder: DataFolder, ports: Ports, stop_asked: Calla
     _say("Stopped." if settings.ephemeral else f"Stopped. Everything is kept in {folder.kept}")
 
 
-def _start(settings: Settings, folder: DataFolder, ports: Ports, supervisor: Supervisor) -> Surroundings:
+def _start(
+    settings: Settings, folder: DataFolder, ports: Ports, supervisor: Supervisor, stop_asked: Callable[[], bool]
+) -> Surroundings:
     _say("Starting PostgreSQL, Temporal and the Perplexity simulator, unless the settings name others …")
+    if settings.temporal_address is None and (told := move_aside_if_damaged(folder.temporal)):
+        _say(told)
     cluster = None
     if settings.database_url is None:
-        cluster = prepare_cluster(folder.postgres, durable=not settings.ephemeral)
+        cluster = prepare_cluster(folder.postgres, durable=not settings.ephemeral, stop_asked=stop_asked)
     keys = find_keys(settings, folder.secrets)
     database_url = address(cluster) if cluster else settings.database_url or ""
     addresses = addresses_of(settings, ports, keys, database_url)
@@ -66,7 +74,7 @@ def _start(settings: Settings, folder: DataFolder, ports: Ports, supervisor: Sup
     supervisor.start(below)
     supervisor.wait([part for part in below if part.name == DATABASE])
     _say("Bringing the database up to date …")  # while the other servers are still starting
-    _migrate(around)
+    _migrate(around, stop_asked)
     supervisor.wait(below)
     _say("Starting worker and API …")
     supervisor.start(above := programs(around))
@@ -74,27 +82,29 @@ def _start(settings: Settings, folder: DataFolder, ports: Ports, supervisor: Sup
     return around
 
 
-def _migrate(around: Surroundings) -> None:
+def _migrate(around: Surroundings, stop_asked: Callable[[], bool]) -> None:
     try:
-        done = subprocess.run(
+        done = run_step(
             agent_command("migrate"),
-            env=around.environment(),
-            capture_output=True,
-            text=True,
-            timeout=around.settings.start_seconds,
+            environment=around.environment(),
+            seconds=around.settings.start_seconds,
+            stop_asked=stop_asked,
         )
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         raise LaunchError("the database's migrations did not end in START_SECONDS") from None
-    around.folder.log("migrate").write_text(done.stdout + done.stderr)
-    if done.returncode:
+    around.folder.log("migrate").write_text(done.said, encoding="utf-8")
+    if done.code:
+        said = last_line(done.said).removeprefix("agent: ")
         log = around.folder.log("migrate")
-        raise LaunchError(f"the database could not be brought up to date: {last_line(done.stderr)} (more in {log})")
+        raise LaunchError(f"the database could not be brought up to date: {said} (more in {log})")
 
 
 def _announce(around: Surroundings, supervisor: Supervisor, seconds: float) -> None:
     around.addresses.write(around.folder.addresses, supervisor.pids())
     logs = around.folder.log("api").parent
-    show_table(around.addresses, around.keys, simulated=around.settings.perplexity_base_url is None, logs=logs)
+    _say(table_of(around.addresses, around.keys, simulated=around.settings.perplexity_base_url is None, logs=logs))
+    if trouble := trouble_with_wrapper(around.settings):
+        _say(trouble)
     _say(f"READY after {seconds:.1f} s. Ctrl-C stops everything.")
 
 
@@ -115,5 +125,7 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
 
 
 def _say(text: str) -> None:
-    with suppress(OSError):  # whoever read our output may be gone; the system goes on
+    try:
         print(text, flush=True)
+    except (OSError, ValueError):  # whoever read our output may be gone; the system goes on without saying more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

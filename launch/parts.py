@@ -6,28 +6,40 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from config.settings import Settings
 from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from launch.addresses import Addresses
 from launch.clusters import Cluster
+from launch.failures import LaunchError
 from launch.folder import DataFolder
 from launch.keys import Keys
 from launch.ports import Ports
 from launch.postgres import FAST_SHUTDOWN, clear_leftovers, is_ready, launch_server
-from launch.probes import answers
+from launch.probes import answers, ask
 from launch.processes import spawn
-from launch.temporal import has_worker, is_serving, temporal_command, temporal_environment
+from launch.temporal import is_serving, temporal_command, temporal_environment
 
 DATABASE = "postgres"
+
+_REFUSED_SECONDS = 15.0
+"""So long Temporal may lack our namespace or search attributes: one of several servers knows new ones only after a
+while. Longer, and the worker could not make them."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """*ready* takes the pid of the running process. *reminded_by*: parts that start anew when it has come back."""
+    """*ready* takes the pid of the running process; it raises LaunchError when that will not come by waiting.
+
+    *reminded_by*: parts that start anew when it has come back. *grace_seconds*: what it may need to end by itself.
+    *advice*: said when it ends while starting.
+    """
 
     name: str
     log: Path
@@ -35,6 +47,8 @@ class Part:
     ready: Callable[[int], bool]
     stop_signal: signal.Signals = signal.SIGTERM
     reminded_by: tuple[str, ...] = ()
+    grace_seconds: float = 0.0
+    advice: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,14 +125,18 @@ def _postgres(around: Surroundings, cluster: Cluster) -> Part:
 def _temporal(around: Surroundings) -> Part:
     settings, ports = around.settings, around.ports
     db_file = None if settings.ephemeral else around.folder.temporal
+    folder = db_file.parent if db_file else None
     command = temporal_command(ports.temporal, ports.temporal_ui, db_file, settings.temporal_namespace)
     return Part(
         "temporal",
         log := around.folder.log("temporal"),
-        lambda: spawn(command, log=log, environment=temporal_environment()),
+        lambda: spawn(command, log=log, environment=temporal_environment(), folder=folder),
         lambda _pid: is_serving(around.addresses.temporal),
         # Kept in memory, its schedules die with it; the worker makes them when it starts.
         reminded_by=("worker",) if settings.ephemeral else (),
+        advice=()
+        if db_file is None
+        else (f"if it is its file, move {db_file} aside: conversations are in PostgreSQL",),
     )
 
 
@@ -135,18 +153,47 @@ def _standin(around: Surroundings) -> Part:
 
 
 def _worker(around: Surroundings) -> Part:
-    settings, ui_port = around.settings, around.ports.temporal_ui
-    if settings.temporal_address:
-        return _ours(around, "worker", lambda _pid: True)
-    queue = (settings.temporal_namespace, settings.temporal_task_queue)
-    return _ours(around, "worker", lambda _pid: has_worker(ui_port, *queue))
+    """Ready once it asks Temporal for work, as the API sees it: it, and not one that ran before."""
+    readyz = f"{around.addresses.api}/readyz"
+
+    def polls(pid: int) -> bool:
+        seen = ask(readyz).get("worker_seen_seconds")
+        return seen is not None and seen < time.time() - psutil.Process(pid).create_time()
+
+    return _ours(around, "worker", polls, grace_seconds=around.settings.worker_shutdown_seconds)
 
 
 def _api(around: Surroundings) -> Part:
-    return _ours(around, "api", lambda _pid: answers(f"{around.addresses.api}/readyz"))
+    return _ours(around, "api", _Answering(f"{around.addresses.api}/readyz"))
 
 
-def _ours(around: Surroundings, name: str, ready: Callable[[int], bool], options: Sequence[str] = ()) -> Part:
+class _Answering:
+    """Whether a turn could be answered now. What a start cannot mend ends it, once it has lasted for a while."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._refused_since: float | None = None
+
+    def __call__(self, _pid: int) -> bool:
+        state = ask(self._url)
+        if not state or (state.get("temporal") and state.get("search_attributes")):
+            self._refused_since = None
+            return bool(state.get("can_answer"))
+        now = time.monotonic()
+        self._refused_since = self._refused_since or now
+        if now - self._refused_since > _REFUSED_SECONDS:
+            raise LaunchError("; ".join(state.get("missing", ())))
+        return False
+
+
+def _ours(
+    around: Surroundings,
+    name: str,
+    ready: Callable[[int], bool],
+    options: Sequence[str] = (),
+    grace_seconds: float = 0.0,
+) -> Part:
     log = around.folder.log(name)
     environment: Mapping[str, str] = around.environment()
-    return Part(name, log, lambda: spawn(agent_command(name, *options), log=log, environment=environment), ready)
+    start = lambda: spawn(agent_command(name, *options), log=log, environment=environment)  # noqa: E731
+    return Part(name, log, start, ready, grace_seconds=grace_seconds)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import psutil
 
+from config.environment import for_servers
 from launch.clusters import Cluster, prepare_cluster
 from launch.failures import LaunchError
 from launch.logs import last_lines
@@ -68,7 +69,7 @@ def launch_server(cluster: Cluster, log: Path) -> subprocess.Popen[bytes]:
     return spawn(
         cluster.command(),
         log=log,
-        environment=os.environ,
+        environment=for_servers(os.environ),
         folder=cluster.folder,
         account=cluster.account,
         death_signal=FAST_SHUTDOWN,
@@ -76,13 +77,13 @@ def launch_server(cluster: Cluster, log: Path) -> subprocess.Popen[bytes]:
 
 
 def address(cluster: Cluster) -> str:
-    return f"postgresql://postgres@/postgres?host={quote(str(cluster.sockets))}"
+    return f"postgresql://postgres@/postgres?host={quote(os.fsencode(cluster.sockets))}"
 
 
 def is_ready(cluster: Cluster, pid: int) -> bool:
     """Whether the server with *pid* takes connections: the last line of its lock file says so."""
     try:
-        lines = (cluster.folder / "postmaster.pid").read_text().split("\n")
+        lines = (cluster.folder / "postmaster.pid").read_text(encoding="utf-8", errors="replace").split("\n")
     except FileNotFoundError:
         return False
     return lines[0] == str(pid) and len(lines) > 7 and lines[7].strip() == "ready"

@@ -14,21 +14,25 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def answers(url: str) -> bool:
     """Whether GET *url* gives 200."""
-    return _get(url) is not None
+    return _get(url)[0] == 200
 
 
 def ask(url: str) -> dict[str, Any]:
-    """The JSON object that GET *url* gives; empty if it gives none."""
+    """The JSON object that GET *url* gives, with whatever status; empty if it gives none."""
     try:
-        content = json.loads(_get(url) or b"{}")
+        content = json.loads(_get(url)[1])
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
 
 
-def _get(url: str) -> bytes | None:
+def _get(url: str) -> tuple[int, bytes]:
+    """Status and content; 0 if nobody answers."""
     try:
         with _DIRECT.open(url, timeout=_SECONDS) as answer:
-            return bytes(answer.read()) if answer.status == 200 else None
-    except (urllib.error.URLError, http.client.HTTPException, OSError):
-        return None
+            return answer.status, bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, bytes(error.read())
+    except (http.client.HTTPException, OSError):
+        return 0, b""

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -58,6 +59,10 @@ def end(process: subprocess.Popen[bytes], number: signal.Signals, seconds: float
     """Asks by *number*, after *seconds* forces. False if it had to be forced."""
     if process.poll() is None:
         process.send_signal(number)
+    return _ended(process, seconds)
+
+
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -65,6 +70,16 @@ def end(process: subprocess.Popen[bytes], number: signal.Signals, seconds: float
         process.wait()
         return False
     return True
+
+
+def end_together(processes: Sequence[tuple[subprocess.Popen[bytes], signal.Signals]], seconds: float) -> None:
+    """Asks all, each by its number; *seconds* later it forces those that are still there."""
+    for process, number in processes:
+        if process.poll() is None:
+            process.send_signal(number)
+    deadline = time.monotonic() + seconds
+    for process, _ in processes:
+        _ended(process, max(0.0, deadline - time.monotonic()))
 
 
 def end_strangers(processes: Iterable[psutil.Process], number: signal.Signals, seconds: float) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 
 from config.settings import Settings
-from launch.failures import LaunchError
+from launch.failures import LaunchError, StopRequested
 from launch.files import read_json, write_json
 from launch.logs import keep_short, last_lines
 from launch.parts import Part
-from launch.processes import end, end_strangers, how_it_ended
+from launch.processes import end, end_strangers, end_together, how_it_ended
 from launch.restarts import RestartBudget
 
 _LOOK_SECONDS = 0.1
@@ -24,10 +24,8 @@ _LOG_LOOK_SECONDS = 10.0
 _QUOTED_LINES = 3
 _QUOTED_CHARACTERS = 300
 _SAME_START_SECONDS = 1.0
-
-
-class StopRequested(Exception):
-    """The user asked for the end before everything had started."""
+_LEAST_SECONDS = 2.0
+"""What those that are asked last have at least, and whoever was asked beyond its own grace time."""
 
 
 @dataclass
@@ -47,6 +45,7 @@ class Supervisor:
         self._processes = processes
         self._stop_asked = stop_asked
         self._running: dict[str, _Running] = {}
+        self._batches: list[list[str]] = []
         self._next_log_look = 0.0
 
     def pids(self) -> dict[str, int]:
@@ -54,8 +53,11 @@ class Supervisor:
 
     def start(self, parts: Sequence[Part]) -> None:
         """Starts *parts*, all at once; `wait` for those that are needed. Raises LaunchError, OSError."""
+        batch: list[str] = []
+        self._batches.append(batch)
         for part in parts:
             self._running[part.name] = _Running(part, part.start(), self._budget())
+            batch.append(part.name)
             self._record()
 
     def wait(self, parts: Sequence[Part]) -> None:
@@ -76,16 +78,27 @@ class Supervisor:
             time.sleep(_LOOK_SECONDS)
 
     def stop(self) -> None:
-        """Ends all, what was started last first; whoever does not end in time is killed."""
-        for running in reversed(self._running.values()):
-            end(running.process, running.part.stop_signal, self._settings.stop_seconds)
+        """Ends all within STOP_SECONDS: what was started last is asked first, and what was started together, together.
+
+        Whoever does not end in time is killed; a part's own grace time counts, even if STOP_SECONDS is less.
+        """
+        deadline = time.monotonic() + self._settings.stop_seconds
+        for number, batch in enumerate(reversed(self._batches), start=1):
+            kept = _LEAST_SECONDS * (len(self._batches) - number)
+            self._stop_together([self._running[name] for name in batch], deadline - kept)
+
+    def _stop_together(self, batch: Sequence[_Running], deadline: float) -> None:
+        grace = max((running.part.grace_seconds for running in batch), default=0.0)
+        seconds = max(deadline - time.monotonic(), grace + _LEAST_SECONDS)
+        end_together([(running.process, running.part.stop_signal) for running in batch], seconds)
 
     def _is_ready(self, running: _Running) -> bool:
         if self._stop_asked():
             raise StopRequested
         for each in self._running.values():
             if (code := each.process.poll()) is not None:
-                raise LaunchError(_account_of(each, f"ended while starting ({how_it_ended(code)})"))
+                account = _account_of(each, f"ended while starting ({how_it_ended(code)})")
+                raise LaunchError("; ".join([account, *each.part.advice]))
         return running.part.ready(running.process.pid)
 
     def _look_after(self, running: _Running, on_change: Callable[[], None], say: Callable[[str], None]) -> None:
@@ -137,7 +150,8 @@ def end_leftovers(processes: Path, seconds: float) -> None:
     """Ends what a killed launcher left running, by its record: a pid counts only with the time it was started at."""
     strangers = []
     for pid, started in read_json(processes).items():
-        if abs(_started(int(pid)) - started) < _SAME_START_SECONDS:
+        known = pid.isdecimal() and isinstance(started, int | float)
+        if known and abs(_started(int(pid)) - started) < _SAME_START_SECONDS:
             strangers.append(psutil.Process(int(pid)))
     end_strangers(strangers, signal.SIGTERM, seconds)
 

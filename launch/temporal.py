@@ -1,4 +1,4 @@
-"""Temporal's dev server: its command line, and whether it and a worker are there.
+"""Temporal's dev server: its command line, and whether it is there.
 
 Flags and their measured effect: facts/temporal.md ("The dev server, offline").
 """
@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from config.environment import for_servers
 from launch.failures import LaunchError
-from launch.probes import ask
 from schemas.operations import SEARCH_ATTRIBUTES
 
 _LOCAL = "127.0.0.1"
@@ -32,7 +32,11 @@ _POLLS_PER_SECOND = {
 def temporal_command(
     port: int, ui_port: int, db_file: Path | None, namespace: str = "default", log_level: str = "warn"
 ) -> list[str]:
-    """`temporal server start-dev …`. *db_file* None: everything in memory. Raises LaunchError: no `temporal` here."""
+    """`temporal server start-dev …`. Raises LaunchError: no `temporal` here.
+
+    *db_file* None: everything in memory; else it must be started in that file's folder: the program makes an address
+    of the name it gets, in which the `?`, `#` and `%` of a path would mean something else.
+    """
     command = [_program(), "server", "start-dev", "--ip", _LOCAL, "--port", str(port), "--ui-port", str(ui_port)]
     command += ["--namespace", namespace, "--log-level", log_level, "--log-format", "json", "--ui-disable-news-fetch"]
     for name, kind in SEARCH_ATTRIBUTES.items():
@@ -40,14 +44,14 @@ def temporal_command(
     for name, value in _POLLS_PER_SECOND.items():
         command += ["--dynamic-config-value", f"{name}={value}"]
     if db_file is not None:
-        command += ["--db-filename", str(db_file)]
+        command += ["--db-filename", db_file.name]
         command += [part for pragma in _ON_A_FILE for part in ("--sqlite-pragma", pragma)]
     return command
 
 
 def temporal_environment() -> dict[str, str]:
-    """Ours without TEMPORAL_*: the program reads some of those names too, and means another server by them."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+    """Nobody's TEMPORAL_… and nobody's home: the program takes profiles from both, and they name other servers."""
+    return for_servers(os.environ)
 
 
 def is_serving(address: str) -> bool:
@@ -55,7 +59,12 @@ def is_serving(address: str) -> bool:
     command = [_program(), "operator", "cluster", "health", "--address", address]
     try:
         done = subprocess.run(
-            command, env=temporal_environment(), capture_output=True, text=True, timeout=_HEALTH_SECONDS
+            command,
+            env=temporal_environment(),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_HEALTH_SECONDS,
         )
     except subprocess.TimeoutExpired:
         return False
@@ -71,12 +80,6 @@ def wait_serving(address: str, seconds: float, alive: Callable[[], bool] = lambd
         if time.monotonic() > deadline:
             raise LaunchError(f"Temporal at {address} does not answer after {seconds:g} s")
         time.sleep(_LOOK_SECONDS)
-
-
-def has_worker(ui_port: int, namespace: str, task_queue: str) -> bool:
-    """Whether a worker asks for this queue's activities, by the HTTP API behind the dev server's UI."""
-    queue = f"/api/v1/namespaces/{namespace}/task-queues/{task_queue}?taskQueueType=TASK_QUEUE_TYPE_ACTIVITY"
-    return bool(ask(f"http://{_LOCAL}:{ui_port}{queue}").get("pollers"))
 
 
 def _program() -> str:

@@ -9,36 +9,35 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.encoding import dump_json
+from storage.addresses import engine_for
 
-_CONNECTION_CLASSES = ("08", "57P", "53300", "25006", "40")
-"""SQLSTATE prefixes that say the server is away, starting, stopping, full or read-only, or gave others way."""
+_UNAVAILABLE = (
+    "08",  # the connection
+    "28",  # it does not let us in (a password that was changed)
+    "3D",  # our database is not there
+    "40",  # others were given way to
+    "53",  # no room: disk, memory, connections
+    "57",  # starting, stopping, a statement that was cancelled
+    "58",  # the system below it: an input or output error
+    "25006",  # read-only, as a standby is
+    "XX001",  # a damaged block
+    "42P01",  # no such table, column or function: the migrations are not done yet
+    "42703",
+    "42883",
+)
+"""SQLSTATEs, or their beginnings, of a server that is away or cannot do its work now. The statement is not to blame,
+and the same one may succeed later."""
 
 
 class StorageUnavailable(Exception):
-    """PostgreSQL cannot be reached or cannot answer now. Nothing is known to be wrong with the statement."""
-
-
-def driver_url(url: str) -> str:
-    """SQLAlchemy's address for asyncpg of a plain `postgresql://…` one (Unix sockets stand in `?host=`)."""
-    parts = urlsplit(url)
-    query = [(name, value) for name, value in parse_qsl(parts.query) if name not in {"sslmode"}]
-    if ssl := dict(parse_qsl(parts.query)).get("sslmode"):
-        query.append(("ssl", ssl))
-    netloc = parts.netloc or "@"
-    return urlunsplit(("postgresql+asyncpg", netloc, parts.path, urlencode(query, safe="/"), ""))
-
-
-def plain_url(url: str) -> str:
-    """The address as libpq and asyncpg take it: without SQLAlchemy's driver name."""
-    return url.replace("postgresql+asyncpg://", "postgresql://", 1)
+    """PostgreSQL cannot be reached, answer or write now. Nothing is known to be wrong with the statement."""
 
 
 class Transaction:
@@ -56,15 +55,15 @@ class Database:
     """A pool of connections. *statement_seconds* bounds each statement and each wait for a connection."""
 
     def __init__(self, url: str, *, pool_size: int = 10, statement_seconds: float = 10.0) -> None:
-        self.engine: AsyncEngine = create_async_engine(
-            driver_url(url),
+        self.engine: AsyncEngine = engine_for(
+            url,
             isolation_level="AUTOCOMMIT",
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=statement_seconds,
             pool_reset_on_return=None,
             json_serializer=dump_json,
-            connect_args={
+            connect={
                 "timeout": statement_seconds,
                 "command_timeout": statement_seconds,
                 "server_settings": {"application_name": "perplexity-agent"},
@@ -105,14 +104,14 @@ def _told_plainly() -> Iterator[None]:
     except (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError) as error:
         raise StorageUnavailable(_first_line(error)) from error
     except DBAPIError as error:
-        if error.connection_invalidated or _is_connection_trouble(error):
+        if error.connection_invalidated or _is_passing(error):
             raise StorageUnavailable(_first_line(error)) from error
         raise
 
 
-def _is_connection_trouble(error: DBAPIError) -> bool:
+def _is_passing(error: DBAPIError) -> bool:
     state = str(getattr(error.orig, "sqlstate", "") or getattr(error.orig, "pgcode", "") or "")
-    return state.startswith(_CONNECTION_CLASSES)
+    return state.startswith(_UNAVAILABLE)
 
 
 def _first_line(error: BaseException) -> str:

@@ -13,16 +13,19 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from storage.database import Database, driver_url
+from storage.addresses import engine_for
+from storage.database import Database
+from storage.suitability import check_suitable, told_as_unusable
 
 _LOCK = 7_146_301_559  # any number; it names this program's migrations among advisory locks
+_CONNECT_SECONDS = 10.0  # DATABASE_TIMEOUT_SECONDS where the settings are known
 
 
-def upgrade(database_url: str) -> None:
-    """Applies what is missing. Raises OSError or sqlalchemy's DBAPIError if the database cannot be reached."""
-    asyncio.run(upgrade_on(database_url))
+def upgrade(database_url: str, connect_seconds: float = _CONNECT_SECONDS) -> None:
+    """Applies what is missing. Raises DatabaseUnusable: not reached, not suitable, or a migration that failed."""
+    with told_as_unusable():
+        asyncio.run(upgrade_on(database_url, connect_seconds))
 
 
 def newest_revision() -> str:
@@ -41,10 +44,11 @@ async def is_current(database: Database) -> bool:
     return version is not None and version["version_num"] == newest_revision()
 
 
-async def upgrade_on(database_url: str) -> None:
-    engine = create_async_engine(driver_url(database_url))
+async def upgrade_on(database_url: str, connect_seconds: float = _CONNECT_SECONDS) -> None:
+    engine = engine_for(database_url, {"timeout": connect_seconds})
     try:
         async with engine.begin() as connection:
+            await check_suitable(connection)
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             await connection.run_sync(_run)
     finally:
@@ -61,5 +65,6 @@ def _run(connection: Connection) -> None:
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    folder = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))  # its values are interpolated
     return config

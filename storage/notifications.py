@@ -15,7 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
-from storage.database import plain_url
+from storage.addresses import asyncpg_address
 from storage.streams import CHANNEL
 
 _RECONNECT_SECONDS = 0.5
@@ -26,7 +26,7 @@ class StreamNotifications:
     """Start it with the process, stop it with `close`."""
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
-        self._url = plain_url(url)
+        self._url = asyncpg_address(url)
         self._timeout = timeout_seconds
         self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._listening: asyncio.Task[None] | None = None

@@ -1,23 +1,72 @@
-"""Real parts for the tests: one PostgreSQL and one Temporal dev server a session, a fresh database for each system."""
+"""Real parts for the tests: one PostgreSQL and one Temporal dev server a run, a fresh database for each system.
+
+With pytest-xdist (`make test`) the controller starts the servers and hands their addresses to its workers; who gets
+which tests, `scheduling.py` says.
+"""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
+from tests.scheduling import WHOLE_PROGRAM, ByModule
 from tests.servers import postgres_server, temporal_server
+from tests.support.processes import mark_processes, pytest_runtest_protocol  # noqa: F401 - a hook
 from tests.system_in_process import System, running_system
+
+_STARTED = pytest.StashKey[ExitStack]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """In the controller, before each worker starts (pytest-xdist)."""
+    if _STARTED not in node.config.stash:
+        started = node.config.stash[_STARTED] = ExitStack()
+        node.config.servers = (started.enter_context(postgres_server()), started.enter_context(temporal_server()))
+    node.workerinput["servers"] = node.config.servers
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _STARTED in config.stash:
+        config.stash[_STARTED].close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest part begins first."""
+    mark_processes(items)
+    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_PROGRAM))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return ByModule(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_open() -> Iterator[None]:
+    """What was never closed is found in the run that left it, as an error of its last test (warnings are errors)."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    if servers := _of_the_controller(request.config):
+        yield servers[0]
+        return
     with postgres_server() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def temporal_address() -> Iterator[str]:
+def temporal_address(request: pytest.FixtureRequest) -> Iterator[str]:
+    if servers := _of_the_controller(request.config):
+        yield servers[1]
+        return
     with temporal_server() as address:
         yield address
 
@@ -27,3 +76,8 @@ async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[Syst
     """The whole system in one process: worker and API over real servers, Perplexity scripted."""
     async with running_system(postgres_url, temporal_address) as system:
         yield system
+
+
+def _of_the_controller(config: pytest.Config) -> tuple[str, str] | None:
+    servers: tuple[str, str] | None = getattr(config, "workerinput", {}).get("servers")
+    return servers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -79,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _slow(self) -> None:
-        time.sleep(3)
+        threading.Event().wait(3)  # `time.sleep` fails under libfaketime
         self._ok()
 
 

@@ -22,6 +22,7 @@ from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.failures import FailureKind
 from tests.servers import postgres_server, temporal_server
+from tests.support.waiting import within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
 
@@ -65,9 +66,9 @@ async def continued_as_new(system: System) -> None:
 async def ended_when_idle(system: System) -> None:
     await system.send("Hello")
     handle = system.temporal.get_workflow_handle((await system.session())["workflow_id"])
-    await handle.result()
+    await within("the idle conversation's end", handle.result(), lambda: handle)
     await system.send("Hello again")
-    await handle.result()
+    await within("the idle conversation's end", handle.result(), lambda: handle)
 
 
 def _output(action: str, **metadata: Any) -> str:

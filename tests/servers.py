@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import text
+
 from launch.postgres import start_postgres
+from launch.processes import end, spawn
 from schemas.operations import SEARCH_ATTRIBUTES
+from storage.addresses import engine_for
+from storage.migrate import upgrade_on
+from tests.ports import free_port
+from tests.support.waiting import until_blocking
 
 BIN = Path(sys.executable).parent
+MIGRATED = "migrated"
+"""A database in each server of ours, to copy: a copy takes a tenth of the migrations' time."""
+
+_STOP_SECONDS = 10.0
 
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """A running server's address; its data is gone afterwards."""
+    """A running server's address, with the database MIGRATED; its data is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="agent-pg-", ignore_cleanup_errors=True) as folder:
-        server = start_postgres(Path(folder))
+        server = start_postgres(Path(folder), durable=False)
         try:
+            _make_migrated(server.url)
             yield server.url
         finally:
             server.stop()
+
+
+def database_at(postgres_url: str, name: str) -> str:
+    """The address of the database *name* on the same server."""
+    return postgres_url.replace("/postgres?", f"/{name}?")
 
 
 @contextmanager
@@ -33,24 +52,37 @@ def temporal_server() -> Iterator[str]:
     """The address of a dev server in memory, with our search attributes."""
     port = free_port()
     attributes = [arg for name, kind in SEARCH_ATTRIBUTES.items() for arg in ("--search-attribute", f"{name}={kind}")]
-    command = [BIN / "temporal", "server", "start-dev", "--headless", "--port", str(port), "--log-level", "error"]
-    with subprocess.Popen([*command, *attributes], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    command = [str(BIN / "temporal"), "server", "start-dev", "--headless", "--port", str(port), "--log-level", "error"]
+    server = spawn([*command, *attributes], log=Path(os.devnull), environment=os.environ)
+    try:
         wait_for_port(port)
         yield f"127.0.0.1:{port}"
-        server.terminate()
+    finally:
+        end(server, signal.SIGTERM, _STOP_SECONDS)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+def wait_for_port(port: int) -> None:
+    until_blocking(f"somebody who listens on port {port}", lambda: _knock(port), lambda answer: answer == "open")
 
 
-def wait_for_port(port: int, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"nothing listens on port {port}")
+def _knock(port: int) -> str:
+    with socket.socket() as probe:
+        error = probe.connect_ex(("127.0.0.1", port))
+    return os.strerror(error) if error else "open"
+
+
+def _make_migrated(postgres_url: str) -> None:
+    async def create() -> None:
+        await execute(postgres_url, f"CREATE DATABASE {MIGRATED}")
+        await upgrade_on(database_at(postgres_url, MIGRATED))
+
+    with ThreadPoolExecutor(1) as thread:  # its own loop: the caller's may be running
+        thread.submit(lambda: asyncio.run(create())).result()
+
+
+async def execute(postgres_url: str, statement: str) -> None:
+    """One statement outside of any transaction, on a connection of its own."""
+    engine = engine_for(postgres_url, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(statement))
+    await engine.dispose()

@@ -14,26 +14,30 @@ from uuid import uuid4
 import httpx2
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import event
 from temporalio.client import Client
 
 from api.app import create_app
 from api.services import Services, create_services
+from config.serving import server_config
 from config.settings import Settings
 from dashboard.overview import overview
 from dashboard.phone import phone
 from dashboard.playground import playground
 from integrations.endpoints.double import ScriptedEndpoints
-from integrations.perplexity.double import ScriptedPerplexity
+from integrations.perplexity.double import ScriptedPerplexity, words
 from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
 from integrations.whatsapp.double import RecordingWhatsApp
 from integrations.whatsapp.port import WhatsApp
 from storage.api_keys import ApiKeys
-from storage.database import Database, driver_url
-from storage.migrate import upgrade_on
+from storage.database import Database
+from tests.ports import free_port
+from tests.servers import MIGRATED, database_at, execute
+from tests.support import clock
+from tests.support.waiting import LONGEST_SECONDS, until, within
 from worker.app import Outside, create_worker
+from worker.running import running
 
 KEY = "test-key-0123456789abcdef"
 
@@ -65,7 +69,8 @@ class System:
         self, text: str, *, customer: str = "c-1", message_id: str | None = None, **more: Any
     ) -> httpx2.Response:
         body = {"customer_id": customer, "text": text, "message_id": message_id or str(uuid4()), **more}
-        return await self.http.post("/api/message", json=body)
+        posted = self.http.post("/api/message", json=body)
+        return await within(f"an answer to {body}", posted, lambda: f"asked: {self._asked}")
 
     async def stream(
         self, text: str, *, customer: str = "c-1", message_id: str | None = None, last_event_id: str | None = None
@@ -85,11 +90,20 @@ class System:
                     fields = {}
 
     async def until_waiting(self, messages: int, customer: str = "c-1") -> None:
-        """Returns once so many messages are stored and not worked off; the test's time limit bounds it."""
-        while True:
-            if (await self.session(customer))["waiting_messages"] >= messages:
-                return
-            await asyncio.sleep(0.02)
+        """Returns once so many messages are stored and not worked off."""
+        await until(
+            f"{messages} waiting messages of {customer}",
+            lambda: self.session(customer),
+            lambda session: session["waiting_messages"] >= messages,
+        )
+
+    async def until_asked(self, times: int) -> None:
+        """Returns once so many questions were put to the model."""
+        await until(f"{times} questions to the model", lambda: self._asked, lambda asked: len(asked) >= times)
+
+    @property
+    def _asked(self) -> list[str]:
+        return [words(question) for question in self.perplexity.questions]
 
     async def session(self, customer: str = "c-1") -> dict[str, Any]:
         response = await self.http.get(f"/api/session/{customer}")
@@ -103,11 +117,13 @@ async def running_system(
     temporal_address: str,
     *,
     worker: bool = True,
+    connected: bool = True,
     address: str | None = None,
     adapter: Callable[[Settings], WhatsApp | None] = lambda _: None,
     **overrides: Any,
 ) -> AsyncIterator[System]:
     """A system on a fresh database. *overrides* are settings; with worker=False nothing answers.
+    With connected=False the front door starts before Temporal does.
 
     *address*: where it is to listen; *adapter* makes the one for WhatsApp, in the place of the recording one.
     """
@@ -117,15 +133,15 @@ async def running_system(
     values = {"database_url": url, "temporal_address": temporal_address, "temporal_task_queue": name}
     settings = Settings(_env_file=None, **{**_QUICK, **values, **overrides})  # type: ignore[call-arg]
     database = Database(url)
-    client = await connect(settings)
-    services = create_services(settings, database, Conversations(client, settings))
+    client = await connect(settings, lazy=not connected)
+    services = create_services(settings, database, Conversations(client, settings), clock.now)
     await ApiKeys(database).add("test", KEY)
     perplexity = ScriptedPerplexity()
     endpoints = ScriptedEndpoints()
     headers = {"Authorization": f"Bearer {KEY}"}
     async with (
         _serving(create_app(services, [playground(settings), overview(settings), phone(settings)]), address) as served,
-        httpx2.AsyncClient(base_url=served, headers=headers, timeout=60) as http,
+        httpx2.AsyncClient(base_url=served, headers=headers, timeout=LONGEST_SECONDS) as http,
     ):
         system = System(settings, database, perplexity, endpoints, RecordingWhatsApp(), services, http, client)
         outside = system.outside
@@ -133,7 +149,8 @@ async def running_system(
             outside = Outside(perplexity, endpoints, {"whatsapp": real})
         event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *a: system.statements.append(a[2]))
         if worker:
-            async with create_worker(client, database, outside, settings):
+            worker_at_work = create_worker(client, database, outside, settings, clock.now)
+            async with running(worker_at_work, settings):
                 yield system
         else:
             yield system
@@ -144,9 +161,7 @@ async def running_system(
 
 def free_address() -> str:
     """Where nothing listens yet."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 @asynccontextmanager
@@ -156,41 +171,24 @@ async def _serving(app: FastAPI, address: str | None = None) -> AsyncIterator[st
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", int(address.rpartition(":")[2]) if address else 0))
     listener.listen(256)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+    server = uvicorn.Server(server_config(app, timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    await serving
-    listener.close()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
 
 
 _QUICK: dict[str, Any] = {
     "turn_retry_pause_seconds": 0.05,
     "worker_shutdown_seconds": 0,
+    "worker_abandon_seconds": 20.0,
     "turn_heartbeat_seconds": 3.0,
 }
 
 
-_MIGRATED = "migrated"
-_migrated: set[str] = set()
-"""Servers that have a migrated database to copy: a copy takes a tenth of the migrations' time."""
-
-
 async def _fresh_database(postgres_url: str, name: str) -> str:
-    if postgres_url not in _migrated:
-        await _execute(postgres_url, f"CREATE DATABASE {_MIGRATED}")
-        await upgrade_on(_at(postgres_url, _MIGRATED))
-        _migrated.add(postgres_url)
-    await _execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {_MIGRATED}")
-    return _at(postgres_url, name)
-
-
-def _at(postgres_url: str, database: str) -> str:
-    return postgres_url.replace("/postgres?", f"/{database}?")
-
-
-async def _execute(postgres_url: str, statement: str) -> None:
-    engine = create_async_engine(driver_url(postgres_url), isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(text(statement))
-    await engine.dispose()
+    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {MIGRATED}")
+    return database_at(postgres_url, name)

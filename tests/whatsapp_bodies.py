@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from integrations.whatsapp.incoming import InboundMessage, ParsedBatch
 from integrations.whatsapp.meta.webhook import parse_webhook
+from tests.support.clock import NOW, stamp
 
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ACCOUNT = "106540352242922"
 PHONE = "16505551234"
 USER_ID = "US.13491208655302741918"
@@ -20,7 +19,7 @@ def message(**fields: Any) -> dict[str, Any]:
     built = {
         "from": PHONE,
         "id": "wamid.1",
-        "timestamp": str(int(NOW.timestamp())),
+        "timestamp": stamp(NOW),
         "type": "text",
         "text": {"body": "Hello"},
     } | fields

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +12,8 @@ import httpx2
 
 from integrations.whatsapp.double import Posted
 from integrations.whatsapp.meta.signature import HEADER, sign
+from tests.support.clock import now, stamp
+from tests.support.waiting import until
 from tests.system_in_process import System
 from tests.whatsapp_bodies import ACCOUNT, PHONE, message, payload
 
@@ -37,13 +37,12 @@ async def post(system: System, body: bytes | dict[str, Any], **headers: str) -> 
 
 def written(text: str, /, **fields: Any) -> dict[str, Any]:
     """A text message that the customer writes now."""
-    now = str(int(datetime.now(UTC).timestamp()))
-    return message(**{"id": f"wamid.{uuid4().hex}", "timestamp": now, "text": {"body": text}} | fields)
+    return message(**{"id": f"wamid.{uuid4().hex}", "timestamp": stamp(now()), "text": {"body": text}} | fields)
 
 
 def at(second: int) -> str:
     """A timestamp of some seconds ago; a larger number is later."""
-    return str(int(datetime.now(UTC).timestamp()) - 60 + second)
+    return stamp(now() - timedelta(seconds=60 - second))
 
 
 @dataclass
@@ -67,7 +66,7 @@ class Customer:
         report: dict[str, Any] = {
             "id": posted.channel_message_id,
             "status": status,
-            "timestamp": "1763900000",
+            "timestamp": stamp(now()),
             "recipient_id": self.phone,
             "biz_opaque_callback_data": posted.request.delivery_id,
         }
@@ -81,9 +80,8 @@ class Customer:
         return [each.text for each in self.system.whatsapp.sent if each.request.recipient.phone == self.phone]
 
     async def until_received(self, count: int) -> list[str]:
-        """Returns what was received once it is *count* messages; the test's time limit bounds it."""
-        await until(lambda: len(self.received) >= count)
-        return self.received
+        """What was received, once it is *count* messages."""
+        return await until(f"{count} messages to {self.phone}", lambda: self.received, lambda got: len(got) >= count)
 
     async def session(self) -> dict[str, Any]:
         response = await self.system.http.get(f"/api/session/{self.phone}?channel=whatsapp")
@@ -91,15 +89,15 @@ class Customer:
         return dict(response.json())
 
     async def until_idle(self) -> dict[str, Any]:
-        """Returns the session once nothing waits and nothing is due any more."""
-        while True:
-            session = await self.session()
-            due = await self.system.database.row("SELECT count(*) AS n FROM messages WHERE delivery = 'due'")
-            if session["waiting_messages"] == 0 and due is not None and due["n"] == 0:
-                return session
-            await asyncio.sleep(0.02)
+        """The session, once nothing waits and nothing is due any more."""
+        seen = await until(
+            f"no waiting message of {self.phone} and no due reply",
+            self._standing,
+            lambda seen: seen["session"]["waiting_messages"] == 0 and seen["due"] == 0,
+        )
+        return dict(seen["session"])
 
-
-async def until(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110 - it becomes so on the other side of a server
-        await asyncio.sleep(0.01)
+    async def _standing(self) -> dict[str, Any]:
+        session = await self.session()
+        due = await self.system.database.row("SELECT count(*) AS n FROM messages WHERE delivery = 'due'")
+        return {"due": due and due["n"], "received": self.received, "session": session}

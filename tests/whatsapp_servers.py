@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 
+from config.serving import server_config
 from config.settings import Settings
 from integrations.whatsapp.configuration import meta_from, twilio_from
 from integrations.whatsapp.meta.client import MetaWhatsApp
@@ -19,6 +20,7 @@ from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from integrations.whatsapp.standin.graph import Graph
 from integrations.whatsapp.standin.serve import create_standin
 from integrations.whatsapp.twilio.client import TwilioWhatsApp
+from tests.support.waiting import until
 
 APP_SECRET = "the-app-secret"
 TWILIO_NUMBER = "15550783881"
@@ -27,11 +29,10 @@ TWILIO_NUMBER = "15550783881"
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncIterator[str]:
     """*app* on a free port of this machine; yields its address."""
-    config = uvicorn.Config(app, port=0, log_level="critical", ws="none", timeout_graceful_shutdown=1)
+    config = server_config(app, port=0, log_level="critical", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells it by no event
-        await asyncio.sleep(0.01)
+    await until("uvicorn's start", lambda: server.started)
     try:
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
@@ -117,10 +118,3 @@ async def twilio_side(**settings: object) -> AsyncIterator[TwilioSide]:
 
 def _settings(**values: object) -> Settings:
     return Settings(_env_file=None, **values)  # type: ignore[arg-type]
-
-
-async def until(true: Callable[[], bool], seconds: float = 10) -> None:
-    """Waits until *true* is; raises TimeoutError if it never becomes so."""
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 - what is waited for may lie on the other side of a socket
-            await asyncio.sleep(0.01)

@@ -30,6 +30,12 @@ SYSTEM_PACKAGES = ("python3-venv", "python3-pip")
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 APT_SECONDS = 900
 
+ELSEWHERE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "UV_TARGET", "UV_PREFIX", "UV_SYSTEM_PYTHON")
+"""Variables that would put packages into another place than .venv."""
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+FREE_BYTES = 1_000_000_000  # .venv takes 600 MB, and while packages are unpacked more
+
 
 def main() -> None:
     if sys.version_info < OLDEST:
@@ -38,6 +44,7 @@ def main() -> None:
         find_browser()
         return
     os.chdir(ROOT)
+    os.umask(os.umask(0) & 0o077)  # a umask may not close our files to ourselves
     folder = os.open(ROOT, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)  # two `make` at once: the second waits, then finds everything done
     if not (STAMP.exists() and STAMP.read_text() == fingerprint() and works(VENV_PYTHON)):
@@ -47,7 +54,7 @@ def main() -> None:
 
 def fingerprint() -> str:
     """What an installation depends on: the lock, the project's own metadata, and where it lies."""
-    digest = hashlib.sha256(str(ROOT).encode())
+    digest = hashlib.sha256(os.fsencode(ROOT))
     for path in (LOCK, ROOT / "pyproject.toml"):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -55,12 +62,38 @@ def fingerprint() -> str:
 
 def install() -> None:
     say("installing into .venv (the first time this takes a minute or two)")
+    if any(sign in str(ROOT) for sign in (os.pathsep, "\n")):
+        stop(f"{str(ROOT)!a}: Python makes no .venv in a path with a colon or a line break; move the checkout")
+    if shutil.disk_usage(ROOT).free < FREE_BYTES:
+        say(f"little room on the disk of {ROOT}: .venv needs about {FREE_BYTES // 1_000_000} MB")
+    clean_environment()
     pip = make_venv()
     settings = pip_settings(pip)
-    if run([*pip, "install", "--quiet", UV]) and install_by_uv(settings):
-        return
-    say("uv did not do it; trying again with pip, which takes longer")
-    install_by_pip(pip)
+    if not (run([*pip, "install", "--quiet", UV]) and install_by_uv(settings)):
+        say("uv did not do it; trying again with pip, which takes longer")
+        install_by_pip(pip)
+    name_checkout_relatively()
+
+
+def name_checkout_relatively() -> None:
+    """Python reads the file that leads to our code in the locale's encoding, and does not start if it cannot."""
+    for path in VENV.glob("lib/python*/site-packages/*perplexity_agent*.pth"):
+        path.unlink()  # it may be the same file as uv's copy in its cache
+        path.write_text(os.path.relpath(ROOT, path.parent.resolve()) + "\n")
+
+
+def clean_environment() -> None:
+    """Takes out what would lead the installation astray."""
+    for name in ELSEWHERE:
+        os.environ.pop(name, None)
+    for name, value in set_proxies().items():
+        if value.lower().startswith("socks"):
+            say(f"{name}: pip cannot use a SOCKS proxy; packages are fetched without it")
+            del os.environ[name]
+
+
+def set_proxies() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.lower() in PROXIES and value}
 
 
 def make_venv() -> list[str]:
@@ -104,12 +137,20 @@ def install_by_pip(pip: list[str]) -> None:
         [*pip, "install", "--no-deps", "--editable", "."]
     )
     if not done:
-        stop("the packages could not be installed; see above. Is the package index reachable (`pip config list`)?")
+        stop(f"the packages could not be installed; see above. {what_may_be_wrong()}")
+
+
+def what_may_be_wrong() -> str:
+    if shutil.disk_usage(ROOT).free < FREE_BYTES // 10:
+        return f"The disk of {ROOT} is full: make room"
+    through = f", through {', '.join(set_proxies())}" if set_proxies() else ""
+    return f"Is the package index reachable (`pip config list`){through}?"
 
 
 def pip_settings(pip: list[str]) -> dict[str, str]:
     """pip's own configuration by plain names (`index-url`, …): files first, environment last."""
-    listed = subprocess.run([*pip, "config", "list"], stdout=subprocess.PIPE, text=True, check=False).stdout
+    said = subprocess.run([*pip, "config", "list"], stdout=subprocess.PIPE, check=False).stdout
+    listed = said.decode(errors="replace")
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for line in listed.splitlines():
         name, _, value = line.partition("=")
@@ -145,8 +186,14 @@ def uv_environment(settings: dict[str, str]) -> dict[str, str]:
         "UV_HTTP_TIMEOUT": settings.get("timeout") or settings.get("default-timeout"),
         "UV_SYSTEM_CERTS": None if "cert" in settings else "true",
         "UV_NO_PROGRESS": None if sys.stderr.isatty() else "1",
+        "UV_NO_CACHE": None if has_writable_home() else "1",
     }
     return {**{name: value for name, value in known.items() if value}, **os.environ}
+
+
+def has_writable_home() -> bool:
+    home = os.path.expanduser("~")
+    return os.path.isdir(home) and os.access(home, os.W_OK)
 
 
 def use_newer_python() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.acting import Acting
@@ -22,6 +22,7 @@ from activities.fetching import Fetching
 from activities.handlers import Handlers
 from activities.remembering import Remembering
 from activities.sweeping import Sweeping
+from config.clock import Clock, utc_now
 from config.settings import Settings
 from integrations.endpoints.port import Endpoints
 from integrations.perplexity.port import Perplexity
@@ -76,7 +77,9 @@ class Outside:
     channels: Mapping[str, WhatsApp]
 
 
-def create_activities(client: Client, database: Database, outside: Outside, settings: Settings) -> Activities:
+def create_activities(
+    client: Client, database: Database, outside: Outside, settings: Settings, now: Clock = utc_now
+) -> Activities:
     """The activities over what is passed in; the caller closes that."""
     events = StreamEvents(database)
     accounts = AccountCalls(
@@ -88,7 +91,7 @@ def create_activities(client: Client, database: Database, outside: Outside, sett
     )
     turns, ledger, bots = Turns(database), Ledger(database), Bots(Configurations(database), settings)
     outbox, channels = Outbox(database), outside.channels
-    delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat)
+    delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat, now)
     fetching = Fetching(Media(database), channels, settings)
     company = Company(Attending(channels, outbox, delivering, settings), fetching)
     asking = Asking(outside.perplexity, accounts, events, settings)
@@ -102,9 +105,16 @@ def create_activities(client: Client, database: Database, outside: Outside, sett
     )
 
 
-def create_worker(client: Client, database: Database, outside: Outside, settings: Settings) -> Worker:
+def create_worker(
+    client: Client,
+    database: Database,
+    outside: Outside,
+    settings: Settings,
+    now: Clock = utc_now,
+    interceptors: Sequence[Interceptor] = (),
+) -> Worker:
     """The worker with everything it does; the caller runs it, and closes what it passed in."""
-    does = create_activities(client, database, outside, settings)
+    does = create_activities(client, database, outside, settings, now)
     return Worker(
         client,
         task_queue=settings.temporal_task_queue,
@@ -121,6 +131,7 @@ def create_worker(client: Client, database: Database, outside: Outside, settings
             does.remembering.reset,
             does.sweeping.sweep,
         ],
+        interceptors=interceptors,
         workflow_runner=SANDBOX,
         max_concurrent_activities=settings.worker_activities,
         max_concurrent_workflow_tasks=settings.worker_workflow_tasks,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from contextlib import AsyncExitStack
 
 from temporalio.client import Client
@@ -18,7 +17,11 @@ from integrations.temporal.connection import connect
 from integrations.whatsapp.configuration import channels_from
 from storage.database import Database
 from worker.app import Outside, create_worker
+from worker.running import running
 from worker.schedules import ensure_schedules
+from worker.search_attributes import ensure_search_attributes
+from worker.stopping import StopSignals
+from worker.under_way import UnderWay
 
 log = get_logger(__name__)
 
@@ -26,17 +29,20 @@ _RECONNECT_SECONDS = 1.0
 
 
 def main(settings: Settings) -> None:
-    """Runs until SIGTERM or Ctrl-C; answers under way get WORKER_SHUTDOWN_SECONDS to end."""
+    """Runs until SIGTERM or Ctrl-C; answers under way get WORKER_SHUTDOWN_SECONDS to end.
+
+    Gone at the latest WORKER_ABANDON_SECONDS after that.
+    """
     configure_logs(settings, "worker")
-    asyncio.run(_run(settings))
+    under_way = UnderWay()
+    stop = StopSignals(settings.worker_shutdown_seconds + settings.worker_abandon_seconds, under_way.names)
+    stop.listen()
+    asyncio.run(_run(settings, stop, under_way))
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, stop: StopSignals, under_way: UnderWay) -> None:
     assert settings.database_url
     assert settings.perplexity_base_url
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as stack:
         database = Database(
             settings.database_url,
@@ -44,38 +50,50 @@ async def _run(settings: Settings) -> None:
             statement_seconds=settings.database_timeout_seconds,
         )
         stack.push_async_callback(database.close)
-        perplexity = WrapperClient(settings)
-        stack.push_async_callback(perplexity.close)
-        endpoints = HttpEndpoints(
-            settings.endpoint_secrets,
-            allowed=frozenset(settings.endpoint_private_hosts),
-            max_bytes=settings.endpoint_answer_bytes,
-        )
-        stack.push_async_callback(endpoints.close)
-        channels = channels_from(settings)
-        for channel in channels.values():
-            stack.push_async_callback(channel.close)
-        client = await _connected(settings, stopping)
+        outside = _outside(settings, stack)
+        client = await stop.unless_told(_prepared(settings))
         if client is None:
             return
-        await ensure_schedules(client, settings)
-        worker = create_worker(client, database, Outside(perplexity, endpoints, channels), settings)
+        worker = create_worker(client, database, outside, settings, interceptors=[under_way])
         log.info("worker_ready", perplexity=settings.perplexity_base_url)
-        async with worker:
-            await stopping.wait()
+        async with running(worker, settings):
+            await stop.until_told()
             log.info("worker_stopping", grace_seconds=settings.worker_shutdown_seconds)
 
 
-async def _connected(settings: Settings, stopping: asyncio.Event) -> Client | None:
-    """A client, waiting for Temporal as long as it takes; None if we are told to stop meanwhile."""
+async def _prepared(settings: Settings) -> Client:
+    """A client of a Temporal that has our search attributes, as far as we may make them, and our schedules."""
+    client = await _connected(settings)
+    await ensure_search_attributes(client, settings)
+    await ensure_schedules(client, settings)
+    return client
+
+
+def _outside(settings: Settings, stack: AsyncExitStack) -> Outside:
+    """The services that activities talk to; *stack* closes them."""
+    perplexity = WrapperClient(settings)
+    stack.push_async_callback(perplexity.close)
+    endpoints = HttpEndpoints(
+        settings.endpoint_secrets,
+        allowed=frozenset(settings.endpoint_private_hosts),
+        max_bytes=settings.endpoint_answer_bytes,
+    )
+    stack.push_async_callback(endpoints.close)
+    channels = channels_from(settings)
+    for channel in channels.values():
+        stack.push_async_callback(channel.close)
+    return Outside(perplexity, endpoints, channels)
+
+
+async def _connected(settings: Settings) -> Client:
+    """A client, waiting for Temporal as long as it takes."""
     runtime = _runtime(settings)
-    while not stopping.is_set():
+    while True:
         try:
             return await connect(settings, runtime=runtime)
         except (RPCError, RuntimeError) as error:
             log.warning("temporal_away", why=str(error).splitlines()[0][:200])
             await asyncio.sleep(_RECONNECT_SECONDS)
-    return None
 
 
 def _runtime(settings: Settings) -> Runtime:

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
 
-from api.services import Services, Serving
+from api.readiness import Readiness
+from api.services import Serving
 from config import metrics
 from storage.database import StorageUnavailable
-from storage.migrate import is_current
 
 router = APIRouter(tags=["operations"])
-
-
-class Readiness(BaseModel):
-    """Each part: whether it can be worked with now."""
-
-    ready: bool
-    postgresql: bool
-    migrations: bool
-    temporal: bool
 
 
 @router.get("/healthz", summary="The process is up")
@@ -32,14 +22,20 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get(
-    "/readyz", summary="PostgreSQL, its migrations and Temporal are there", responses={503: {"model": Readiness}}
+    "/readyz", summary="Whether it can work now", response_model=Readiness, responses={503: {"model": Readiness}}
 )
-async def readyz(services: Serving) -> Response:
-    (postgresql, migrations), temporal = await asyncio.gather(_database(services), services.conversations.healthy())
-    ready = Readiness(
-        ready=postgresql and migrations and temporal, postgresql=postgresql, migrations=migrations, temporal=temporal
-    )
-    return JSONResponse(ready.model_dump(), 200 if ready.ready else 503)
+async def readyz(
+    services: Serving,
+    purpose: Annotated[
+        Literal["all", "store", "answer"],
+        Query(alias="for", description="What must be possible for a 200; the body is the same"),
+    ] = "all",
+) -> Response:
+    """200 while PostgreSQL can be written to, its migrations are done and Temporal answers. `?for=store` asks for less,
+    for the route of webhooks: a message could be stored. `?for=answer` asks for more: a turn could be answered."""
+    found = await services.readiness.now()
+    good = {"all": found.ready, "store": found.can_store, "answer": found.can_answer}[purpose]
+    return JSONResponse(found.model_dump(), 200 if good else 503)
 
 
 @router.get("/metrics", summary="Prometheus metrics of all processes on this machine", response_class=Response)
@@ -49,11 +45,3 @@ async def show_metrics(services: Serving) -> Response:
     except StorageUnavailable:
         waiting = float("nan")
     return Response(metrics.exposition(waiting), media_type=CONTENT_TYPE_LATEST)
-
-
-async def _database(services: Services) -> tuple[bool, bool]:
-    """Whether PostgreSQL answers, and whether its schema is the one this code expects."""
-    try:
-        return True, await is_current(services.database)
-    except StorageUnavailable:
-        return False, False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import SecretStr
@@ -45,7 +43,7 @@ async def whatsapp(request: Request, services: Serving) -> Response:
     if not meta_signature.is_valid(_plain(services.settings.whatsapp_app_secret), body, header):
         raise ProblemError(401, _NOT_SIGNED)
     _check_type(request, _JSON)
-    await services.webhooks.take("whatsapp", parse_meta(body, datetime.now(UTC)))
+    await services.webhooks.take("whatsapp", parse_meta(body, services.now()))
     return Response(status_code=200)
 
 
@@ -65,7 +63,7 @@ async def twilio(request: Request, services: Serving) -> Response:
         raise ProblemError(401, _NOT_SIGNED)
     if dict(form).get("AccountSid") != services.settings.twilio_account_sid:
         raise ProblemError(401, "This is another account's call.")
-    await services.webhooks.take("twilio", parse_twilio(form, request.query_params, datetime.now(UTC)))
+    await services.webhooks.take("twilio", parse_twilio(form, request.query_params, services.now()))
     return Response("<Response/>", media_type="text/xml")
 
 

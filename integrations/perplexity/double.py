@@ -28,15 +28,12 @@ class ScriptedPerplexity:
         self.scripts: deque[Script] = deque(scripts)
         self.gate = asyncio.Event()
         self.gate.set()
-        self._asked = asyncio.Condition()
         self.room_bytes = 15_000
         self.fail_after_text: list[AskFailed] = []
         """Raised one by one after the first half of a text was shown; that text is then still to be said."""
 
     async def ask(self, question: Question, on_text: OnText | None = None) -> Answer:
         self.questions.append(question)
-        async with self._asked:
-            self._asked.notify_all()
         said = await self._next(question)
         if on_text and isinstance(said, str):
             await on_text(said[: len(said) // 2])
@@ -61,11 +58,6 @@ class ScriptedPerplexity:
             return script
         said = script(question)
         return await said if isawaitable(said) else said
-
-    async def asked(self, times: int) -> None:
-        """Returns once so many questions were put."""
-        async with self._asked:
-            await self._asked.wait_for(lambda: len(self.questions) >= times)
 
     async def healthy(self) -> bool:
         return True

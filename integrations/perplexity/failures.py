@@ -7,7 +7,6 @@ Nearly every error of the wrapper is HTTP 500, or an error frame under HTTP 200,
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
@@ -72,15 +71,16 @@ def from_error_text(text: str) -> AskFailed:
     return AskFailed(kind, f"the wrapper says: {_short(text)}")
 
 
-def from_status(status: int, headers: Mapping[str, str], body: bytes) -> AskFailed:
-    """For every HTTP status but 200. *headers* by lower-case name; *body* may be cut."""
+def from_status(status: int, headers: Mapping[str, str], body: bytes, now: float) -> AskFailed:
+    """For every HTTP status but 200. *headers* by lower-case name; *body* may be cut; *now* in Unix seconds."""
     said = parse_object(body)
     error = said.get("error") if said else None
     if status == 500 and isinstance(error, str):
         return from_error_text(error)
     text = body.decode("utf-8", errors="replace")
     explanation = f"HTTP {status}: {_short(error if isinstance(error, str) else text)}"
-    return AskFailed(_kind_of_status(status, text), explanation, retry_after=retry_after(headers.get("retry-after")))
+    pause = retry_after(headers.get("retry-after"), now)
+    return AskFailed(_kind_of_status(status, text), explanation, retry_after=pause)
 
 
 def from_exception(error: Exception) -> AskFailed:
@@ -89,8 +89,11 @@ def from_exception(error: Exception) -> AskFailed:
     return AskFailed(kind, f"{type(error).__name__}: {_short(str(error))}")
 
 
-def retry_after(value: str | None, now: float | None = None) -> float | None:
-    """Seconds to wait, from either form of the header (RFC 9110 §10.2.3): seconds, or a date. None if unreadable."""
+def retry_after(value: str | None, now: float) -> float | None:
+    """Seconds to wait from *now* (Unix seconds). None if unreadable.
+
+    The header has two forms (RFC 9110 §10.2.3): seconds, or a date.
+    """
     if value is None:
         return None
     text = value.strip()
@@ -100,7 +103,7 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
         moment = parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return min(max(moment - (time.time() if now is None else now), 0.0), _MAX_RETRY_AFTER)
+    return min(max(moment - now, 0.0), _MAX_RETRY_AFTER)
 
 
 def _kind_of_status(status: int, text: str) -> FailureKind:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from config.clock import utc_now
 from config.hosts import through_proxies
 from config.settings import Settings
 from integrations.perplexity.breaker import CircuitBreaker
@@ -117,7 +118,8 @@ class WrapperClient:
     async def _response(self, target: str) -> AsyncIterator[httpx2.Response]:
         async with self._http.stream("GET", self._origin + target) as response:
             if response.status_code != 200:
-                raise from_status(response.status_code, response.headers, await _beginning(response))
+                body = await _beginning(response)
+                raise from_status(response.status_code, response.headers, body, utc_now().timestamp())
             if "html" in response.headers.get("content-type", ""):
                 raise AskFailed(FailureKind.MALFORMED, "an HTML page under HTTP 200")
             yield response

@@ -6,6 +6,8 @@ The workflow is named here by its type only; what crosses is `schemas.conversati
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +23,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 
 from config.settings import Settings
+from integrations.temporal.condition import TemporalCondition, first_line, temporal_condition
 from schemas.channels import SENT_OVER
 from schemas.conversations import (
     ConversationStart,
@@ -37,14 +40,13 @@ from schemas.turns import State
 from schemas.waking import Waking
 
 _RETRY_PAUSE_SECONDS = 0.1
-_UNAVAILABLE = {
-    RPCStatusCode.UNAVAILABLE,
-    RPCStatusCode.DEADLINE_EXCEEDED,
-    RPCStatusCode.RESOURCE_EXHAUSTED,
-    RPCStatusCode.UNKNOWN,
-    RPCStatusCode.INTERNAL,
-    RPCStatusCode.CANCELLED,
-}
+_RETRY_PAUSE_MAX_SECONDS = 2.0
+_SAY_AGAIN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.ALREADY_EXISTS}
+"""What a call meets whose run ended under it. Anything else does not pass by asking again at once: Temporal is away,
+or refuses us (wrong search attributes, no right, no such namespace), and the caller is told."""
+
+_NEVER_CONNECTED = "Failed client connect"
+"""How the SDK's RuntimeError begins when a client that connects at its first call cannot."""
 
 
 class TemporalUnavailable(Exception):
@@ -93,14 +95,12 @@ class Conversations:
         """
         try:
             async with asyncio.timeout(wait_seconds):
-                while True:
-                    if await self._said(message, call_id):
-                        return
-                    await asyncio.sleep(_RETRY_PAUSE_SECONDS)
+                pause = _RETRY_PAUSE_SECONDS
+                while not await self._said(message, call_id):
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _RETRY_PAUSE_MAX_SECONDS)
         except TimeoutError:
             raise StillWaiting("the message is kept and not answered yet") from None
-        except RPCError as error:
-            raise _unavailable(error) from error
 
     async def wake(self, message: Waking) -> None:
         """Signal-with-start: works without a worker. Raises TemporalUnavailable."""
@@ -111,7 +111,7 @@ class Conversations:
         await self._signal(conversation, "delivery_due", [])
 
     async def _signal(self, message: Waking, signal: str, arguments: list[Any]) -> None:
-        try:
+        with _told_plainly():
             await self._client.start_workflow(
                 WORKFLOW_TYPE,
                 self._start(message),
@@ -120,8 +120,6 @@ class Conversations:
                 rpc_timeout=self._rpc_timeout,
                 **self._options(message),
             )
-        except RPCError as error:
-            raise _unavailable(error) from error
 
     async def reset(self, conversation: Waking, request: ResetRequest, wait_seconds: float) -> SessionChanged:
         """Begins the conversation anew, after the turn that is under way. Raises as `say` does."""
@@ -140,53 +138,51 @@ class Conversations:
     ) -> SessionChanged:
         try:
             async with asyncio.timeout(wait_seconds):
-                changed: SessionChanged = await self._client.execute_update_with_start_workflow(
-                    update,
-                    argument,
-                    start_workflow_operation=self._operation(conversation),
-                    result_type=SessionChanged,
-                )
+                with _told_plainly():
+                    changed: SessionChanged = await self._client.execute_update_with_start_workflow(
+                        update,
+                        argument,
+                        start_workflow_operation=self._operation(conversation),
+                        result_type=SessionChanged,
+                    )
                 return changed
         except TimeoutError:
             raise StillWaiting("the conversation is busy") from None
-        except (RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        except WorkflowUpdateFailedError as error:
             raise TemporalUnavailable(str(error)) from error
 
     async def run_id(self, workflow_id: str) -> str | None:
         """The newest run's id, None if Temporal knows none (any more). Raises TemporalUnavailable."""
-        try:
-            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=self._rpc_timeout)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise _unavailable(error) from error
-        return description.run_id
+        with _told_plainly():
+            try:
+                handle = self._client.get_workflow_handle(workflow_id)
+                return (await handle.describe(rpc_timeout=self._rpc_timeout)).run_id
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return None
+                raise
 
-    async def healthy(self) -> bool:
-        """Whether Temporal answers at all."""
-        try:
-            return await self._client.service_client.check_health(timeout=self._rpc_timeout)
-        except (RPCError, RuntimeError):
-            return False
+    async def condition(self) -> TemporalCondition:
+        """Whether conversations could be answered now."""
+        return await temporal_condition(self._client, self._settings)
 
     async def _said(self, message: Waking, call_id: str) -> bool:
         """One update; False when the run ended, or began anew, before it came to the message: say it again."""
-        try:
-            answered: MessageAnswered = await self._client.execute_update_with_start_workflow(
-                "say",
-                MessageStored(seq=message.seq),
-                id=call_id,
-                start_workflow_operation=self._operation(message),
-                result_type=MessageAnswered,
-            )
-        except WorkflowUpdateFailedError:
-            return False
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise TemporalUnavailable(str(error)) from error
-        except RPCError as error:
-            if error.status in _UNAVAILABLE:
+        with _told_plainly():
+            try:
+                answered: MessageAnswered = await self._client.execute_update_with_start_workflow(
+                    "say",
+                    MessageStored(seq=message.seq),
+                    id=call_id,
+                    start_workflow_operation=self._operation(message),
+                    result_type=MessageAnswered,
+                )
+            except WorkflowUpdateFailedError:
+                return False
+            except RPCError as error:
+                if error.status in _SAY_AGAIN and not _names_a_namespace(error):
+                    return False
                 raise
-            return False
         if answered.gave_up:
             raise TemporalUnavailable("the conversation could not reach its record")
         return answered.cursor >= message.seq
@@ -214,5 +210,19 @@ class Conversations:
         }
 
 
-def _unavailable(error: RPCError) -> TemporalUnavailable:
-    return TemporalUnavailable((str(error).splitlines() or [""])[0][:200])
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Turns every way in which Temporal can be away, or refuse us, into TemporalUnavailable."""
+    try:
+        yield
+    except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        raise TemporalUnavailable(first_line(error)) from error
+    except RuntimeError as error:
+        if not str(error).startswith(_NEVER_CONNECTED):
+            raise
+        raise TemporalUnavailable(first_line(error)) from error
+
+
+def _names_a_namespace(error: RPCError) -> bool:
+    """Whether what was not found is our namespace, and not a run."""
+    return any("NamespaceNotFound" in detail.type_url for detail in error.grpc_status.details)

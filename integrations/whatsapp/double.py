@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -34,7 +35,10 @@ class Posted:
 
 
 class RecordingWhatsApp:
-    """Accepts everything, or raises the next of *failures*. An UNKNOWN failure is one after the message was taken."""
+    """Accepts everything, or raises the next of *failures*. An UNKNOWN failure is one after the message was taken.
+
+    Holds back what is to be sent or downloaded while `gate` is closed; `held` is set once it has done so.
+    """
 
     def __init__(self, *failures: SendFailed, limits: ChannelLimits | None = None) -> None:
         self.limits = limits or ChannelLimits(text_units=4_096, button_text_units=1_024, buttons=3)
@@ -44,6 +48,9 @@ class RecordingWhatsApp:
         self.sent: list[Posted] = []
         self.marked: list[tuple[str, str]] = []
         self.files: dict[str, MediaFile] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.held = asyncio.Event()
 
     def keep_file(self, media_id: str, content: bytes, mime_type: str) -> None:
         digest = sha256(content).hexdigest()
@@ -56,14 +63,17 @@ class RecordingWhatsApp:
     async def send_text(self, request: SendRequest, text: str) -> Sent:
         if not text.strip() or measure(text) > self.limits.text_units:
             raise SendFailed(FailureKind.OURS, "the text is empty or too long")
+        await self._pass()
         return await self._take(request, text=text)
 
     async def send_buttons(self, request: SendRequest, text: str, choices: tuple[Choice, ...]) -> Sent:
         if not 1 <= len(choices) <= self.limits.buttons:
             raise SendFailed(FailureKind.OURS, "too few or too many buttons")
+        await self._pass()
         return await self._take(request, text=text, choices=choices)
 
     async def send_template(self, request: SendRequest, template: Template) -> Sent:
+        await self._pass()
         return await self._take(request, template=template)
 
     async def mark_read_and_typing(self, account: str, channel_message_id: str) -> None:
@@ -74,10 +84,16 @@ class RecordingWhatsApp:
         return MediaInfo(url=f"memory:{media.id}", mime_type=file.mime_type, sha256=file.sha256, size=len(file.content))
 
     async def download(self, account: str, media: MediaRef) -> MediaFile:
+        await self._pass()
         return self._file(media)
 
     async def close(self) -> None:
         return None
+
+    async def _pass(self) -> None:
+        if not self.gate.is_set():
+            self.held.set()
+        await self.gate.wait()
 
     def _file(self, media: MediaRef) -> MediaFile:
         if media.id not in self.files:

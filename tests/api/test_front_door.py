@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx2
 import pytest
 
+from tests.support.clock import NOW
 from tests.system_in_process import System
 
 JSON = {"Content-Type": "application/json"}
@@ -104,7 +105,10 @@ async def test_an_unknown_customer_is_404(system: System) -> None:
     assert (await system.http.post("/api/session/nobody/reset", json={})).status_code == 404
 
 
-@pytest.mark.parametrize("query", ["limit=-1", "limit=0", "limit=x", "before=yesterday", "before=2026-01-01T00:00:00"])
+WITHOUT_ZONE = NOW.replace(tzinfo=None).isoformat()
+
+
+@pytest.mark.parametrize("query", ["limit=-1", "limit=0", "limit=x", "before=yesterday", f"before={WITHOUT_ZONE}"])
 async def test_a_bad_query_is_422(system: System, query: str) -> None:
     await system.send("Hello")
 
@@ -128,12 +132,7 @@ async def test_health_metrics_and_docs(system: System) -> None:
     await system.send("Hello")
 
     assert (await system.http.get("/healthz")).status_code == 200
-    assert (await system.http.get("/readyz")).json() == {
-        "ready": True,
-        "postgresql": True,
-        "migrations": True,
-        "temporal": True,
-    }
+    assert (await system.http.get("/readyz")).json()["ready"] is True
     metrics = (await system.http.get("/metrics")).text
     assert "agent_waiting_messages 0.0" in metrics
     assert 'agent_turns_total{status="answered",verdict="text"}' in metrics

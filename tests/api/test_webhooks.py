@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,14 +13,16 @@ from api.wakes import Wakes
 from api.webhooks import Webhooks
 from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
+from integrations.whatsapp.double import Posted
 from integrations.whatsapp.meta.signature import HEADER, sign
 from integrations.whatsapp.twilio import signature as twilio_signature
 from storage.database import Database
 from storage.delivery_reports import DeliveryReports
 from storage.inbox import Inbox
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.whatsapp_bodies import PHONE, message, parse, payload
-from tests.whatsapp_customer import APP_SECRET, SETTINGS, Customer, post, until, written
+from tests.whatsapp_customer import APP_SECRET, SETTINGS, Customer, post, written
 
 TWILIO = {"twilio_account_sid": "AC0123456789", "twilio_auth_token": "twilio-token"}
 PUBLIC = "https://bot.example"
@@ -175,14 +176,15 @@ async def _twilio(system: System, body: bytes, headers: dict[str, str]) -> httpx
     return await system.http.post("/api/webhooks/twilio", content=body, headers=kind | headers)
 
 
+def _sent_by(system: System, account: str) -> list[Posted]:
+    return [each for each in system.whatsapp.sent if each.request.account == account]
+
+
 async def test_twilio_brings_a_message_which_is_answered(system: System) -> None:
     body, headers = _form()
 
     first, second = await _twilio(system, body, headers), await _twilio(system, body, headers)
-    sent = [each for each in system.whatsapp.sent if each.request.account == "15550783881"]
-    while not sent:
-        await asyncio.sleep(0.01)
-        sent = [each for each in system.whatsapp.sent if each.request.account == "15550783881"]
+    sent = await until("a reply over Twilio's number", lambda: _sent_by(system, "15550783881"))
 
     assert (first.status_code, first.text) == (200, "<Response/>")
     assert second.status_code == 200
@@ -192,8 +194,7 @@ async def test_twilio_brings_a_message_which_is_answered(system: System) -> None
 async def test_twilio_reports_what_became_of_a_message(system: System) -> None:
     body, headers = _form(MessageSid="SM9", **{"From": "whatsapp:+15550003333"})
     await _twilio(system, body, headers)
-    await until(lambda: len(system.whatsapp.sent) == 1)
-    (posted,) = system.whatsapp.sent
+    (posted,) = await until("a reply", lambda: system.whatsapp.sent)
 
     status = {"MessageSid": posted.channel_message_id, "MessageStatus": "delivered", "From": "whatsapp:+15550783881"}
     status |= {"To": "whatsapp:+15550003333", "AccountSid": TWILIO["twilio_account_sid"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointRes
 from schemas.actions import ActionDefinition, AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from tests.history_costs import BILLABLE
+from tests.support.clock import NOW
 from tests.system_in_process import System, running_system
 
 TICKET = {"subject": "Broken lamp", "description": "The lamp of order A-1 came broken."}
@@ -97,7 +99,8 @@ async def test_drift_is_listed_with_errors_and_pack(system: System) -> None:
     assert drift["raw_output"] == output("launch_rocket")
     assert drift["errors"][0]["path"] == "/action"
     assert drift["prompt_pack"]
-    assert (await system.http.get("/api/drift?before=2020-01-01T00:00:00Z")).json() == []
+    long_ago = (NOW - timedelta(days=3_650)).isoformat()
+    assert (await system.http.get("/api/drift", params={"before": long_ago})).json() == []
 
 
 async def test_a_handoff_keeps_the_bot_quiet_until_released(system: System) -> None:
@@ -344,7 +347,7 @@ async def test_a_yes_said_before_the_question_is_no_answer(system: System) -> No
     system.perplexity.scripts.append(output("create_ticket", **TICKET))
     system.perplexity.gate.clear()
     asking = asyncio.create_task(system.send("My lamp is broken"))
-    await system.perplexity.asked(1)
+    await system.until_asked(1)
     early = asyncio.create_task(system.send("yes"))
     await system.until_waiting(2)
     system.perplexity.gate.set()

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from integrations.perplexity.double import words
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
-from tests.whatsapp_customer import SETTINGS, Customer, until
+from tests.whatsapp_customer import SETTINGS, Customer
 
 PLACES = "SELECT conversation_id FROM account_places ORDER BY queued_at"
 
@@ -26,7 +27,7 @@ async def crowded(
         for number in range(customers):
             sending.append(asyncio.create_task(system.send(f"message {number}", customer=f"c-{number}")))
             if number == 0:
-                await system.perplexity.asked(1)
+                await system.until_asked(1)
             else:
                 await until_places(system, number)
         yield system, sending
@@ -35,9 +36,7 @@ async def crowded(
 
 
 async def until_places(system: System, count: int) -> None:
-    async with asyncio.timeout(20):
-        while len(await system.database.rows(PLACES)) < count:  # noqa: ASYNC110 - on the other side of a server
-            await asyncio.sleep(0.02)
+    await until(f"{count} places", lambda: system.database.rows(PLACES), lambda places: len(places) >= count)
 
 
 async def test_waiting_is_no_question_and_no_try(postgres_url: str, temporal_address: str) -> None:
@@ -95,7 +94,7 @@ async def test_over_the_minutes_limit_the_turn_waits_and_is_answered(postgres_ur
 async def test_a_dead_workers_slot_is_free_when_its_lease_is_over(postgres_url: str, temporal_address: str) -> None:
     async with crowded(postgres_url, temporal_address, 2) as (system, sending):
         await system.database.rows("UPDATE account_calls SET expires_at = now() - interval '1 second'")
-        await system.perplexity.asked(2)
+        await system.until_asked(2)
         system.perplexity.gate.set()
         await asyncio.gather(*sending)
 
@@ -106,13 +105,12 @@ async def test_a_long_answer_keeps_its_slot(postgres_url: str, temporal_address:
     async with crowded(postgres_url, temporal_address, 2, account_slot_seconds=0.6) as (system, _):
         [before] = await system.database.rows("SELECT expires_at FROM account_calls")
 
-        async def renewed() -> bool:
-            [now] = await system.database.rows("SELECT expires_at FROM account_calls")
-            return bool(now["expires_at"] > before["expires_at"])
-
-        async with asyncio.timeout(20):
-            while not await renewed():  # noqa: ASYNC110 - on the other side of a server
-                await asyncio.sleep(0.02)
+        expiry = "SELECT expires_at FROM account_calls"
+        await until(
+            "a renewed lease",
+            lambda: system.database.rows(expiry),
+            lambda calls: calls[0]["expires_at"] > before["expires_at"],
+        )
 
         assert len(system.perplexity.questions) == 1
 
@@ -137,13 +135,13 @@ async def test_replies_go_out_while_a_question_waits(postgres_url: str, temporal
         await second.until_received(1)
         system.perplexity.gate.clear()
         await first.write("A long one")
-        await system.perplexity.asked(2)
+        await system.until_asked(2)
         await second.write("And I wait")
         await until_places(system, 1)
 
         reply = {"text": "Ann here", "agent_name": "Ann"}
         await system.http.post(f"/api/session/+{second.phone}/messages?channel=whatsapp", json=reply)
-        await until(lambda: "Ann here" in second.received)
+        await until("the human's reply", lambda: second.received, lambda texts: "Ann here" in texts)
         system.perplexity.gate.set()
         await second.until_received(3)
 
@@ -154,7 +152,7 @@ async def test_a_customer_who_waits_long_is_told_once(postgres_url: str, tempora
         first, second = Customer(system), Customer(system, "16505550002")
         system.perplexity.gate.clear()
         await first.write("A long one")
-        await system.perplexity.asked(1)
+        await system.until_asked(1)
         await second.write("And I wait")
         await second.until_received(1)
         system.perplexity.gate.set()

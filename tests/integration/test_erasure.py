@@ -124,7 +124,7 @@ async def test_other_customers_are_left_alone(system: System) -> None:
 async def test_a_message_that_waits_stops_the_erasure(system: System) -> None:
     system.perplexity.gate.clear()
     asking = asyncio.create_task(system.send("Hello", customer=CUSTOMER))
-    await system.perplexity.asked(1)
+    await system.until_asked(1)
 
     with pytest.raises(Busy, match="messages unanswered: 1"):
         await erase(system, await customer_of(system))
@@ -137,7 +137,7 @@ async def test_a_forced_erasure_gives_up_what_is_asked_and_keeps_none_of_its_lat
     system.perplexity.gate.clear()
     system.perplexity.scripts.append(f"Late words of {SECRET}")
     asking = asyncio.create_task(system.send(f"I am {SECRET}", customer=CUSTOMER))
-    await system.perplexity.asked(1)
+    await system.until_asked(1)
     customer = await customer_of(system)
 
     await erase(system, customer, force=True)

@@ -62,7 +62,7 @@ async def test_two_attempts_alive_at_once_give_one_reply(postgres_url: str, temp
     async with running_system(postgres_url, temporal_address, turn_timeout_seconds=1.0) as system:
         system.perplexity.gate.clear()
         sending = asyncio.create_task(system.send("Hello"))
-        await system.perplexity.asked(2)
+        await system.until_asked(2)
         system.perplexity.gate.set()
         turn = (await sending).json()
 
@@ -86,7 +86,7 @@ async def test_an_accounts_calls_in_flight_are_limited(postgres_url: str, tempor
     async with running_system(postgres_url, temporal_address, account_calls_in_flight=2) as system:
         system.perplexity.gate.clear()
         sending = [asyncio.create_task(system.send("Hello", customer=f"c-{n}")) for n in range(5)]
-        await system.perplexity.asked(2)
+        await system.until_asked(2)
         busy = len(system.perplexity.questions)
         system.perplexity.gate.set()
         answered = [(await each).status_code for each in sending]

@@ -9,6 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from integrations.perplexity.double import words
 from tests.incoming import incoming
+from tests.support.waiting import within
 from tests.system_in_process import System, running_system
 from worker.app import create_activities
 
@@ -39,7 +40,7 @@ async def test_it_ends_when_idle_and_goes_on_with_the_same_thread(postgres_url: 
     async with running_system(postgres_url, temporal_address, idle_end_seconds=0.5) as system:
         before = (await system.send("Hello")).json()["thread"]
         handle = system.temporal.get_workflow_handle((await system.session())["workflow_id"])
-        await handle.result()
+        await within("the idle conversation's end", handle.result(), lambda: handle)
 
         after = (await system.send("Hello again")).json()
 
@@ -76,7 +77,7 @@ async def test_concurrent_messages_are_answered_across_continue_as_new(
 async def test_what_comes_while_the_model_is_busy_is_joined(system: System) -> None:
     system.perplexity.gate.clear()
     first = asyncio.create_task(system.send("one"))
-    await system.perplexity.asked(1)
+    await system.until_asked(1)
     rest = [asyncio.create_task(system.send(text)) for text in ("two", "three")]
     await system.until_waiting(3)
     system.perplexity.gate.set()
@@ -94,7 +95,7 @@ async def test_what_was_stored_and_never_woken_is_swept(postgres_url: str, tempo
         sweeping = create_activities(system.temporal, system.database, system.outside, system.settings).sweeping
 
         swept = await ActivityEnvironment().run(sweeping.sweep)
-        await system.perplexity.asked(1)
+        await system.until_asked(1)
         answer = await system.send("Forgotten", message_id="m-1")
 
         assert swept.woken == 1

@@ -67,7 +67,7 @@ async def test_an_answered_message_streams_its_answer_again(system: System) -> N
 async def test_a_hundred_readers_of_one_answer_all_get_it(system: System) -> None:
     system.perplexity.gate.clear()
     readers = [asyncio.create_task(_all(system)) for _ in range(100)]
-    await system.perplexity.asked(1)
+    await system.until_asked(1)
     system.perplexity.gate.set()
 
     streams = await asyncio.gather(*readers)

@@ -23,8 +23,8 @@ from schemas.failures import FailureKind
 from storage.database import StorageUnavailable
 from tests.incoming import incoming
 from tests.support.stopping_database import Stop, StoppingDatabase
+from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
-from tests.whatsapp_customer import until
 from worker.app import Activities, create_activities
 
 LOOK_UP = Endpoint(name="look_up", description="Looks up", url="https://shop.example/orders")
@@ -105,10 +105,10 @@ async def test_a_zombies_text_does_not_override_an_action_under_way(still: Syste
 
     still.perplexity.scripts.extend([late, output("handoff_support")])
     zombie = asyncio.create_task(answer(does(still), request))
-    await still.perplexity.asked(1)
+    await still.until_asked(1)
     before_handler = Stop("FOR UPDATE OF e")
     living = asyncio.create_task(answer(does(still, before_handler), request))
-    await before_handler.reached.wait()
+    await within("the handler's start", before_handler.reached.wait(), lambda: still.perplexity.questions)
     wakes.set()
     refused = await zombie
     before_handler.released.set()
@@ -345,10 +345,10 @@ async def test_waiting_for_the_database_is_no_death(still: System, does: Does) -
     held = Stop(COMMIT)
     activities = does(still, held)
     attempt = asyncio.create_task(environment.run(activities.answering.answer, request))
-    await held.reached.wait()
+    await within("the commit", held.reached.wait(), lambda: still.perplexity.questions)
 
     before = len(beats)
-    await until(lambda: len(beats) >= before + 2)
+    await until("two more heartbeats", lambda: len(beats), lambda count: count >= before + 2)
     held.released.set()
 
     assert (await attempt).cursor == 1

@@ -13,8 +13,9 @@ import pytest
 
 from integrations.perplexity.double import words
 from schemas.failures import FailureKind
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
-from tests.whatsapp_customer import SETTINGS, Customer, at, until, written
+from tests.whatsapp_customer import SETTINGS, Customer, at, written
 
 _POLL = {"newer_message_poll_seconds": 0.05}
 
@@ -57,10 +58,10 @@ async def test_a_newer_message_drops_the_stale_answer_and_both_are_asked(system:
     customer = Customer(system)
     system.perplexity.gate.clear()
     await customer.write("I want a lamp", timestamp=at(1))
-    await system.perplexity.asked(1)
+    await system.until_asked(1)
 
     await customer.write("No, two lamps", timestamp=at(2))
-    await system.perplexity.asked(2)
+    await system.until_asked(2)
     system.perplexity.gate.set()
     await customer.until_idle()
 
@@ -75,7 +76,7 @@ async def test_only_once_is_an_answer_dropped(system: System) -> None:
     system.perplexity.gate.clear()
     for number in range(1, 3):
         await customer.write(f"message {number}", timestamp=at(number))
-        await system.perplexity.asked(number)
+        await system.until_asked(number)
     await customer.write("message 3", timestamp=at(3))
     system.perplexity.gate.set()
     await customer.until_idle()
@@ -90,7 +91,7 @@ async def test_where_the_setting_says_wait_a_newer_message_waits(postgres_url: s
         customer = Customer(system)
         system.perplexity.gate.clear()
         await customer.write("first")
-        await system.perplexity.asked(1)
+        await system.until_asked(1)
         await customer.write("second")
         system.perplexity.gate.set()
         await customer.until_idle()
@@ -137,9 +138,9 @@ async def test_a_photo_is_described_to_the_model_and_kept(system: System, tmp_pa
     system.perplexity.gate.clear()
 
     await customer.send(_image(system))
-    await system.perplexity.asked(1)
+    await system.until_asked(1)
     kept = tmp_path / "media" / sha256(_PICTURE).hexdigest()[:2] / sha256(_PICTURE).hexdigest()
-    await until(kept.exists)
+    await until(f"the photo at {kept}", lambda: list(tmp_path.rglob("*")), lambda found: kept in found)
     system.perplexity.gate.set()
     await customer.until_idle()
 
@@ -166,10 +167,10 @@ async def test_a_flood_of_one_customer_does_not_delay_another(postgres_url: str,
         flooding, other = Customer(system), Customer(system, "15550002222")
         system.perplexity.gate.clear()
         await flooding.send(*(written(f"message {number}") for number in range(500)))
-        await system.perplexity.asked(1)
+        await system.until_asked(1)
 
         await other.write("And me?")
-        await system.perplexity.asked(2)
+        await system.until_asked(2)
 
         assert _asked(system)[1] == "And me?"
         system.perplexity.gate.set()

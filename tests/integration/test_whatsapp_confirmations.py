@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
 from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
+from tests.support import clock
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, at, written
 
@@ -40,7 +42,8 @@ async def customer(system: System) -> Customer:
     await customer.write("Cancel my order")
     await customer.until_received(1)
     await customer.until_idle()
-    await system.database.rows("UPDATE deliveries SET accepted_at = now() - interval '30 seconds'")
+    accepted_at = clock.now() - timedelta(seconds=30)
+    await system.database.rows("UPDATE deliveries SET accepted_at = :accepted_at", {"accepted_at": accepted_at})
     return customer
 
 

@@ -16,6 +16,7 @@ from schemas.deliveries import Part, StatusReport, read_delivery_id
 from storage.configurations import Configurations
 from storage.delivery_reports import DeliveryReports
 from storage.outbox import Outbox
+from tests.support.clock import now
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
 
@@ -102,7 +103,7 @@ async def test_each_part_goes_out_once(system: System, where: str, fatal: int) -
     else:
         outbox.where, outbox.fatal = where, fatal
     bots = Bots(Configurations(system.database), system.settings)
-    delivering = Delivering(outbox, {"whatsapp": channel}, bots, system.settings, lambda: None)
+    delivering = Delivering(outbox, {"whatsapp": channel}, bots, system.settings, lambda: None, now)
 
     with pytest.raises(Died):
         await delivering.deliver(Deliver(conversation_id=conversation_id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,8 +15,10 @@ from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, TemplateName
 from storage.outbox import Outbox
 from storage.overview import Overview
+from tests.support.clock import now, stamp
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
-from tests.whatsapp_customer import SETTINGS, Customer, until, written
+from tests.whatsapp_customer import SETTINGS, Customer, written
 
 
 @pytest.fixture
@@ -192,8 +194,7 @@ async def test_a_delivery_that_failed_for_good_is_noted_for_staff(system: System
 
 async def _wrote_long_ago(customer: Customer) -> None:
     """A message that Meta delivers two days late: the 24 hours are over."""
-    two_days_ago = str(int(datetime.now(UTC).timestamp()) - 172_800)
-    await customer.send(written("Hello", timestamp=two_days_ago))
+    await customer.send(written("Hello", timestamp=stamp(now() - timedelta(days=2))))
     await customer.until_idle()
 
 
@@ -222,7 +223,7 @@ async def test_outside_24_hours_by_the_channels_own_word(system: System, custome
     await customer.until_idle()
 
     await customer.status(system.whatsapp.sent[0], "failed", 131047)
-    await until(lambda: len(system.whatsapp.sent) == 2)
+    await until("the template after the reply", lambda: system.whatsapp.sent, lambda sent: len(sent) == 2)
 
     assert system.whatsapp.sent[1].template is not None
 

@@ -12,8 +12,9 @@ from storage import media_files
 from storage.erasure import Erasure
 from storage.exports import Exports
 from storage.tables import metadata
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
-from tests.whatsapp_customer import SETTINGS, Customer, until, written
+from tests.whatsapp_customer import SETTINGS, Customer, written
 
 PICTURE = b"\xff\xd8\xff\xe0 a photo"
 
@@ -35,7 +36,7 @@ async def _with_a_picture(system: System, folder: Path) -> str:
     system.whatsapp.keep_file("9001", PICTURE, "image/jpeg")
     image = {"id": "9001", "mime_type": "image/jpeg", "caption": "Zanzibar"}
     await customer.send(written("", type="image", text=None, image=image))
-    await until(lambda: len(_kept(folder)) == 1)
+    await until("a kept file", lambda: _kept(folder))
     system.perplexity.gate.set()
     await customer.until_idle()
     return _kept(folder)[0].name

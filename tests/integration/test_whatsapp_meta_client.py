@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import pytest
 
@@ -15,7 +14,9 @@ from integrations.whatsapp.port import Choice, MediaRef, Recipient, SendRequest,
 from integrations.whatsapp.standin.account import PHONE_NUMBER_ID
 from integrations.whatsapp.standin.chats import StoredFile
 from integrations.whatsapp.standin.switches import Switches
-from tests.whatsapp_servers import APP_SECRET, MetaSide, Webhook, meta_side, until
+from tests.support.clock import now
+from tests.support.waiting import until
+from tests.whatsapp_servers import APP_SECRET, MetaSide, Webhook, meta_side
 
 PHONE = "15550001111"
 USER_ID = "US.13491208655302741918"
@@ -31,8 +32,7 @@ async def side() -> AsyncIterator[MetaSide]:
 
 
 def statuses(got: list[Webhook]) -> list[StatusUpdate]:
-    now = datetime.now(UTC)
-    return [status for each in got for status in parse_webhook(each.body, now).statuses]
+    return [status for each in got for status in parse_webhook(each.body, now()).statuses]
 
 
 async def failure(side: MetaSide, switches: Switches, request: SendRequest = REQUEST) -> SendFailed:
@@ -122,10 +122,10 @@ async def test_refusals(side: MetaSide, switches: Switches, kind: FailureKind, c
 @pytest.mark.parametrize("switches", [Switches(execute_then_drop=1), Switches(stall=1, stall_seconds=3)])
 async def test_an_unknown_outcome_is_settled_by_the_status(side: MetaSide, switches: Switches) -> None:
     failed = await failure(side, switches)
-    await until(lambda: bool(statuses(side.receiver.got)))
+    first, *_ = await until("a status", lambda: statuses(side.receiver.got))
 
     assert failed.kind is FailureKind.UNKNOWN
-    assert statuses(side.receiver.got)[0].delivery_id == "d-1"
+    assert first.delivery_id == "d-1"
     assert len(side.graph.posted) == 1
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import httpx2
 import pytest
@@ -15,6 +14,7 @@ from integrations.whatsapp.meta.webhook import parse_webhook
 from integrations.whatsapp.port import Recipient, SendFailed, SendRequest
 from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from integrations.whatsapp.standin.switches import Switches
+from tests.support.clock import now
 from tests.whatsapp_servers import APP_SECRET, MetaSide, Webhook, meta_side
 
 PHONE = "15550001111"
@@ -35,8 +35,7 @@ async def page(side: MetaSide) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def messages(got: list[Webhook]) -> list[InboundMessage]:
-    now = datetime.now(UTC)
-    return [message for each in got for message in parse_webhook(each.body, now).messages]
+    return [message for each in got for message in parse_webhook(each.body, now()).messages]
 
 
 async def test_what_a_customer_writes_comes_as_a_signed_webhook(side: MetaSide, page: httpx2.AsyncClient) -> None:

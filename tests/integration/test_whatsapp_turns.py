@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from integrations.perplexity.double import words
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.whatsapp_bodies import USER_ID, message, payload
-from tests.whatsapp_customer import SETTINGS, Customer, post, until, written
+from tests.whatsapp_customer import SETTINGS, Customer, at, post, written
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ async def test_ten_first_messages_at_once_make_one_conversation(system: System) 
 
 async def test_a_batch_is_answered_in_the_order_of_its_timestamps(system: System) -> None:
     customer = Customer(system)
-    later, earlier = written("second", timestamp="1763900002"), written("first", timestamp="1763900001")
+    later, earlier = written("second", timestamp=at(2)), written("first", timestamp=at(1))
 
     await customer.send(later, earlier)
     await customer.until_idle()
@@ -99,10 +100,10 @@ async def test_a_username_alone_is_reached_by_id(system: System) -> None:
     one = written("Hello", **{"from": None}, from_user_id=USER_ID)
 
     await customer.send(one, contacts=[{"profile": {"name": "Ann", "username": "ann"}, "user_id": USER_ID}])
-    await until(lambda: len(system.whatsapp.sent) == 1)
+    (posted,) = await until("a reply", lambda: system.whatsapp.sent)
 
-    assert system.whatsapp.sent[0].request.recipient.user_id == USER_ID
-    assert system.whatsapp.sent[0].request.recipient.phone is None
+    assert posted.request.recipient.user_id == USER_ID
+    assert posted.request.recipient.phone is None
 
 
 async def test_reactions_and_echoes_are_kept_and_not_answered(system: System) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -15,6 +14,7 @@ from integrations.whatsapp.standin.switches import Switches
 from integrations.whatsapp.standin.twilio import ACCOUNT_SID, AUTH_TOKEN
 from integrations.whatsapp.twilio.signature import HEADER, is_valid, read_form
 from integrations.whatsapp.twilio.webhook import parse_webhook
+from tests.support.clock import now
 from tests.whatsapp_servers import TWILIO_NUMBER, TwilioSide, twilio_side
 
 REQUEST = SendRequest(account=TWILIO_NUMBER, recipient=Recipient(phone="15550001111"), delivery_id="d/1 &")
@@ -33,7 +33,7 @@ def statuses(side: TwilioSide) -> list[StatusUpdate]:
         form = read_form(each.body) or []
         assert is_valid(AUTH_TOKEN, each.url, form, each.headers[HEADER.lower()])
         query = dict(parse_qsl(urlsplit(each.url).query))
-        found += parse_webhook(form, query, datetime.now(UTC)).statuses
+        found += parse_webhook(form, query, now()).statuses
     return found
 
 

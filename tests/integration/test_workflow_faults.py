@@ -17,6 +17,7 @@ from temporalio.client import (
 from schemas.conversations import ConversationStart, StateRequest
 from schemas.turns import State
 from storage.overview import Overview
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from worker.app import create_worker
 
@@ -33,7 +34,7 @@ async def attributes_of(system: System) -> dict[str, Any]:
 async def cancelled_while_answering(system: System) -> tuple[WorkflowHandle[Any, Any], int]:
     system.perplexity.gate.clear()
     sending = asyncio.create_task(system.send("Hello"))
-    await system.perplexity.asked(1)
+    await system.until_asked(1)
     handle = await handle_of(system)
     await handle.cancel()
     response = await sending
@@ -86,9 +87,7 @@ async def test_a_database_that_cannot_be_read_fails_no_workflow(system: System) 
         pending = (await handle.describe()).raw_description.pending_activities
         return max((activity.attempt for activity in pending), default=0)
 
-    async with asyncio.timeout(25):
-        while await attempts() < 3:  # noqa: ASYNC110 - on the other side of a server
-            await asyncio.sleep(0.1)
+    await until("a third attempt", attempts, lambda number: number >= 3)
 
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
     await handle.terminate()

@@ -1,1 +1,1 @@
-"""What tests are made with: doubles of ours, clocks, waits."""
+"""What tests of every kind share: their clock, how they wait, and which of them need other processes."""

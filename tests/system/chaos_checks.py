@@ -11,12 +11,12 @@ from typing import Any
 
 import asyncpg
 
+from tests.support.waiting import until_blocking
 from tests.system.chaos_clients import Customer
-from tests.system.running import AGENT, Program, until
+from tests.system.running import AGENT, Program
 
 APOLOGIES_SHARE = 0.05
 _PAGE = 200
-_SETTLE_SECONDS = 60
 
 _MUST_BE_ZERO = {
     "messages beyond the cursor": "SELECT count(*) FROM conversations WHERE cursor < last_seq",
@@ -130,4 +130,8 @@ async def check_all(program: Program, customers: Sequence[Customer]) -> None:
 
 def until_counted(program: Program, query: str, at_least: int) -> None:
     """Lists of workflows are eventually consistent."""
-    until(lambda: count_workflows(program, query) >= at_least, _SETTLE_SECONDS)
+    until_blocking(
+        f"{at_least} workflows where {query}",
+        lambda: count_workflows(program, query),
+        lambda count: count >= at_least,
+    )

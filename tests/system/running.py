@@ -8,17 +8,19 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx2
 import psutil
+
+from tests.ports import free_port
+from tests.support.waiting import LONGEST_SECONDS, START_SECONDS, until_blocking
 
 AGENT = Path(sys.executable).parent / "agent"
 KEY = "system-test-key-0123456789"
@@ -28,7 +30,6 @@ PARTS = {
     "temporal": "temporal server start-dev",
     "postgres": "postgres -D",
 }
-T = TypeVar("T")
 
 
 @dataclass
@@ -48,13 +49,23 @@ class Program:
             begin = sink.tell()
             command = [AGENT, "run"]
             self._process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, env=environment)
-        until(lambda: self._said(output, begin, "READY"), 90, lambda: output.read_text()[-3_000:])
+        until_blocking(
+            "a line that begins with READY",
+            lambda: self._said(output, begin),
+            lambda said: any(line.startswith("READY") for line in said.splitlines()),
+            seconds=START_SECONDS,
+        )
 
     def stop(self) -> None:
         """SIGTERM, and waits until every part is gone."""
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            assert self._process.wait(60) == 0
+            assert until_blocking("the program's end after SIGTERM", self._end, lambda end: end[0] is not None)[0] == 0
+
+    def _end(self) -> tuple[int | None, str]:
+        """The exit code, None while it runs, and the last that it said."""
+        assert self._process
+        return self._process.poll(), self.folder.with_suffix(".out").read_text()[-1_000:]
 
     def kill(self, part: str) -> None:
         """SIGKILL for one part, postmaster and children alike; counts as a fault once the process is gone."""
@@ -73,32 +84,43 @@ class Program:
 
     def until_back(self, name: str) -> None:
         """Returns once the program works again after *name* was killed."""
-        until(lambda: _runs(self, name) and _ready(self), 60)
+        until_blocking(
+            f"a running {name} and a program that is ready",
+            lambda: (_runs(self, name), readiness(self)),
+            lambda seen: seen == (True, "200"),
+        )
 
     @property
     def addresses(self) -> dict[str, Any]:
         return dict(json.loads((self.folder / "addresses.json").read_text()))
 
-    def http(self, timeout: float = 60) -> httpx2.Client:
+    def http(self, timeout: float = LONGEST_SECONDS) -> httpx2.Client:
         headers = {"Authorization": f"Bearer {KEY}"}
         return httpx2.Client(base_url=self.addresses["api"], headers=headers, timeout=timeout)
 
-    def say(self, text: str, message_id: str, customer: str = "c-1") -> httpx2.Response:
-        with self.http() as http:
+    def say(
+        self, text: str, message_id: str, customer: str = "c-1", timeout: float = LONGEST_SECONDS
+    ) -> httpx2.Response:
+        with self.http(timeout) as http:
             return http.post("/api/message", json={"customer_id": customer, "text": text, "message_id": message_id})
 
-    def insist(self, text: str, message_id: str, customer: str = "c-1") -> dict[str, Any]:
+    def insist(
+        self, text: str, message_id: str, customer: str = "c-1", seconds: float = LONGEST_SECONDS
+    ) -> dict[str, Any]:
         """Repeats the message, as a client of the contract does, until it is answered; the Turn."""
+        deadline = time.monotonic() + seconds
 
-        def answered() -> dict[str, Any] | None:
+        def answer() -> tuple[int, dict[str, Any]]:
+            left = max(1.0, deadline - time.monotonic())
             try:
-                response = self.say(text, message_id, customer)
-            except (httpx2.TransportError, FileNotFoundError):  # it stops, or has not started yet
-                return None
+                response = self.say(text, message_id, customer, left)
+            except (httpx2.TransportError, FileNotFoundError) as error:  # it stops, or has not started yet
+                return 0, {"error": repr(error)}
             assert response.status_code in {200, 503}, response.text
-            return dict(response.json()) if response.status_code == 200 else None
+            return response.status_code, dict(response.json())
 
-        return until(answered, 90)
+        what = f"an answer to {message_id} of {customer}"
+        return until_blocking(what, answer, lambda seen: seen[0] == 200, seconds=seconds)[1]
 
     def turns(self, customer: str = "c-1") -> list[dict[str, Any]]:
         """Oldest first."""
@@ -122,11 +144,11 @@ class Program:
             "SWEEP_AFTER_SECONDS": "5",
         }
 
-    def _said(self, output: Path, begin: int, word: str) -> bool:
+    def _said(self, output: Path, begin: int) -> str:
         assert self._process
         said = output.read_bytes()[begin:].decode(errors="replace")
         assert self._process.poll() is None, said[-3_000:]
-        return any(line.startswith(word) for line in said.splitlines())
+        return said
 
 
 def running(folder: Path, **settings: str) -> Iterator[Program]:
@@ -139,22 +161,6 @@ def running(folder: Path, **settings: str) -> Iterator[Program]:
         program.stop()
 
 
-def until(look: Callable[[], T | None], seconds: float, explain: Callable[[], str] = str) -> T:
-    """The first truthy thing that *look* sees."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if seen := look():
-            return seen
-        time.sleep(0.05)
-    raise TimeoutError(f"not seen within {seconds} s {explain()}")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def _runs(program: Program, name: str) -> bool:
     try:
         return program.part(name).is_running()
@@ -162,8 +168,10 @@ def _runs(program: Program, name: str) -> bool:
         return False
 
 
-def _ready(program: Program) -> bool:
+def readiness(program: Program) -> str:
+    """ "200", or what stands in its way."""
     try:
-        return httpx2.get(f"{program.addresses['api']}/readyz", timeout=5).status_code == 200
-    except (httpx2.TransportError, FileNotFoundError):
-        return False
+        response = httpx2.get(f"{program.addresses['api']}/readyz", timeout=5)
+    except (httpx2.TransportError, FileNotFoundError) as error:
+        return repr(error)
+    return "200" if response.status_code == 200 else f"{response.status_code} {response.text}"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.endpoint_server import Service, running_service
-from tests.system.running import AGENT, Program, running, until
+from tests.support.waiting import LONGEST_SECONDS, until_blocking
+from tests.system.running import AGENT, Program, running
 
 CONFIG = """
 actions:
@@ -45,7 +46,9 @@ def apply(program: Program, folder: Path, text: str) -> None:
     file = folder / "assistant.yaml"
     file.write_text(text)
     environment = {**os.environ, "DATA_DIR": str(program.folder)}
-    done = subprocess.run([AGENT, "assistant", "apply", file], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [AGENT, "assistant", "apply", file], env=environment, capture_output=True, text=True, timeout=30
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -59,10 +62,10 @@ def test_a_call_whose_worker_dies_is_made_once_and_is_unknown(
 ) -> None:
     apply(program, tmp_path, CONFIG.format(host=service.host))
     waiting = ThreadPoolExecutor(1).submit(program.insist, says(CALL), "m-0", "caller")
-    until(lambda: service.requests, 60)
+    until_blocking("a call of the service", lambda: service.requests)
 
     program.kill("worker")
-    turn = waiting.result(120)
+    turn = waiting.result(LONGEST_SECONDS)
 
     assert program.faults == 1
     assert len(service.requests) == 1
@@ -78,7 +81,7 @@ def test_tickets_are_opened_once_while_the_worker_is_killed(program: Program) ->
         for _ in range(2):
             program.kill("worker")
             program.until_back("worker")
-        turns = [each.result(120) for each in waiting]
+        turns = [each.result(LONGEST_SECONDS) for each in waiting]
 
     numbers = [turn["ticket_id"] for turn in turns]
     assert program.faults == faults + 2

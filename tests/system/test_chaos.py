@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from random import Random
+from random import Random, randrange
 
 import pytest
 
@@ -26,7 +25,7 @@ CONVERSATIONS = int(os.environ.get("CHAOS_CONVERSATIONS", "30"))
 TURNS = int(os.environ.get("CHAOS_TURNS", "8"))
 STALLS = int(os.environ.get("CHAOS_STALLS", "20"))
 FLOOD = int(os.environ.get("CHAOS_FLOOD", "1000"))
-SEED = int(os.environ.get("CHAOS_SEED", str(int(time.time()))))
+SEED = int(os.environ.get("CHAOS_SEED", str(randrange(10**9))))
 FLOOD_QUESTIONS = 10
 FAULTS = 6
 AT_MOST_TURNS = 6 * TURNS  # a run goes on until it has seen its faults, but not for ever

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.system.running import AGENT, Program, running, until
+from tests.support.waiting import LONGEST_SECONDS, until_blocking
+from tests.system.running import AGENT, Program, running
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,13 @@ def agent(program: Program, *words: str | Path, answer: str = "", **settings: st
     """Runs a command; *answer* is its standard input."""
     environment = {**os.environ, "DATA_DIR": str(program.folder), **settings}
     return subprocess.run(
-        [AGENT, *words], input=answer, env=environment, capture_output=True, text=True, timeout=60, check=False
+        [AGENT, *words],
+        input=answer,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
     )
 
 
@@ -33,7 +40,7 @@ def test_a_new_key_works(program: Program) -> None:
 
     headers = {"Authorization": f"Bearer {key}"}
     body = {"customer_id": "c-9", "text": "Hello", "message_id": "m-1"}
-    answer = httpx2.post(f"{program.addresses['api']}/api/message", json=body, headers=headers, timeout=60)
+    answer = httpx2.post(f"{program.addresses['api']}/api/message", json=body, headers=headers, timeout=LONGEST_SECONDS)
 
     assert answer.status_code == 200, answer.text
 
@@ -142,8 +149,8 @@ def test_a_customer_is_erased_once(program: Program) -> None:
 
 def test_who_waits_for_an_answer_is_erased_by_force_only(program: Program) -> None:
     with ThreadPoolExecutor() as threads:
-        asking = threads.submit(program.say, "Hello [[sim: slow=30]]", "m-1", "c-busy")
-        until(lambda: len([1 for question in program.questions() if "slow=30" in str(question)]), 30)
+        asking = threads.submit(program.say, "Hello [[sim: slow=20]]", "m-1", "c-busy")
+        until_blocking("the slow question", program.questions, lambda asked: "slow=20" in str(asked))
 
         refused = agent(program, "conversation", "erase", "c-busy", "--yes")
         forced = agent(program, "conversation", "erase", "c-busy", "--yes", "--force")
@@ -151,7 +158,7 @@ def test_who_waits_for_an_answer_is_erased_by_force_only(program: Program) -> No
         told = "agent: c-busy on http: messages unanswered: 1, actions under way: 0; wait"
         assert (refused.returncode, refused.stderr[: len(told)]) == (2, told)
         assert forced.returncode == 0, forced.stderr
-        assert asking.result().json()["reply"] is None
+        assert asking.result(LONGEST_SECONDS).json()["reply"] is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.running import Program, running, until
+from tests.support.waiting import LONGEST_SECONDS, START_SECONDS, until_blocking
+from tests.system.running import Program, running
 
 SLOW = "[[sim: slow=3]]"
 
@@ -25,13 +26,19 @@ def customer(request: pytest.FixtureRequest) -> str:
     return str(request.node.name)
 
 
-def in_background(program: Program, text: str, message_id: str, customer: str) -> Future[dict[str, Any]]:
-    """A client that repeats its message until it is answered."""
-    return ThreadPoolExecutor(1).submit(program.insist, text, message_id, customer)
+def in_background(
+    program: Program, text: str, message_id: str, customer: str, seconds: float = LONGEST_SECONDS
+) -> Future[dict[str, Any]]:
+    """A client that repeats its message until it is answered, for so long."""
+    return ThreadPoolExecutor(1).submit(program.insist, text, message_id, customer, seconds)
 
 
 def until_asked(program: Program, text: str) -> None:
-    until(lambda: any(text in question["text"] for question in program.questions()), 30)
+    until_blocking(
+        f"a question with {text!r}",
+        lambda: [question["text"] for question in program.questions()],
+        lambda asked: any(text in each for each in asked),
+    )
 
 
 def check_answered_once_in_order(program: Program, customer: str, texts: int) -> None:
@@ -50,7 +57,7 @@ def test_a_part_killed_in_the_middle_of_an_answer(program: Program, customer: st
 
     program.kill(part)
     program.until_back(part)
-    answered = waiting.result(90)
+    answered = waiting.result(LONGEST_SECONDS)
     program.insist("And now?", "m-2", customer)
 
     assert program.faults == faults + 1
@@ -65,7 +72,7 @@ def test_a_streamed_answer_goes_on_when_the_worker_is_killed(program: Program, c
     until_asked(program, "Stream")
 
     program.kill("worker")
-    reading.join(90)
+    reading.join(LONGEST_SECONDS)
 
     kinds = [kind for kind, _ in events]
     assert kinds[-1] == "done"
@@ -79,7 +86,7 @@ def test_the_api_killed_under_a_client_asks_the_model_once(program: Program, cus
 
     program.kill("api")
     program.until_back("api")
-    waiting.result(90)
+    waiting.result(LONGEST_SECONDS)
 
     assert len([question for question in program.questions() if f"Once {customer}" in question["text"]]) == 1
 
@@ -87,12 +94,12 @@ def test_the_api_killed_under_a_client_asks_the_model_once(program: Program, cus
 def test_sigterm_in_the_middle_of_an_answer_loses_nothing(program: Program, customer: str) -> None:
     program.insist("Hello", "m-0", customer)
     text = f"Late {customer} [[sim: slow=20 times=1]]"
-    waiting = in_background(program, text, "m-1", customer)
+    waiting = in_background(program, text, "m-1", customer, START_SECONDS)
     until_asked(program, f"Late {customer}")
 
     program.stop()
     program.start()
-    waiting.result(90)
+    waiting.result(LONGEST_SECONDS)
     program.insist("And now?", "m-2", customer)
 
     check_answered_once_in_order(program, customer, 3)

@@ -15,7 +15,8 @@ import httpx2
 import psutil
 import pytest
 
-from tests.system.running import AGENT, KEY, Program, free_port, running, until
+from tests.support.waiting import LONGEST_SECONDS, START_SECONDS, until_blocking
+from tests.system.running import AGENT, KEY, Program, free_port, readiness, running
 
 SERVED = ("worker", "api", "temporal", "postgres", "simulator", "standin")
 
@@ -42,7 +43,7 @@ def refused(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """A start that ends by itself."""
     ports = {name: str(free_port()) for name in ("PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")}
     environment = {**os.environ, **ports, "DATA_DIR": str(folder), **settings}
-    return subprocess.run([AGENT, "run"], env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run([AGENT, "run"], env=environment, capture_output=True, text=True, timeout=START_SECONDS)
 
 
 def check_one_line(done: subprocess.CompletedProcess[str], *words: str, code: int = 1) -> None:
@@ -131,16 +132,9 @@ def test_a_killed_part_comes_back(program: Program, part: str) -> None:
 
     psutil.Process(victim).kill()
 
-    until(lambda: program.addresses["pids"][part] != victim, 30)
-    until(lambda: ready(program), 60)
+    until_blocking(f"another {part} than {victim}", lambda: program.addresses["pids"][part], lambda pid: pid != victim)
+    until_blocking("a program that is ready", lambda: readiness(program), lambda status: status == "200")
     assert alive(program.addresses["pids"]) == list(program.addresses["pids"])
-
-
-def ready(program: Program) -> bool:
-    try:
-        return answered(f"{program.addresses['api']}/readyz")
-    except httpx2.TransportError:
-        return False
 
 
 def test_a_second_start_finds_the_conversation(program: Program) -> None:
@@ -163,7 +157,7 @@ def test_a_killed_launcher_leaves_nothing_and_loses_nothing(program: Program) ->
     assert launcher
 
     launcher.kill()
-    until(lambda: not alive(pids), 20)
+    until_blocking("the end of every part", lambda: alive(pids), lambda left: not left)
     program.stop()  # nothing to stop, only its exit code to take
 
     program.start()
@@ -178,7 +172,7 @@ def test_a_part_that_dies_too_often_ends_the_whole(new_folder: Path) -> None:
     assert launcher
 
     psutil.Process(pids["worker"]).kill()
-    launcher.wait(60)
+    launcher.wait(LONGEST_SECONDS)
     program.stop()  # nothing to stop, only its exit code to take
 
     last = new_folder.with_suffix(".out").read_text().splitlines()[-1]

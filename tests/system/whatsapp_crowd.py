@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from random import Random
@@ -11,8 +10,10 @@ from typing import Any
 
 import httpx2
 
+from tests.support.clock import now
+from tests.support.waiting import LONGEST_SECONDS, until, until_blocking
 from tests.system.chaos_checks import record
-from tests.system.running import Program, until
+from tests.system.running import Program
 
 _UNIT = 1_000_000
 """Stand-in phone numbers begin here, so that all have the same length."""
@@ -36,8 +37,8 @@ async def write_all(
     text: str = "",
 ) -> None:
     """Every customer writes, message by message (*text*, or `words`); the channel's timestamps tell their order."""
-    began = int(time.time()) - messages
-    async with httpx2.AsyncClient(base_url=program.addresses["whatsapp"], timeout=60) as http:
+    began = int(now().timestamp()) - messages
+    async with httpx2.AsyncClient(base_url=program.addresses["whatsapp"], timeout=LONGEST_SECONDS) as http:
 
         async def write(customer: int) -> None:
             await asyncio.sleep(random.uniform(0, pause[1]))
@@ -69,24 +70,30 @@ def got_by(program: Program, customer: int) -> list[str]:
     return [each["text"]["body"] for each in posted(program) if each["to"] == phone_of(customer)]
 
 
-async def until_all_delivered(program: Program, customers: Sequence[int], messages: int, seconds: float) -> None:
-    """Returns once every message is stored and worked off, and no reply is due any more."""
+def until_parts(program: Program, customer: int, parts: int) -> None:
+    """Returns once one customer's phone was sent so many messages."""
+    until_blocking(f"{parts} parts", lambda: got_by(program, customer), lambda got: len(got) >= parts)
+
+
+async def until_all_delivered(program: Program, customers: Sequence[int], messages: int) -> None:
+    """Returns once every message is stored and worked off, and no reply is due any more; each step is waited for."""
     ids = [f"wamid.{customer}.{number}" for customer in customers for number in range(messages)]
-    deadline = time.monotonic() + seconds
-    found: dict[str, int] = {}
-    while time.monotonic() < deadline:
-        async with record(program) as connection:
-            row = await connection.fetchrow(
-                "SELECT (SELECT count(*) FROM messages WHERE channel_message_id = ANY($1)) AS stored,"
-                " (SELECT coalesce(sum(last_seq - cursor), 0) FROM conversations) AS waiting,"
-                " (SELECT count(*) FROM messages WHERE delivery = 'due') AS due",
-                ids,
-            )
-        found = {name: int(value) for name, value in row.items()}
-        if found == {"stored": len(ids), "waiting": 0, "due": 0}:
-            return
-        await asyncio.sleep(0.5)
-    raise TimeoutError(f"after {seconds} s: {found}, wanted {len(ids)} stored")
+    done = {"stored": len(ids), "waiting": 0, "due": 0}
+    seen: dict[str, int] = {}
+    while not done.items() <= seen.items():
+        seen = await until(f"a step towards {done}", lambda: _standing(program, ids), lambda now, old=seen: now != old)
+
+
+async def _standing(program: Program, ids: list[str]) -> dict[str, int]:
+    async with record(program) as connection:
+        row = await connection.fetchrow(
+            "SELECT (SELECT count(*) FROM messages WHERE channel_message_id = ANY($1)) AS stored,"
+            " (SELECT coalesce(sum(last_seq - cursor), 0) FROM conversations) AS waiting,"
+            " (SELECT count(*) FROM messages WHERE delivery = 'due') AS due,"
+            " (SELECT coalesce(sum(attempt), 0) FROM deliveries) AS sends",
+            ids,
+        )
+    return {name: int(value) for name, value in row.items()}
 
 
 def check_every_message_is_answered_once_in_order(program: Program, customers: int, messages: int) -> None:
@@ -123,4 +130,5 @@ async def count_chats(program: Program) -> int:
 def until_back(program: Program) -> None:
     for part in ("postgres", "temporal", "worker", "api"):
         program.until_back(part)
-    until(lambda: httpx2.get(f"{program.addresses['whatsapp']}/standin/switches").status_code == 200, 30)
+    switches = f"{program.addresses['whatsapp']}/standin/switches"
+    until_blocking("the stand-in", lambda: httpx2.get(switches).status_code, lambda status: status == 200)

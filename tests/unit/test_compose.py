@@ -117,4 +117,5 @@ def test_the_image_holds_every_package_of_ours() -> None:
 def _filled(value: str) -> str:
     """As compose would: the default where there is one, else some value."""
     filled = re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", value)
-    return re.sub(r"\$\{[A-Z_]+:\?[^}]*\}", "http://x", filled)
+    whole = re.fullmatch(r"\$\{[A-Z_]+:\?[^}]*\}", filled)
+    return "http://x" if whole else re.sub(r"\$\{[A-Z_]+:\?[^}]*\}", "x", filled)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 AGENT = Path(sys.executable).with_name("agent")
 OURS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "PERPLEXITY_BASE_URL", "PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")
 
@@ -18,7 +20,7 @@ def agent(folder: Path, *arguments: str, **settings: str) -> subprocess.Complete
     """Run in *folder*, away from any `.env`, with the data folder there."""
     kept = {name: value for name, value in os.environ.items() if name not in OURS}
     environment = {**kept, "DATA_DIR": str(folder / "data"), **settings}
-    return subprocess.run([AGENT, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run([AGENT, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
 
 
 @pytest.mark.parametrize("command", ["api", "worker", "migrate"])
@@ -56,3 +58,15 @@ def test_the_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     assert done.returncode == 1
     wrong = [line for line in done.stdout.splitlines() if line.startswith("wrong")]
     assert [line.split()[1].rstrip(":") for line in wrong] == ["Disk", "PORT", "Temporal"]
+
+
+@pytest.mark.parametrize("content", ["{", '{"temporal": 5, "database_url": []}', '{"perplexity": "ftp://x"}'])
+def test_a_damaged_list_of_addresses_is_no_traceback(tmp_path: Path, content: str) -> None:
+    (data := tmp_path / "data").mkdir()
+    (data / "addresses.json").write_text(content)
+
+    done = agent(tmp_path, "migrate")
+
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert str(data) in done.stderr

@@ -12,6 +12,8 @@ import pytest
 
 from launch.postgres import RunningPostgres, start_postgres
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -54,7 +56,7 @@ async def test_a_killed_server_starts_again_with_all_that_was_committed(folder: 
     first = start_postgres(folder / "postgres")
     await count(first)
     first.process.send_signal(signal.SIGKILL)
-    first.process.wait()
+    first.process.wait(30)
 
     second = start_postgres(folder / "postgres")
 
@@ -68,7 +70,7 @@ async def test_a_server_left_running_is_replaced(folder: Path) -> None:
 
     server = start_postgres(folder / "postgres")
 
-    assert left.process.wait() == 0
+    assert left.process.wait(30) == 0
     assert await count(server) == 2
     server.stop()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from integrations.whatsapp.incoming import DeliveryStatus, MessageKind
 from schemas.messages import CustomerIdentity
-from tests.whatsapp_bodies import ACCOUNT, NOW, PHONE, USER_ID, message, parse, parse_one, payload
+from tests.support.clock import NOW, stamp
+from tests.whatsapp_bodies import ACCOUNT, PHONE, USER_ID, message, parse, parse_one, payload
 
 BY_PHONE = CustomerIdentity(kind="phone", value=PHONE)
 BY_ID = CustomerIdentity(kind="user_id", value=USER_ID)
@@ -91,11 +92,10 @@ def test_the_same_id_twice_is_left_to_the_inbox() -> None:
 @pytest.mark.parametrize(
     ("timestamp", "sent_at"),
     [
-        ("1763899200", datetime(2025, 11, 23, 12, tzinfo=UTC)),
-        (1763899200, datetime(2025, 11, 23, 12, tzinfo=UTC)),
-        (str(int((NOW - timedelta(days=7)).timestamp())), NOW - timedelta(days=7)),
-        (str(int((NOW + timedelta(minutes=2)).timestamp())), NOW + timedelta(minutes=2)),
-        (str(int((NOW + timedelta(days=2)).timestamp())), NOW),
+        (stamp(NOW - timedelta(days=365)), NOW - timedelta(days=365)),
+        (int(NOW.timestamp()), NOW),
+        (stamp(NOW + timedelta(minutes=2)), NOW + timedelta(minutes=2)),
+        (stamp(NOW + timedelta(days=2)), NOW),
         ("999999999999", NOW),
         ("-5", None),
         (-5, None),
@@ -114,7 +114,7 @@ def test_timestamps_of_every_kind(timestamp: Any, sent_at: datetime | None) -> N
 
 def test_a_status_brings_our_delivery_id_and_its_errors() -> None:
     error = {"code": 131047, "title": "Re-engagement message", "error_data": {"details": "24 hours"}}
-    status = {"id": "wamid.ours", "status": "failed", "timestamp": "1763899200", "recipient_user_id": USER_ID}
+    status = {"id": "wamid.ours", "status": "failed", "timestamp": stamp(NOW), "recipient_user_id": USER_ID}
 
     (found,) = parse(payload(statuses=[status | {"biz_opaque_callback_data": "d-1", "errors": [error, None]}])).statuses
 

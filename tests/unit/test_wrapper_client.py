@@ -14,6 +14,7 @@ from config.settings import Settings
 from integrations.perplexity.port import AskFailed, Question
 from integrations.perplexity.wrapper import WrapperClient
 from schemas.failures import FailureKind
+from tests.support.waiting import within
 
 QUESTION = Question(text="Hours?", account_name="acct-a", frontend_context_uuid="context-1")
 STREAM, JSON, HTML = "text/event-stream", "application/json", "text/html; charset=utf-8"
@@ -160,7 +161,7 @@ async def test_cancelling_closes_the_response_at_once() -> None:
     body = Body(hang)
     client = client_with(lambda _: httpx2.Response(200, headers={"content-type": STREAM}, stream=body))
     asking = asyncio.create_task(client.ask(QUESTION))
-    await reached.wait()
+    await within("a read of the body", reached.wait(), lambda: asking)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking

@@ -12,6 +12,9 @@ from schemas.failures import FailureKind
 
 CURL = "Failed to perform, curl: ({}) {}. See https://curl.se/libcurl/c/libcurl-errors.html first for more details."
 
+NOW = 1_445_412_480.0
+"""Wed, 21 Oct 2015 07:28:00 GMT"""
+
 TEXTS = [
     ("'NoneType' object has no attribute 'get'", FailureKind.BLOCKED),
     ("HTTP Error 403: ", FailureKind.BLOCKED),
@@ -46,7 +49,7 @@ def test_the_wrappers_error_texts(text: str, kind: FailureKind) -> None:
     body = json.dumps({"error": text, "account_used": "acct-a"}).encode()
 
     assert from_error_text(text).kind is kind
-    assert from_status(500, {}, body).kind is kind
+    assert from_status(500, {}, body, NOW).kind is kind
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,7 @@ def test_the_wrappers_error_texts(text: str, kind: FailureKind) -> None:
     ],
 )
 def test_http_statuses(status: int, body: bytes, kind: FailureKind) -> None:
-    failed = from_status(status, {"retry-after": "7"}, body)
+    failed = from_status(status, {"retry-after": "7"}, body, NOW)
 
     assert (failed.kind, failed.retry_after) == (kind, 7.0)
     assert str(status) in failed.explanation
@@ -113,9 +116,7 @@ def test_errors_of_the_http_client(error: Exception, kind: FailureKind) -> None:
     ],
 )
 def test_retry_after_in_both_of_its_forms(value: str | None, seconds: float | None) -> None:
-    now = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
-
-    assert retry_after(value, now) == seconds
+    assert retry_after(value, NOW) == seconds
 
 
 def test_explanations_are_short_single_lines() -> None:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
-
+from config.serving import HttpServer, server_config
 from integrations.perplexity.simulator.app import create_app
 from integrations.perplexity.simulator.playing import SERVER
 
@@ -42,18 +41,13 @@ def running(state_folder: Path, pace: float = 0.0, port: int = 0) -> Iterator[st
         thread.join(_STOP_SECONDS)
 
 
-def _server(state_folder: Path, pace: float, port: int) -> uvicorn.Server:
-    config = uvicorn.Config(
+def _server(state_folder: Path, pace: float, port: int) -> HttpServer:
+    config = server_config(  # on h11, as the real wrapper, limits included
         create_app(state_folder, pace),
         host=_HOST,
         port=port,
-        http="h11",  # what the real wrapper runs on, limits included
-        ws="none",
         lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
         headers=[("x-served-by", SERVER)],
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    return uvicorn.Server(config)
+    return HttpServer(config)

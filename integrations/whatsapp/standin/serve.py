@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from config.serving import HttpServer, server_config
 from integrations.whatsapp.meta.signature import HEADER, sign
 from integrations.whatsapp.standin import graph as graph_api
 from integrations.whatsapp.standin import trying
@@ -16,6 +16,7 @@ from integrations.whatsapp.standin.account import ACCESS_TOKEN, DISPLAY_NUMBER, 
 from integrations.whatsapp.standin.postman import Postman
 
 HOST = "127.0.0.1"
+_GRACE_SECONDS = 1
 
 
 def create_standin(
@@ -65,4 +66,4 @@ def main(
 ) -> None:
     """Serves until it is told to stop (SIGINT, SIGTERM)."""
     app = create_standin(webhook_url, app_secret, access_token=access_token, phone_number_id=phone_number_id, seed=seed)
-    uvicorn.run(app, host=HOST, port=port, log_level="warning", ws="none", server_header=False)
+    HttpServer(server_config(app, host=HOST, port=port, timeout_graceful_shutdown=_GRACE_SECONDS)).run()

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 revision = "0001"
 down_revision = None
 
-FUNCTIONS = Path(__file__).with_name("0001_functions.sql").read_text().split("\n--\n")
+FUNCTIONS = Path(__file__).with_name("0001_functions.sql").read_text(encoding="utf-8").split("\n--\n")
 
 
 def upgrade() -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 revision = "0002"
 down_revision = "0001"
 
-FUNCTIONS = Path(__file__).with_name("0002_channels.sql").read_text().split("\n--\n")
+FUNCTIONS = Path(__file__).with_name("0002_channels.sql").read_text(encoding="utf-8").split("\n--\n")
 
 
 def upgrade() -> None:

@@ -9,7 +9,7 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-FUNCTION = Path(__file__).with_suffix(".sql").read_text()
+FUNCTION = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
 
 BLANKS: dict[str, dict[str, Any]] = {
     "messages": {"text": "", "meta": {}, "sources": [], "content_hash": "", "channel_message_id": None},

@@ -1,0 +1,105 @@
+"""What `/readyz` tells: whether a message could be stored, and answered, at this moment, and what is missing if not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from pydantic import BaseModel, Field
+
+from config.settings import Settings
+from integrations.temporal.condition import TemporalCondition
+from integrations.temporal.conversations import Conversations
+from integrations.temporal.search_attributes import command_for
+from storage.conditions import StorageCondition, storage_condition
+from storage.database import Database
+
+_BAD_SECONDS = 0.1
+
+
+class Readiness(BaseModel):
+    """Each part: whether it can be worked with now. `ready` is PostgreSQL, its migrations and Temporal."""
+
+    ready: bool
+    can_store: bool = Field(description="PostgreSQL answers, can be written to, and its migrations are done")
+    can_answer: bool = Field(description="Also: Temporal, its search attributes, and a worker that asks for work")
+    postgresql: bool
+    migrations: bool
+    temporal: bool
+    search_attributes: bool
+    worker: bool
+    worker_seen_seconds: float | None = Field(default=None, description="How long ago a worker last asked for work")
+    missing: list[str] = Field(default_factory=list, description="What is wrong, each with what to do")
+
+
+class ReadinessChecks:
+    """Looks at most once at a time, and keeps a good answer for READINESS_CACHE_SECONDS; a bad one is soon looked at
+    anew, so that nobody waits longer than need be."""
+
+    def __init__(self, database: Database, conversations: Conversations, settings: Settings) -> None:
+        self._database = database
+        self._conversations = conversations
+        self._settings = settings
+        self._looking: asyncio.Task[Readiness] | None = None
+        self._look_again = 0.0
+
+    async def now(self) -> Readiness:
+        """Takes at most READINESS_TIMEOUT_SECONDS, and never raises."""
+        looking = self._looking
+        if looking is None or (looking.done() and time.monotonic() >= self._look_again):
+            looking = self._looking = asyncio.create_task(self._look())
+        return await asyncio.shield(looking)
+
+    async def _look(self) -> Readiness:
+        storage, temporal = await asyncio.gather(self._storage(), self._conversations.condition())
+        found = readiness(storage, temporal, self._settings)
+        kept = self._settings.readiness_cache_seconds
+        self._look_again = time.monotonic() + (kept if found.can_answer else min(kept, _BAD_SECONDS))
+        return found
+
+    async def _storage(self) -> StorageCondition:
+        seconds = self._settings.readiness_timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await storage_condition(self._database)
+        except TimeoutError:
+            return StorageCondition(False, False, False, trouble=f"no answer within {seconds:g} s")
+
+
+def readiness(storage: StorageCondition, temporal: TemporalCondition, settings: Settings) -> Readiness:
+    seen = temporal.worker_seen_seconds
+    worker = seen is not None and seen <= settings.worker_seen_seconds
+    attributes = temporal.answers and not temporal.missing
+    return Readiness(
+        ready=storage.can_store and temporal.answers,
+        can_store=storage.can_store,
+        can_answer=storage.can_store and temporal.answers and attributes and worker,
+        postgresql=storage.answers and storage.writable,
+        migrations=storage.migrated,
+        temporal=temporal.answers,
+        search_attributes=attributes,
+        worker=worker,
+        worker_seen_seconds=seen,
+        missing=[*_of_storage(storage), *_of_temporal(temporal, settings, worker=worker)],
+    )
+
+
+def _of_storage(storage: StorageCondition) -> list[str]:
+    if storage.trouble:
+        what = "cannot be written to" if storage.answers else "does not answer"
+        return [f"PostgreSQL {what}: {storage.trouble}"]
+    return [] if storage.migrated else ["Migrations are missing: run `agent migrate`"]
+
+
+def _of_temporal(temporal: TemporalCondition, settings: Settings, *, worker: bool) -> list[str]:
+    if not temporal.answers:
+        namespace = settings.temporal_namespace
+        return [f"Temporal does not answer for the namespace {namespace} (TEMPORAL_NAMESPACE): {temporal.trouble}"]
+    missing = []
+    if temporal.missing:
+        names, command = ", ".join(temporal.missing), command_for(settings, temporal.missing)
+        what = f"Search attributes are missing in Temporal, or of another type (remove those first): {names}"
+        missing.append(f"{what}. Make them: {command}")
+    if not worker:
+        missing.append(f"No worker asks for work on the task queue {settings.temporal_task_queue}: run `agent worker`")
+    return missing

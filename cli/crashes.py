@@ -1,0 +1,64 @@
+"""The end that nobody foresaw: one line for the user, the whole story in a file that only they can read."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
+_SHORTEST_SECRET = 6
+"""Characters: shorter values would blank ordinary words."""
+
+_URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s]*@")
+_LIBRARYS_PAGE = re.compile(r"\s*\(Background on this error at: [^)]*\)")
+_LONGEST_LINE = 400
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Ends the program with exit code 1 and one line where its block raises an exception."""
+    try:
+        yield
+    except Exception as error:
+        story = _kept("".join(traceback.format_exception(error)))
+        cause = _beginning_of(error)
+        words = without_secrets(" ".join(str(cause).split()))[:_LONGEST_LINE]
+        command = " ".join(["agent", *sys.argv[1:2]])
+        with suppress(OSError):  # nobody may be left to read it
+            print(f"{command}: unexpected {type(cause).__name__}: {words} ({story})", file=sys.stderr, flush=True)
+        sys.exit(1)
+
+
+def _beginning_of(error: BaseException) -> BaseException:
+    """What a database's driver raised, where a library wrapped it in words of its own."""
+    driver = getattr(error, "orig", None)
+    return driver.__cause__ or driver if isinstance(driver, BaseException) else error
+
+
+def without_secrets(text: str) -> str:
+    """*text* without the password of any address, and without the values of this process's secret settings."""
+    text = _URL_PASSWORD.sub(r"\1…@", _LIBRARYS_PAGE.sub("", text))
+    for name, value in os.environ.items():
+        if _SECRET.search(name.upper()) and len(value) >= _SHORTEST_SECRET:
+            text = text.replace(value, "…")
+    return text
+
+
+def _kept(story: str) -> str:
+    """Where the traceback stands, in words."""
+    logs = Path(os.environ.get("DATA_DIR") or ".data") / "logs"
+    for folder in (logs, Path(tempfile.gettempdir())):
+        try:
+            number, path = tempfile.mkstemp(prefix="crash-", suffix=".log", dir=folder)
+            with os.fdopen(number, "w", encoding="utf-8", errors="replace") as file:
+                file.write(without_secrets(story))
+            return f"more in {path}"
+        except OSError:
+            continue
+    return "no room to keep more"

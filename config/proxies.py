@@ -1,0 +1,47 @@
+"""The proxies that the environment names: for the world outside, and only such as the HTTP client can use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+_NAMES = ("http_proxy", "https_proxy", "all_proxy")
+_USABLE = ("http", "https", "socks5", "socks5h")
+_DESKTOP = "socks"
+"""What desktops' settings export, and mean SOCKS 5 by."""
+
+
+def usable_proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables to set anew, so that the HTTP client understands what a desktop wrote."""
+    changed = {}
+    for name, value in _set(environment):
+        scheme, found, rest = value.strip().partition("://")
+        if found and scheme.lower() == _DESKTOP:
+            changed[name] = f"socks5://{rest}"
+    return changed
+
+
+def proxy_trouble(environment: Mapping[str, str]) -> str | None:
+    """One line for the first proxy that cannot be used, without its password."""
+    for name, value in _set(environment):
+        if not _is_usable(value.strip()):
+            shown = re.sub(r"//[^/]*@", "//…@", value)
+            return (
+                f"{name}: got {shown!r}; http://, https://, socks5:// or socks5h:// with host and port,"
+                " like http://proxy.internal:3128; or unset it"
+            )
+    return None
+
+
+def _set(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in environment.items() if name.lower() in _NAMES and value.strip()]
+
+
+def _is_usable(value: str) -> bool:
+    """As httpx2 reads it: without a scheme it is http."""
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        return parts.scheme in _USABLE and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False

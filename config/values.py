@@ -1,0 +1,145 @@
+"""What a setting's text may be: addresses, paths, lists. Each function gives the value back, tidied, or a ValueError.
+
+The errors' texts complete "NAME: got …; " and say what to do. None quotes its value: `load_settings` shows it, masked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import SecretStr
+
+_PORT = re.compile(r"[0-9]{1,5}")
+_DATABASES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2")
+_ENCODE = (
+    "one of @ : / ? # [ ] % or a blank in a user name or password must be percent-encoded (@ as %40, # as %23, …),"
+    " like postgresql://user:password@host:5432/name"
+)
+_HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.%a-z]+\]|[^\s:/@\[\]]+):([0-9]{1,5})")
+_HIDDEN = "…"
+
+
+def http_url(value: str | None) -> str | None:
+    """An address of a service, without a slash at its end."""
+    if value is None or not (value := value.strip()):
+        return None
+    wanted = "an http:// or https:// address, like https://host:8000"
+    if not value.startswith(("http://", "https://")):
+        raise ValueError(wanted)
+    parts = _parts(value, wanted)
+    if not parts.hostname or re.search(r"\s", value):
+        raise ValueError(wanted)
+    return value.rstrip("/")
+
+
+def database_url(value: str | None) -> str | None:
+    """A PostgreSQL's address as `postgresql://…`."""
+    if value is None or not (value := value.strip()):
+        return None
+    scheme, found, rest = value.partition("://")
+    if not found or scheme not in _DATABASES:
+        raise ValueError("the address of a PostgreSQL, like postgresql://user:password@host:5432/name")
+    value = f"postgresql://{rest}"
+    parts = _parts(value, _ENCODE, hosts_may_be_several=True)
+    user = parts.netloc.rpartition("@")[0]
+    broken = "@" in user or "@" in parts.path or ("@" not in parts.netloc and "@" in parts.query) or "#" in value
+    if broken or re.search(r"\s|%(?![0-9A-Fa-f]{2})", parts.netloc + parts.path):
+        raise ValueError(_ENCODE)
+    return value
+
+
+def host_and_port(value: str | None) -> str | None:
+    """Where a server listens, as Temporal's programs want it."""
+    if value is None or not (value := value.strip()):
+        return None
+    found = _HOST_PORT.fullmatch(value)
+    if not found or not 0 < int(found[2]) <= 65_535:
+        raise ValueError("host:port without a scheme, like temporal.internal:7233")
+    return value
+
+
+def host(value: str) -> str:
+    """An address to listen on; an IPv6 one may stand in brackets."""
+    bare = value.strip().removeprefix("[").removesuffix("]")
+    if not bare or re.search(r"[\s/@,*]", bare):
+        raise ValueError("an address of this machine, like 127.0.0.1 (this machine alone), 0.0.0.0 or ::")
+    return bare
+
+
+def folder(value: Path) -> Path:
+    """A path that every program we start can be given; `~` is the user's home."""
+    if any(ord(character) < 32 or 0xD800 <= ord(character) <= 0xDFFF for character in str(value)):
+        raise ValueError("a path in UTF-8, without line breaks and control characters")
+    try:
+        return value.expanduser()
+    except RuntimeError:
+        raise ValueError("there is no home to put in the place of ~; write the whole path") from None
+
+
+def json_of(kind: type, example: str) -> Callable[[object], object]:
+    """For settings that are written as JSON: what the text holds, if it is a *kind*."""
+
+    def parse(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            found = json.loads(value)
+        except ValueError:
+            found = None
+        if not isinstance(found, kind):
+            raise ValueError(f"JSON, like {example}")
+        return found
+
+    return parse
+
+
+def word(value: object) -> object:
+    """For settings that are one of a few words: capitals and blanks around do not count; `warn` is `warning`."""
+    if not isinstance(value, str):
+        return value
+    found = value.strip().lower()
+    return {"warn": "warning"}.get(found, found)
+
+
+def header_value(value: SecretStr | None) -> SecretStr | None:
+    """What a client can send in an HTTP header."""
+    if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+        raise ValueError("letters, digits and signs of ASCII, without blanks")
+    return value
+
+
+def masked(url: str) -> str:
+    """*url* for messages and logs: without its password, and with nothing of one that is not encoded."""
+    scheme, found, rest = url.partition("://")
+    if not found:
+        return url
+    name, at, place = rest.rpartition("@")
+    try:
+        database_url(f"postgresql://{rest}")
+    except ValueError:
+        return f"{scheme}://{_HIDDEN}@{place}" if at else f"{scheme}://{_HIDDEN}"
+    user, has_password, _ = name.partition(":")
+    shown = f"{user}:{_HIDDEN}" if has_password else user
+    return f"{scheme}://{shown}{at}{_without_secrets(place)}"
+
+
+def _without_secrets(place: str) -> str:
+    return re.sub(r"(?i)([?&][^=&]*(?:password|key|token|secret)[^=&]*=)[^&]*", rf"\1{_HIDDEN}", place)
+
+
+def _parts(value: str, wanted: str, *, hosts_may_be_several: bool = False) -> SplitResult:
+    """*value* taken apart; ValueError(*wanted*), which quotes nothing, where that cannot be done."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValueError(wanted) from None
+    places = parts.netloc.rpartition("@")[2]
+    for place in places.split(",") if hosts_may_be_several else [places]:
+        _, _, port = place.rpartition("]")[2].partition(":")
+        if port and not (_PORT.fullmatch(port) and 0 < int(port) <= 65_535):
+            raise ValueError(wanted)
+    return parts

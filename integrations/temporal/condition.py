@@ -1,0 +1,66 @@
+"""Whether a conversation could be answered now, as far as Temporal goes: for `/readyz` and `agent doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client, RPCError
+
+from config.settings import Settings
+from integrations.temporal.search_attributes import missing_attributes
+
+_QUEUES = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+"""A turn needs somebody on both."""
+
+
+@dataclass(frozen=True)
+class TemporalCondition:
+    """*trouble*: one line, why Temporal does not answer for our namespace.
+
+    *worker_seen_seconds*: how long ago a worker last asked for work, of the kind that was asked for longest ago; None:
+    there is none. A worker with nothing to do asks once a minute, and Temporal remembers one that has died for a while.
+    """
+
+    answers: bool
+    missing: tuple[str, ...] = ()
+    worker_seen_seconds: float | None = None
+    trouble: str = ""
+
+
+async def temporal_condition(client: Client, settings: Settings) -> TemporalCondition:
+    """Three small calls at once, within READINESS_TIMEOUT_SECONDS."""
+    seconds = settings.readiness_timeout_seconds
+    queue = settings.temporal_task_queue
+    try:
+        async with asyncio.timeout(seconds):
+            missing, seen = await asyncio.gather(
+                missing_attributes(client, seconds),
+                asyncio.gather(*(_seen_seconds(client, queue, kind, seconds) for kind in _QUEUES)),
+            )
+    except TimeoutError:
+        return TemporalCondition(answers=False, trouble=f"no answer within {seconds:g} s")
+    except RPCError as error:
+        return TemporalCondition(answers=False, trouble=first_line(error))
+    except RuntimeError:  # the SDK's, with the words of three libraries in it
+        return TemporalCondition(answers=False, trouble="it cannot be connected to")
+    ages = [age for age in seen if age is not None]
+    return TemporalCondition(True, missing, max(ages) if len(ages) == len(_QUEUES) else None)
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+async def _seen_seconds(client: Client, queue: str, kind: TaskQueueType.ValueType, seconds: float) -> float | None:
+    wanted = DescribeTaskQueueRequest(
+        namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+    )
+    found = await client.workflow_service.describe_task_queue(wanted, timeout=timedelta(seconds=seconds))
+    now = datetime.now(UTC)
+    ages = [(now - poller.last_access_time.ToDatetime(UTC)).total_seconds() for poller in found.pollers]
+    return max(0.0, min(ages)) if ages else None

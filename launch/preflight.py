@@ -1,0 +1,71 @@
+"""Services of somebody else that the settings name, looked at before anything starts: one line for what is wrong."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+import httpx2
+
+from config.hosts import through_proxies
+from config.settings import Settings
+from launch.failures import LaunchError
+from launch.temporal import is_serving
+
+_LOOK_SECONDS = 0.5
+
+
+def wait_for_temporal(settings: Settings, say: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+    """Returns once a Temporal that is not ours serves, or *stopped*. One that is secured is left to the worker.
+
+    It may be starting beside us, so it has START_SECONDS. Raises LaunchError.
+    """
+    address = settings.temporal_address
+    if address is None or settings.temporal_api_key or settings.temporal_tls_cert or settings.temporal_tls_ca:
+        return
+    _resolve("TEMPORAL_ADDRESS", address)
+    deadline, waiting = time.monotonic() + settings.start_seconds, False
+    while not is_serving(address) and not stopped():
+        if time.monotonic() > deadline:
+            raise LaunchError(
+                f"TEMPORAL_ADDRESS: no Temporal answers at {address} after {settings.start_seconds:g} s"
+                " (START_SECONDS); start it, or unset TEMPORAL_ADDRESS to use the dev server"
+            )
+        if not waiting:
+            say(f"Waiting for Temporal at {address} …")
+            waiting = True
+        time.sleep(_LOOK_SECONDS)
+
+
+def trouble_with_wrapper(settings: Settings) -> str | None:
+    """One line if the wrapper does not answer now. The start goes on: messages are taken, and answered once it does."""
+    url = settings.perplexity_base_url
+    if url is None:
+        return None
+    try:
+        seconds = settings.perplexity_connect_timeout_seconds
+        with httpx2.Client(trust_env=through_proxies(url), timeout=seconds) as http:
+            status = http.get(f"{url}/health").status_code
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, OSError) as error:
+        reason = str(error) or type(error).__name__
+    else:
+        if status == 200:
+            return None
+        reason = f"GET /health gives {status}"
+    return f"PERPLEXITY_BASE_URL: no wrapper answers at {_place(url)} ({reason}); customers wait until one does"
+
+
+def _resolve(setting: str, address: str) -> None:
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a name"
+        raise LaunchError(f"{setting}: got {address!r}, and {host} is not known ({reason}); mend the name") from None
+
+
+def _place(url: str) -> str:
+    """Without user and password."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -1,0 +1,81 @@
+"""Whether a PostgreSQL can be ours, asked before the first migration; and what went wrong, in PostgreSQL's words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+OLDEST_SERVER = 15
+"""The oldest PostgreSQL that was tried; older ones get no corrections any more."""
+
+_REMEDIES = {
+    "3D000": "make it: CREATE DATABASE … ENCODING 'UTF8'",
+    "28P01": "check user and password; signs like @ : / # must be percent-encoded",
+    "28000": "check the user, and pg_hba.conf",
+    "42501": "give the user the right: ALTER DATABASE … OWNER TO, or GRANT CREATE ON SCHEMA public",
+    "53300": "raise max_connections, or close other programs' connections",
+    "53100": "make room on the database's disk",
+    "57P03": "wait until it has started",
+    "42704": "take that parameter out of the address",
+}
+_QUESTIONS = """
+    SELECT current_setting('server_version_num')::int / 10000 AS version,
+           current_setting('server_encoding') AS encoding,
+           pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS read_only
+"""
+
+
+class DatabaseUnusable(Exception):
+    """The message is one line: what PostgreSQL said (or that it said nothing), and the remedy. It names no address."""
+
+
+async def check_suitable(connection: AsyncConnection) -> None:
+    """Raises DatabaseUnusable for a server that our schema cannot stand on."""
+    found = (await connection.execute(text(_QUESTIONS))).mappings().one()
+    if found["version"] < OLDEST_SERVER:
+        raise DatabaseUnusable(f"PostgreSQL {found['version']} is too old; {OLDEST_SERVER} or newer is needed")
+    if found["encoding"] != "UTF8":
+        raise DatabaseUnusable(
+            f"the database's encoding is {found['encoding']}, and UTF8 is needed;"
+            " make another: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
+    if found["read_only"]:
+        raise DatabaseUnusable("this server only reads (a standby, or read-only by its settings); name the primary")
+
+
+@contextmanager
+def told_as_unusable() -> Iterator[None]:
+    """Turns what the driver raises while connecting and migrating into DatabaseUnusable."""
+    try:
+        yield
+    except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+        raise DatabaseUnusable(f"cannot be reached: {_plain(error)}; is the address right, and does it run?") from None
+    except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DatabaseUnusable(_said(error)) from None
+    except (SQLAlchemyError, asyncpg.InternalClientError) as error:
+        raise DatabaseUnusable(f"{_plain(error)}; does a PostgreSQL listen there?") from None
+    except ValueError:  # of the driver, and it quotes the address
+        raise DatabaseUnusable("a parameter of the address cannot be used; see docs/setup.md") from None
+
+
+def _said(error: Exception) -> str:
+    """PostgreSQL's own words, with what to do where that is known."""
+    driver = getattr(error, "orig", None) or error
+    cause = driver.__cause__ or driver
+    state = str(getattr(driver, "sqlstate", None) or getattr(cause, "sqlstate", None) or "")
+    remedy = _REMEDIES.get(state)
+    words = _plain(cause)
+    said = f"PostgreSQL says: {words}" if state else words
+    return f"{said}; {remedy}" if remedy else said
+
+
+def _plain(error: BaseException) -> str:
+    """The first line, without SQLAlchemy's class names, statement and link."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0][:300]

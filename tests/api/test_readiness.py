@@ -1,0 +1,166 @@
+"""`/readyz` is true: it names what is missing, and no call hangs or ends in a 500 over it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from integrations.temporal.search_attributes import command_for, make_attributes, missing_attributes
+from schemas.operations import SEARCH_ATTRIBUTES
+from tests.system_in_process import System, running_system
+
+QUICKLY = 5.0
+"""Seconds; REPLY_WAIT_SECONDS is 300."""
+
+
+@pytest.fixture
+async def bare_namespace(temporal_address: str) -> str:
+    """A namespace in which nobody has made the search attributes."""
+    name = f"bare-{uuid4().hex[:8]}"
+    client = await Client.connect(temporal_address)
+    wanted = RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=Duration(seconds=86_400))
+    await client.workflow_service.register_namespace(wanted)
+    return name
+
+
+@pytest.fixture
+async def without_attributes(postgres_url: str, temporal_address: str, bare_namespace: str) -> AsyncIterator[System]:
+    async with running_system(postgres_url, temporal_address, temporal_namespace=bare_namespace) as system:
+        yield system
+
+
+@pytest.fixture
+async def without_worker(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
+    async with running_system(postgres_url, temporal_address, worker=False, readiness_cache_seconds=0) as system:
+        yield system
+
+
+async def readyz(system: System, query: str = "") -> tuple[int, dict[str, Any]]:
+    response = await system.http.get(f"/readyz{query}")
+    return response.status_code, dict(response.json())
+
+
+def true_ones(body: Mapping[str, Any]) -> set[str]:
+    return {name for name, value in body.items() if value is True}
+
+
+async def check_come_again(system: System) -> None:
+    """Each call is a 503 with Retry-After, soon."""
+    began = time.monotonic()
+    response = await system.send("Hello", message_id="m-1")
+    events = [event async for event in system.stream("Hello", message_id="m-1")]
+
+    assert response.status_code == 503, response.text
+    assert int(response.headers["Retry-After"]) > 0
+    assert [(event.kind, event.data["status"]) for event in events] == [("error", 503)]
+    assert time.monotonic() - began < QUICKLY
+
+
+async def test_all_is_well(system: System) -> None:
+    status, body = await readyz(system, "?for=answer")
+
+    assert status == 200, body
+    assert body["missing"] == []
+    assert body["worker_seen_seconds"] < 60
+    assert true_ones(body) == set(body) - {"missing", "worker_seen_seconds"}
+
+
+async def test_a_front_door_without_a_worker_takes_messages_and_says_so(without_worker: System) -> None:
+    status, body = await readyz(without_worker)
+
+    assert status == 200
+    assert (await readyz(without_worker, "?for=store"))[0] == 200
+    assert (await readyz(without_worker, "?for=answer"))[0] == 503
+    assert {"ready", "can_store", "search_attributes"} <= true_ones(body)
+    assert not {"can_answer", "worker"} & true_ones(body)
+    assert any("agent worker" in line for line in body["missing"])
+
+
+async def test_missing_search_attributes_are_named_with_the_command(without_attributes: System) -> None:
+    status, body = await readyz(without_attributes)
+
+    assert status == 200  # a message is stored all the same, and answered once they are made
+    assert not {"can_answer", "search_attributes"} & true_ones(body)
+    namespace = without_attributes.settings.temporal_namespace
+    [told] = [line for line in body["missing"] if "temporal operator search-attribute create" in line]
+    assert f"--namespace {namespace}" in told
+    assert all(f"--name {name} --type {kind}" in told for name, kind in SEARCH_ATTRIBUTES.items())
+    await check_come_again(without_attributes)
+
+
+async def test_once_they_are_made_what_was_stored_is_answered_once(without_attributes: System) -> None:
+    assert (await without_attributes.send("Hello", message_id="m-1")).status_code == 503
+
+    await make_attributes(without_attributes.temporal, 5)
+
+    answered = await without_attributes.send("Hello", message_id="m-1")
+    assert answered.status_code == 200
+    assert len(without_attributes.perplexity.questions) == 1
+
+
+async def test_an_attribute_of_another_type_counts_as_missing(temporal_address: str, bare_namespace: str) -> None:
+    client = await Client.connect(temporal_address, namespace=bare_namespace)
+    wrong = {"Channel": IndexedValueType.INDEXED_VALUE_TYPE_INT}
+    wanted = AddSearchAttributesRequest(namespace=bare_namespace, search_attributes=wrong)
+    await client.operator_service.add_search_attributes(wanted, timeout=timedelta(seconds=5))
+
+    assert set(await missing_attributes(client, 5)) == set(SEARCH_ATTRIBUTES)
+
+    await make_attributes(client, 5)
+
+    assert await missing_attributes(client, 5) == ("Channel",)
+
+
+async def test_a_namespace_that_is_not_there(postgres_url: str, temporal_address: str) -> None:
+    async with running_system(postgres_url, temporal_address, worker=False, temporal_namespace="nowhere") as system:
+        status, body = await readyz(system)
+
+        assert status == 503
+        assert body["can_store"] is True
+        assert "nowhere" in body["missing"][0]
+        await check_come_again(system)
+
+
+async def test_a_database_that_is_read_only(system: System) -> None:
+    name = system.database.engine.url.database
+    await system.database.rows(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await system.database.engine.dispose()  # the setting is read when a connection begins
+
+    status, body = await readyz(system, "?for=store")
+    response = await system.send("Hello")
+
+    assert status == 503
+    assert not {"ready", "can_store", "can_answer", "postgresql"} & true_ones(body)
+    assert "read-only" in body["missing"][0]
+    assert response.status_code == 503, response.text
+    assert int(response.headers["Retry-After"]) > 0
+
+
+async def test_a_database_without_our_tables(system: System) -> None:
+    await system.database.rows("DROP TABLE alembic_version")
+    await system.database.rows("ALTER TABLE messages RENAME TO messages_of_another")
+
+    status, body = await readyz(system, "?for=store")
+    response = await system.send("Hello")
+
+    assert status == 503
+    assert body["missing"] == ["Migrations are missing: run `agent migrate`"]
+    assert response.status_code == 503, response.text
+
+
+def test_the_command_for_temporal_cloud(system: System) -> None:
+    cloud = system.settings.model_copy(
+        update={"temporal_address": "eu-west-1.aws.api.temporal.io:7233", "temporal_namespace": "bots.a1b2c"}
+    )
+
+    assert command_for(cloud, ["Channel"]) == "tcld namespace search-attributes add -n bots.a1b2c --sa Channel=Keyword"

@@ -1,0 +1,138 @@
+"""A PostgreSQL that cannot be ours is told in its own words; addresses made for other drivers are understood."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from storage.addresses import asyncpg_address
+from storage.database import Database
+from storage.migrate import upgrade_on
+from storage.suitability import DatabaseUnusable, told_as_unusable
+
+LIBRARIES_WORDS = ("sqlalche", "asyncpg", "Traceback", "SQL:", "<class")
+
+
+async def told(url: str) -> str:
+    with pytest.raises(DatabaseUnusable) as caught, told_as_unusable():
+        await upgrade_on(url, 5)
+    line = str(caught.value)
+    assert len(line.splitlines()) == 1
+    assert not any(word in line for word in LIBRARIES_WORDS), line
+    return line
+
+
+def on(url: str, database: str, user: str = "postgres", **parameters: str) -> str:
+    folder = parse_qs(urlsplit(url).query)["host"][0]
+    more = "".join(f"&{name}={value}" for name, value in parameters.items())
+    return f"postgresql://{user}:not-checked@/{database}?host={folder}{more}"
+
+
+async def run_as_owner(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(asyncpg_address(url))
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
+
+
+@pytest.fixture
+def name() -> str:
+    return f"other_{uuid4().hex[:12]}"
+
+
+async def test_no_such_database(postgres_url: str) -> None:
+    line = await told(on(postgres_url, "nosuch"))
+
+    assert 'PostgreSQL says: database "nosuch" does not exist; make it: CREATE DATABASE' in line
+
+
+async def test_no_right_to_make_tables(postgres_url: str, name: str) -> None:
+    await run_as_owner(postgres_url, f"CREATE ROLE {name} LOGIN", f"CREATE DATABASE {name}")
+
+    line = await told(on(postgres_url, name, user=name))
+
+    assert "PostgreSQL says: permission denied for schema public; give the user the right" in line
+
+
+async def test_another_encoding(postgres_url: str, name: str) -> None:
+    kind = "ENCODING 'LATIN1' LOCALE 'C' LOCALE_PROVIDER libc TEMPLATE template0"
+    await run_as_owner(postgres_url, f"CREATE DATABASE {name} {kind}")
+
+    assert "encoding is LATIN1, and UTF8 is needed" in await told(on(postgres_url, name))
+
+
+async def test_a_server_that_only_reads(postgres_url: str) -> None:
+    line = await told(on(postgres_url, "postgres", default_transaction_read_only="on"))
+
+    assert "this server only reads" in line
+
+
+async def test_no_such_user(postgres_url: str) -> None:
+    assert 'PostgreSQL says: role "nobody-here" does not exist' in await told(on(postgres_url, "x", "nobody-here"))
+
+
+async def test_a_parameter_that_the_server_does_not_know(postgres_url: str) -> None:
+    line = await told(on(postgres_url, "postgres", schema="mine"))
+
+    assert 'unrecognized configuration parameter "schema"; take that parameter out' in line
+
+
+async def test_a_port_where_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    assert "cannot be reached" in await told(f"postgresql://ana:hidden@127.0.0.1:{port}/x")
+
+
+@pytest.fixture(params=[b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"SSH-2.0-x\r\n"])
+def other_protocol(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Says its own greeting to whoever connects, and hangs up."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def greet() -> None:
+            while True:
+                try:
+                    caller, _ = listener.accept()
+                except OSError:
+                    return
+                with caller:
+                    caller.recv(1_000)
+                    caller.sendall(request.param)
+
+        threading.Thread(target=greet, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+async def test_another_protocol(other_protocol: int) -> None:
+    line = await told(f"postgresql://ana:hidden@127.0.0.1:{other_protocol}/x")
+
+    assert "hidden" not in line
+    assert "does a PostgreSQL listen there?" in line or "is the address right" in line
+
+
+@pytest.mark.parametrize(
+    ("parameters", "word"),
+    [("sslmode=verify-full&sslrootcert=/no/such.pem", "such"), ("sslmode=maybe", "sslmode"), ("sslrootcert=x", "")],
+)
+async def test_tls_parameters_that_cannot_be_used(parameters: str, word: str) -> None:
+    assert word in await told(f"postgresql://ana:hidden@127.0.0.1:1/x?{parameters}")
+
+
+async def test_parameters_of_other_drivers_are_left_out(postgres_url: str) -> None:
+    others = {"channel_binding": "prefer", "connect_timeout": "3", "pgbouncer": "true", "statement_cache_size": "0"}
+    database = Database(on(postgres_url, "postgres", sslmode="disable", application_name="ours", **others))
+
+    row = await asyncio.wait_for(database.row("SELECT 1 AS one"), 10)
+
+    assert row is not None
+    assert row["one"] == 1
+    await database.close()

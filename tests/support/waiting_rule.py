@@ -1,0 +1,99 @@
+"""No test waits in silence or for long: whatever is waited for goes through `tests/support/waiting.py`.
+
+A start of the whole program takes its START_SECONDS; pytest's time limit is a backstop for what hangs beside a wait.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from tests.support.sources import Module, parse
+from tests.support.waiting import LONGEST_SECONDS
+
+HELPER = "tests/support/waiting.py"
+CLIENTS_IN_CHAOS = {
+    "tests/system/chaos_clients.py": "customers who repeat their message, for as long as parts are killed under them",
+    "tests/system/chaos_faults.py": "kills parts until it is cancelled",
+}
+NOT_A_WAIT = {
+    "tests/unit/test_waiting.py": "lets the helper itself meet what never ends",
+    "tests/unit/test_wrapper_breaker.py": "a breaker's `wait` returns seconds",
+}
+
+_SLEEPS = {"asyncio.sleep", "time.sleep", "anyio.sleep"}
+_SILENT = {"asyncio.timeout", "asyncio.timeout_at", "asyncio.wait_for"}
+_ENDLESS = {"wait", "join", "communicate", "result"}
+"""Methods that wait for ever when they are given no limit."""
+
+
+def breaches(module: Module) -> list[str]:
+    """What *module*, of tests/, does against the rule."""
+    if module.path == HELPER or module.path in CLIENTS_IN_CHAOS:
+        return []
+    endless = [] if module.path in NOT_A_WAIT else _endless(module)
+    return [*_loops(module), *endless, *_too_long(module)]
+
+
+def breaches_of(source: str) -> list[str]:
+    """The same for a snippet."""
+    return breaches(parse(source, "tests/snippet.py"))
+
+
+def _loops(module: Module) -> Iterator[str]:
+    """Loops that look again after a sleep; a `for` that only paces what it does has no way out of it."""
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.While | ast.For | ast.AsyncFor):
+            continue
+        within = [each for part in node.body for each in ast.walk(part)]
+        leaves = isinstance(node, ast.While) or any(isinstance(each, ast.Break | ast.Return) for each in within)
+        if leaves and any(isinstance(each, ast.Call) and _sleeps(module, each) for each in within):
+            yield f"{module.at(node)} waits in a loop of its own; use {HELPER}"
+
+
+def _sleeps(module: Module, call: ast.Call) -> bool:
+    waits = _method(call) == "wait_for_timeout" or (_method(call) == "wait" and bool(call.args))
+    return waits or module.origin(call.func) in _SLEEPS
+
+
+def _endless(module: Module) -> Iterator[str]:
+    """Waits without a limit, or with one that says nothing when it is reached."""
+    bounded = {
+        id(each)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and module.origin(node.func) == "tests.support.waiting.within"
+        for each in node.args
+    }
+    servers = _functions_named(module, "hang")
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Call) or id(node) in bounded or id(node) in servers:
+            continue
+        if module.origin(node.func) in _SILENT:
+            yield f"{module.at(node)} says nothing when it is over; use {HELPER}"
+        elif _method(node) in _ENDLESS and not node.args and not node.keywords:
+            yield f"{module.at(node)} may wait for ever; use {HELPER}"
+
+
+def _functions_named(module: Module, name: str) -> set[int]:
+    """All that stands in functions called so: a server's side that is to hang."""
+    functions = (node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return {id(each) for function in functions if function.name == name for each in ast.walk(function)}
+
+
+def _too_long(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Call) or "mark" in ast.unparse(node.func):
+            continue
+        limits = [each.value for each in node.keywords if each.arg in {"timeout", "seconds"}]
+        limits += node.args[:1] if _method(node) in _ENDLESS else []
+        if any(_number(limit) > LONGEST_SECONDS for limit in limits):
+            yield f"{module.at(node)} waits longer than {LONGEST_SECONDS:g} s"
+
+
+def _number(node: ast.expr) -> float:
+    value = node.value if isinstance(node, ast.Constant) else 0
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _method(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ""

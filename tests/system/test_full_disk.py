@@ -1,0 +1,65 @@
+"""A disk that fills up while it runs: nothing is taken that cannot be kept, and all of it is answered once later."""
+
+from __future__ import annotations
+
+import random
+import string
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.system.running import Program, until
+from tests.system.small_disk import SmallDisk, small_disk
+
+pytestmark = pytest.mark.chaos
+
+MEGABYTES = 420
+MESSAGES = 14
+
+
+@pytest.fixture
+def disk() -> Iterator[SmallDisk]:
+    with tempfile.TemporaryDirectory(prefix="agent-disk-", ignore_cleanup_errors=True) as place:
+        Path(place).chmod(0o711)
+        with small_disk(Path(place) / "disk", MEGABYTES) as disk:
+            if disk is None:
+                pytest.skip("a tmpfs of its own needs root and the right to mount")
+            yield disk
+
+
+def readyz(program: Program) -> tuple[int, dict[str, object]]:
+    response = httpx2.get(f"{program.addresses['api']}/readyz", timeout=20)
+    return response.status_code, dict(response.json())
+
+
+def texts() -> list[str]:
+    """Of letters that nobody can make shorter."""
+    chance = random.Random(17)
+    return ["".join(chance.choices(string.ascii_letters, k=15_000)) for _ in range(MESSAGES)]
+
+
+def test_a_full_disk_is_503_and_not_ready_and_passes(disk: SmallDisk) -> None:
+    program = Program(disk.folder / "data", {"DISK_FREE_BYTES": "0", "TMPDIR": str(disk.folder.parent)})
+    program.start()
+    try:
+        program.insist("Hello", "before")
+        disk.fill()
+
+        until(lambda: readyz(program)[0] == 503, 5)
+        answers = [program.say(text, f"m-{number}") for number, text in enumerate(texts())]
+        assert {answer.status_code for answer in answers} == {503}, [answer.text for answer in answers]
+        assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+        status, body = readyz(program)
+        assert (status, body["ready"], body["can_store"]) == (503, False, False)
+
+        disk.empty()
+        until(lambda: readyz(program)[0] == 200, 60)
+        for number, text in enumerate(texts()):
+            program.insist(text, f"m-{number}")
+        turns = program.turns()
+    finally:
+        program.stop()
+    assert sorted(turn["message_id"] for turn in turns) == sorted(["before", *(f"m-{n}" for n in range(MESSAGES))])

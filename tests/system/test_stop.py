@@ -1,0 +1,128 @@
+"""SIGTERM and Ctrl-C, once and twice, at any moment: all is gone in time, in order, with exit code 0."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+
+from tests.system.running import Program, until
+from tests.system.stopping import begun, read_stream
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Open to PostgreSQL's account, as pytest's own temp folder is not for root."""
+    with tempfile.TemporaryDirectory(prefix="agent-stop-", ignore_cleanup_errors=True) as place:
+        Path(place).chmod(0o711)
+        yield Path(place) / "data"
+
+
+def test_twice_while_a_stream_is_open_and_with_a_damaged_file(folder: Path) -> None:
+    """Also: a file of Temporal that is no database was moved aside, and all is READY."""
+    folder.mkdir(mode=0o711)
+    (folder / "temporal.sqlite").write_bytes(b"not a database" * 1_000)
+    lines: list[str] = []
+    with begun(folder) as start:
+        start.until_said("\nREADY")
+        assert httpx2.get(f"{start.api}/readyz?for=answer").status_code == 200
+        reader = threading.Thread(target=read_stream, args=(start.api, "[[sim: slow=20]] Hello", lines))
+        reader.start()
+        until(lambda: httpx2.get(f"{start.api}/metrics").text.find("agent_waiting_messages 1.0") >= 0, 20)
+
+        start.ask_to_stop(signal.SIGTERM)
+        until(lambda: "Stopping" in start.said(), 5)
+        start.ask_to_stop(signal.SIGTERM)
+        start.check_it_stopped()
+
+        reader.join(5)
+    assert "event: error" in lines
+    assert any('"status":503' in line.replace(" ", "") for line in lines)
+    assert "temporal.sqlite.damaged-1" in start.said()
+
+
+def test_ctrl_c_twice_while_the_database_is_brought_up_to_date(folder: Path) -> None:
+    with begun(folder) as start:
+        start.until_said("Bringing the database")
+
+        start.ask_to_stop()
+        start.ask_to_stop()
+
+        start.check_it_stopped()
+
+
+MOMENTS = [
+    ("Starting PostgreSQL", 0.25),
+    ("Starting PostgreSQL", 0.6),
+    ("Starting PostgreSQL", 1.2),
+    ("Starting PostgreSQL", 2.0),
+    ("Bringing the database", 0.15),
+    ("Bringing the database", 0.5),
+    ("Bringing the database", 1.0),
+    ("Starting worker", 0.0),
+    ("Starting worker", 0.5),
+    ("Starting worker", 1.5),
+    ("Starting worker", 3.0),
+]
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("said", "pause"), MOMENTS)
+def test_at_every_moment_of_the_start(folder: Path, said: str, pause: float, number: signal.Signals) -> None:
+    with begun(folder) as start:
+        start.until_said(said)
+        threading.Event().wait(pause)  # each moment of the start is one to be asked at
+
+        start.ask_to_stop(number)
+
+        start.check_it_stopped()
+    with begun(folder) as again:  # nothing half-made is in its way
+        again.until_said("\nREADY")
+        again.ask_to_stop(number)
+        again.check_it_stopped()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("pause", [0.0, 0.05, 0.1, 0.2, 0.3, 0.5])
+def test_before_it_has_said_a_word(folder: Path, pause: float) -> None:
+    """From our first line on; before it, the interpreter itself is what a signal ends."""
+    with begun(folder) as start:
+        until(lambda: psutil.Process(start.process.pid).num_threads() and _has_handlers(start.process.pid), 20)
+        threading.Event().wait(pause)
+
+        start.ask_to_stop()
+
+        assert start.process.wait(20) == 0
+    assert "Traceback" not in start.said()
+
+
+def _has_handlers(pid: int) -> bool:
+    """Whether SIGTERM is caught: bit 15 of the mask that the kernel shows."""
+    mask = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt"))
+    return bool(int(mask.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.chaos
+def test_each_part_alone_ends_with_exit_code_0_and_comes_back(folder: Path) -> None:
+    program = Program(folder, {"WORKER_SHUTDOWN_SECONDS": "3"})
+    program.start()
+    try:
+        for part, seconds in {"api": 3.0, "worker": 8.0, "simulator": 5.0, "standin": 5.0}.items():
+            process = psutil.Process(program.addresses["pids"][part])
+            process.terminate()
+            until(lambda process=process: not process.is_running(), seconds)  # type: ignore[misc]
+            until(lambda part=part: f"{part} ended (exit code 0)" in _said(program), 5)  # type: ignore[misc]
+            until(lambda part=part: f"{part} runs again" in _said(program), 20)  # type: ignore[misc]
+    finally:
+        program.stop()
+
+
+def _said(program: Program) -> str:
+    return program.folder.with_suffix(".out").read_text()

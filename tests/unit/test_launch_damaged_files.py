@@ -1,0 +1,122 @@
+"""Damaged files of DATA_DIR: what can be made anew is, what cannot is named in one line, nothing is overwritten."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from config.settings import Settings
+from launch.failures import LaunchError
+from launch.files import read_json
+from launch.keys import find_keys
+from launch.supervisor import end_leftovers
+from launch.temporal_file import move_aside_if_damaged
+
+TABLES = ("namespaces", "executions", "history_node", "executions_visibility")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """As Temporal leaves one: its tables, and more than a page in one of them."""
+    path = tmp_path / "data % ü?#" / "temporal.sqlite"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        for table in TABLES:
+            connection.execute(f"CREATE TABLE {table} (id TEXT PRIMARY KEY, data BLOB)")
+        connection.executemany("INSERT INTO executions VALUES (?, ?)", [(str(n), b"x" * 500) for n in range(2_000)])
+        connection.commit()
+    return path
+
+
+def settings(folder: Path) -> Settings:
+    return Settings(_env_file=None, data_dir=folder)  # type: ignore[call-arg]
+
+
+def test_a_whole_file_and_one_that_is_not_there_stay(file: Path) -> None:
+    assert move_aside_if_damaged(file) is None
+    assert file.exists()
+    assert move_aside_if_damaged(file.with_name("new.sqlite")) is None
+
+
+def garbage(file: Path) -> None:
+    file.write_bytes(bytes(range(256)) * 400)
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def truncated(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:40_000])
+
+
+def scribbled(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[8_192:200_000] = b"\xaa" * (200_000 - 8_192)
+    file.write_bytes(content)
+
+
+def half_made(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("DROP TABLE executions_visibility")
+
+
+def folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.parametrize("damage", [garbage, empty, truncated, scribbled, half_made, folder])
+def test_a_damaged_one_is_moved_aside_and_told(file: Path, damage: object) -> None:
+    damage(file)  # type: ignore[operator]
+    file.with_name("temporal.sqlite-wal").write_bytes(b"of the old one")
+
+    told = move_aside_if_damaged(file)
+
+    assert told is not None
+    assert str(file) in told
+    assert "temporal.sqlite.damaged-1" in told
+    assert len(told.splitlines()) == 1
+    assert not file.exists()
+    assert file.with_name("temporal.sqlite.damaged-1").exists()
+    assert not file.with_name("temporal.sqlite-wal").exists()
+
+
+def test_an_earlier_one_aside_stays(file: Path) -> None:
+    earlier = file.with_name("temporal.sqlite.damaged-1")
+    earlier.write_text("kept")
+    garbage(file)
+
+    assert "temporal.sqlite.damaged-2" in (move_aside_if_damaged(file) or "")
+    assert earlier.read_text() == "kept"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"{}", b'{"secret_key": 5}', b'{"api_key": ""}'])
+def test_damaged_secrets_are_never_replaced_by_new_ones(tmp_path: Path, content: bytes) -> None:
+    (path := tmp_path / "secrets.json").write_bytes(content)
+
+    with pytest.raises(LaunchError, match=r"secrets\.json") as refused:
+        find_keys(settings(tmp_path), path)
+
+    assert len(str(refused.value).splitlines()) == 1
+    assert path.read_bytes() == content
+
+
+def test_secrets_of_an_earlier_version_get_what_is_missing(tmp_path: Path) -> None:
+    (path := tmp_path / "secrets.json").write_text(json.dumps({"api_key": "pa_1", "secret_key": "s"}))
+
+    keys = find_keys(settings(tmp_path), path)
+
+    assert (keys.api_key, keys.secret_key) == ("pa_1", "s")
+    assert keys.verify_token == read_json(path)["verify_token"]
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[1]", b'{"x": 1}', b'{"1": "x"}', b'{"-7": 1, "1": null, "1e9": {}}'])
+def test_a_damaged_list_of_processes_names_nobody(tmp_path: Path, content: bytes) -> None:
+    (path := tmp_path / "processes.json").write_bytes(content)
+
+    end_leftovers(path, 1.0)

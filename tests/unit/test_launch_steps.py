@@ -1,0 +1,66 @@
+"""Programs that run once during the start: out of Ctrl-C's reach, ended with their children when asked to stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from launch.failures import StopRequested
+from launch.steps import run_step
+
+STUBBORN = """
+import pathlib, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+time.sleep(60)
+"""
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", code, *arguments]
+
+
+def never() -> bool:
+    return False
+
+
+def written(path: Path) -> Callable[[], bool]:
+    return lambda: path.exists() and bool(path.read_text())
+
+
+def test_what_it_said_and_how_it_ended() -> None:
+    done = run_step(
+        python("import sys; print('out', flush=True); print('ü', file=sys.stderr); sys.exit(3)"),
+        seconds=20,
+        stop_asked=never,
+        environment={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+
+    assert (done.code, done.said) == (3, "out\nü\n")
+
+
+def test_it_has_a_session_of_its_own() -> None:
+    done = run_step(python("import os; print(os.getsid(0))"), seconds=20, stop_asked=never)
+
+    assert int(done.said) != os.getsid(0)
+
+
+def test_asked_to_stop_nothing_of_it_is_left(tmp_path: Path) -> None:
+    note = tmp_path / "child"
+
+    with pytest.raises(StopRequested):
+        run_step(python(STUBBORN, str(note)), seconds=30, stop_asked=written(note))
+
+    child = int(note.read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_one_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(TimeoutError):
+        run_step(python("import time; time.sleep(60)"), seconds=0.2, stop_asked=never)

@@ -1,0 +1,185 @@
+"""What cannot be used is told in one line: the setting, what it got, what to do, and nothing of a secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.env_file import slips
+from config.proxies import proxy_trouble, usable_proxies
+from config.settings import Settings, SettingsError, load_settings
+from config.values import masked
+
+ENCODE = "must be percent-encoded"
+DATABASE = "the address of a PostgreSQL"
+REFUSED = [
+    ("HOST", "http://0.0.0.0", "an address of this machine"),
+    ("HOST", "*", "an address of this machine"),
+    ("PORT", "tcp://10.0.0.1:80", "'tcp://10.0.0.1:80'; Input should be a valid integer"),
+    ("TEMPORAL_PORT", "tcp://10.3.2.1:7233", "'tcp://10.3.2.1:7233'"),
+    ("LOG_LEVEL", "VERBOSE", "'debug', 'info', 'warning' or 'error'"),
+    ("DATA_DIR", "a\nb", "without line breaks"),
+    ("DATABASE_URL", "sqlite:///x.db", DATABASE),
+    ("DATABASE_URL", "mysql://root:hidden@db/x", DATABASE),
+    ("DATABASE_URL", "db.internal:5432", DATABASE),
+    ("DATABASE_URL", "postgresql://ana:hid@den:w/o#r@127.0.0.1:5432/utf", ENCODE),
+    ("DATABASE_URL", "postgresql://ana:hidden#r@127.0.0.1/utf", ENCODE),
+    ("DATABASE_URL", "postgresql://ana:hidden?r@127.0.0.1/utf", ENCODE),
+    ("DATABASE_URL", "postgresql://ana:12/hidden@127.0.0.1/utf", ENCODE),
+    ("DATABASE_URL", "postgresql://ana:hidden%zz@127.0.0.1/utf", ENCODE),
+    ("DATABASE_URL", "postgresql://ana:hid den@127.0.0.1/utf", ENCODE),
+    ("DATABASE_URL", "postgresql://ana:[hidden@127.0.0.1/utf", ENCODE),
+    ("DATABASE_URL", "postgresql://127.0.0.1:70000/utf", ENCODE),
+    ("TEMPORAL_ADDRESS", "http://temporal:7233", "host:port without a scheme"),
+    ("TEMPORAL_ADDRESS", "temporal", "host:port without a scheme"),
+    ("PERPLEXITY_BASE_URL", "wrapper:9000", "http:// or https://"),
+    ("PERPLEXITY_BASE_URL", "http://", "http:// or https://"),
+    ("PERPLEXITY_BASE_URL", "http://ana:hidden@wrapper:port", "http:// or https://"),
+    ("PERPLEXITY_BASE_URL", "http://[::1", "http:// or https://"),
+    ("ENDPOINT_PRIVATE_HOSTS", "billing:8080", '["billing:8080"]'),
+    ("ENDPOINT_PRIVATE_HOSTS", '{"a": 1}', '["billing:8080"]'),
+    ("ENDPOINT_SECRETS", "crm=hidden", "JSON, like"),
+    ("ENDPOINT_SECRETS", '{"crm": ["hidden"]}', "ENDPOINT_SECRETS (at crm)"),
+    ("API_KEY", "hid den", "without blanks"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def refusal() -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    line = str(caught.value)
+    assert len(line.splitlines()) == 1
+    assert len(line) < 500
+    return line
+
+
+@pytest.mark.parametrize(("name", "value", "words"), REFUSED)
+def test_a_value_that_cannot_be_ours(monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str) -> None:
+    monkeypatch.setenv(name, value)
+
+    line = refusal()
+
+    assert line.startswith(name)
+    assert words in line
+    assert not any(piece in line for piece in ("hid", "den", "w/o")), line
+
+
+def test_a_long_value_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "x" * 5_000)
+
+    assert "LOG_LEVEL: got 'xxx" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("LOG_LEVEL", "WARNING", "warning"),
+        ("LOG_LEVEL", "warn", "warning"),
+        ("LOG_FORMAT", "JSON", "json"),
+        ("HOST", "[::1]", "::1"),
+        ("DATABASE_URL", "postgres://ana:pw@db/x", "postgresql://ana:pw@db/x"),
+        ("DATABASE_URL", "postgresql+psycopg2://db/x", "postgresql://db/x"),
+        ("DATABASE_URL", "postgresql://a:p%40ss@h1:1,h2:2/x", "postgresql://a:p%40ss@h1:1,h2:2/x"),
+        ("PERPLEXITY_BASE_URL", " https://wrapper.internal/ ", "https://wrapper.internal"),
+        ("TEMPORAL_ADDRESS", "[::1]:7233", "[::1]:7233"),
+        ("DEFAULT_COLLECTION_UUID", "", None),
+    ],
+)
+def test_a_value_written_otherwise(monkeypatch: pytest.MonkeyPatch, name: str, value: str, read: str | None) -> None:
+    monkeypatch.setenv(name, value)
+
+    assert getattr(load_settings(), name.lower()) == read
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("PORT=8123\r\n".encode("utf-16"), "is UTF-16, not UTF-8; save it as UTF-8"),
+        ("PORT=8123\n".encode("utf-16-le"), "is UTF-16, not UTF-8; save it as UTF-8"),
+        ("# Büro\nDEFAULT_ACCOUNT_NAME=Büro\n".encode("latin-1"), "line 1 is not UTF-8; save it as UTF-8"),
+        ("PORT=8123\nDEFAULT_ACCOUNT_NAME=Büro\n".encode("latin-1"), "line 2 is not UTF-8"),
+        (b'PORT=8123\n\nDEFAULT_MODE="pro\n', "line 3 is not NAME=value"),
+    ],
+)
+def test_an_env_file_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / ".env").write_bytes(content)
+
+    line = refusal()
+
+    assert line.startswith(".env: ")
+    assert words in line
+
+
+def test_an_env_file_that_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+
+    assert refusal().startswith(".env: is a folder")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfPORT=8123\nDEFAULT_ACCOUNT_NAME=B\xc3\xbcro\n",
+        b"PORT=8123\r\nDEFAULT_ACCOUNT_NAME=B\xc3\xbcro\r\n",
+        "export PORT=8123\nexport DEFAULT_ACCOUNT_NAME='Büro'\n".encode(),
+        'PORT = "8123"  # ours\nDEFAULT_ACCOUNT_NAME = Büro # a remark\n'.encode(),
+    ],
+)
+def test_an_env_file_as_editors_leave_it(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".env").write_bytes(content)
+
+    settings = load_settings()
+
+    assert (settings.port, settings.default_account_name) == (8123, "Büro")
+
+
+def test_a_slip_of_a_name(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PERPLEXITY_BASE_ULR=http://x\nSOMETHING_ELSE=1\nPORT=8123\n")
+
+    found = slips(tmp_path / ".env", (name.upper() for name in Settings.model_fields))
+
+    assert [line.split(": ")[1] for line in found] == ["PERPLEXITY_BASE_ULR is not a setting; PERPLEXITY_BASE_URL is"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://p:3128", "https://p", "socks5://127.0.0.1:1080/", "socks5h://u:pw@p:1", "p:3128", "http://[::1]:3128", ""],
+)
+def test_a_proxy_that_can_be_used(value: str) -> None:
+    assert proxy_trouble({"ALL_PROXY": value, "https_proxy": value, "NO_PROXY": "[::1], *.x,, /"}) is None
+
+
+@pytest.mark.parametrize("value", ["socks4://p:1", "junk://p:1", "http://", "http://p:port", "http://u:hidden@p:0x"])
+def test_a_proxy_that_cannot_be_used(value: str) -> None:
+    line = proxy_trouble({"https_proxy": value}) or ""
+
+    assert line.startswith("https_proxy: got ")
+    assert "socks5h://" in line
+    assert "hidden" not in line
+
+
+def test_what_a_desktop_writes_is_socks_5() -> None:
+    environment = {"ALL_PROXY": "socks://127.0.0.1:1080/", "HTTP_PROXY": "http://p:1"}
+
+    assert usable_proxies(environment) == {"ALL_PROXY": "socks5://127.0.0.1:1080/"}
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ana:pw@h/x?sslpassword=pw", "postgresql://ana:…@h/x?sslpassword=…"),
+        ("postgresql://ana@h/x", "postgresql://ana@h/x"),
+        ("postgresql://ana:p@w:d/o#r@h/x", "postgresql://…@h/x"),
+        ("no address", "no address"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert masked(url) == shown

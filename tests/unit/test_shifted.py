@@ -1,0 +1,45 @@
+"""Tests that build times hold on another day, too; CONTRIBUTING.md says how all of them are run on others."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.support.clock import SETTING, now
+from tests.support.sources import ROOT, modules_of_tests, reached
+from tests.support.waiting import START_SECONDS
+
+pytestmark = pytest.mark.processes
+
+CLOCK = "tests/support/clock.py"
+SHIFT = timedelta(days=400)
+BUILD_TIMES = sorted(
+    module.path
+    for module in modules_of_tests()
+    if module.path.startswith("tests/unit/test_") and CLOCK in {each.path for each in reached(module)}
+)
+
+
+def _shifted(*command: str) -> subprocess.CompletedProcess[str]:
+    shifted = {**os.environ, SETTING: f"+{SHIFT.days}d"}
+    python = [sys.executable, *command]
+    return subprocess.run(python, cwd=ROOT, env=shifted, capture_output=True, text=True, timeout=START_SECONDS)
+
+
+def test_the_setting_moves_the_clock_of_a_run() -> None:
+    done = _shifted("-c", "from tests.support.clock import NOW; print(NOW.isoformat())")
+
+    assert abs(now() + SHIFT - datetime.fromisoformat(done.stdout.strip())) < timedelta(minutes=1)
+
+
+def test_what_builds_times_holds_on_another_day() -> None:
+    done = _shifted(
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not processes and not hypothesis", *BUILD_TIMES
+    )
+
+    assert done.returncode == 0, done.stdout[-3_000:]
+    assert " passed" in done.stdout
