@@ -19,6 +19,7 @@ from storage.api_keys import ApiKeys, KnownKeys
 from storage.configurations import Configurations
 from storage.database import Database
 from storage.delivery_reports import DeliveryReports
+from storage.effects import Effects
 from storage.inbox import Inbox
 from storage.notifications import StreamNotifications
 from storage.outbox import Outbox
@@ -43,6 +44,7 @@ class Services:
     conversations: Conversations
     answers: Answers
     outbox: Outbox
+    effects: Effects
     wakes: Wakes
     webhooks: Webhooks
     stopping: Stopping
@@ -72,6 +74,7 @@ def create_services(
         conversations=conversations,
         answers=Answers(conversations, turns, settings.reply_wait_seconds),
         outbox=Outbox(database),
+        effects=Effects(database),
         wakes=wakes,
         webhooks=Webhooks(inbox, DeliveryReports(database), wakes, settings),
         stopping=Stopping(settings.api_shutdown_seconds),

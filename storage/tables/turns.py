@@ -98,7 +98,10 @@ effects = Table(
     moment("planned_at", always=True),
     moment("sending_at"),
     moment("settled_at"),
+    Column("settled_by", Text),  # the person who said what became of an unknown one, …
+    Column("note", Text),  # … and how they know
     Index("effects_status_idx", "status", "sending_at"),
+    Index("effects_planned_at_idx", "planned_at", "id"),
 )
 
 actions = Table(
