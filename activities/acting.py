@@ -147,8 +147,10 @@ class Acting:
                 if not failed.unknown:
                     await self._ledger.release(begun)
                 raise ApplicationError(
-                    failed.explanation, type="HandlerFailed", next_retry_delay=timedelta(seconds=failed.retry_after)
-                ) from failed
+                    f"{definition.handler} is tried again",
+                    type="HandlerFailed",
+                    next_retry_delay=timedelta(seconds=failed.retry_after),
+                ) from None
             status = "unknown" if failed.unknown else "failed"
             return Settlement(status=status, result={}, error=failed.explanation)
 

@@ -153,7 +153,7 @@ class Answering:
                     return await self._yielding.unless_newer(turn, turn.purpose, answering)
                 return await answering
         except Unanswered as unanswered:
-            raise await self._failing.settled(turn, unanswered, turn.purpose) from unanswered.error
+            raise await self._failing.settled(turn, unanswered, turn.purpose) from None
         except asyncio.CancelledError:
             await self._failing.abandoned(turn, self._asking.slot_of(turn), turn.purpose)
             raise

@@ -157,7 +157,7 @@ class Delivering:
         if not failed.policy.certain:
             await self._outbox.not_sent(part, "unknown", failed.kind, error)
             pause = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
-            raise ApplicationError(failed.explanation, type=failed.kind, next_retry_delay=pause)
+            raise ApplicationError(f"not sent: {failed.kind}", type=failed.kind, next_retry_delay=pause)
         await self._outbox.not_sent(part, "planned", failed.kind, error)
         if not failed.policy.retried:
             raise Undeliverable(failed.kind, failed.explanation)
@@ -173,7 +173,7 @@ class Delivering:
             raise Undeliverable(kind, why)
         longest = self._settings.delivery_pause_max_seconds
         pause = timedelta(seconds=min(pause_seconds or longest, longest))
-        raise ApplicationError(why, type=kind, next_retry_delay=pause)
+        raise ApplicationError(f"not sent: {kind}", type=kind, next_retry_delay=pause)
 
     async def _gave_up(self, message: DueMessage, bot: Bot, failed: Undeliverable) -> bool:
         """Staff are told. Outside the window an approved template goes in the reply's place: then True."""

@@ -57,7 +57,7 @@ class Failing:
         )
         TurnReport(taken, self._settings).failed(failed, pause)
         return ApplicationError(
-            failed.error.explanation,
+            f"no answer: {failed.error.kind}",  # what upstream said stands in raw_outputs, not in Temporal
             type=failed.error.kind,
             non_retryable=pause is None,
             next_retry_delay=None if pause is None else timedelta(seconds=pause),

@@ -33,7 +33,7 @@ class Remembering:
         """Puts the conversation into another state, with a handoff opened or released; safe to repeat."""
         assert request.conversation_id is not None
         await self._sessions.set_state(
-            request.conversation_id, request.state, reason=request.reason, requested_by=request.requested_by
+            request.conversation_id, request.state, reason_id=request.reason_id, requested_by=request.requested_by
         )
 
     @activity.defn

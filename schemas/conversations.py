@@ -168,7 +168,8 @@ class StateRequest(BaseModel):
     """An operator's or a human agent's change of who has the conversation."""
 
     state: State
-    reason: str = ""
+    reason_id: int | None = None
+    """Of the audit's row that holds the reason: an operator's words stay out of Temporal."""
     requested_by: str = "operator"
     conversation_id: UUID | None = None
 

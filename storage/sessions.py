@@ -86,16 +86,26 @@ WITH released AS (
      WHERE conversation_id = :conversation_id AND released_at IS NULL AND :state <> 'human_handoff'
 ), opened AS (
     INSERT INTO handoffs (conversation_id, team, reason, opened_by)
-    SELECT :conversation_id, 'support', :reason, :requested_by WHERE :state = 'human_handoff' ON CONFLICT DO NOTHING
+    SELECT :conversation_id, 'support',
+           coalesce((SELECT details ->> 'reason' FROM audit WHERE id = CAST(:reason_id AS bigint)), 'by hand'),
+           :requested_by
+     WHERE :state = 'human_handoff' ON CONFLICT DO NOTHING
 ), cancelled AS (
     UPDATE actions SET status = 'cancelled', settled_at = now()
      WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation' AND confirmation_by = 'customer'
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)
-    VALUES (:requested_by, 'conversation.set_state', :subject,
-            jsonb_build_object('state', CAST(:state AS text), 'reason', CAST(:reason AS text)))
+    SELECT :requested_by, 'conversation.set_state', :subject, jsonb_build_object('state', CAST(:state AS text))
+     WHERE CAST(:reason_id AS bigint) IS NULL
 )
 UPDATE conversations SET state = :state WHERE id = :conversation_id
+"""
+
+_KEEP_REASON = """
+INSERT INTO audit (actor, deed, subject, details)
+VALUES (:requested_by, 'conversation.set_state', :subject,
+        jsonb_build_object('state', CAST(:state AS text), 'reason', CAST(:reason AS text)))
+RETURNING id
 """
 
 _THREAD_FIELDS = tuple(SessionThread.model_fields)
@@ -131,14 +141,21 @@ class Sessions:
         thread = Thread.model_validate(values) if values["frontend_context_uuid"] else None
         return Memory.model_validate({**values, "thread": thread})
 
-    async def set_state(self, conversation_id: UUID, state: State, *, reason: str, requested_by: str) -> None:
+    async def keep_reason(self, conversation_id: UUID, state: State, *, reason: str, requested_by: str) -> int:
+        """Notes why somebody changes who has the conversation; only the note's number goes through Temporal."""
+        values = {"state": state, "reason": reason, "requested_by": requested_by}
+        row = await self._database.row(_KEEP_REASON, {**values, "subject": f"conversation/{conversation_id}"})
+        assert row is not None
+        return int(row["id"])
+
+    async def set_state(self, conversation_id: UUID, state: State, *, reason_id: int | None, requested_by: str) -> None:
         """Who has the conversation; opens or releases the handoff. Doing it again changes nothing."""
         await self._database.rows(
             _SET_STATE,
             {
                 "conversation_id": conversation_id,
                 "state": state,
-                "reason": reason,
+                "reason_id": reason_id,
                 "requested_by": requested_by,
                 "subject": f"conversation/{conversation_id}",
             },

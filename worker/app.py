@@ -39,6 +39,7 @@ from storage.sessions import Sessions
 from storage.streams import StreamEvents
 from storage.turns import Turns
 from storage.waiting import Waiting
+from worker.wordless import Wordless
 from workflows.conversation import Conversation
 from workflows.sweep import Sweep
 
@@ -131,7 +132,7 @@ def create_worker(
             does.remembering.reset,
             does.sweeping.sweep,
         ],
-        interceptors=interceptors,
+        interceptors=[*interceptors, Wordless()],
         workflow_runner=SANDBOX,
         max_concurrent_activities=settings.worker_activities,
         max_concurrent_workflow_tasks=settings.worker_workflow_tasks,

@@ -74,7 +74,11 @@ async def reset(session: Found, body: ResetBody, services: Serving, api_key: Cal
 async def set_state(session: Found, body: StateBody, services: Serving, api_key: Caller) -> Session:
     """`human_handoff`: the bot keeps quiet. `bot`: it answers again; an open handoff is released."""
     requested_by = f"api key {api_key.name}"
-    request = StateRequest(state=State(body.state), reason=body.reason or "by hand", requested_by=requested_by)
+    state, reason = State(body.state), body.reason or "by hand"
+    reason_id = await services.sessions.keep_reason(
+        session.conversation_id, state, reason=reason, requested_by=requested_by
+    )
+    request = StateRequest(state=state, reason_id=reason_id, requested_by=requested_by)
     await services.conversations.set_state(_waking(session), request, services.settings.reply_wait_seconds)
     return await _again(session, services)
 

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy.exc import DBAPIError
 
 from storage.conditions import storage_condition
-from storage.database import Database, StorageUnavailable
+from storage.database import Database, StatementFailed, StorageUnavailable
 
 PASSING = [
     "08006",  # connection failure
@@ -56,7 +55,7 @@ async def test_what_may_pass_is_unavailable(database: Database, state: str) -> N
 
 @pytest.mark.parametrize("state", OURS)
 async def test_what_is_wrong_with_the_statement_is_not(database: Database, state: str) -> None:
-    with pytest.raises(DBAPIError):
+    with pytest.raises(StatementFailed):
         await database.rows(raising(state))
 
 
