@@ -21,6 +21,8 @@ from schemas.encoding import dump_json
 from schemas.turns import OutputError
 
 EXCERPT_CHARACTERS = 600
+RECAP_CHARACTERS = 300
+"""Of each message, when a new thread is told what was said before."""
 _VERSION = "<VERSION>"
 _RULES = """\
 HOW TO ANSWER
@@ -70,6 +72,19 @@ def prompt_pack(registry: Registry, max_encoded_bytes: int | None = None) -> Pro
 def customer_words(words: str) -> str:
     """The customer's words as every question shows them, the first of a thread or not: marked, and unable to forge."""
     return wrap_untrusted("customer_message", words)
+
+
+def with_recap(said: Iterable[tuple[str, str]], question: str) -> str:
+    """*question* for a thread that must be told what was said before: pairs of author and words, oldest first."""
+    lines = [f"{author}: {_short(text)}" for author, text in said]
+    if not lines:
+        return question
+    told = wrap_untrusted("conversation_so_far", "\n".join(lines))
+    return f"The conversation so far, for your information:\n\n{told}\n\n{question}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= RECAP_CHARACTERS else f"{text[:RECAP_CHARACTERS]}…"
 
 
 def before_words(pack: PromptPack, question: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -30,11 +30,22 @@ from activities.yielding import Yielding
 from config.settings import Settings
 from schemas.conversations import Apologize, Step, Thread, TurnOutcome, TurnRequest
 from schemas.failures import FAILURES, FailureKind, may_ask
-from schemas.turn_decisions import AskConfirmation, OutputRecord, PerformAction, PerformConfirmed, Reply, TurnDecision
+from schemas.turn_decisions import (
+    AskConfirmation,
+    Hold,
+    OutputRecord,
+    PerformAction,
+    PerformConfirmed,
+    Reply,
+    TurnDecision,
+)
 from schemas.turn_record import Purpose, TurnStatus
 from storage.actions import Ledger
 from storage.patience import patiently
-from storage.turns import ClaimedTurn, Turns
+from storage.turns import ClaimedTurn, TurnFence, Turns
+
+_FAILURES_OF_A_LOST_THREAD = 2
+_RECAP_MESSAGES = 20
 
 
 class NoRoom(Exception):
@@ -99,7 +110,7 @@ class Answering:
             bot = await self._bots.at(turn.assistant, turn.assistant_version)
             text = bot.texts.apology(FAILURES[FailureKind(request.failure)].apology)
             sorry = decide_apology(turn, bot, text, request.failure)
-            return await self._commit(turn, request.thread, sorry)
+            return await self._commit(turn, turn.fence(request.thread), sorry)
 
     async def _step(self, request: TurnRequest, *, may_yield: bool) -> TurnOutcome | None:
         """None: the question was dropped for a newer message."""
@@ -111,10 +122,17 @@ class Answering:
         bot = await self._bots.at(turn.assistant, turn.assistant_version)
         thread = turn.thread or request.thread  # a step under way goes on from its newest output
         if turn.purpose is Purpose.ANSWER and (decision := decide_without_model(turn, bot, _now())) is not None:
-            return await self._commit(turn, thread, decision)
+            outcome = await self._commit(turn, turn.fence(thread), decision)
+            if isinstance(decision, Hold):
+                await self._company.fetch_files(turn)  # a human wants to see them now
+            return outcome
         if not may_ask(self._failing.limits, attempt=turn.tries, unsettled=turn.unsettled):
             raise ApplicationError("tries are used up", type=FailureKind.ABANDONED, non_retryable=True)
-        prepared = self._asking.prepare(turn, bot, thread, await self._words(turn, bot))
+        lost = await self._lost(turn, thread, bot)
+        if lost is not None:
+            thread = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
+        text, recap = await self._words(turn, bot), await self._recap(turn) if lost else None
+        prepared = self._asking.prepare(turn, bot, thread, text, recap)
         if (wait := await self._asking.begin(turn, prepared)) < 0:
             return outcome_of(await self._turns.get(turn.id))
         if wait:
@@ -126,12 +144,29 @@ class Answering:
         parsed = read_output(answered.answer.text, bot.registry, limits=bot.limits)
         decision = decide_output(parsed, turn, bot, _now(), answered.answer.sources)
         output = output_of(answered, parsed, turn.purpose)
-        return await self._commit(turn, thread, _with_notice(decision, answered, bot), output)
+        fence = replace(turn.fence(thread), lost_thread=lost)
+        return await self._commit(turn, fence, _with_notice(decision, answered, bot), output)
 
     async def _claim(self, request: TurnRequest | Apologize) -> ClaimedTurn | None:
         limit = self._settings.join_max_messages if self._settings.join_waiting_messages else 1
         thread = request.thread.frontend_context_uuid
         return await self._turns.claim(request.conversation_id, request.cursor, thread, limit)
+
+    async def _lost(self, turn: ClaimedTurn, thread: Thread, bot: Bot) -> UUID | None:
+        """The thread, if upstream forgot it: the question surely failed there twice, and it knows no such thread.
+
+        That a question without it is answered shows with this one; only then the old thread ends.
+        """
+        if turn.purpose is not Purpose.ANSWER or turn.final_failures < _FAILURES_OF_A_LOST_THREAD:
+            return None
+        if thread.backend_uuid is None or thread.thread_url_slug is None:
+            return None
+        account = bot.assistant.config.account_name or self._settings.default_account_name
+        known = await self._asking.has_thread(account, thread.thread_url_slug)
+        return thread.frontend_context_uuid if known is False else None
+
+    async def _recap(self, turn: ClaimedTurn) -> list[tuple[str, str]]:
+        return [(said.author, said.text) for said in await self._turns.recap(turn, _RECAP_MESSAGES)]
 
     async def _words(self, turn: ClaimedTurn, bot: Bot) -> str:
         """What is put to the model: the customer's words, a repair, or an action's result."""
@@ -159,10 +194,10 @@ class Answering:
             raise
 
     async def _commit(
-        self, turn: ClaimedTurn, thread: Thread, decision: TurnDecision, output: OutputRecord | None = None
+        self, turn: ClaimedTurn, fence: TurnFence, decision: TurnDecision, output: OutputRecord | None = None
     ) -> TurnOutcome:
         """Commits, waiting out a database that is away for a while; what another attempt committed first stands."""
-        fence, commit_id = turn.fence(thread), uuid4()
+        commit_id = uuid4()
         committed = await patiently(
             lambda: self._turns.commit(fence, decision, commit_id, output), self._settings.record_patience_seconds
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from actions.holding import Holding
-from actions.prompt_pack import customer_words
+from actions.prompt_pack import customer_words, with_recap
 from activities.bots import Bot
 from activities.publishing import publishing
 from activities.questions import question_for, shortened, with_pack
@@ -78,18 +78,28 @@ class Asking:
         self._events = events
         self._settings = settings
 
-    def prepare(self, turn: ClaimedTurn, bot: Bot, thread: Thread, text: str) -> Prepared:
-        """The question for *text*: with the pack that its thread must be told, cut to what the wrapper takes."""
-        pack = bot.pack_to_send(question_for(text, bot.assistant, thread, self._settings), turn.pack_told)
+    def prepare(
+        self, turn: ClaimedTurn, bot: Bot, thread: Thread, text: str, recap: Sequence[tuple[str, str]] | None = None
+    ) -> Prepared:
+        """The question for *text*: with the pack that its thread must be told, cut to what the wrapper takes.
+
+        *recap*: what was said so far, for a thread that takes another's place and was told nothing.
+        """
+        known = turn.pack_told if recap is None else None
+        pack = bot.pack_to_send(question_for(text, bot.assistant, thread, self._settings), known)
 
         def put_as(words: str) -> Question:
             shown = customer_words(words) if turn.purpose is Purpose.ANSWER else words  # others are marked already
-            plain = question_for(shown, bot.assistant, thread, self._settings)
+            plain = question_for(with_recap(recap or (), shown), bot.assistant, thread, self._settings)
             return with_pack(pack, plain) if pack else plain
 
         fitting = shortened(text, lambda words: self._perplexity.room_for(put_as(words)))
-        told = pack.version if pack else turn.pack_told
+        told = pack.version if pack else known
         return Prepared(put_as(fitting), shortened=fitting is not text, pack_told=told)
+
+    async def has_thread(self, account_name: str, slug: str) -> bool | None:
+        """Whether upstream still knows the thread; None if that cannot be told now."""
+        return await self._perplexity.has_thread(account_name, slug)
 
     async def begin(self, turn: ClaimedTurn, prepared: Prepared) -> float:
         """Takes a slot of the account: 0, or the seconds to wait, or -1 if the turn is another attempt's by now."""

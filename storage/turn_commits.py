@@ -72,6 +72,7 @@ def commit_values(
         "attempt": fence.attempt,
         "last_seq": fence.last_seq,
         "frontend_context_uuid": fence.frontend_context_uuid,
+        "lost_thread": fence.lost_thread,
         "from_statuses": list(fence.from_statuses),
     }
 

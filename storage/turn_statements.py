@@ -57,6 +57,8 @@ SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
        (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,
        EXISTS (SELECT 1 FROM actions a WHERE a.turn_id = turn.id AND a.side_effect AND a.status = 'confirmed')
            AS something_done,
+       (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
+           AS final_failures,
        (SELECT to_jsonb(p) || jsonb_build_object('accepted_at', (SELECT CASE WHEN m.delivery IS NOT NULL
                    THEN coalesce((SELECT max(coalesce(d.accepted_at, d.updated_at)) FROM deliveries d
                                    WHERE d.message_id = m.id AND d.status IN ('queued', 'sent', 'delivered', 'read')),
@@ -145,6 +147,12 @@ thread_after AS (
            prompt_pack = coalesce(excluded.prompt_pack, threads.prompt_pack)
 )"""
 
+_LOST_THREAD = """
+lost_thread AS (
+    UPDATE threads SET ended_at = now(), end_reason = 'lost'
+     WHERE frontend_context_uuid = :lost_thread AND ended_at IS NULL AND EXISTS (SELECT 1 FROM won)
+)"""
+
 _OUTPUT = f"""
 output AS (
     INSERT INTO raw_outputs ({_RAW_COLUMNS}, used)
@@ -188,7 +196,7 @@ _PLACE = """
 place AS (DELETE FROM account_places WHERE conversation_id = :conversation_id AND EXISTS (SELECT 1 FROM won))"""
 
 COMMIT = f"""
-WITH {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_FREE_SLOT}, {_PLACE}, {_OUTPUT}, {_ACTIONS}
+WITH {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_LOST_THREAD}, {_FREE_SLOT}, {_PLACE}, {_OUTPUT}, {_ACTIONS}
 SELECT {_STANDING}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread_url_slug,
        coalesce(:action_id, :confirmed_id, {_NEWEST_ACTION}) AS action_id
   FROM won turn
@@ -196,6 +204,13 @@ SELECT {_STANDING}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
 """
 """One step's outcome, all of it or nothing; no row if the step is another's by now."""
+
+RECAP = """
+SELECT direction, author, text FROM messages
+ WHERE conversation_id = :conversation_id AND text <> ''
+   AND (direction = 'out' OR direction = 'in' AND seq < :before_seq)
+ ORDER BY stored_at DESC LIMIT :limit
+"""
 
 NEWEST_SEQ = "SELECT last_seq FROM conversations WHERE id = :conversation_id"
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from schemas.actions import ActionRequest, Confirmation, PendingAction
 from schemas.channels import is_sent
 from schemas.conversations import Thread
+from schemas.failures import FailureKind
 from schemas.messages import WaitingMessage
 from schemas.turn_decisions import OutputRecord, TurnDecision
 from schemas.turn_record import Purpose, TurnStatus
@@ -69,6 +70,8 @@ class TurnFence:
     last_seq: int
     frontend_context_uuid: UUID
     from_statuses: tuple[TurnStatus, ...] = (TurnStatus.CLAIMED, TurnStatus.ASKING, TurnStatus.FAILED)
+    lost_thread: UUID | None = None
+    """The thread that upstream forgot, and that this step goes on without."""
 
 
 class TurnRow(BaseModel):
@@ -118,7 +121,8 @@ class ClaimedTurn(TurnRow):
     """A turn with all that its next step needs. One that is not `claimed` is nobody's to ask now.
 
     `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread knows; `pack_pasted`:
-    the version last confirmed as pasted into the assistant's Space.
+    the version last confirmed as pasted into the assistant's Space. `final_failures`: attempts that surely failed
+    upstream.
     """
 
     unsettled: int
@@ -132,6 +136,7 @@ class ClaimedTurn(TurnRow):
     assistant_version: int | None
     actions: int
     something_done: bool
+    final_failures: int
     question: OpenQuestion | None
     messages: list[WaitingMessage]
 
@@ -197,6 +202,14 @@ class InvalidOutput(BaseModel):
     errors: list[OutputError] = Field(default_factory=list)
 
 
+class Said(BaseModel):
+    """One message of the conversation so far."""
+
+    direction: str
+    author: str
+    text: str
+
+
 class Turns:
     """Claim → commit · fail, one statement each."""
 
@@ -214,6 +227,7 @@ class Turns:
             "cursor": cursor,
             "limit": limit,
             "frontend_context_uuid": thread,
+            "final_failures": [FailureKind.UPSTREAM, FailureKind.NO_ANSWER],
         }
         row = await self._database.row(sql.CLAIM, values)
         return None if row is None else ClaimedTurn.model_validate(dict(row))
@@ -236,6 +250,12 @@ class Turns:
         """Records that this attempt is over without an answer, and what had come by then."""
         values = failed.model_dump(exclude={"unknown"})
         await self._database.rows(sql.FAIL, {**values, "unsettled": int(failed.unknown)})
+
+    async def recap(self, turn: TurnRow, limit: int) -> list[Said]:
+        """Up to *limit* messages before the turn, oldest first: what a new thread must be told."""
+        values = {"conversation_id": turn.conversation_id, "before_seq": turn.first_seq, "limit": limit}
+        rows = await self._database.rows(sql.RECAP, values)
+        return [Said.model_validate(dict(row)) for row in reversed(rows)]
 
     async def newest_seq(self, conversation_id: UUID) -> int:
         """The number of the newest stored message."""

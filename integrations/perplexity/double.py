@@ -29,6 +29,8 @@ class ScriptedPerplexity:
         self.gate = asyncio.Event()
         self.gate.set()
         self.room_bytes = 15_000
+        self.threads_known: dict[str, bool | None] = {}
+        """By slug, as `has_thread` answers; every other thread is known."""
         self.fail_after_text: list[AskFailed] = []
         """Raised one by one after the first half of a text was shown; that text is then still to be said."""
 
@@ -58,6 +60,9 @@ class ScriptedPerplexity:
             return script
         said = script(question)
         return await said if isawaitable(said) else said
+
+    async def has_thread(self, account_name: str, slug: str) -> bool | None:
+        return self.threads_known.get(slug, True)
 
     async def healthy(self) -> bool:
         return True

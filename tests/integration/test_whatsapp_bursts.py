@@ -133,6 +133,22 @@ def _image(system: System) -> dict[str, Any]:
     return written("", type="image", text=None, image=image)
 
 
+async def test_a_photo_that_comes_while_a_human_has_the_conversation_is_fetched_at_once(
+    system: System, tmp_path: Path
+) -> None:
+    customer = Customer(system)
+    await customer.write("Hello")
+    await customer.until_received(1)
+    body = {"state": "human_handoff", "reason": "mine"}
+    await system.http.post(f"/api/session/{customer.phone}/state?channel=whatsapp", json=body)
+
+    await customer.send(_image(system))
+
+    kept = tmp_path / "media" / sha256(_PICTURE).hexdigest()[:2] / sha256(_PICTURE).hexdigest()
+    await until(f"the photo at {kept}", lambda: list(tmp_path.rglob("*")), lambda found: kept in found)
+    assert len(system.perplexity.questions) == 1
+
+
 async def test_a_photo_is_described_to_the_model_and_kept(system: System, tmp_path: Path) -> None:
     customer = Customer(system)
     system.perplexity.gate.clear()
