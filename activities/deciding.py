@@ -30,7 +30,7 @@ from schemas.turn_decisions import (
 )
 from schemas.turn_record import TurnStatus
 from schemas.turns import Source, State, Verdict
-from storage.turns import ClaimedTurn, OpenQuestion
+from storage.turns import ClaimedTurn, PendingConfirmation
 
 _UNREADABLE = {"unknown", "unsupported"}
 
@@ -109,7 +109,7 @@ def _answer_to_question(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDecis
     return None
 
 
-def _confirmed(turn: ClaimedTurn, question: OpenQuestion, bot: Bot) -> TurnDecision:
+def _confirmed(turn: ClaimedTurn, question: PendingConfirmation, bot: Bot) -> TurnDecision:
     """The action is done as it was accepted, unless the configuration of now has it no more."""
     definition = bot.registry.rules_for(question.pending.request)
     if definition is None or question.name not in bot.registry.enabled:

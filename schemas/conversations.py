@@ -180,6 +180,8 @@ class Decision(BaseModel):
     digest: str
     approved: bool
     decided_by: str
+    for_customer: bool = False
+    """Also a question that the customer was asked: somebody of staff answers in their place."""
     conversation_id: UUID | None = None
 
 

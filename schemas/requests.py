@@ -91,6 +91,15 @@ class ApprovalBody(BaseModel):
     agent_name: MessageId
 
 
+class QuestionBody(BaseModel):
+    """A human's answer to an open question."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    approved: bool
+    agent_name: MessageId
+
+
 class ReplyBody(BaseModel):
     """What a human writes to the customer."""
 

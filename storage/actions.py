@@ -69,7 +69,8 @@ _DECIDE = """
 WITH decided AS (
     UPDATE actions SET status = CASE WHEN CAST(:approved AS boolean) THEN 'planned' ELSE 'cancelled' END,
            decided_by = :decided_by
-     WHERE conversation_id = :conversation_id AND digest = :digest AND confirmation_by = 'staff'
+     WHERE conversation_id = :conversation_id AND digest = :digest
+       AND (confirmation_by = 'staff' OR CAST(:for_customer AS boolean))
        AND status = 'awaiting_confirmation' AND expires_at > now()
     RETURNING *
 ), effect AS (
@@ -87,9 +88,11 @@ WITH decided AS (
      WHERE conversation_id = :conversation_id AND digest = :digest AND decided_by = :decided_by
        AND (status <> 'cancelled') = CAST(:approved AS boolean)
 )
-SELECT f.id AS action_id, c.assistant, c.channel, c.account, c.state,
+SELECT f.id AS action_id, c.assistant, c.channel, c.account,
+       CASE WHEN c.state = 'awaiting_confirmation' AND a.confirmation_by = 'customer' THEN a.return_to ELSE c.state END
+           AS state,
        (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS newest_version
-  FROM found f JOIN conversations c ON c.id = f.conversation_id LIMIT 1
+  FROM found f JOIN conversations c ON c.id = f.conversation_id JOIN actions a ON a.id = f.id LIMIT 1
 """
 
 _TELL = f"""

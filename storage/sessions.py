@@ -9,6 +9,7 @@ from schemas.conversations import Memory, Thread
 from schemas.sessions import PastThread, Session, SessionThread, ThreadHistory
 from schemas.turns import State
 from storage.database import Database
+from storage.questions import Questions
 
 _SESSION = """
 SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.state, c.turns, c.last_message_at,
@@ -116,6 +117,7 @@ class Sessions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._questions = Questions(database)
 
     async def find(self, channel: str, customer_id: str) -> Session | None:
         row = await self._database.row(_SESSION, {"channel": channel, "customer_id": customer_id})
@@ -123,7 +125,8 @@ class Sessions:
             return None
         values: dict[str, Any] = dict(row)
         thread = SessionThread.model_validate({name: values.pop(name) for name in _THREAD_FIELDS})
-        return Session(customer_id=customer_id, thread=thread, **values)
+        questions = await self._questions.open(values["conversation_id"])
+        return Session(customer_id=customer_id, thread=thread, questions=questions, **values)
 
     async def threads(self, conversation_id: UUID) -> ThreadHistory:
         """Every thread the conversation ever had; they are never deleted."""

@@ -26,7 +26,7 @@ from storage.database import Database
 from storage.turn_commits import commit_values
 
 
-class OpenQuestion(BaseModel):
+class PendingConfirmation(BaseModel):
     """An action that the customer was asked to confirm, as it stands in the database."""
 
     id: UUID
@@ -137,7 +137,7 @@ class ClaimedTurn(TurnRow):
     actions: int
     something_done: bool
     final_failures: int
-    question: OpenQuestion | None
+    question: PendingConfirmation | None
     messages: list[WaitingMessage]
 
     @property

@@ -35,6 +35,7 @@ from storage.database import Database
 from storage.desk import Desk
 from storage.media import Media
 from storage.outbox import Outbox
+from storage.questions import Questions
 from storage.sessions import Sessions
 from storage.streams import StreamEvents
 from storage.turns import Turns
@@ -102,7 +103,16 @@ def create_activities(
         acting=acting,
         delivering=delivering,
         remembering=Remembering(Sessions(database), settings),
-        sweeping=Sweeping(Waiting(database), outbox, fetching, events, Conversations(client, settings), settings),
+        sweeping=Sweeping(
+            Waiting(database),
+            outbox,
+            fetching,
+            events,
+            Conversations(client, settings),
+            Questions(database),
+            bots,
+            settings,
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
-from uuid import uuid4, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from fastapi import APIRouter, Depends, Path, Query
 
@@ -14,7 +14,16 @@ from api.routes.messages import IdempotencyKey
 from api.services import Services, Serving
 from integrations.temporal.conversations import TemporalUnavailable
 from schemas.conversations import Decision, ResetRequest, StateRequest
-from schemas.requests import ApprovalBody, Channel, CustomerId, ReplyBody, ReplyTaken, ResetBody, StateBody
+from schemas.requests import (
+    ApprovalBody,
+    Channel,
+    CustomerId,
+    QuestionBody,
+    ReplyBody,
+    ReplyTaken,
+    ResetBody,
+    StateBody,
+)
 from schemas.sessions import Session, ThreadHistory
 from schemas.turns import State, Turn
 from schemas.waking import Waking
@@ -112,6 +121,22 @@ async def reply(
 async def approve(session: Found, body: ApprovalBody, services: Serving) -> Session:
     """Bound to exactly that action by its digest: a late, a second or another one's answer does nothing."""
     decision = Decision(digest=body.digest, approved=body.approved, decided_by=body.agent_name)
+    await services.conversations.decide(_waking(session), decision, services.settings.reply_wait_seconds)
+    return await _again(session, services)
+
+
+@router.post("/{customer_id}/questions/{question_id}", summary="Decide an open question", responses=problem_docs(404))
+async def decide_question(session: Found, question_id: UUID, body: QuestionBody, services: Serving) -> Session:
+    """An approval, or a question to the customer in the customer's place. One that is not open any more is 404."""
+    asked = next((each for each in session.questions if each.id == question_id), None)
+    if asked is None:
+        raise ProblemError(404, "There is no such open question; GET the session for those that are open.")
+    decision = Decision(
+        digest=asked.digest,
+        approved=body.approved,
+        decided_by=body.agent_name,
+        for_customer=asked.kind == "confirmation",
+    )
     await services.conversations.decide(_waking(session), decision, services.settings.reply_wait_seconds)
     return await _again(session, services)
 
