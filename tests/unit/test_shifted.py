@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.support.clock import SETTING, now
+from tests.support.clock import BEGAN, NOW, SETTING, now
 from tests.support.sources import ROOT, modules_of_tests, reached
 from tests.support.waiting import START_SECONDS
 
@@ -25,7 +25,7 @@ BUILD_TIMES = sorted(
 
 
 def _shifted(*command: str) -> subprocess.CompletedProcess[str]:
-    shifted = {**os.environ, SETTING: f"+{SHIFT.days}d"}
+    shifted = {name: value for name, value in os.environ.items() if name != BEGAN} | {SETTING: f"+{SHIFT.days}d"}
     python = [sys.executable, *command]
     return subprocess.run(python, cwd=ROOT, env=shifted, capture_output=True, text=True, timeout=START_SECONDS)
 
@@ -43,3 +43,16 @@ def test_what_builds_times_holds_on_another_day() -> None:
 
     assert done.returncode == 0, done.stdout[-3_000:]
     assert " passed" in done.stdout
+
+
+def test_every_process_of_a_run_has_the_same_beginning() -> None:
+    """The names of tests may hold it, and pytest-xdist refuses workers that collect different ones."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from tests.support.clock import NOW; print(NOW.isoformat())"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+    )
+
+    assert datetime.fromisoformat(done.stdout.strip()) == NOW
