@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from config.values import masked_within
+
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 _SHORTEST_SECRET = 6
 """Characters: shorter values would blank ordinary words."""
 
-_URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s]*@")
 _LIBRARYS_PAGE = re.compile(r"\s*\(Background on this error at: [^)]*\)")
 _LONGEST_LINE = 400
 
@@ -43,7 +44,7 @@ def _beginning_of(error: BaseException) -> BaseException:
 
 def without_secrets(text: str) -> str:
     """*text* without the password of any address, and without the values of this process's secret settings."""
-    text = _URL_PASSWORD.sub(r"\1…@", _LIBRARYS_PAGE.sub("", text))
+    text = masked_within(_LIBRARYS_PAGE.sub("", text))
     for name, value in os.environ.items():
         if _SECRET.search(name.upper()) and len(value) >= _SHORTEST_SECRET:
             text = text.replace(value, "…")

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from cli.surroundings import completed
 from config.settings import Settings
+from config.values import masked
 from launch.ports import is_free
 from launch.probes import answers
 
@@ -150,4 +151,4 @@ def _wrapper(url: str | None) -> Finding:
     if url is None:
         return Finding("Perplexity wrapper", None, "PERPLEXITY_BASE_URL is not set; `agent run` starts a simulator")
     healthy = answers(f"{url}/health")
-    return Finding("Perplexity wrapper", not healthy, f"{url} {'is healthy' if healthy else 'does not answer'}")
+    return Finding("Perplexity wrapper", not healthy, f"{masked(url)} {'is healthy' if healthy else 'does not answer'}")
