@@ -56,7 +56,7 @@ async def _run(settings: Settings, stop: StopSignals, under_way: UnderWay) -> No
         if client is None:
             return
         worker = create_worker(client, database, outside, settings, interceptors=[under_way])
-        log.info("worker_ready", perplexity=masked(settings.perplexity_base_url))
+        log.info("worker_starting", perplexity=masked(settings.perplexity_base_url))
         async with running(worker, settings):
             await stop.until_told()
             log.info("worker_stopping", grace_seconds=settings.worker_shutdown_seconds)

@@ -67,7 +67,7 @@ def test_what_is_named_like_a_secret_is_hidden(name: str) -> None:
 
 async def test_a_worker_names_the_wrapper_without_its_password(system: System) -> None:
     async with worker_process(system, PERPLEXITY_BASE_URL="http://ana:hidden@127.0.0.1:9") as worker:
-        await worker.until_said("worker_ready")
+        await worker.until_said("worker_starting")
 
         assert '"perplexity": "http://…@127.0.0.1:9"' in worker.said()
         assert "hidden" not in worker.said()
