@@ -68,7 +68,7 @@ class ReadinessChecks:
 
 def readiness(storage: StorageCondition, temporal: TemporalCondition, settings: Settings) -> Readiness:
     seen = temporal.worker_seen_seconds
-    worker = seen is not None and seen <= settings.worker_seen_seconds
+    worker = seen is not None and seen <= settings.readiness_worker_seconds
     attributes = temporal.answers and not temporal.missing
     return Readiness(
         ready=storage.can_store and temporal.answers,

@@ -141,7 +141,7 @@ async def _condition(settings: Settings) -> TemporalCondition:
 
 def _worker(settings: Settings, seen: float | None) -> Finding:
     queue = settings.temporal_task_queue
-    if seen is None or seen > settings.worker_seen_seconds:
+    if seen is None or seen > settings.readiness_worker_seconds:
         wrong = None if settings.database_url is None else True  # nothing of ours runs: nor need a worker
         return Finding("Worker", wrong, f"none asks for work on the task queue {queue}: run `agent worker`")
     return Finding("Worker", False, f"asked for work on the task queue {queue} {seen:.0f} s ago")
