@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
+from config.errors import first_line
 from config.logs import configure_logs, get_logger
 from config.settings import Settings
 from config.values import masked
@@ -93,7 +94,7 @@ async def _connected(settings: Settings) -> Client:
         try:
             return await connect(settings, runtime=runtime)
         except (RPCError, RuntimeError) as error:
-            log.warning("temporal_away", why=str(error).splitlines()[0][:200])
+            log.warning("temporal_away", why=first_line(error))
             await asyncio.sleep(_RECONNECT_SECONDS)
 
 

@@ -11,6 +11,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, RPCError
 
+from config.errors import first_line
 from config.settings import Settings
 from integrations.temporal.search_attributes import missing_attributes
 
@@ -50,10 +51,6 @@ async def temporal_condition(client: Client, settings: Settings) -> TemporalCond
         return TemporalCondition(answers=False, trouble="it cannot be connected to")
     ages = [age for age in seen if age is not None]
     return TemporalCondition(True, missing, max(ages) if len(ages) == len(_QUEUES) else None)
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 async def _seen_seconds(client: Client, queue: str, kind: TaskQueueType.ValueType, seconds: float) -> float | None:

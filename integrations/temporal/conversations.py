@@ -22,8 +22,9 @@ from temporalio.client import (
 )
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 
+from config.errors import first_line
 from config.settings import Settings
-from integrations.temporal.condition import TemporalCondition, first_line, temporal_condition
+from integrations.temporal.condition import TemporalCondition, temporal_condition
 from schemas.channels import SENT_OVER
 from schemas.conversations import (
     ConversationStart,
