@@ -33,8 +33,8 @@ _UNAVAILABLE = (
     "42703",
     "42883",
 )
-"""SQLSTATEs, or their beginnings, of a server that is away or cannot do its work now. The statement is not to blame,
-and the same one may succeed later."""
+"""SQLSTATEs, or their beginnings, of a server that is unavailable or cannot do its work now. The statement is not to
+blame, and the same one may succeed later."""
 
 
 class StorageUnavailable(Exception):

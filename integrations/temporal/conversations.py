@@ -43,8 +43,8 @@ from schemas.waking import Waking
 _RETRY_PAUSE_SECONDS = 0.1
 _RETRY_PAUSE_MAX_SECONDS = 2.0
 _SAY_AGAIN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.ALREADY_EXISTS}
-"""What a call meets whose run ended under it. Anything else does not pass by asking again at once: Temporal is away,
-or refuses us (wrong search attributes, no right, no such namespace), and the caller is told."""
+"""What a call meets whose run ended under it. Anything else does not pass by asking again at once: Temporal is
+unavailable, or refuses us (wrong search attributes, no right, no such namespace), and the caller is told."""
 
 _NEVER_CONNECTED = "Failed client connect"
 """How the SDK's RuntimeError begins when a client that connects at its first call cannot."""
@@ -213,7 +213,7 @@ class Conversations:
 
 @contextmanager
 def _told_plainly() -> Iterator[None]:
-    """Turns every way in which Temporal can be away, or refuse us, into TemporalUnavailable."""
+    """Turns every way in which Temporal can be unavailable, or refuse us, into TemporalUnavailable."""
     try:
         yield
     except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
