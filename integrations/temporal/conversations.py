@@ -24,7 +24,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 
 from config.errors import first_line
 from config.settings import Settings
-from integrations.temporal.condition import TemporalCondition, temporal_condition
+from integrations.temporal.health import TemporalHealth, temporal_health
 from schemas.channels import SENT_OVER
 from schemas.conversations import (
     ConversationStart,
@@ -163,9 +163,9 @@ class Conversations:
                     return None
                 raise
 
-    async def condition(self) -> TemporalCondition:
+    async def health(self) -> TemporalHealth:
         """Whether conversations could be answered now."""
-        return await temporal_condition(self._client, self._settings)
+        return await temporal_health(self._client, self._settings)
 
     async def _said(self, message: Waking, call_id: str) -> bool:
         """One update; False when the run ended, or began anew, before it came to the message: say it again."""
