@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from config.environment import for_servers
 from config.settings import Settings
 from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from launch.addresses import Addresses
@@ -24,7 +25,7 @@ from launch.ports import Ports
 from launch.postgres import FAST_SHUTDOWN, clear_leftovers, is_ready, is_waiting_for_clients, launch_server
 from launch.probes import answers, ask
 from launch.processes import spawn
-from launch.temporal import is_serving, temporal_command, temporal_environment
+from launch.temporal import is_serving, temporal_command
 
 DATABASE = "postgres"
 
@@ -139,7 +140,7 @@ def _temporal(around: Surroundings) -> Part:
     return Part(
         "temporal",
         log := around.folder.log("temporal"),
-        lambda: spawn(command, log=log, environment=temporal_environment(), folder=folder),
+        lambda: spawn(command, log=log, environment=for_servers(os.environ), folder=folder),
         lambda _pid: is_serving(around.addresses.temporal),
         # Kept in memory, its schedules die with it; the worker makes them when it starts.
         reminded_by=("worker",) if settings.ephemeral else (),

@@ -1,4 +1,7 @@
-"""Starts parts, brings back those that die, stops all in order. Nothing here knows what the parts are."""
+"""Starts parts in batches, brings back those that die, stops the batches, the newest first, each all at once.
+
+Nothing here knows what the parts are.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C, once and twice, at any moment: all is gone in time, in order, with exit code 0."""
+"""SIGTERM and Ctrl-C, once and twice, at any moment: all is gone in time, with exit code 0."""
 
 from __future__ import annotations
 

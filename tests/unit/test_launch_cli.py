@@ -60,6 +60,23 @@ def test_the_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     assert [line.split()[1].rstrip(":") for line in wrong] == ["Disk", "PORT", "Temporal"]
 
 
+def test_a_wrapper_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
+    done = agent(tmp_path, "doctor", PERPLEXITY_BASE_URL="http://ana:hidden@127.0.0.1:9")
+
+    assert "Perplexity wrapper: http://…@127.0.0.1:9 does not answer" in done.stdout
+    assert "hidden" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["api", "doctor"])
+@pytest.mark.parametrize("proxy", ["http://ana:hid/den@proxy.internal:3128", "ana:hidden@proxy.internal:99999"])
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(tmp_path: Path, command: str, proxy: str) -> None:
+    done = agent(tmp_path, command, https_proxy=proxy, PERPLEXITY_BASE_URL="http://wrapper.internal")
+
+    assert done.returncode == 2
+    assert "https_proxy: got '" in done.stderr
+    assert not any(piece in done.stderr + done.stdout for piece in ("hid", "den", "ana"))
+
+
 @pytest.mark.parametrize("content", ["{", '{"temporal": 5, "database_url": []}', '{"perplexity": "ftp://x"}'])
 def test_a_damaged_list_of_addresses_is_no_traceback(tmp_path: Path, content: str) -> None:
     (data := tmp_path / "data").mkdir()
