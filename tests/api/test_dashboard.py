@@ -31,6 +31,7 @@ async def test_it_is_closed_without_the_link(visitor: httpx2.AsyncClient, page: 
     closed = await visitor.get(page)
 
     assert closed.status_code == 403
+    assert "ADMIN_LINK_TOKEN" in closed.text
     assert (await visitor.get("/dashboard/enter?token=wrong")).status_code == 403
 
 
