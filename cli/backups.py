@@ -29,7 +29,7 @@ _BEGINNING = b"PGDMP"
 
 
 def backup(file: Annotated[Path, _TO]) -> None:
-    """Write a copy of the database to FILE while it runs. Keep DATA_DIR/secrets.json with it."""
+    """Write a copy of the database to FILE while it runs. Keep DATA_DIR/media and secrets.json with it."""
     if file.exists():
         raise stop(f"{file} exists already; name another file")
     if not os.access(file.absolute().parent, os.W_OK | os.X_OK):
