@@ -69,7 +69,7 @@ class Failing:
         why = "the worker stopped or lost its lease"
         failed = _ended(taken, slot, purpose, FailureKind.ABANDONED, why, unknown=True)
         with contextlib.suppress(StorageUnavailable, TimeoutError):
-            async with asyncio.timeout(self._settings.worker_tell_seconds):
+            async with asyncio.timeout(self._settings.worker_record_seconds):
                 await self._turns.fail(failed)
 
     async def overtaken(self, taken: ClaimedTurn, slot: UUID, purpose: Purpose) -> None:

@@ -10,10 +10,13 @@ import asyncio
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
+from config.logs import get_logger
 from integrations.temporal.conversations import Conversations, StillWaiting
 from schemas.messages import StoredMessage
 from schemas.turns import Turn
 from storage.turn_views import TurnViews
+
+log = get_logger(__name__)
 
 _IN_FLIGHT = 8
 _STOPPING = "this front door is stopping"
@@ -60,9 +63,22 @@ class Answers:
             place = self._places.setdefault(stored.conversation_id, asyncio.Semaphore(_IN_FLIGHT))
             async with place:
                 call_id = str(stored.message_id) if stored.is_new else f"{stored.message_id}/{uuid4()}"
-                await self._conversations.say(stored, call_id, self._wait_seconds)
-        turn = await self._turns.answering(stored.conversation_id, stored.seq)
-        assert turn is not None, "a message that is worked off has a turn"
+                return await self._answered(stored, call_id) or await self._anew(stored)
+        return await self._answered(stored, None) or await self._anew(stored)
+
+    async def _answered(self, stored: StoredMessage, call_id: str | None) -> Turn | None:
+        """The message's turn; None if the conversation is past it and the database has none."""
+        if call_id is not None:
+            await self._conversations.say(stored, call_id, self._wait_seconds)
+        return await self._turns.answering(stored.conversation_id, stored.seq)
+
+    async def _anew(self, stored: StoredMessage) -> Turn:
+        """The conversation's run knows more than the database, where an older copy was put back: it begins anew."""
+        log.warning("conversation_ahead_of_database", conversation_id=str(stored.conversation_id), seq=stored.seq)
+        await self._conversations.forget(stored.workflow_id, "It was ahead of the database, which was put back")
+        turn = await self._answered(stored, f"{stored.message_id}/{uuid4()}")
+        if turn is None:
+            raise StillWaiting("the message is kept and not answered yet")
         return turn
 
     def _forget(self, message_id: UUID, done: asyncio.Task[Turn]) -> None:

@@ -12,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 from api.bodies import BodyGuard
 from api.problems import add_problem_handlers
 from api.routes import actions, effects, health, messages, sessions, webhooks
+from api.routes.root import root
 from api.services import Services
 from api.stopping import StoppingGuard
 
@@ -52,6 +53,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         effects.router,
         webhooks.router,
         health.router,
+        root(pages),
         *pages,
     ):
         app.include_router(routes)

@@ -8,11 +8,11 @@ import time
 from pydantic import BaseModel, Field
 
 from config.settings import Settings
-from integrations.temporal.condition import TemporalCondition
 from integrations.temporal.conversations import Conversations
+from integrations.temporal.health import TemporalHealth
 from integrations.temporal.search_attributes import command_for
-from storage.conditions import StorageCondition, storage_condition
 from storage.database import Database
+from storage.health import StorageHealth, storage_health
 
 _BAD_SECONDS = 0.1
 
@@ -51,24 +51,24 @@ class ReadinessChecks:
         return await asyncio.shield(looking)
 
     async def _look(self) -> Readiness:
-        storage, temporal = await asyncio.gather(self._storage(), self._conversations.condition())
+        storage, temporal = await asyncio.gather(self._storage(), self._conversations.health())
         found = readiness(storage, temporal, self._settings)
         kept = self._settings.readiness_cache_seconds
         self._look_again = time.monotonic() + (kept if found.can_answer else min(kept, _BAD_SECONDS))
         return found
 
-    async def _storage(self) -> StorageCondition:
+    async def _storage(self) -> StorageHealth:
         seconds = self._settings.readiness_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
-                return await storage_condition(self._database)
+                return await storage_health(self._database)
         except TimeoutError:
-            return StorageCondition(False, False, False, trouble=f"no answer within {seconds:g} s")
+            return StorageHealth(False, False, False, reason=f"no answer within {seconds:g} s")
 
 
-def readiness(storage: StorageCondition, temporal: TemporalCondition, settings: Settings) -> Readiness:
+def readiness(storage: StorageHealth, temporal: TemporalHealth, settings: Settings) -> Readiness:
     seen = temporal.worker_seen_seconds
-    worker = seen is not None and seen <= settings.worker_seen_seconds
+    worker = seen is not None and seen <= settings.readiness_worker_seconds
     attributes = temporal.answers and not temporal.missing
     return Readiness(
         ready=storage.can_store and temporal.answers,
@@ -84,17 +84,17 @@ def readiness(storage: StorageCondition, temporal: TemporalCondition, settings: 
     )
 
 
-def _of_storage(storage: StorageCondition) -> list[str]:
-    if storage.trouble:
+def _of_storage(storage: StorageHealth) -> list[str]:
+    if storage.reason:
         what = "cannot be written to" if storage.answers else "does not answer"
-        return [f"PostgreSQL {what}: {storage.trouble}"]
+        return [f"PostgreSQL {what}: {storage.reason}"]
     return [] if storage.migrated else ["Migrations are missing: run `agent migrate`"]
 
 
-def _of_temporal(temporal: TemporalCondition, settings: Settings, *, worker: bool) -> list[str]:
+def _of_temporal(temporal: TemporalHealth, settings: Settings, *, worker: bool) -> list[str]:
     if not temporal.answers:
         namespace = settings.temporal_namespace
-        return [f"Temporal does not answer for the namespace {namespace} (TEMPORAL_NAMESPACE): {temporal.trouble}"]
+        return [f"Temporal does not answer for the namespace {namespace} (TEMPORAL_NAMESPACE): {temporal.reason}"]
     missing = []
     if temporal.missing:
         names, command = ", ".join(temporal.missing), command_for(settings, temporal.missing)

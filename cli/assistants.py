@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from actions.prompt_pack import PromptPack, prompt_pack
 from actions.registry import Registry, configuration_problems
 from activities.handlers import configuration_errors
-from cli.surroundings import found_settings, on_database, stop
+from cli.surroundings import found_settings, on_database, stop, unreadable
 from config.settings import Settings
 from schemas.assistants import Assistant, AssistantConfig
 from storage.configurations import AccountTaken, Configurations
@@ -72,7 +72,9 @@ def _read(file: Path) -> AssistantConfig:
     try:
         body: Any = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
         return AssistantConfig.model_validate(body or {})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(file, error, "name a file that `agent assistant show > bot.yaml` wrote") from None
+    except yaml.YAMLError as error:
         raise stop(f"{file}: {' '.join(str(error).split())[:300]}") from None
     except ValidationError as error:
         lines = [f"/{'/'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:20]]

@@ -6,6 +6,7 @@ new as any server of ours.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from pathlib import Path
@@ -14,19 +15,22 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import typer
 
-from cli.surroundings import found_settings, stop
+from cli.surroundings import found_settings, stop, unreadable
 from config.environment import for_servers
 from config.values import masked
 from launch.clusters import client_program
 from launch.failures import LaunchError
 from launch.logs import last_line
 
-_FROM = typer.Argument(help="A file that `agent backup` wrote.", exists=True, dir_okay=False, readable=True)
+_FROM = typer.Argument(help="A file that `agent backup` wrote.")
 _TO = typer.Argument(help="The file to write; it must not exist yet.", dir_okay=False)
+
+_BEGINNING = b"PGDMP"
+"""The first bytes of PostgreSQL's custom format (`PG_DUMP_MAGIC` in its `pg_backup_archiver.c`)."""
 
 
 def backup(file: Annotated[Path, _TO]) -> None:
-    """Write a copy of the database to FILE while it runs. Keep DATA_DIR/secrets.json with it."""
+    """Write a copy of the database to FILE while it runs. Keep DATA_DIR/media and secrets.json with it."""
     if file.exists():
         raise stop(f"{file} exists already; name another file")
     if not os.access(file.absolute().parent, os.W_OK | os.X_OK):
@@ -41,9 +45,46 @@ def backup(file: Annotated[Path, _TO]) -> None:
 
 
 def restore(file: Annotated[Path, _FROM]) -> None:
-    """Put the copy in FILE in the place of what the running system's database holds: all of it, or nothing."""
+    """Put the copy in FILE in the place of what the running system's database holds: all of it, or nothing.
+
+    The conversations that run end with it: their workflows know more than the copy, and read it when they begin anew.
+    """
+    _check_copy(file)
     _run("pg_restore", "--clean", "--if-exists", "--no-owner", "--exit-on-error", "--single-transaction", str(file))
-    typer.echo("restored; stop the system and start it again, so that every process sees it")
+    ended = _end_conversations()
+    typer.echo(f"restored; {ended} conversations will begin anew from it")
+    typer.echo("stop the system and start it again, so that every process sees it")
+
+
+def _end_conversations() -> int:
+    from integrations.temporal.connection import connect
+    from integrations.temporal.conversations import Conversations, TemporalUnavailable
+
+    settings = found_settings()
+
+    async def end() -> int:
+        return await Conversations(await connect(settings), settings).forget_all("The database was put back")
+
+    try:
+        return asyncio.run(end())
+    except (TemporalUnavailable, RuntimeError) as error:
+        raise stop(
+            f"restored, but Temporal at {settings.temporal_address} does not answer ({error}): before anybody writes, "
+            "start it and restore again, or remove its own data; its workflows know more than the copy"
+        ) from None
+
+
+def _check_copy(file: Path) -> None:
+    """Ends the program with one line unless *file* is a copy; `pg_restore` would take it for an archive of tar's."""
+    try:
+        if file.is_fifo():
+            raise stop(f"{file}: is a pipe, and `pg_restore` reads twice; name a file that `agent backup` wrote")
+        with file.open("rb") as content:
+            is_copy = content.read(len(_BEGINNING)) == _BEGINNING
+    except OSError as error:
+        raise unreadable(file, error, "name a file that `agent backup` wrote") from None
+    if not is_copy:
+        raise stop(f"{file}: is no copy that `agent backup` wrote; name one that is. The database is as it was")
 
 
 def _run(name: str, *arguments: str) -> None:

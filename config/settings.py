@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     api_shutdown_seconds: Seconds = 1.5
     readiness_timeout_seconds: Seconds = 3.0
     readiness_cache_seconds: float = Field(default=1.0, ge=0, le=60)
-    worker_seen_seconds: Seconds = 75.0
+    readiness_worker_seconds: Seconds = 75.0
     request_body_bytes: int = Field(default=262_144, ge=1_024)
     request_body_seconds: Seconds = 30.0
     stream_flush_seconds: float = Field(default=0.075, ge=0.0, le=5.0)
@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     worker_cached_workflows: int = Field(default=2_000, ge=0, le=1_000_000)
     worker_shutdown_seconds: float = Field(default=4.0, ge=0, le=3_600)
     worker_abandon_seconds: Seconds = 4.0
-    worker_tell_seconds: Seconds = 1.5
+    worker_record_seconds: Seconds = 1.5
     worker_metrics_port: int = Field(default=0, ge=0, le=65_535)
 
     # The launcher (`make run`)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from config.environment import for_servers
 from config.settings import Settings
 from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from launch.addresses import Addresses
@@ -21,10 +22,10 @@ from launch.failures import LaunchError
 from launch.folder import DataFolder
 from launch.keys import Keys
 from launch.ports import Ports
-from launch.postgres import FAST_SHUTDOWN, clear_leftovers, is_ready, launch_server
+from launch.postgres import FAST_SHUTDOWN, clear_leftovers, is_ready, is_waiting_for_clients, launch_server
 from launch.probes import answers, ask
 from launch.processes import spawn
-from launch.temporal import is_serving, temporal_command, temporal_environment
+from launch.temporal import is_serving, temporal_command
 
 DATABASE = "postgres"
 
@@ -38,7 +39,8 @@ class Part:
     """*ready* takes the pid of the running process; it raises LaunchError when that will not come by waiting.
 
     *reminded_by*: parts that start anew when it has come back. *grace_seconds*: what it may need to end by itself.
-    *advice*: said when it ends while starting.
+    *advice*: said when it ends while starting. *lingers* takes the pid: somebody else's stop is waiting in it for what
+    will not end by itself, so it gets *stop_signal* too.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Part:
     reminded_by: tuple[str, ...] = ()
     grace_seconds: float = 0.0
     advice: tuple[str, ...] = ()
+    lingers: Callable[[int], bool] = lambda _pid: False
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,14 @@ def _postgres(around: Surroundings, cluster: Cluster) -> Part:
         clear_leftovers(cluster)
         return launch_server(cluster, log)
 
-    return Part(DATABASE, log, start, lambda pid: is_ready(cluster, pid), FAST_SHUTDOWN)
+    return Part(
+        DATABASE,
+        log,
+        start,
+        lambda pid: is_ready(cluster, pid),
+        FAST_SHUTDOWN,
+        lingers=lambda pid: is_waiting_for_clients(cluster, pid),
+    )
 
 
 def _temporal(around: Surroundings) -> Part:
@@ -130,7 +140,7 @@ def _temporal(around: Surroundings) -> Part:
     return Part(
         "temporal",
         log := around.folder.log("temporal"),
-        lambda: spawn(command, log=log, environment=temporal_environment(), folder=folder),
+        lambda: spawn(command, log=log, environment=for_servers(os.environ), folder=folder),
         lambda _pid: is_serving(around.addresses.temporal),
         # Kept in memory, its schedules die with it; the worker makes them when it starts.
         reminded_by=("worker",) if settings.ephemeral else (),

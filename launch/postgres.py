@@ -82,11 +82,20 @@ def address(cluster: Cluster) -> str:
 
 def is_ready(cluster: Cluster, pid: int) -> bool:
     """Whether the server with *pid* takes connections: the last line of its lock file says so."""
+    return _status(cluster, pid) == "ready"
+
+
+def is_waiting_for_clients(cluster: Cluster, pid: int) -> bool:
+    """Whether somebody else told the server with *pid* to stop: by SIGTERM it then waits until its last client goes."""
+    return _status(cluster, pid) == "stopping"
+
+
+def _status(cluster: Cluster, pid: int) -> str:
     try:
         lines = (cluster.folder / "postmaster.pid").read_text(encoding="utf-8", errors="replace").split("\n")
     except FileNotFoundError:
-        return False
-    return lines[0] == str(pid) and len(lines) > 7 and lines[7].strip() == "ready"
+        return ""
+    return lines[7].strip() if lines[0] == str(pid) and len(lines) > 7 else ""
 
 
 def clear_leftovers(cluster: Cluster) -> None:

@@ -35,7 +35,7 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Starts *command*; what it says is appended to *log*.
 
-    It has a session of its own, so Ctrl-C reaches us alone and we stop the parts in order. Raises OSError.
+    It has a session of its own, so Ctrl-C reaches us alone, and we say when each part stops. Raises OSError.
     """
     with log.open("ab") as output, warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         # Python 3.12 and later warn of code between fork and exec when there are threads: ours takes no lock.

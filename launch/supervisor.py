@@ -1,4 +1,7 @@
-"""Starts parts, brings back those that die, stops all in order. Nothing here knows what the parts are."""
+"""Starts parts in batches, brings back those that die, stops the batches, the newest first, each all at once.
+
+Nothing here knows what the parts are.
+"""
 
 from __future__ import annotations
 
@@ -112,6 +115,8 @@ class Supervisor:
 
     def _look_whether_it_lives(self, running: _Running, say: Callable[[str], None]) -> None:
         if (code := running.process.poll()) is None:
+            if running.part.lingers(running.process.pid):
+                running.process.send_signal(running.part.stop_signal)
             return
         pause = running.budget.next_pause(now := time.monotonic())
         if pause is None:

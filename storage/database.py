@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from config.errors import first_line
 from schemas.encoding import dump_json
 from storage.addresses import engine_for
 
@@ -32,8 +33,8 @@ _UNAVAILABLE = (
     "42703",
     "42883",
 )
-"""SQLSTATEs, or their beginnings, of a server that is away or cannot do its work now. The statement is not to blame,
-and the same one may succeed later."""
+"""SQLSTATEs, or their beginnings, of a server that is unavailable or cannot do its work now. The statement is not to
+blame, and the same one may succeed later."""
 
 
 class StorageUnavailable(Exception):
@@ -107,10 +108,10 @@ def _told_plainly() -> Iterator[None]:
     try:
         yield
     except (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError) as error:
-        raise StorageUnavailable(_first_line(error)) from None
+        raise StorageUnavailable(first_line(error)) from None
     except DBAPIError as error:
         if error.connection_invalidated or _state(error).startswith(_UNAVAILABLE):
-            raise StorageUnavailable(_first_line(error)) from None
+            raise StorageUnavailable(first_line(error)) from None
         raise StatementFailed(_named(error)) from None
 
 
@@ -126,7 +127,3 @@ def _named(error: DBAPIError) -> str:
         *(getattr(cause, name, None) for name in ("table_name", "constraint_name")),
     ]
     return " ".join(str(name) for name in names if name)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -11,6 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from config.errors import first_line
+
 OLDEST_SERVER = 15
 """The oldest PostgreSQL that was tried; older ones get no corrections any more."""
 
@@ -55,11 +57,13 @@ def told_as_unusable() -> Iterator[None]:
     try:
         yield
     except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-        raise DatabaseUnusable(f"cannot be reached: {_plain(error)}; is the address right, and does it run?") from None
+        raise DatabaseUnusable(
+            f"cannot be reached: {first_line(error)}; is the address right, and does it run?"
+        ) from None
     except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise DatabaseUnusable(_said(error)) from None
     except (SQLAlchemyError, asyncpg.InternalClientError) as error:
-        raise DatabaseUnusable(f"{_plain(error)}; does a PostgreSQL listen there?") from None
+        raise DatabaseUnusable(f"{first_line(error)}; does a PostgreSQL listen there?") from None
     except ValueError:  # of the driver, and it quotes the address
         raise DatabaseUnusable("a parameter of the address cannot be used; see docs/setup.md") from None
 
@@ -70,12 +74,6 @@ def _said(error: Exception) -> str:
     cause = driver.__cause__ or driver
     state = str(getattr(driver, "sqlstate", None) or getattr(cause, "sqlstate", None) or "")
     remedy = _REMEDIES.get(state)
-    words = _plain(cause)
+    words = first_line(cause)
     said = f"PostgreSQL says: {words}" if state else words
     return f"{said}; {remedy}" if remedy else said
-
-
-def _plain(error: BaseException) -> str:
-    """The first line, without SQLAlchemy's class names, statement and link."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0][:300]

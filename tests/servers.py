@@ -21,7 +21,7 @@ from schemas.operations import SEARCH_ATTRIBUTES
 from storage.addresses import engine_for
 from storage.migrate import upgrade_on
 from tests.ports import free_port
-from tests.support.waiting import until_blocking
+from tests.support.waiting import LONGEST_SECONDS, until_blocking, within
 
 BIN = Path(sys.executable).parent
 MIGRATED = "migrated"
@@ -74,10 +74,13 @@ def _knock(port: int) -> str:
 def _make_migrated(postgres_url: str) -> None:
     async def create() -> None:
         await execute(postgres_url, f"CREATE DATABASE {MIGRATED}")
+        done.append("created")
         await upgrade_on(database_at(postgres_url, MIGRATED))
 
+    done: list[str] = []
+    in_time = within(f"the database {MIGRATED}", create(), lambda: done, seconds=25)
     with ThreadPoolExecutor(1) as thread:  # its own loop: the caller's may be running
-        thread.submit(lambda: asyncio.run(create())).result()
+        thread.submit(asyncio.run, in_time).result(LONGEST_SECONDS)
 
 
 async def execute(postgres_url: str, statement: str) -> None:

@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.waiting import until, within
 from tests.system_in_process import System
 
 AGENT = Path(sys.executable).parent / "agent"
 GRACE_SECONDS = 1.0
-_SAYS_SECONDS = 30.0
 
 
 @dataclass
@@ -28,30 +28,36 @@ class WorkerProcess:
 
     async def until_said(self, word: str) -> None:
         """Returns once *word* stands in its log."""
-        deadline = time.monotonic() + _SAYS_SECONDS
-        while word not in (said := self.log.read_text()):
-            assert self.process.returncode is None, said
-            assert time.monotonic() < deadline, f"{word} was not said in {_SAYS_SECONDS} s, but: {said[-2_000:]}"
-            await asyncio.sleep(0.02)
+        _, said = await until(
+            f"{word!r} in a worker's log",
+            lambda: (self.process.returncode, self.said()),
+            lambda seen: word in seen[1] or seen[0] is not None,
+        )
+        assert word in said, said
+
+    def said(self) -> str:
+        return self.log.read_text()
 
     async def until_it_hears(self, number: signal.Signals) -> None:
-        """Returns at the earliest moment at which *number* does not kill it (man 5 proc_pid_status, SigCgt)."""
-        deadline = time.monotonic() + _SAYS_SECONDS
-        while not _is_caught(self.process.pid, number):
-            assert time.monotonic() < deadline, f"{number.name} was not listened to in {_SAYS_SECONDS} s"
-            await asyncio.sleep(0.001)
+        """Returns as soon as *number* is seen not to kill it any more (man 5 proc_pid_status, SigCgt)."""
+        await until(
+            f"a worker that catches {number.name}",
+            lambda: _caught(self.process.pid),
+            lambda caught: caught >> (number - 1) & 1,
+        )
 
     async def stopped(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
         """Its exit code, and how many seconds it took to end after it was told to."""
         begun = time.monotonic()
         self.process.send_signal(number)
-        code = await asyncio.wait_for(self.process.wait(), 30)
+        code = await within(f"a worker's end after {number.name}", self.process.wait(), self.said)
         return code, time.monotonic() - begun
 
 
-def _is_caught(pid: int, number: signal.Signals) -> bool:
+def _caught(pid: int) -> int:
+    """The mask of the signals that are caught."""
     (caught,) = re.findall(r"SigCgt:\s+(\w+)", Path(f"/proc/{pid}/status").read_text())
-    return bool(int(caught, 16) >> (number - 1) & 1)
+    return int(caught, 16)
 
 
 @asynccontextmanager
@@ -77,4 +83,4 @@ async def worker_process(system: System, **settings: str) -> AsyncIterator[Worke
         finally:
             if process.returncode is None:
                 process.kill()
-                await process.wait()
+                await within("the end of a worker that was killed", process.wait(), log.read_text)

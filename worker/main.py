@@ -9,8 +9,10 @@ from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
+from config.errors import first_line
 from config.logs import configure_logs, get_logger
 from config.settings import Settings
+from config.values import masked
 from integrations.endpoints.http import HttpEndpoints
 from integrations.perplexity.wrapper import WrapperClient
 from integrations.temporal.connection import connect
@@ -55,7 +57,7 @@ async def _run(settings: Settings, stop: StopSignals, under_way: UnderWay) -> No
         if client is None:
             return
         worker = create_worker(client, database, outside, settings, interceptors=[under_way])
-        log.info("worker_ready", perplexity=settings.perplexity_base_url)
+        log.info("worker_starting", perplexity=masked(settings.perplexity_base_url))
         async with running(worker, settings):
             await stop.until_told()
             log.info("worker_stopping", grace_seconds=settings.worker_shutdown_seconds)
@@ -92,7 +94,7 @@ async def _connected(settings: Settings) -> Client:
         try:
             return await connect(settings, runtime=runtime)
         except (RPCError, RuntimeError) as error:
-            log.warning("temporal_away", why=str(error).splitlines()[0][:200])
+            log.warning("temporal_away", why=first_line(error))
             await asyncio.sleep(_RECONNECT_SECONDS)
 
 

@@ -7,9 +7,9 @@ import asyncio
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from config.errors import first_line
 from config.logs import get_logger
 from config.settings import Settings
-from integrations.temporal.condition import first_line
 from integrations.temporal.search_attributes import command_for, make_attributes, missing_attributes
 from schemas.operations import SEARCH_ATTRIBUTES
 

@@ -22,8 +22,9 @@ from temporalio.client import (
 )
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 
+from config.errors import first_line
 from config.settings import Settings
-from integrations.temporal.condition import TemporalCondition, first_line, temporal_condition
+from integrations.temporal.health import TemporalHealth, temporal_health
 from schemas.channels import SENT_OVER
 from schemas.conversations import (
     ConversationStart,
@@ -42,8 +43,8 @@ from schemas.waking import Waking
 _RETRY_PAUSE_SECONDS = 0.1
 _RETRY_PAUSE_MAX_SECONDS = 2.0
 _SAY_AGAIN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.ALREADY_EXISTS}
-"""What a call meets whose run ended under it. Anything else does not pass by asking again at once: Temporal is away,
-or refuses us (wrong search attributes, no right, no such namespace), and the caller is told."""
+"""What a call meets whose run ended under it. Anything else does not pass by asking again at once: Temporal is
+unavailable, or refuses us (wrong search attributes, no right, no such namespace), and the caller is told."""
 
 _NEVER_CONNECTED = "Failed client connect"
 """How the SDK's RuntimeError begins when a client that connects at its first call cannot."""
@@ -162,9 +163,31 @@ class Conversations:
                     return None
                 raise
 
-    async def condition(self) -> TemporalCondition:
+    async def forget(self, workflow_id: str, why: str) -> None:
+        """Ends a run that knows more than the database does: its next one reads what is stored.
+
+        Raises TemporalUnavailable. Nothing is lost by it: a run holds nothing that is not in the database.
+        """
+        with _told_plainly():
+            try:
+                await self._client.get_workflow_handle(workflow_id).terminate(why, rpc_timeout=self._rpc_timeout)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+
+    async def forget_all(self, why: str) -> int:
+        """`forget` for every conversation that runs, for a database that was put back. How many there were."""
+        ended = 0
+        with _told_plainly():
+            query = f"WorkflowType = '{WORKFLOW_TYPE}' AND ExecutionStatus = 'Running'"
+            async for execution in self._client.list_workflows(query):
+                await self.forget(execution.id, why)
+                ended += 1
+        return ended
+
+    async def health(self) -> TemporalHealth:
         """Whether conversations could be answered now."""
-        return await temporal_condition(self._client, self._settings)
+        return await temporal_health(self._client, self._settings)
 
     async def _said(self, message: Waking, call_id: str) -> bool:
         """One update; False when the run ended, or began anew, before it came to the message: say it again."""
@@ -212,7 +235,7 @@ class Conversations:
 
 @contextmanager
 def _told_plainly() -> Iterator[None]:
-    """Turns every way in which Temporal can be away, or refuse us, into TemporalUnavailable."""
+    """Turns every way in which Temporal can be unavailable, or refuse us, into TemporalUnavailable."""
     try:
         yield
     except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from tests.support.waiting import within
 from tests.system_in_process import KEY, System
 
 H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
@@ -22,20 +23,21 @@ async def exchange(system: System, headers: str, *, version: str = "1.1", path: 
     await writer.drain()
     await asyncio.sleep(0.05)
     writer.write(body)
-    answer = await asyncio.wait_for(_until_whole(reader), 20)
+    came = bytearray()
+    await within(
+        f"a whole answer to {path} with {headers!r}", _until_whole(reader, came), lambda: bytes(came), seconds=20
+    )
     writer.close()
     await writer.wait_closed()
-    return answer
+    return bytes(came)
 
 
-async def _until_whole(reader: asyncio.StreamReader) -> bytes:
-    """To the end of a connection, or of a JSON answer on one that stays open."""
-    answer = b""
+async def _until_whole(reader: asyncio.StreamReader, came: bytearray) -> None:
+    """To the end of a connection, or of a JSON answer on one that stays open; *came* gets what comes."""
     while piece := await reader.read(65_536):
-        answer += piece
-        if answer.rstrip().endswith(b"}"):
+        came += piece
+        if came.rstrip().endswith(b"}"):
             break
-    return answer
 
 
 @pytest.mark.parametrize("offer", [H2C, WEBSOCKET])

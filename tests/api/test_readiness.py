@@ -28,7 +28,9 @@ async def bare_namespace(temporal_address: str) -> str:
     """A namespace in which nobody has made the search attributes."""
     name = f"bare-{uuid4().hex[:8]}"
     client = await Client.connect(temporal_address)
-    wanted = RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=Duration(seconds=86_400))
+    day = Duration()
+    day.FromTimedelta(timedelta(days=1))
+    wanted = RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=day)
     await client.workflow_service.register_namespace(wanted)
     return name
 
@@ -132,8 +134,8 @@ async def test_a_namespace_that_is_not_there(postgres_url: str, temporal_address
 
 
 async def test_a_database_that_is_read_only(system: System) -> None:
-    name = system.database.engine.url.database
-    await system.database.rows(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    [here] = await system.database.rows("SELECT current_database() AS name")
+    await system.database.rows(f"ALTER DATABASE {here['name']} SET default_transaction_read_only = on")
     await system.database.engine.dispose()  # the setting is read when a connection begins
 
     status, body = await readyz(system, "?for=store")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -11,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from storage.accounts import AccountCalls
+from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, written
 from worker.app import create_worker
@@ -30,19 +30,24 @@ async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[Syst
 
 
 async def stop_once(system: System, reached: Callable[[], Awaitable[Any]]) -> float:
-    """How long a worker takes to end that is told to when *reached* returns."""
+    """How long a worker takes to end that is told to when *reached*, which bounds itself, returns."""
     worker = create_worker(system.temporal, system.database, system.outside, system.settings)
-    async with running(worker, system.settings), asyncio.timeout(30):
+    async with running(worker, system.settings):
         await reached()
         begun = time.monotonic()
     return time.monotonic() - begun
+
+
+async def held(system: System) -> None:
+    """Returns once the channel holds back what it is to send or to download."""
+    await within("a call that the channel holds back", system.whatsapp.held.wait(), lambda: system.statements[-5:])
 
 
 async def test_one_that_asks_the_model(system: System) -> None:
     system.perplexity.gate.clear()
     await Customer(system).write("Hello")
 
-    assert await stop_once(system, lambda: system.perplexity.asked(1)) < STOP_SECONDS
+    assert await stop_once(system, lambda: system.until_asked(1)) < STOP_SECONDS
 
 
 async def test_one_that_waits_for_a_slot_of_the_account(system: System) -> None:
@@ -50,9 +55,11 @@ async def test_one_that_waits_for_a_slot_of_the_account(system: System) -> None:
     await taken.take_slot(uuid4(), "default")
     await Customer(system).write("Hello")
 
+    def asks_for_slot(statements: list[str]) -> bool:
+        return any("take_account_slot" in each for each in statements)
+
     async def refused() -> None:
-        while not any("take_account_slot" in each for each in system.statements[before:]):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await until("a worker that asks for a slot", lambda: system.statements[before:], asks_for_slot)
 
     before = len(system.statements)
     assert await stop_once(system, refused) < STOP_SECONDS
@@ -63,7 +70,7 @@ async def test_one_that_sends_to_a_channel(system: System) -> None:
     system.whatsapp.gate.clear()
     await Customer(system).write("Hello")
 
-    assert await stop_once(system, system.whatsapp.held.wait) < STOP_SECONDS
+    assert await stop_once(system, lambda: held(system)) < STOP_SECONDS
     assert system.whatsapp.sent == []
 
 
@@ -72,7 +79,7 @@ async def test_one_whose_word_of_patience_hangs_in_the_channel(system: System) -
     system.perplexity.gate.clear()
     await Customer(system).write("Hello")
 
-    assert await stop_once(system, system.whatsapp.held.wait) < STOP_SECONDS
+    assert await stop_once(system, lambda: held(system)) < STOP_SECONDS
 
 
 async def test_one_that_fetches_a_file(system: System) -> None:
@@ -80,4 +87,4 @@ async def test_one_that_fetches_a_file(system: System) -> None:
     system.perplexity.gate.clear()
     await Customer(system).send(written("", type="image", text=None, image=PHOTO))
 
-    assert await stop_once(system, system.whatsapp.held.wait) < STOP_SECONDS
+    assert await stop_once(system, lambda: held(system)) < STOP_SECONDS

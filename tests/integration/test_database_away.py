@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from storage.conditions import storage_condition
 from storage.database import Database, StatementFailed, StorageUnavailable
+from storage.health import storage_health
 
 PASSING = [
     "08006",  # connection failure
@@ -77,11 +77,11 @@ async def test_a_database_or_a_role_that_is_not_there(postgres_url: str) -> None
         database = Database(url)
         with pytest.raises(StorageUnavailable):
             await database.rows("SELECT 1")
-        condition = await storage_condition(database)
+        health = await storage_health(database)
         await database.close()
 
-        assert not condition.can_store
-        assert len(condition.trouble.splitlines()) == 1
+        assert not health.can_store
+        assert len(health.reason.splitlines()) == 1
 
 
 async def test_no_room_on_its_disk(database: Database) -> None:
@@ -89,9 +89,9 @@ async def test_no_room_on_its_disk(database: Database) -> None:
     await database.rows("ALTER DATABASE postgres SET temp_file_limit = '64kB'")
     await database.engine.dispose()  # the setting is read when a connection begins
     try:
-        condition = await storage_condition(database)
+        health = await storage_health(database)
     finally:
         await database.rows("ALTER DATABASE postgres RESET temp_file_limit")
 
-    assert (condition.answers, condition.writable) == (True, False)
-    assert "temp_file_limit" in condition.trouble
+    assert (health.answers, health.writable) == (True, False)
+    assert "temp_file_limit" in health.reason

@@ -62,7 +62,7 @@ def door(without_temporal: System, tmp_path: Path) -> Iterator[FrontDoor]:
     wait_for_port(port)
     yield FrontDoor(process, port)
     process.kill()
-    process.wait()
+    process.wait(10)
 
 
 def request(*headers: str) -> bytes:
@@ -93,6 +93,7 @@ def test_asked_twice_it_ends_in_order(door: FrontDoor, number: signal.Signals) -
     assert door.stopped(number, number) < 2.5
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("pause", [0.15, 0.5, 1.0])
 def test_asked_while_it_starts_it_ends_in_order(tmp_path: Path, pause: float) -> None:
     settings = {"DATABASE_URL": f"postgresql://x@127.0.0.1:{free_port()}/y", "API_KEY": KEY}

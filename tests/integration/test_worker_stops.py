@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.silence import Way, silence, way_to
+from tests.support.waiting import within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
 from tests.worker_process import GRACE_SECONDS, WorkerProcess, worker_process
@@ -27,7 +28,7 @@ async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[Syst
 
 async def check_stops(worker: WorkerProcess) -> None:
     code, seconds = await worker.stopped()
-    assert (code, seconds <= LIMIT_SECONDS) == (0, True), (code, seconds, worker.log.read_text()[-2_000:])
+    assert (code, seconds <= LIMIT_SECONDS) == (0, True), (code, seconds, worker.said()[-2_000:])
 
 
 def way_to_database(system: System) -> AbstractAsyncContextManager[Way]:
@@ -44,7 +45,7 @@ def way_to_temporal(system: System) -> AbstractAsyncContextManager[Way]:
 async def test_while_the_model_is_silent(system: System) -> None:
     async with silence() as model, worker_process(system, PERPLEXITY_BASE_URL=f"http://{model.address}") as worker:
         await Customer(system).write("Hello")
-        await asyncio.wait_for(model.heard.wait(), 30)
+        await within("a question to the model", model.heard.wait(), worker.said)
 
         await check_stops(worker)
 
@@ -54,17 +55,17 @@ async def test_while_the_database_is_silent(system: System) -> None:
     async with way_to_database(system) as way:
         url = f"postgresql://postgres@{way.address}{name}"
         async with worker_process(system, DATABASE_URL=url) as worker:
-            await worker.until_said("worker_ready")
+            await worker.until_said("worker_starting")
             way.is_open = False
             await Customer(system).write("Hello")
-            await asyncio.wait_for(way.held.wait(), 30)
+            await within("a statement that does not pass", way.held.wait(), worker.said)
 
             await check_stops(worker)
 
 
 async def test_while_temporal_is_silent(system: System) -> None:
     async with way_to_temporal(system) as way, worker_process(system, TEMPORAL_ADDRESS=way.address) as worker:
-        await worker.until_said("worker_ready")
+        await worker.until_said("worker_starting")
         way.is_open = False
 
         await check_stops(worker)
@@ -72,7 +73,7 @@ async def test_while_temporal_is_silent(system: System) -> None:
 
 async def test_while_temporal_has_not_answered_yet(system: System) -> None:
     async with silence() as temporal, worker_process(system, TEMPORAL_ADDRESS=temporal.address) as worker:
-        await asyncio.wait_for(temporal.heard.wait(), 30)
+        await within("a call to Temporal", temporal.heard.wait(), worker.said)
 
         await check_stops(worker)
 
@@ -92,9 +93,9 @@ async def test_while_the_channel_is_silent(system: System) -> None:
             "WHATSAPP_GRAPH_URL": f"http://{channel.address}",
         }
         async with worker_process(system, **account) as worker:
-            await worker.until_said("worker_ready")
+            await worker.until_said("worker_starting")
             await Customer(system).write("Hello")
-            await asyncio.wait_for(channel.heard.wait(), 30)
+            await within("a call to the channel", channel.heard.wait(), worker.said)
 
             await check_stops(worker)
 
@@ -109,7 +110,7 @@ async def test_as_soon_as_it_can_be_told(system: System) -> None:
 async def test_told_twice_and_by_both_signals(system: System) -> None:
     async with silence() as model, worker_process(system, PERPLEXITY_BASE_URL=f"http://{model.address}") as worker:
         await Customer(system).write("Hello")
-        await asyncio.wait_for(model.heard.wait(), 30)
+        await within("a question to the model", model.heard.wait(), worker.said)
 
         worker.process.send_signal(signal.SIGTERM)
         await worker.until_said("worker_stopping")

@@ -14,7 +14,9 @@ from pathlib import Path
 import httpx2
 import psutil
 
-from tests.system.running import AGENT, KEY, free_port
+from tests.ports import free_port
+from tests.support.waiting import LONGEST_SECONDS, START_SECONDS, until_blocking
+from tests.system.running import AGENT, KEY
 
 WHOLE_SECONDS = 10.0
 """From the signal until all is gone, by the defaults of `make run`."""
@@ -38,20 +40,24 @@ class Start:
                 command, stdout=sink, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
 
-    def until_said(self, words: str, seconds: float = 90) -> None:
-        deadline = time.monotonic() + seconds
-        while words not in self.said():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, f"{words!r} not said within {seconds} s, but {self.said()}"
-            time.sleep(0.01)
+    def until_said(self, words: str, seconds: float = START_SECONDS) -> None:
+        what = f"{words!r} in what it says"
+        _, said = until_blocking(
+            what, self._seen, lambda seen: words in seen[1] or seen[0] is not None, seconds=seconds
+        )
+        assert words in said, said
 
     def said(self) -> str:
         return self.output.read_text()
 
+    def _seen(self) -> tuple[int | None, str]:
+        """The exit code, None while it runs, and its output."""
+        return self.process.poll(), self.said()
+
     def say(self, text: str) -> httpx2.Response:
         body = {"customer_id": "c-1", "message_id": "m-1", "text": text}
         headers = {"Authorization": f"Bearer {KEY}"}
-        return httpx2.post(f"{self.api}/api/message", json=body, headers=headers, timeout=60)
+        return httpx2.post(f"{self.api}/api/message", json=body, headers=headers, timeout=LONGEST_SECONDS)
 
     def ask_to_stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """To the whole group, as Ctrl-C does."""
@@ -60,12 +66,11 @@ class Start:
     def check_it_stopped(self, seconds: float = WHOLE_SECONDS) -> None:
         """In order, in time, with nothing left."""
         began = time.monotonic()
-        code = self.process.wait(60)
+        code, said = until_blocking("its end", self._seen, lambda seen: seen[0] is not None)
         took = time.monotonic() - began
-        lines = self.said().splitlines()
-        assert code == 0, self.said()
-        assert lines[-1].startswith("Stopped."), self.said()
-        assert "Traceback" not in self.said()
+        assert code == 0, said
+        assert said.splitlines()[-1].startswith("Stopped."), said
+        assert "Traceback" not in said
         assert took < seconds, f"took {took:.1f} s"
         assert left_of(self.folder) == []
         assert not list(self.folder.glob("*.unfinished"))
@@ -80,7 +85,7 @@ def begun(folder: Path, **settings: str) -> Iterator[Start]:
     finally:
         if start.process.poll() is None:
             start.process.kill()
-            start.process.wait()
+            start.process.wait(10)
 
 
 def left_of(folder: Path) -> list[str]:
@@ -97,5 +102,7 @@ def read_stream(api: str, text: str, into: list[str]) -> None:
     """Posts *text* to `query_async`; each line that comes goes *into*."""
     body = {"customer_id": "c-1", "message_id": "m-1", "text": text}
     headers = {"Authorization": f"Bearer {KEY}"}
-    with httpx2.stream("POST", f"{api}/api/query_async", json=body, headers=headers, timeout=60) as response:
+    with httpx2.stream(
+        "POST", f"{api}/api/query_async", json=body, headers=headers, timeout=LONGEST_SECONDS
+    ) as response:
         into.extend(response.iter_lines())

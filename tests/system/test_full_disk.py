@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.system.running import Program, until
+from tests.support.waiting import until_blocking
+from tests.system.running import Program
 from tests.system.small_disk import SmallDisk, small_disk
 
 pytestmark = pytest.mark.chaos
@@ -48,7 +49,7 @@ def test_a_full_disk_is_503_and_not_ready_and_passes(disk: SmallDisk) -> None:
         program.insist("Hello", "before")
         disk.fill()
 
-        until(lambda: readyz(program)[0] == 503, 5)
+        until_blocking("/readyz that says 503", lambda: readyz(program), lambda seen: seen[0] == 503, seconds=5)
         answers = [program.say(text, f"m-{number}") for number, text in enumerate(texts())]
         assert {answer.status_code for answer in answers} == {503}, [answer.text for answer in answers]
         assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
@@ -56,7 +57,7 @@ def test_a_full_disk_is_503_and_not_ready_and_passes(disk: SmallDisk) -> None:
         assert (status, body["ready"], body["can_store"]) == (503, False, False)
 
         disk.empty()
-        until(lambda: readyz(program)[0] == 200, 60)
+        until_blocking("/readyz that says 200", lambda: readyz(program), lambda seen: seen[0] == 200)
         for number, text in enumerate(texts()):
             program.insist(text, f"m-{number}")
         turns = program.turns()

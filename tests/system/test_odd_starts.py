@@ -15,10 +15,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.ports import free_port
+from tests.support.waiting import LONGEST_SECONDS, START_SECONDS, until_blocking
 from tests.system.odd_places import NAMES, OTHER_TOOLS, foreign_home, foreign_modules, under_umask
-from tests.system.running import AGENT, KEY, Program, free_port, until
-
-START_SECONDS = 90
+from tests.system.running import AGENT, KEY, Program
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,19 @@ def test_a_copy_goes_into_a_bare_machine(odd: Program, place: Path) -> None:
     assert [turn["message_id"] for turn in turns] == ["m-1"]
 
 
+def test_a_copy_put_back_loses_nothing_that_is_written_after_it(odd: Program, place: Path) -> None:
+    odd.insist("Hello", "b-1", "c-2")
+    agent(odd.folder, "backup", str(place / "earlier.dump"))
+    odd.insist("Hello again", "b-2", "c-2")
+    odd.insist("And again", "b-3", "c-2")
+
+    restored = agent(odd.folder, "restore", str(place / "earlier.dump"))
+    answered = [odd.insist("After", message, "c-2")["reply"]["text"] for message in ("b-4", "b-5")]
+
+    assert restored.returncode == 0, restored.stderr
+    assert all(answered)
+
+
 def test_a_copy_is_not_written_over_another(odd: Program, place: Path) -> None:
     (place / "there.dump").write_text("kept")
 
@@ -84,7 +97,7 @@ def test_a_copy_is_not_written_over_another(odd: Program, place: Path) -> None:
 
 def agent(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "DATA_DIR": str(folder)}
-    return subprocess.run([AGENT, *words], env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run([AGENT, *words], env=environment, capture_output=True, text=True, timeout=LONGEST_SECONDS)
 
 
 class started_bare:
@@ -102,10 +115,15 @@ class started_bare:
         assert self._process.stdout.readline().startswith(b"Starting PostgreSQL")
         self._process.stdout.close()
         addresses = self._folder / "addresses.json"
-        until(lambda: addresses.exists() or self._process.poll() is not None, START_SECONDS)
-        assert self._process.poll() is None
+        there, code = until_blocking(
+            "addresses.json",
+            lambda: (addresses.exists(), self._process.poll()),
+            lambda seen: seen[0] or seen[1] is not None,
+            seconds=START_SECONDS,
+        )
+        assert (there, code) == (True, None)
         return self._folder, str(json.loads(addresses.read_text())["api"])
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        assert self._process.wait(60) == 0
+        assert self._process.wait(LONGEST_SECONDS) == 0

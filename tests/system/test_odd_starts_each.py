@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+from tests.support.waiting import LONGEST_SECONDS, START_SECONDS
 from tests.system.odd_places import NAMES, OTHER_TOOLS, foreign_home, foreign_modules, under_umask
-from tests.system.running import AGENT, Program, free_port
+from tests.system.running import AGENT, Program
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
 
@@ -106,7 +108,9 @@ def test_an_ipv6_host(place: Path) -> None:
 
 def refused(command: list[str], **settings: str) -> str:
     """The last line of a start that ends by itself; nothing before it is a traceback."""
-    done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=START_SECONDS
+    )
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert "sqlalche.me" not in done.stderr
@@ -140,7 +144,9 @@ def test_a_port_that_is_forbidden(place: Path) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
     code = "import encodings.idna, os; from launch.ports import check_port; os.setuid({}); check_port('PORT', {!r}, 80)"
     drop = code.format(nobody, "127.0.0.1")
-    done = subprocess.run([sys.executable, "-c", drop], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", drop], cwd=ROOT, capture_output=True, text=True, timeout=LONGEST_SECONDS
+    )
 
     assert "PORT: this user may not open port 80" in done.stderr
     assert "taken" not in done.stderr.splitlines()[-1]
@@ -153,7 +159,7 @@ def test_a_machine_without_the_folder_of_root(place: Path, umask: str) -> None:
     """A home of root that PostgreSQL's account may not enter, and an empty /var/lib."""
     closed = place / "closed"
     closed.mkdir(mode=0o700)
-    script = f"mount -t tmpfs tmpfs /var/lib && umask {umask} && exec timeout 60 {AGENT} run"
+    script = f"mount -t tmpfs tmpfs /var/lib && umask {umask} && exec timeout {START_SECONDS:g} {AGENT} run"
     environment = {**os.environ, "DATA_DIR": str(closed / "data"), "PORT": str(free_port())}
     with subprocess.Popen(
         ["unshare", "-m", "sh", "-c", script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -13,7 +13,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.system.running import AGENT, free_port, until
+from tests.ports import free_port
+from tests.support.waiting import START_SECONDS, until_blocking
+from tests.system.running import AGENT
 from tests.system.stopping import begun
 
 TEMPORAL = AGENT.with_name("temporal")
@@ -26,15 +28,17 @@ def temporal(*options: str) -> Iterator[str]:
     command = [TEMPORAL, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port), *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            until(lambda: _listens(port), 30, lambda: "a Temporal that listens")
+            until_blocking(f"a Temporal that listens on port {port}", lambda: _knock(port), lambda error: not error)
             yield f"127.0.0.1:{port}"
         finally:
             server.terminate()
 
 
-def _listens(port: int) -> bool:
+def _knock(port: int) -> str:
+    """What is in the way of a connection; empty if nothing is."""
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        error = probe.connect_ex(("127.0.0.1", port))
+    return os.strerror(error) if error else ""
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def test_they_are_made_and_ready_means_that_it_answers(folder: Path) -> None:
 def refused(folder: Path, **settings: str) -> str:
     """The one line with which a start ends by itself."""
     environment = {**os.environ, "DATA_DIR": str(folder), "PORT": str(free_port()), **settings}
-    done = subprocess.run([AGENT, "run"], env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([AGENT, "run"], env=environment, capture_output=True, text=True, timeout=START_SECONDS)
     assert done.returncode == 1
     assert "READY" not in done.stdout
     [line] = done.stderr.splitlines()

@@ -10,7 +10,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from launch.postgres import RunningPostgres, start_postgres
+from launch.postgres import FAST_SHUTDOWN, RunningPostgres, is_waiting_for_clients, start_postgres
+from tests.support.waiting import until_blocking
 
 pytestmark = pytest.mark.processes
 
@@ -83,3 +84,20 @@ async def test_a_lock_file_with_a_pid_of_somebody_else(folder: Path) -> None:
 
     assert await count(server) == 1
     server.stop()
+
+
+async def test_somebody_elses_stop_is_seen_to_wait_for_clients(folder: Path) -> None:
+    server = start_postgres(folder / "postgres")
+    client = await asyncpg.connect(server.url)
+    assert not is_waiting_for_clients(server.cluster, server.pid)
+
+    server.process.send_signal(signal.SIGTERM)
+    until_blocking("a server that waits", lambda: is_waiting_for_clients(server.cluster, server.pid))
+    alive = server.alive()
+    server.process.send_signal(FAST_SHUTDOWN)
+
+    assert alive
+    assert server.process.wait(30) == 0
+    with pytest.raises(asyncpg.PostgresConnectionError):
+        await client.fetchval("SELECT 1")
+    await client.close()

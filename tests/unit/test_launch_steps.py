@@ -13,6 +13,8 @@ import pytest
 from launch.failures import StopRequested
 from launch.steps import run_step
 
+pytestmark = pytest.mark.processes
+
 STUBBORN = """
 import pathlib, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -179,15 +181,17 @@ def test_escaped_text_never_becomes_formatting(text: str) -> None:
 
 
 def _formats(line: str, mark: str) -> bool:
-    """Whether two of *mark* in *line* would format what is between them, by WhatsApp's rules."""
+    """Whether two of *mark* in *line* would format what is between them, by the rules of `emphasis.py`.
+
+    Marks in a row are one: `2**3**2` has none that is not inside a word.
+    """
+    runs = [(found.start(), found.end()) for found in re.finditer(f"{re.escape(mark)}+", line)]
     opening = [
-        at
-        for at, each in enumerate(line)
-        if each == mark and not line[at - 1 : at].isalnum() and line[at + 1 : at + 2].strip()
+        end for start, end in runs if not line[max(start - 1, 0) : start].isalnum() and line[end : end + 1].strip()
     ]
-    closing = [
-        at
-        for at, each in enumerate(line)
-        if each == mark and not line[at + 1 : at + 2].isalnum() and at and line[at - 1].strip()
-    ]
-    return any(line[start + 1 : end].strip(f"{mark} ") for start in opening for end in closing if start < end)
+    closing = [start for start, end in runs if not line[end : end + 1].isalnum() and start and line[start - 1].strip()]
+    return any(line[start:end].strip(f"{mark} ") for start in opening for end in closing if start < end)
+
+
+def test_powers_stay_as_they_were_written() -> None:
+    assert render(r"2\*\*3\*\*2") == "2**3**2"

@@ -11,6 +11,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, RPCError
 
+from config.errors import first_line
 from config.settings import Settings
 from integrations.temporal.search_attributes import missing_attributes
 
@@ -19,8 +20,8 @@ _QUEUES = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE
 
 
 @dataclass(frozen=True)
-class TemporalCondition:
-    """*trouble*: one line, why Temporal does not answer for our namespace.
+class TemporalHealth:
+    """*reason*: one line, why Temporal does not answer for our namespace.
 
     *worker_seen_seconds*: how long ago a worker last asked for work, of the kind that was asked for longest ago; None:
     there is none. A worker with nothing to do asks once a minute, and Temporal remembers one that has died for a while.
@@ -29,10 +30,10 @@ class TemporalCondition:
     answers: bool
     missing: tuple[str, ...] = ()
     worker_seen_seconds: float | None = None
-    trouble: str = ""
+    reason: str = ""
 
 
-async def temporal_condition(client: Client, settings: Settings) -> TemporalCondition:
+async def temporal_health(client: Client, settings: Settings) -> TemporalHealth:
     """Three small calls at once, within READINESS_TIMEOUT_SECONDS."""
     seconds = settings.readiness_timeout_seconds
     queue = settings.temporal_task_queue
@@ -43,17 +44,13 @@ async def temporal_condition(client: Client, settings: Settings) -> TemporalCond
                 asyncio.gather(*(_seen_seconds(client, queue, kind, seconds) for kind in _QUEUES)),
             )
     except TimeoutError:
-        return TemporalCondition(answers=False, trouble=f"no answer within {seconds:g} s")
+        return TemporalHealth(answers=False, reason=f"no answer within {seconds:g} s")
     except RPCError as error:
-        return TemporalCondition(answers=False, trouble=first_line(error))
+        return TemporalHealth(answers=False, reason=first_line(error))
     except RuntimeError:  # the SDK's, with the words of three libraries in it
-        return TemporalCondition(answers=False, trouble="it cannot be connected to")
+        return TemporalHealth(answers=False, reason="it cannot be connected to")
     ages = [age for age in seen if age is not None]
-    return TemporalCondition(True, missing, max(ages) if len(ages) == len(_QUEUES) else None)
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return TemporalHealth(True, missing, max(ages) if len(ages) == len(_QUEUES) else None)
 
 
 async def _seen_seconds(client: Client, queue: str, kind: TaskQueueType.ValueType, seconds: float) -> float | None:
