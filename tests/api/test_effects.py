@@ -77,7 +77,7 @@ async def test_the_list_goes_on_where_it_stopped(system: System) -> None:
     assert rest["next_before"] is None
 
 
-@pytest.mark.parametrize("before", ["nonsense", "ZWZmZWN0cyB4IHk", "2026-01-01", "é"])
+@pytest.mark.parametrize("before", ["nonsense", "ZWZmZWN0cyB4IHk", "yesterday", "é"])
 async def test_another_lists_place_is_refused(system: System, before: str) -> None:
     refused = await system.http.get("/api/effects", params={"before": before})
 
