@@ -17,6 +17,7 @@ from temporalio.client import Client
 
 from integrations.temporal.search_attributes import command_for, make_attributes, missing_attributes
 from schemas.operations import SEARCH_ATTRIBUTES
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 
 QUICKLY = 5.0
@@ -69,9 +70,11 @@ async def check_come_again(system: System) -> None:
 
 
 async def test_all_is_well(system: System) -> None:
-    status, body = await readyz(system, "?for=answer")
+    async def readiness() -> tuple[int, dict[str, Any]]:
+        return await readyz(system, "?for=answer")
 
-    assert status == 200, body
+    _, body = await until("a worker that has polled", readiness, lambda seen: seen[0] == 200)
+
     assert body["missing"] == []
     assert body["worker_seen_seconds"] < 60
     assert true_ones(body) == set(body) - {"missing", "worker_seen_seconds"}
