@@ -20,6 +20,9 @@ import psutil
 
 from launch.accounts import Account
 
+_LOOK_SECONDS = 0.1
+_FORCED_SECONDS = 2.0
+"""What was killed is gone at once, unless the system itself holds it."""
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -82,15 +85,22 @@ def end_together(processes: Sequence[tuple[subprocess.Popen[bytes], signal.Signa
         _ended(process, max(0.0, deadline - time.monotonic()))
 
 
-def end_strangers(processes: Iterable[psutil.Process], number: signal.Signals, seconds: float) -> None:
-    """Ends processes that are not our children: by *number*, after *seconds* by force."""
+def end_strangers(
+    processes: Iterable[psutil.Process],
+    number: signal.Signals,
+    seconds: float,
+    stop_asked: Callable[[], bool] = lambda: False,
+) -> None:
+    """Ends processes that are not our children: by *number*; by force after *seconds*, or once *stop_asked*."""
     waiting = list(processes)
     for stranger in waiting:
         _send(stranger, number)
-    _, stubborn = psutil.wait_procs(waiting, timeout=seconds)
-    for stranger in stubborn:
+    deadline = time.monotonic() + seconds
+    while waiting and not stop_asked() and time.monotonic() < deadline:
+        _, waiting = psutil.wait_procs(waiting, timeout=min(_LOOK_SECONDS, seconds))
+    for stranger in waiting:
         _send(stranger, signal.SIGKILL)
-    psutil.wait_procs(stubborn, timeout=seconds)
+    psutil.wait_procs(waiting, timeout=_FORCED_SECONDS)
 
 
 def how_it_ended(code: int) -> str:
