@@ -12,9 +12,11 @@ from integrations.temporal.condition import TemporalCondition
 from integrations.temporal.conversations import Conversations
 from integrations.temporal.search_attributes import command_for
 from storage.conditions import StorageCondition, storage_condition
-from storage.database import Database
+from storage.database import Database, StorageUnavailable
 
 _BAD_SECONDS = 0.1
+_WATCH_SECONDS = 2.0
+"""Between two looks at Temporal while somebody waits for it."""
 
 
 class Readiness(BaseModel):
@@ -41,6 +43,7 @@ class ReadinessChecks:
         self._conversations = conversations
         self._settings = settings
         self._looking: asyncio.Task[Readiness] | None = None
+        self._asking_storage: asyncio.Task[StorageCondition] | None = None
         self._look_again = 0.0
 
     async def now(self) -> Readiness:
@@ -50,6 +53,20 @@ class ReadinessChecks:
             looking = self._looking = asyncio.create_task(self._look())
         return await asyncio.shield(looking)
 
+    async def check_storing(self) -> None:
+        """Raises StorageUnavailable unless a change could be stored now."""
+        found = await self.now()
+        if not found.can_store:
+            raise StorageUnavailable("; ".join(found.missing))
+
+    async def until_temporal_is_lost(self) -> None:
+        """Returns once Temporal has not answered for TEMPORAL_RPC_TIMEOUT_SECONDS; a shorter silence passes."""
+        lost_since: float | None = None
+        while lost_since is None or time.monotonic() - lost_since < self._settings.temporal_rpc_timeout_seconds:
+            await asyncio.sleep(_WATCH_SECONDS)
+            began = time.monotonic()
+            lost_since = None if (await self.now()).temporal else lost_since or began
+
     async def _look(self) -> Readiness:
         storage, temporal = await asyncio.gather(self._storage(), self._conversations.condition())
         found = readiness(storage, temporal, self._settings)
@@ -58,12 +75,14 @@ class ReadinessChecks:
         return found
 
     async def _storage(self) -> StorageCondition:
+        """A question without an answer is left to end by itself: to cancel it may take as long as the answer."""
         seconds = self._settings.readiness_timeout_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                return await storage_condition(self._database)
-        except TimeoutError:
+        asking = self._asking_storage = self._asking_storage or asyncio.create_task(storage_condition(self._database))
+        await asyncio.wait({asking}, timeout=seconds)
+        if not asking.done():
             return StorageCondition(False, False, False, trouble=f"no answer within {seconds:g} s")
+        self._asking_storage = None
+        return asking.result()
 
 
 def readiness(storage: StorageCondition, temporal: TemporalCondition, settings: Settings) -> Readiness:
