@@ -66,7 +66,8 @@ def _start(
         _say(told)
     cluster = None
     if settings.database_url is None:
-        cluster = prepare_cluster(folder.postgres, durable=not settings.ephemeral, stop_asked=stop_asked)
+        log = folder.log("initdb")
+        cluster = prepare_cluster(folder.postgres, log, durable=not settings.ephemeral, stop_asked=stop_asked)
     keys = find_keys(settings, folder.secrets)
     database_url = address(cluster) if cluster else settings.database_url or ""
     addresses = addresses_of(settings, ports, keys, database_url)
@@ -84,19 +85,19 @@ def _start(
 
 
 def _migrate(around: Surroundings, stop_asked: Callable[[], bool]) -> None:
+    log = around.folder.log("migrate")
     try:
         done = run_step(
             agent_command("migrate"),
+            log=log,
             environment=around.environment(),
             seconds=around.settings.start_seconds,
             stop_asked=stop_asked,
         )
     except TimeoutError:
         raise LaunchError("the database's migrations did not end in START_SECONDS") from None
-    around.folder.log("migrate").write_text(done.said, encoding="utf-8")
     if done.code:
         said = last_line(done.said).removeprefix("agent: ")
-        log = around.folder.log("migrate")
         raise LaunchError(f"the database could not be brought up to date: {said} (more in {log})")
 
 

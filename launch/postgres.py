@@ -54,7 +54,9 @@ def start_postgres(folder: Path, *, durable: bool = True) -> RunningPostgres:
 
     Call it from a thread that lives on: the server ends with the thread that started it. Raises LaunchError.
     """
-    cluster = prepare_cluster(folder, durable=durable)
+    made = folder.with_name(f"{folder.name}.initdb.log")
+    cluster = prepare_cluster(folder, made, durable=durable)
+    made.unlink(missing_ok=True)
     clear_leftovers(cluster)
     process = launch_server(cluster, log := cluster.folder / "server.log")
     deadline = time.monotonic() + _START_SECONDS
