@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from config.settings import Settings
 from integrations.temporal.condition import TemporalCondition
 from integrations.temporal.conversations import Conversations
-from integrations.temporal.search_attributes import command_for
+from integrations.temporal.search_attributes import advice_on
 from storage.conditions import StorageCondition, storage_condition
 from storage.database import Database, StorageUnavailable
 
@@ -30,7 +30,11 @@ class Readiness(BaseModel):
     temporal: bool
     search_attributes: bool
     worker: bool
-    worker_seen_seconds: float | None = Field(default=None, description="How long ago a worker last asked for work")
+    worker_seen_seconds: float | None = Field(
+        default=None,
+        description="How long ago a worker last asked for work. A question stands for up to a minute, so one that is"
+        " frozen counts as there for that minute and WORKER_SEEN_SECONDS more",
+    )
     missing: list[str] = Field(default_factory=list, description="What is wrong, each with what to do")
 
 
@@ -88,7 +92,7 @@ class ReadinessChecks:
 def readiness(storage: StorageCondition, temporal: TemporalCondition, settings: Settings) -> Readiness:
     seen = temporal.worker_seen_seconds
     worker = seen is not None and seen <= settings.worker_seen_seconds
-    attributes = temporal.answers and not temporal.missing
+    attributes = temporal.answers and not temporal.attributes
     return Readiness(
         ready=storage.can_store and temporal.answers,
         can_store=storage.can_store,
@@ -115,10 +119,8 @@ def _of_temporal(temporal: TemporalCondition, settings: Settings, *, worker: boo
         namespace = settings.temporal_namespace
         return [f"Temporal does not answer for the namespace {namespace} (TEMPORAL_NAMESPACE): {temporal.trouble}"]
     missing = []
-    if temporal.missing:
-        names, command = ", ".join(temporal.missing), command_for(settings, temporal.missing)
-        what = f"Search attributes are missing in Temporal, or of another type (remove those first): {names}"
-        missing.append(f"{what}. Make them: {command}")
+    if temporal.attributes:
+        missing.append(f"Search attributes in Temporal: {advice_on(settings, temporal.attributes)}")
     if not worker:
         missing.append(f"No worker asks for work on the task queue {settings.temporal_task_queue}: run `agent worker`")
     return missing

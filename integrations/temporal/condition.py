@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -12,7 +12,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, RPCError
 
 from config.settings import Settings
-from integrations.temporal.search_attributes import missing_attributes
+from integrations.temporal.search_attributes import WrongAttributes, wrong_attributes
 
 _QUEUES = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
 """A turn needs somebody on both."""
@@ -27,7 +27,7 @@ class TemporalCondition:
     """
 
     answers: bool
-    missing: tuple[str, ...] = ()
+    attributes: WrongAttributes = field(default_factory=WrongAttributes)
     worker_seen_seconds: float | None = None
     trouble: str = ""
 
@@ -38,8 +38,8 @@ async def temporal_condition(client: Client, settings: Settings) -> TemporalCond
     queue = settings.temporal_task_queue
     try:
         async with asyncio.timeout(seconds):
-            missing, seen = await asyncio.gather(
-                missing_attributes(client, seconds),
+            wrong, seen = await asyncio.gather(
+                wrong_attributes(client, seconds),
                 asyncio.gather(*(_seen_seconds(client, queue, kind, seconds) for kind in _QUEUES)),
             )
     except TimeoutError:
@@ -49,7 +49,7 @@ async def temporal_condition(client: Client, settings: Settings) -> TemporalCond
     except RuntimeError:  # the SDK's, with the words of three libraries in it
         return TemporalCondition(answers=False, trouble="it cannot be connected to")
     ages = [age for age in seen if age is not None]
-    return TemporalCondition(True, missing, max(ages) if len(ages) == len(_QUEUES) else None)
+    return TemporalCondition(True, wrong, max(ages) if len(ages) == len(_QUEUES) else None)
 
 
 def first_line(error: Exception) -> str:
