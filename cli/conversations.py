@@ -72,7 +72,7 @@ def reset(
         if not (await conversations.health()).answers:
             raise TemporalUnavailable(f"nothing answers at {settings.temporal_address}")
         waking = Waking.model_validate(session.model_dump())
-        await conversations.reset(waking, request, settings.reply_wait_seconds)
+        await conversations.reset(waking, request, settings.change_wait_seconds)
         return await _found(database, channel, customer_id)
 
     try:

@@ -115,18 +115,15 @@ def _temporal(settings: Settings) -> Iterator[Finding]:
     if address is None:
         yield Finding("Temporal", None, "not running; `agent run` starts one, or set TEMPORAL_ADDRESS")
         return
-    from integrations.temporal.search_attributes import command_for
+    from integrations.temporal.search_attributes import advice_on
 
     found = asyncio.run(_temporal_health(settings))
     where = f"{address}, namespace {settings.temporal_namespace}"
     yield Finding("Temporal", not found.answers, f"{where}: {'answers' if found.answers else found.reason}")
     if not found.answers:
         return
-    names = ", ".join(found.missing)
-    lacking = (
-        f"missing, or of another type: {names}; a worker makes them, or run: {command_for(settings, found.missing)}"
-    )
-    yield Finding("Search attributes", bool(found.missing), lacking if found.missing else "all there")
+    wrong = found.attributes
+    yield Finding("Search attributes", bool(wrong), advice_on(settings, wrong) if wrong else "all there")
     yield _worker(settings, found.worker_seen_seconds)
 
 

@@ -59,6 +59,8 @@ def worker() -> None:
     settings = found_settings()
     if settings.perplexity_base_url is None:
         raise stop("PERPLEXITY_BASE_URL: not set; set it to the wrapper's address, like http://localhost:9000")
+    if settings.worker_metrics_port:
+        check_listening(settings, "WORKER_METRICS_PORT")
     main(settings)
 
 

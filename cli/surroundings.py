@@ -39,11 +39,11 @@ def own_settings() -> Settings:
     return settings
 
 
-def check_listening(settings: Settings) -> None:
-    """Ends the program with one line where HOST is not this machine's, or PORT cannot be opened."""
+def check_listening(settings: Settings, setting: str = "PORT") -> None:
+    """Ends the program with one line where HOST is not this machine's, or the port in *setting* cannot be opened."""
     try:
         check_host(settings.host)
-        check_port("PORT", settings.host, settings.port)
+        check_port(setting, settings.host, getattr(settings, setting.lower()))
     except LaunchError as error:
         raise stop(str(error)) from None
 

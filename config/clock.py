@@ -1,7 +1,7 @@
 """The time of day where code takes it as an input, so that a test can pass its own: see `Clock`.
 
 Other code reads the machine's clock itself: how old is what PostgreSQL or Temporal stamped (`activities/`,
-`integrations/temporal/`, `launch/parts.py`), how long a visitor stays signed in, what the stand-ins stamp.
+`integrations/temporal/`, `launch/parts.py`), how long a visitor stays signed in, what Twilio's stand-in stamps.
 """
 
 from __future__ import annotations

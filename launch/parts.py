@@ -40,7 +40,8 @@ class Part:
 
     *reminded_by*: parts that start anew when it has come back. *grace_seconds*: what it may need to end by itself.
     *advice*: said when it ends while starting. *lingers* takes the pid: somebody else's stop is waiting in it for what
-    will not end by itself, so it gets *stop_signal* too.
+    will not end by itself, so it gets *stop_signal* too. *clear* ends what an earlier process of it has left: before it
+    starts, and when all has stopped.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Part:
     grace_seconds: float = 0.0
     advice: tuple[str, ...] = ()
     lingers: Callable[[int], bool] = lambda _pid: False
+    clear: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Surroundings:
     ports: Ports
     keys: Keys
     addresses: Addresses
+    stop_asked: Callable[[], bool]
 
     def environment(self) -> dict[str, str]:
         """Ours, and where everything is: each process of ours reads it as settings."""
@@ -116,19 +119,14 @@ def agent_command(*arguments: str) -> list[str]:
 
 
 def _postgres(around: Surroundings, cluster: Cluster) -> Part:
-    log = around.folder.log(DATABASE)
-
-    def start() -> subprocess.Popen[bytes]:
-        clear_leftovers(cluster)
-        return launch_server(cluster, log)
-
     return Part(
         DATABASE,
-        log,
-        start,
+        log := around.folder.log(DATABASE),
+        lambda: launch_server(cluster, log),
         lambda pid: is_ready(cluster, pid),
         FAST_SHUTDOWN,
         lingers=lambda pid: is_waiting_for_clients(cluster, pid),
+        clear=lambda: clear_leftovers(cluster, around.stop_asked),
     )
 
 

@@ -10,6 +10,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
 from config.errors import first_line
+from config.hosts import listening_address
 from config.logs import configure_logs, get_logger
 from config.settings import Settings
 from config.values import masked
@@ -102,5 +103,5 @@ def _runtime(settings: Settings) -> Runtime:
     """The SDK's own metrics (slots, pollers, latencies) on WORKER_METRICS_PORT; 0: not shown."""
     if not settings.worker_metrics_port:
         return Runtime.default()
-    address = f"{settings.host}:{settings.worker_metrics_port}"
+    address = listening_address(settings.host, settings.worker_metrics_port)
     return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))

@@ -44,7 +44,15 @@ async def found(customer_id: Customer, services: Serving, channel: OnChannel = "
     return session
 
 
+async def to_change(session: Annotated[Session, Depends(found)], services: Serving) -> Session:
+    """The session that is to be changed. Raises 404, and 503 while nothing can be stored: the change would wait, and be
+    made long after its caller has left."""
+    await services.readiness.check_storing()
+    return session
+
+
 Found = Annotated[Session, Depends(found)]
+Changing = Annotated[Session, Depends(to_change)]
 
 
 @router.get("/{customer_id}", summary="Where the conversation stands")
@@ -72,15 +80,15 @@ async def turns(
 
 
 @router.post("/{customer_id}/reset", summary="Begin anew")
-async def reset(session: Found, body: ResetBody, services: Serving, api_key: Caller) -> Session:
+async def reset(session: Changing, body: ResetBody, services: Serving, api_key: Caller) -> Session:
     """Gives the conversation back to the bot once the turn under way is over. Old thread ids stay in `history`."""
     request = ResetRequest(new_thread=body.new_thread, requested_by=f"api key {api_key.name}")
-    await services.conversations.reset(_waking(session), request, services.settings.reply_wait_seconds)
+    await services.conversations.reset(_waking(session), request, services.settings.change_wait_seconds)
     return await _again(session, services)
 
 
 @router.post("/{customer_id}/state", summary="Change who has the conversation")
-async def set_state(session: Found, body: StateBody, services: Serving, api_key: Caller) -> Session:
+async def set_state(session: Changing, body: StateBody, services: Serving, api_key: Caller) -> Session:
     """`human_handoff`: the bot keeps quiet. `bot`: it answers again; an open handoff is released."""
     requested_by = f"api key {api_key.name}"
     state, reason = State(body.state), body.reason or "by hand"
@@ -88,7 +96,7 @@ async def set_state(session: Found, body: StateBody, services: Serving, api_key:
         session.conversation_id, state, reason=reason, requested_by=requested_by
     )
     request = StateRequest(state=state, reason_id=reason_id, requested_by=requested_by)
-    await services.conversations.set_state(_waking(session), request, services.settings.reply_wait_seconds)
+    await services.conversations.set_state(_waking(session), request, services.settings.change_wait_seconds)
     return await _again(session, services)
 
 
@@ -118,10 +126,10 @@ async def reply(
 
 
 @router.post("/{customer_id}/approval", summary="Approve or decline the action that waits for staff")
-async def approve(session: Found, body: ApprovalBody, services: Serving) -> Session:
+async def approve(session: Changing, body: ApprovalBody, services: Serving) -> Session:
     """Bound to exactly that action by its digest: a late, a second or another one's answer does nothing."""
     decision = Decision(digest=body.digest, approved=body.approved, decided_by=body.agent_name)
-    await services.conversations.decide(_waking(session), decision, services.settings.reply_wait_seconds)
+    await services.conversations.decide(_waking(session), decision, services.settings.change_wait_seconds)
     return await _again(session, services)
 
 

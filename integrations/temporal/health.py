@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -13,7 +13,7 @@ from temporalio.client import Client, RPCError
 
 from config.errors import first_line
 from config.settings import Settings
-from integrations.temporal.search_attributes import missing_attributes
+from integrations.temporal.search_attributes import WrongAttributes, wrong_attributes
 
 _QUEUES = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
 """A turn needs somebody on both."""
@@ -28,7 +28,7 @@ class TemporalHealth:
     """
 
     answers: bool
-    missing: tuple[str, ...] = ()
+    attributes: WrongAttributes = field(default_factory=WrongAttributes)
     worker_seen_seconds: float | None = None
     reason: str = ""
 
@@ -39,8 +39,8 @@ async def temporal_health(client: Client, settings: Settings) -> TemporalHealth:
     queue = settings.temporal_task_queue
     try:
         async with asyncio.timeout(seconds):
-            missing, seen = await asyncio.gather(
-                missing_attributes(client, seconds),
+            wrong, seen = await asyncio.gather(
+                wrong_attributes(client, seconds),
                 asyncio.gather(*(_seen_seconds(client, queue, kind, seconds) for kind in _QUEUES)),
             )
     except TimeoutError:
@@ -50,7 +50,7 @@ async def temporal_health(client: Client, settings: Settings) -> TemporalHealth:
     except RuntimeError:  # the SDK's, with the words of three libraries in it
         return TemporalHealth(answers=False, reason="it cannot be connected to")
     ages = [age for age in seen if age is not None]
-    return TemporalHealth(True, missing, max(ages) if len(ages) == len(_QUEUES) else None)
+    return TemporalHealth(True, wrong, max(ages) if len(ages) == len(_QUEUES) else None)
 
 
 async def _seen_seconds(client: Client, queue: str, kind: TaskQueueType.ValueType, seconds: float) -> float | None:
