@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from actions.gates import Event
 from actions.yes_no import YesNo, understand
 from schemas.actions import ActionRequest, AssistantActions, Confirmation, PendingAction
+from schemas.messages import WaitingMessage
 from schemas.turns import State
 
+_NOT_YET = datetime(9999, 12, 31, tzinfo=UTC)
+"""`accepted_at` of a question that the channel has not taken: nothing can be an answer to it."""
 _PAYLOAD = re.compile(r"(confirm|cancel):([0-9a-f]{64})")
 
 
 def canonical(request: ActionRequest) -> str:
-    """*request* as JSON in one way only: sorted keys, no spaces, ASCII."""
-    return json.dumps(request.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    """What is asked for as JSON in one way only: sorted keys, no spaces, ASCII. `pack` asks for nothing."""
+    return json.dumps(
+        request.model_dump(mode="json", exclude={"pack"}), sort_keys=True, separators=(",", ":"), ensure_ascii=True
+    )
 
 
 def action_digest(request: ActionRequest, key: str) -> str:
@@ -77,27 +83,52 @@ def settle(
     text: str = "",
     payload: str | None = None,
     seq: int,
+    sent_at: datetime | None = None,
     by: Confirmation = Confirmation.CUSTOMER,
     now: datetime,
 ) -> Event | None:
-    """What an answer is to the open question: an event for `gates.decide`, or None if it does nothing at all.
+    """What one answer is to the open question: an event for `gates.decide`, or None if it does nothing at all.
 
-    *payload* is a pressed button's id, *seq* the message's number, *by* who answers. A button of another question, a
-    message that was sent before the question, or an answer of somebody else never confirms. None is only for
-    buttons: words are at least a message.
+    *payload* is a pressed button's id, *seq* the message's number, *sent_at* the channel's own time of it, *by* who
+    answers. A button of another question, a message from before the question, or an answer of somebody else never
+    confirms. None is only for buttons: words are at least a message.
     """
     button = _PAYLOAD.fullmatch(payload) if payload else None
     if pending is None:
         return None if button else Event.MESSAGE
     if button is not None and (button[2] != pending.digest or by is not pending.by):
         return None
-    if expired(pending, now):
-        return Event.EXPIRED
-    if button is not None:
-        return Event.CONFIRMED if button[1] == "confirm" else Event.DECLINED
-    if by is not pending.by or seq <= pending.asked_seq:
+    answer = _BUTTONS[button[1]] if button is not None else _EVENTS[understand(text)]
+    if answer is Event.MESSAGE:
+        return answer
+    if button is None and (by is not pending.by or not _since(pending, seq, sent_at)):
         return Event.MESSAGE
-    return _EVENTS[understand(text)]
+    return Event.EXPIRED if expired(pending, now) else answer
+
+
+def settle_all(pending: PendingAction | None, said: Sequence[WaitingMessage], now: datetime) -> Event | None:
+    """What messages that are answered together are to the open question: they count only if all say the same.
+
+    A yes beside anything else is in doubt, and the model's to read. None: nothing but buttons of other questions.
+    """
+    events = {
+        settle(pending, text=each.text, payload=each.choice_id, seq=each.seq, sent_at=each.sent_at, now=now)
+        for each in said
+    }
+    return events.pop() if len(events) == 1 else Event.MESSAGE
+
+
+def _since(pending: PendingAction, seq: int, sent_at: datetime | None) -> bool:
+    """Whether a message was written after the customer could have read the question.
+
+    Channels tell whole seconds, so the second in which the question was accepted counts as before.
+    """
+    if seq <= pending.asked_seq:
+        return False
+    if pending.accepted_at is None or sent_at is None:
+        return pending.accepted_at is None or pending.accepted_at.year < _NOT_YET.year
+    return sent_at.replace(microsecond=0) > pending.accepted_at.replace(microsecond=0)
 
 
 _EVENTS = {YesNo.YES: Event.CONFIRMED, YesNo.NO: Event.DECLINED, YesNo.OTHER: Event.MESSAGE}
+_BUTTONS = {"confirm": Event.CONFIRMED, "cancel": Event.DECLINED}

@@ -13,7 +13,7 @@ from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.folding import KnownNames, skeleton
 from actions.metadata_schemas import schema_problems
 from actions.validation import model_errors, schema_errors
-from schemas.actions import ActionDefinition, ActionRequest, AssistantActions, Endpoint
+from schemas.actions import ActionDefinition, ActionRequest, AssistantActions, Confirmation, Endpoint
 from schemas.turns import OutputError
 
 API_CALL = "api_call"
@@ -57,12 +57,26 @@ class Registry:
             return definition if request.action != API_CALL else None
         demands: dict[str, Any] = {
             "destructive": endpoint.destructive,
+            "safe": endpoint.is_safe,
+            "plain": endpoint.plain or f"do this: {endpoint.description}",
             "retries": endpoint.retries,
             "time_limit_seconds": endpoint.time_limit_seconds,
         }
-        if API_CALL not in self.config.confirmations:
-            demands["confirmation"] = endpoint.confirmation
+        chosen = self.config.confirmations.get(API_CALL, Confirmation.NONE)
+        demands["confirmation"] = endpoint.confirmation if chosen is Confirmation.NONE else chosen
         return definition.model_copy(update=demands)
+
+    def endpoint_of(self, request: ActionRequest, definition: ActionDefinition) -> Endpoint | None:
+        """What an `api_call` reaches. An administrator's own action names its endpoint in its settings."""
+        return self.endpoint(definition.settings.get("endpoint") or request.metadata.get("endpoint"))
+
+    def has_side_effect(self, request: ActionRequest) -> bool:
+        """Whether doing it changes anything: false only for what surely reads."""
+        definition = self.rules_for(request)
+        if definition is None or definition.handler == "ticket_status":
+            return definition is None
+        endpoint = self.endpoint_of(request, definition) if definition.handler == API_CALL else None
+        return endpoint is None or endpoint.method != "GET"
 
     def metadata_errors(self, name: str, metadata: dict[str, Any], under: str = "/metadata") -> list[OutputError]:
         """What is wrong with the metadata of the known action *name*."""
@@ -80,13 +94,16 @@ class Registry:
         return schema_errors(endpoint.params_schema, metadata["params"], f"{under}/params")
 
     def _configured(self, definition: ActionDefinition) -> ActionDefinition:
-        chosen = self.config.confirmations.get(definition.name)
-        return definition if chosen is None else definition.model_copy(update={"confirmation": chosen})
+        """With who is asked, and as safe as the endpoint behind it."""
+        chosen = self.config.confirmations.get(definition.name, definition.confirmation)
+        endpoint = self.endpoint(definition.settings.get("endpoint"))
+        safe = definition.safe and (endpoint is None or endpoint.is_safe)
+        return definition.model_copy(update={"confirmation": chosen, "safe": safe})
 
 
 def configuration_problems(config: AssistantActions) -> list[OutputError]:
     """What keeps *config* from being saved, with JSON pointers into it; empty if it is fine."""
-    problems = [*_name_problems(config)]
+    problems = [*_name_problems(config), *_safety_problems(config)]
     for index, definition in enumerate(config.custom):
         found = schema_problems(definition.metadata_schema)
         problems += _under(f"/custom/{index}/metadata_schema", found)
@@ -117,6 +134,24 @@ def _name_problems(config: AssistantActions) -> Iterator[OutputError]:
             yield OutputError(path=f"/enabled/{index}", message="there is no such action")
     for name in config.confirmations.keys() - known:
         yield OutputError(path=f"/confirmations/{name}", message="there is no such action")
+
+
+def _safety_problems(config: AssistantActions) -> Iterator[OutputError]:
+    """What claims to be safe says why, and nothing that destroys may claim it."""
+    declared: list[tuple[str, ActionDefinition | Endpoint]] = [
+        *((f"/custom/{index}", each) for index, each in enumerate(config.custom)),
+        *((f"/endpoints/{index}", each) for index, each in enumerate(config.endpoints)),
+    ]
+    for path, each in declared:
+        if each.safe and not each.safe_because.strip():
+            yield OutputError(path=f"{path}/safe_because", message="say why it needs nobody's confirmation")
+        if each.safe and each.destructive:
+            yield OutputError(path=f"{path}/safe", message="what is destructive is not safe")
+    unsafe = {each.name for each in config.custom if not each.safe}
+    for name in sorted(name for name, by in config.confirmations.items() if by is Confirmation.NONE):
+        if name in unsafe:
+            message = "only an action that is declared safe is done without confirmation"
+            yield OutputError(path=f"/confirmations/{name}", message=message)
 
 
 def _under(path: str, problems: list[OutputError]) -> list[OutputError]:

@@ -16,17 +16,25 @@ ACTIONS_MARK = "ACTIONS YOU MAY REQUEST"
 WORDS_MARK = "---"
 """The line between the prompt pack and the customer's words."""
 
-Kind = Literal["customer_message", "tool_result", "page", "previous_output", "profile"]
+Kind = Literal["customer_message", "tool_result", "previous_output", "conversation_so_far"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _ANGLES = str.maketrans(dict.fromkeys("<＜﹤", "‹"))
 _MARK = re.compile(re.escape(ACTIONS_MARK).replace(r"\ ", r"\s+"), re.IGNORECASE)
+_CUSTOMER = re.compile(r'\A\s*<untrusted kind="customer_message">\n(.*)\n</untrusted>\s*\Z', re.DOTALL)
 _RULE_LINE = re.compile(r"^[ \t]*-{3,}[ \t]*$", re.MULTILINE)
 
 
 def wrap_untrusted(kind: Kind, text: str) -> str:
     """*text* between marks that it cannot close or forge."""
     return f'<untrusted kind="{kind}">\n{neutral(text).translate(_ANGLES)}\n</untrusted>'
+
+
+def without_marks(question: str) -> str:
+    """The customer's words of a *question*, without the pack before them and the marks around: for those who play
+    the model."""
+    words = question.rpartition(f"\n{WORDS_MARK}\n")[2] if ACTIONS_MARK in question else question
+    return _CUSTOMER.sub(r"\1", words, count=1).strip()
 
 
 def neutral(text: str) -> str:

@@ -13,8 +13,9 @@ from activities.questions import joined_text
 from config import metrics
 from config.logs import get_logger
 from config.settings import Settings
+from schemas.turn_decisions import OutputRecord, PerformAction, PerformConfirmed, Repair, Reply, TurnDecision
 from storage.actions import BegunAction, Settlement
-from storage.turns import FinishedTurn, KeptOutput, TakenTurn, TurnChange
+from storage.turns import ClaimedTurn, Committed
 
 if TYPE_CHECKING:
     from activities.asking import Unanswered
@@ -25,40 +26,29 @@ log = get_logger("turn")
 class TurnReport:
     """Reports how one attempt at one turn ended."""
 
-    def __init__(self, turn: TakenTurn, settings: Settings) -> None:
+    def __init__(self, turn: ClaimedTurn, settings: Settings) -> None:
         self._turn = turn
         self._settings = settings
 
-    def finished(self, finished: FinishedTurn, *, won: bool) -> None:
-        """The turn has its outcome; *won* is false when another attempt's was stored first."""
+    def committed(self, decision: TurnDecision, committed: Committed, output: OutputRecord | None) -> None:
+        """A step has its outcome; if *committed* was not won, another attempt's was stored first."""
+        turn = committed.turn
+        handler = decision.handler if isinstance(decision, PerformAction | PerformConfirmed) else None
+        verdict = output.verdict if output else turn.verdict
+        fields = {"verdict": verdict, "handler": handler, **self._output(output), **self._fields()}
+        status = turn.status if committed.won else "superseded"
+        if isinstance(decision, Repair | PerformAction | PerformConfirmed):
+            action = decision.action.request.action if isinstance(decision, PerformAction) else None
+            metrics.OUTPUTS.labels(output.verdict if output else "none", action or "").inc()
+            errors = [error.model_dump() for error in output.errors] if output else []
+            log.info("turn_goes_on", status=status, action=action, errors=errors, **fields)
+            return
         waited = (datetime.now(UTC) - self._turn.messages[0].stored_at).total_seconds()
-        status = finished.status if won else "superseded"
-        metrics.TURNS.labels(status, finished.verdict or "none").inc()
-        if won:
+        metrics.TURNS.labels(status, turn.verdict or "none").inc()
+        if committed.won:
             metrics.TURN_SECONDS.observe(waited)
-        log.info(
-            "turn",
-            status=status,
-            verdict=finished.verdict,
-            failure=finished.failure,
-            backend_uuid=finished.backend_uuid,
-            total_ms=int(waited * 1000),
-            **self._output(finished),
-            **self._fields(),
-        )
-
-    def kept(self, kept: KeptOutput, *, won: bool) -> None:
-        """An output after which the turn goes on: an invalid one, or an action to be done."""
-        metrics.OUTPUTS.labels(kept.output.output_verdict or "none", kept.action.action_name).inc()
-        log.info(
-            "turn_goes_on",
-            status=kept.status if won else "superseded",
-            verdict=kept.output.output_verdict,
-            action=kept.action.action_name or None,
-            errors=[error.model_dump() for error in kept.output.errors],
-            **self._output(kept),
-            **self._fields(),
-        )
+        failure = decision.failure if isinstance(decision, Reply) else None
+        log.info("turn", status=status, failure=failure, total_ms=int(waited * 1000), **fields)
 
     def failed(self, failed: Unanswered, pause: float | None) -> None:
         """The attempt got no answer; *pause* is the seconds until the next, None if there is none."""
@@ -83,15 +73,17 @@ class TurnReport:
         metrics.FAILURES.labels("abandoned").inc()
         log.warning("turn_attempt_abandoned", **self._fields())
 
-    def _output(self, change: TurnChange) -> dict[str, Any]:
+    def _output(self, output: OutputRecord | None) -> dict[str, Any]:
+        if output is None:
+            return {}
         return {
-            "handler": change.handler,
-            "frontend_context_uuid": str(change.frontend_context_uuid),
-            "purpose": change.output.purpose,
-            "prompt_pack": change.output.prompt_pack,
-            "model_ms": change.output.model_ms,
-            "first_text_ms": change.output.first_text_ms,
-            "raw_output": self._cut(change.output.raw_text),
+            "purpose": output.purpose,
+            "backend_uuid": output.backend_uuid,
+            "prompt_pack": output.prompt_pack,
+            "pack_echoed": output.pack_echoed,
+            "model_ms": output.model_ms,
+            "first_text_ms": output.first_text_ms,
+            "raw_output": self._cut(output.text),
         }
 
     def _fields(self) -> dict[str, Any]:
@@ -99,6 +91,8 @@ class TurnReport:
         fields: dict[str, Any] = {
             "conversation_id": str(turn.conversation_id),
             "turn_id": str(turn.id),
+            "frontend_context_uuid": str(turn.frontend_context_uuid),
+            "step": turn.step,
             "attempt": turn.attempt,
             "unsettled": turn.unsettled,
             "channel": turn.channel,
@@ -116,23 +110,23 @@ class TurnReport:
         return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
-def report_performed(begun: BegunAction, finished: FinishedTurn, *, won: bool) -> None:
+def report_performed(begun: BegunAction, committed: Committed) -> None:
     """A turn ended with an action; its outputs have lines of their own."""
-    status = finished.status if won else "superseded"
-    metrics.TURNS.labels(status, finished.verdict or "none").inc()
+    turn = committed.turn
+    status = turn.status if committed.won else "superseded"
+    metrics.TURNS.labels(status, turn.verdict or "none").inc()
     log.info(
         "turn",
         status=status,
-        verdict=finished.verdict,
-        handler=finished.handler,
+        verdict=turn.verdict,
         action=begun.name,
-        state=finished.state,
-        ticket_id=finished.ticket_id,
-        frontend_context_uuid=str(finished.frontend_context_uuid),
-        backend_uuid=finished.backend_uuid,
-        conversation_id=str(begun.conversation_id),
-        turn_id=str(begun.turn_id),
-        attempt=begun.turn_attempt,
+        state=turn.state,
+        ticket_id=turn.ticket_id,
+        frontend_context_uuid=str(turn.frontend_context_uuid),
+        backend_uuid=turn.backend_uuid,
+        conversation_id=str(turn.conversation_id),
+        turn_id=str(turn.id),
+        attempt=turn.attempt,
         assistant=begun.assistant,
         assistant_version=begun.assistant_version or 0,
     )

@@ -24,14 +24,19 @@ from activities.outcomes import outcome_of
 from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
 from schemas.channels import is_sent
-from schemas.conversations import Decision, Perform, SessionChanged, Step, TurnOutcome
+from schemas.conversations import Decision, Perform, SessionChanged, Step, Thread, TurnOutcome
+from schemas.turn_decisions import Reply
+from schemas.turn_record import TurnStatus
 from schemas.turns import State, Verdict
-from storage.actions import BegunAction, Ledger, Settlement
+from storage.actions import BegunAction, Decided, Ledger, Settlement
 from storage.patience import patiently
-from storage.turns import FinishedTurn, Turns
+from storage.turns import TurnFence, Turns
 
 _GRACE_SECONDS = 1.0
 """What a handler gets beyond its time limit to say itself what became of the call."""
+
+_STANDING = {"create_ticket", "api_call"}
+"""Handlers whose effect outlasts the conversation's state: asked for again, it is there already."""
 
 
 class Acting:
@@ -53,67 +58,80 @@ class Acting:
 
         Raises ApplicationError while the handler's tries are left; what surely failed or is unknown ends in words.
         """
-        begun = await self._ledger.begin(request.action_id)
-        bot = await self._bots.at(begun.assistant, begun.assistant_version)
-        asked = ActionRequest(action=begun.name, reason=begun.reason, metadata=begun.metadata)
-        definition = bot.registry.rules_for(asked)
-        if definition is None:
-            raise ApplicationError(f"no action {begun.name}", non_retryable=True)
-        settlement = await self._settlement(begun, bot, asked, definition)
-        if definition.returns_result and settlement.status == "confirmed" and not begun.turn_finished:
-            return _conclude(request, begun)
-        return await self._end(request, begun, bot, definition, settlement)
+        async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
+            return await self._perform(request)
 
     async def at_once(self, conversation_id: UUID, outcome: TurnOutcome, handler: str | None) -> TurnOutcome:
         """*outcome*, or what comes after it if it asks for an action that is only a row of our own database.
 
         That saves an activity. Should this worker die meanwhile, whoever takes the turn next finds the planned action.
         """
-        if outcome.step is not Step.PERFORM or handler not in OWN_DATABASE:
+        if outcome.step is not Step.PERFORM or handler not in OWN_DATABASE or outcome.action_id is None:
             return outcome
-        assert outcome.action_id is not None
-        assert outcome.thread is not None
-        asked = Perform(
-            conversation_id=conversation_id, cursor=outcome.cursor, thread=outcome.thread, action_id=outcome.action_id
+        thread = outcome.thread or Thread(frontend_context_uuid=uuid4())
+        return await self._perform(
+            Perform(conversation_id=conversation_id, cursor=outcome.cursor, thread=thread, action_id=outcome.action_id)
         )
-        return await self.perform(asked)
 
     @activity.defn
     async def decide(self, decision: Decision) -> SessionChanged:
         """Staff's answer to a pending action: done, or the customer is told that it is not. Safe to repeat."""
         assert decision.conversation_id is not None
-        decided = await self._ledger.decide(decision)
-        if decided is None:
-            return SessionChanged(state=await self._ledger.state_of(decision.conversation_id))
-        bot = await self._bots.at(decided.assistant, decided.assistant_version)
-        if decision.approved:
-            begun = await self._ledger.begin(decided.action_id)
-            asked = ActionRequest(action=begun.name, reason=begun.reason, metadata=begun.metadata)
-            definition = bot.registry.rules_for(asked)
-            if definition is None:
-                raise ApplicationError(f"no action {begun.name}", non_retryable=True)
-            settlement = await self._settlement(begun, bot, asked, definition)
-            words = _words(bot, definition, settlement)
-            done = settlement.status == "confirmed"
-            state = gates.state_after(definition, decided.state) if done else decided.state
-        else:
-            words, state = bot.texts.declined, decided.state
-        await self._ledger.tell(decision.conversation_id, decided.action_id, words, state)
+        async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
+            decided = await self._ledger.decide(decision)
+            if decided is None:
+                return SessionChanged(state=await self._ledger.state_of(decision.conversation_id))
+            words, state = await self._decided(decided, approved=decision.approved)
+            await self._ledger.tell(decision.conversation_id, decided.action_id, words, state)
         return SessionChanged(state=state, to_deliver=is_sent(decided.channel, decided.account))
 
+    async def _perform(self, request: Perform) -> TurnOutcome:
+        begun = await self._ledger.begin(request.action_id)
+        bot = await self._bots.at(begun.assistant, begun.assistant_version)
+        asked = ActionRequest(action=begun.name, reason=begun.reason, metadata=begun.metadata)
+        definition = bot.registry.rules_for(asked)
+        settlement = await self._settlement(begun, bot, asked, definition)
+        returns = definition is not None and definition.returns_result and settlement.status == "confirmed"
+        if not returns and begun.turn_status is TurnStatus.ACTING:
+            await self._end(begun, bot, definition, settlement)
+        return outcome_of(await self._turns.get(begun.turn_id))
+
+    async def _decided(self, decided: Decided, *, approved: bool) -> tuple[str, State]:
+        """What the customer is told of a decided action, and the state after it."""
+        newest = await self._bots.at(decided.assistant, decided.newest_version)
+        if not approved:
+            return newest.texts.declined, decided.state
+        begun = await self._ledger.begin(decided.action_id)
+        asked = ActionRequest(action=begun.name, reason=begun.reason, metadata=begun.metadata)
+        if newest.registry.rules_for(asked) is None or begun.name not in newest.registry.enabled:
+            await self._settle(begun, Settlement(status="failed", error="not configured any more"), returns=False)
+            return newest.texts.refused, decided.state
+        bot = await self._bots.at(begun.assistant, begun.assistant_version)
+        definition = bot.registry.rules_for(asked)
+        settlement = await self._settlement(begun, bot, asked, definition)
+        done = settlement.status == "confirmed" and definition is not None
+        state = gates.state_after(definition, decided.state) if done and definition else decided.state
+        return _words(bot, definition, settlement), state
+
     async def _settlement(
-        self, begun: BegunAction, bot: Bot, asked: ActionRequest, definition: ActionDefinition
+        self, begun: BegunAction, bot: Bot, asked: ActionRequest, definition: ActionDefinition | None
     ) -> Settlement:
         """What came of the action: as recorded, or after doing it now."""
         if begun.settled:
             return Settlement(status=begun.status_before, result=begun.result or {})
-        if (earlier := _earlier_outcome(begun, bot)) is not None:
+        if definition is None:
+            settlement = Settlement(status="failed", error="no such action in the configuration it was accepted under")
+        elif (earlier := _earlier_outcome(begun, bot, definition)) is not None:
             settlement = Settlement(status="confirmed", result={**earlier, "repeated": True})
         else:
             settlement = await self._do(begun, bot, asked, definition)
-        goes_back = definition.returns_result and settlement.status == "confirmed"
+        returns = definition is not None and definition.returns_result and settlement.status == "confirmed"
+        return await self._settle(begun, settlement, returns=returns)
+
+    async def _settle(self, begun: BegunAction, settlement: Settlement, *, returns: bool) -> Settlement:
+        """Records the outcome; another attempt's, if that was recorded first."""
         won = await patiently(
-            lambda: self._ledger.settle(begun, settlement, goes_back=goes_back), self._settings.record_patience_seconds
+            lambda: self._ledger.settle(begun, settlement, goes_back=returns), self._settings.record_patience_seconds
         )
         if won:
             report_action(begun, settlement)
@@ -129,8 +147,10 @@ class Acting:
                 if not failed.unknown:
                     await self._ledger.release(begun)
                 raise ApplicationError(
-                    failed.explanation, type="HandlerFailed", next_retry_delay=timedelta(seconds=failed.retry_after)
-                ) from failed
+                    f"{definition.handler} is tried again",
+                    type="HandlerFailed",
+                    next_retry_delay=timedelta(seconds=failed.retry_after),
+                ) from None
             status = "unknown" if failed.unknown else "failed"
             return Settlement(status=status, result={}, error=failed.explanation)
 
@@ -139,74 +159,59 @@ class Acting:
     ) -> Settlement:
         """The handler, within the action's time limit. Raises HandlerFailed."""
         try:
-            async with (
-                beating(self._beat, self._settings.turn_heartbeat_seconds / 3),
-                asyncio.timeout(definition.time_limit_seconds + _GRACE_SECONDS),
-            ):
+            async with asyncio.timeout(definition.time_limit_seconds + _GRACE_SECONDS):
                 return await self._handlers.handle(begun, bot.registry, asked, definition)
         except TimeoutError:
             ours = definition.handler in OWN_DATABASE  # keyed: may be done again
             raise HandlerFailed("took too long", retryable=ours, unknown=not ours) from None
 
     async def _end(
-        self, request: Perform, begun: BegunAction, bot: Bot, definition: ActionDefinition, settlement: Settlement
-    ) -> TurnOutcome:
+        self, begun: BegunAction, bot: Bot, definition: ActionDefinition | None, settlement: Settlement
+    ) -> None:
         """The turn ends with what the customer is told; never with more than the ledger says."""
-        if not begun.turn_finished:
-            finished = self._finished(request, begun, bot, definition, settlement)
-            won = await patiently(lambda: self._turns.finish(finished), self._settings.record_patience_seconds)
-            report_performed(begun, finished, won=won)
-        stored = await self._turns.look(begun.conversation_id, request.cursor + 1, request.thread.frontend_context_uuid)
-        return outcome_of(stored)
-
-    def _finished(
-        self, request: Perform, begun: BegunAction, bot: Bot, definition: ActionDefinition, settlement: Settlement
-    ) -> FinishedTurn:
-        done = settlement.status == "confirmed"
-        state = gates.state_after(definition, begun.return_to) if done else begun.return_to
-        return FinishedTurn(
-            turn_id=begun.turn_id,
-            conversation_id=begun.conversation_id,
-            attempt=begun.turn_attempt,
-            last_seq=begun.last_seq,
-            state=State(state),
+        done = settlement.status == "confirmed" and definition is not None
+        reply = Reply(
+            text=_words(bot, definition, settlement),
+            state=State(gates.state_after(definition, begun.return_to)) if done and definition else begun.return_to,
             verdict=Verdict.ACTION,
-            handler=definition.handler,
-            assistant_version=bot.assistant.version,
-            reply_id=uuid4(),
-            reply=_words(bot, definition, settlement),
-            frontend_context_uuid=request.thread.frontend_context_uuid,
-            backend_uuid=begun.backend_uuid,
             ticket_id=settlement.result.get("ticket_id"),
         )
+        fence, commit_id = _fence(begun), uuid4()
+        committed = await patiently(
+            lambda: self._turns.commit(fence, reply, commit_id), self._settings.record_patience_seconds
+        )
+        report_performed(begun, committed)
 
 
-def _earlier_outcome(begun: BegunAction, bot: Bot) -> dict[str, Any] | None:
-    """The outcome of the same action with the same parameters, if the model only repeats itself."""
-    if begun.repeated is None or begun.status_before != "planned":
+def _fence(begun: BegunAction) -> TurnFence:
+    return TurnFence(
+        turn_id=begun.turn_id,
+        conversation_id=begun.conversation_id,
+        step=begun.turn_step,
+        attempt=begun.turn_attempt,
+        last_seq=begun.last_seq,
+        frontend_context_uuid=begun.frontend_context_uuid,
+        from_statuses=(TurnStatus.ACTING,),
+    )
+
+
+def _earlier_outcome(begun: BegunAction, bot: Bot, definition: ActionDefinition) -> dict[str, Any] | None:
+    """The outcome of the same action with the same parameters, if the model only repeats itself.
+
+    Only of a side effect that still stands: reads, handoffs and closings are done again.
+    """
+    if begun.repeated is None or begun.status_before != "planned" or definition.handler not in _STANDING:
         return None
     age = (datetime.now(UTC) - begun.repeated.settled_at).total_seconds()
     return begun.repeated.result or {} if age <= bot.registry.config.repeat_window_seconds else None
 
 
-def _conclude(request: Perform, begun: BegunAction) -> TurnOutcome:
-    return TurnOutcome(
-        cursor=request.cursor,
-        turn_id=begun.turn_id,
-        state=begun.conversation_state,
-        verdict=Verdict.ACTION,
-        step=Step.CONCLUDE,
-        action_id=begun.id,
-        thread=request.thread,
-    )
-
-
-def _words(bot: Bot, definition: ActionDefinition, settlement: Settlement) -> str:
+def _words(bot: Bot, definition: ActionDefinition | None, settlement: Settlement) -> str:
     """What the customer is told of an outcome that does not go back to the model."""
     texts = bot.texts
     if settlement.status == "unknown":
         return texts.action_unknown
-    if settlement.status == "failed":
+    if settlement.status == "failed" or definition is None:
         return texts.action_failed
     words = {
         "create_ticket": texts.ticket_opened.replace("{ticket}", str(settlement.result.get("ticket_id", ""))),

@@ -1,14 +1,16 @@
-"""The turn: takes the waiting messages, asks Perplexity, reads the output, stores what follows.
+"""The turn, step by step: claim → decide → commit.
 
-Attempt 2 of a turn may run while attempt 1 still does (temporal.md). So everything is decided by the record: whoever
-commits first wins, who finds a turn in another step (or finished) returns that, and how often a question may be put
+Attempt 2 of a step may run while attempt 1 still does, so everything is decided by the database: whoever commits a
+step first wins, who finds a turn in another step (or finished) returns that, and how often a question may be put
 again is counted there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from uuid import UUID
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4, uuid5
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -17,27 +19,45 @@ from actions.prompt_pack import repair_prompt, result_prompt
 from actions.reading import read_output
 from activities.accounting import TurnReport
 from activities.acting import Acting
-from activities.asking import Answered, Asking, Unanswered
+from activities.asking import Answered, Asking, Beat, Prepared, Unanswered, beating
 from activities.bots import Bot, Bots
 from activities.company import Company
-from activities.deciding import Decision, Next, decide, on_message
+from activities.deciding import decide_apology, decide_output, decide_without_model
 from activities.failing import Failing
-from activities.heeding import Heeding
-from activities.outcomes import finished_turn, kept_output, outcome_of, output_of
+from activities.outcomes import outcome_of, output_of
 from activities.questions import joined_text
-from activities.setting_aside import set_aside, told_too
 from activities.yielding import Yielding
 from config.settings import Settings
-from schemas.conversations import Apologize, GoOn, Step, Thread, TurnOutcome, TurnRequest
+from schemas.conversations import Apologize, Step, Thread, TurnOutcome, TurnRequest
 from schemas.failures import FAILURES, FailureKind, may_ask
-from schemas.turns import Verdict
+from schemas.turn_decisions import (
+    AskConfirmation,
+    Hold,
+    OutputRecord,
+    PerformAction,
+    PerformConfirmed,
+    Reply,
+    TurnDecision,
+)
+from schemas.turn_record import Purpose, TurnStatus
 from storage.actions import Ledger
 from storage.patience import patiently
-from storage.turns import FinishedTurn, Purpose, TakenTurn, Turns
+from storage.turns import ClaimedTurn, TurnFence, Turns
+
+_FAILURES_OF_A_LOST_THREAD = 2
+_RECAP_MESSAGES = 20
+
+
+class NoRoom(Exception):
+    """The account takes no further question now: the turn keeps its place in the queue and comes again."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(f"no room for {wait}")
+        self.wait = wait
 
 
 class Answering:
-    """Answers what waits in the inbox, question by question."""
+    """Answers what waits in the inbox, step by step."""
 
     def __init__(
         self,
@@ -48,6 +68,7 @@ class Answering:
         acting: Acting,
         company: Company,
         settings: Settings,
+        beat: Beat,
     ) -> None:
         self._turns = turns
         self._ledger = ledger
@@ -57,179 +78,142 @@ class Answering:
         self._company = company
         self._failing = Failing(turns, settings)
         self._settings = settings
-        self._heeding = Heeding(turns)
         self._yielding = Yielding(turns, asking, self._failing, settings)
+        self._beat = beat
 
     @activity.defn
     async def answer(self, request: TurnRequest) -> TurnOutcome:
-        """Answers the messages after the cursor, or returns how far another attempt has come with them.
+        """Takes the next step of the turn after the cursor, or returns how far another attempt has come with it.
 
         Raises ApplicationError: retryable with its own delay while tries are left, else non-retryable, its type the
         failure's kind. StorageUnavailable is retried by the workflow's policy.
         """
-        outcome = await self._answer(request, may_yield=True)
-        return outcome or await self._again(request)
-
-    async def _again(self, request: TurnRequest) -> TurnOutcome:
-        """Once more, with what the customer wrote meanwhile."""
-        outcome = await self._answer(request, may_yield=False)
+        async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
+            try:
+                outcome = await self._step(request, may_yield=True)
+                if outcome is None:  # dropped for a newer message: once more, with what the customer wrote meanwhile
+                    outcome = await self._step(request, may_yield=False)
+            except NoRoom as waiting:
+                return TurnOutcome(cursor=request.cursor, step=Step.WAIT, wait=waiting.wait)
         assert outcome is not None
         return outcome
 
-    async def _answer(self, request: TurnRequest, *, may_yield: bool) -> TurnOutcome | None:
-        """None: the question was dropped for a newer message."""
-        taken = await self._take(request, Purpose.ANSWER)
-        if taken is None:
-            return TurnOutcome(cursor=request.cursor)
-        if taken.status != "asking":
-            return outcome_of(taken)
-        bot = await self._bots.at(taken.assistant, taken.assistant_version)
-        if on_message(taken, bot).hold:  # a human has the conversation: the message is kept, the model is not asked
-            held = finished_turn(taken, bot, request.thread, status="held")
-            return await self._finish(taken, held)
-        if (reply := set_aside(taken, bot)) is not None:
-            status = "answered" if reply else "held"
-            ended = finished_turn(taken, bot, request.thread, status=status, reply=reply or None)
-            return await self._finish(taken, ended)
-        if taken.question is not None:
-            heeded = await self._heeding.heed(taken, taken.question, bot, request.thread)
-            if isinstance(heeded, TurnOutcome):
-                return await self._acting.at_once(taken.conversation_id, heeded, self._handler_of(taken, bot))
-            if isinstance(heeded, FinishedTurn):
-                return await self._finish(taken, heeded)
-        return await self._ask(
-            taken, bot, request.thread, joined_text(taken.messages), Purpose.ANSWER, 0, may_yield=may_yield
-        )
-
-    @activity.defn
-    async def go_on(self, request: GoOn) -> TurnOutcome:
-        """The turn's next question: a repair of an invalid output, or the final words after an action's result."""
-        purpose = Purpose(request.purpose)
-        taken = await self._take(request, purpose)
-        if taken is None:
-            return TurnOutcome(cursor=request.cursor)
-        if taken.status != "asking":
-            return outcome_of(taken)
-        bot = await self._bots.at(taken.assistant, taken.assistant_version)
-        if purpose is Purpose.REPAIR:
-            await asyncio.sleep(bot.registry.config.repair_pause_seconds)
-            invalid = await self._turns.last_invalid(taken.id)
-            text = repair_prompt(invalid.errors, invalid.text, bot.registry)
-        else:
-            last = await self._ledger.last_result(taken.id)
-            text = result_prompt(last.name, {"status": last.status, **last.result})
-        outcome = await self._ask(taken, bot, request.thread, text, purpose, request.number, may_yield=True)
-        anew = TurnRequest(conversation_id=request.conversation_id, cursor=request.cursor, thread=request.thread)
-        return outcome or await self._again(anew)
-
     @activity.defn
     async def apologize(self, request: Apologize) -> TurnOutcome:
-        """Ends a turn whose tries are used up with a decent reply; a stored answer wins over the apology."""
-        taken = await self._take(request, Purpose.ANSWER)
-        if taken is None:
+        """Ends a turn whose tries are used up with a decent reply; what another step has come to wins over that."""
+        async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
+            turn = await self._claim(request)
+            if turn is None:
+                return TurnOutcome(cursor=request.cursor)
+            if turn.status is not TurnStatus.CLAIMED:
+                return outcome_of(turn)
+            bot = await self._bots.at(turn.assistant, turn.assistant_version)
+            text = bot.texts.apology(FAILURES[FailureKind(request.failure)].apology)
+            sorry = decide_apology(turn, bot, text, request.failure)
+            return await self._commit(turn, turn.fence(request.thread), sorry)
+
+    async def _step(self, request: TurnRequest, *, may_yield: bool) -> TurnOutcome | None:
+        """None: the question was dropped for a newer message."""
+        turn = await self._claim(request)
+        if turn is None:
             return TurnOutcome(cursor=request.cursor)
-        if taken.finished_at is not None:
-            return outcome_of(taken)
-        bot = await self._bots.at(taken.assistant, taken.assistant_version)
-        text = bot.texts.apology(FAILURES[FailureKind(request.failure)].apology)
-        sorry = finished_turn(taken, bot, request.thread, status="apologised", reply=text)
-        return await self._finish(taken, sorry.model_copy(update={"failure": request.failure}))
-
-    def _handler_of(self, taken: TakenTurn, bot: Bot) -> str | None:
-        definition = bot.registry.get(taken.question.name) if taken.question else None
-        return definition.handler if definition else None
-
-    async def _take(self, request: TurnRequest | GoOn | Apologize, purpose: Purpose) -> TakenTurn | None:
-        limit = self._settings.join_max_messages if self._settings.join_waiting_messages else 1
-        thread = request.thread.frontend_context_uuid
-        return await self._turns.take(request.conversation_id, request.cursor, thread, limit, purpose)
-
-    async def _ask(
-        self, taken: TakenTurn, bot: Bot, thread: Thread, text: str, purpose: Purpose, number: int, *, may_yield: bool
-    ) -> TurnOutcome | None:
-        """None: dropped for a newer message."""
-        if not may_ask(self._failing.limits, attempt=taken.tries, unsettled=taken.unsettled):
+        if turn.status is not TurnStatus.CLAIMED:
+            return outcome_of(turn)
+        bot = await self._bots.at(turn.assistant, turn.assistant_version)
+        thread = turn.thread or request.thread  # a step under way goes on from its newest output
+        if turn.purpose is Purpose.ANSWER and (decision := decide_without_model(turn, bot, _now())) is not None:
+            outcome = await self._commit(turn, turn.fence(thread), decision)
+            if isinstance(decision, Hold):
+                await self._company.fetch_files(turn)  # a human wants to see them now
+            return outcome
+        if not may_ask(self._failing.limits, attempt=turn.tries, unsettled=turn.unsettled):
             raise ApplicationError("tries are used up", type=FailureKind.ABANDONED, non_retryable=True)
-        try:
-            async with self._company.beside(taken, bot):
-                answering = self._asking.ask(taken, bot, thread, text)
-                if may_yield and self._yielding.applies(taken, purpose):
-                    answered = await self._yielding.unless_newer(taken, purpose, answering)
-                else:
-                    answered = await answering
-        except Unanswered as unanswered:
-            raise await self._failing.settled(taken, unanswered, purpose) from unanswered.error
-        except asyncio.CancelledError:
-            await self._failing.abandoned(taken, self._asking.slot_of(taken), purpose)
-            raise
+        lost = await self._lost(turn, thread, bot)
+        if lost is not None:
+            thread = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
+        text, recap = await self._words(turn, bot), await self._recap(turn) if lost else None
+        prepared = self._asking.prepare(turn, bot, thread, text, recap)
+        if (wait := await self._asking.begin(turn, prepared)) < 0:
+            return outcome_of(await self._turns.get(turn.id))
+        if wait:
+            await self._company.while_waiting(turn, bot)
+            raise NoRoom(timedelta(seconds=wait))
+        answered = await self._ask(turn, bot, prepared, may_yield=may_yield)
         if answered is None:
             return None
-        return await self._judge(taken, bot, thread, answered, purpose, number)
-
-    async def _judge(
-        self, taken: TakenTurn, bot: Bot, thread: Thread, answered: Answered, purpose: Purpose, number: int
-    ) -> TurnOutcome:
-        """Reads the output and stores what follows from it."""
         parsed = read_output(answered.answer.text, bot.registry, limits=bot.limits)
-        decision = decide(parsed, taken, bot, purpose, number)
-        output = output_of(answered, parsed, purpose)
-        if decision.next is Next.FINISH:
-            reply = told_too(decision.reply, taken, bot)
-            finished = finished_turn(taken, bot, thread, reply=reply, answered=answered, output=output)
-            return await self._finish(taken, finished.model_copy(update=decision.changes))
-        kept = kept_output(taken, thread, answered, output, decision)
-        won = await patiently(lambda: self._turns.keep(kept), self._settings.record_patience_seconds)
-        TurnReport(taken, self._settings).kept(kept, won=won)
-        if not won:
-            return await self._stored(taken, thread)
-        outcome = _next(taken, kept.status, answered, decision)
-        return await self._acting.at_once(taken.conversation_id, outcome, decision.handler)
+        decision = decide_output(parsed, turn, bot, _now(), answered.answer.sources)
+        output = output_of(answered, parsed, turn.purpose)
+        fence = replace(turn.fence(thread), lost_thread=lost)
+        return await self._commit(turn, fence, _with_notice(decision, answered, bot), output)
 
-    async def _finish(self, taken: TakenTurn, finished: FinishedTurn) -> TurnOutcome:
-        """Commits, waiting out a database that is away for a while: the answer in hand was dearly bought."""
-        won = await patiently(lambda: self._turns.finish(finished), self._settings.record_patience_seconds)
-        TurnReport(taken, self._settings).finished(finished, won=won)
-        if not won:
-            return await self._stored(taken, Thread(frontend_context_uuid=finished.frontend_context_uuid))
-        return outcome_of_finished(finished, is_sent=taken.is_sent)
+    async def _claim(self, request: TurnRequest | Apologize) -> ClaimedTurn | None:
+        limit = self._settings.join_max_messages if self._settings.join_waiting_messages else 1
+        thread = request.thread.frontend_context_uuid
+        return await self._turns.claim(request.conversation_id, request.cursor, thread, limit)
 
-    async def _stored(self, taken: TakenTurn, thread: Thread) -> TurnOutcome:
-        """What another attempt stored first."""
-        stored = await self._turns.look(taken.conversation_id, taken.first_seq, thread.frontend_context_uuid)
-        return outcome_of(stored)
+    async def _lost(self, turn: ClaimedTurn, thread: Thread, bot: Bot) -> UUID | None:
+        """The thread, if upstream forgot it: the question surely failed there twice, and it knows no such thread.
 
+        That a question without it is answered shows with this one; only then the old thread ends.
+        """
+        if turn.purpose is not Purpose.ANSWER or turn.final_failures < _FAILURES_OF_A_LOST_THREAD:
+            return None
+        if thread.backend_uuid is None or thread.thread_url_slug is None:
+            return None
+        account = bot.assistant.config.account_name or self._settings.default_account_name
+        known = await self._asking.has_thread(account, thread.thread_url_slug)
+        return thread.frontend_context_uuid if known is False else None
 
-def outcome_of_finished(finished: FinishedTurn, *, is_sent: bool) -> TurnOutcome:
-    """What the turn came to, as just committed."""
-    thread = None
-    if finished.backend_uuid is not None:
-        thread = Thread(
-            frontend_context_uuid=finished.frontend_context_uuid,
-            backend_uuid=finished.backend_uuid,
-            thread_url_slug=finished.thread_url_slug,
+    async def _recap(self, turn: ClaimedTurn) -> list[tuple[str, str]]:
+        return [(said.author, said.text) for said in await self._turns.recap(turn, _RECAP_MESSAGES)]
+
+    async def _words(self, turn: ClaimedTurn, bot: Bot) -> str:
+        """What is put to the model: the customer's words, a repair, or an action's result."""
+        if turn.purpose is Purpose.REPAIR:
+            await asyncio.sleep(bot.registry.config.repair_pause_seconds)
+            invalid = await self._turns.last_invalid(turn.id)
+            return repair_prompt(invalid.errors, invalid.text, bot.registry)
+        if turn.purpose is Purpose.CONCLUDE:
+            last = await self._ledger.last_result(turn.id)
+            return result_prompt(last.name, {"status": last.status, **last.result})
+        return joined_text(turn.messages)
+
+    async def _ask(self, turn: ClaimedTurn, bot: Bot, prepared: Prepared, *, may_yield: bool) -> Answered | None:
+        """The model's output; None: dropped for a newer message. Raises ApplicationError as `answer` does."""
+        try:
+            async with self._company.beside(turn, bot):
+                answering = self._asking.ask(turn, bot, prepared)
+                if may_yield and self._yielding.applies(turn, turn.purpose):
+                    return await self._yielding.unless_newer(turn, turn.purpose, answering)
+                return await answering
+        except Unanswered as unanswered:
+            raise await self._failing.settled(turn, unanswered, turn.purpose) from None
+        except asyncio.CancelledError:
+            await self._failing.abandoned(turn, self._asking.slot_of(turn), turn.purpose)
+            raise
+
+    async def _commit(
+        self, turn: ClaimedTurn, fence: TurnFence, decision: TurnDecision, output: OutputRecord | None = None
+    ) -> TurnOutcome:
+        """Commits, waiting out a database that is away for a while; what another attempt committed first stands."""
+        commit_id = uuid4()
+        committed = await patiently(
+            lambda: self._turns.commit(fence, decision, commit_id, output), self._settings.record_patience_seconds
         )
-    return TurnOutcome(
-        cursor=finished.last_seq,
-        turn_id=finished.turn_id,
-        state=finished.state,
-        verdict=finished.verdict,
-        thread=thread,
-        ticket_id=finished.ticket_id,
-        to_deliver=finished.reply is not None and is_sent,
-    )
+        TurnReport(turn, self._settings).committed(decision, committed, output)
+        outcome = outcome_of(committed.turn)
+        if committed.won and isinstance(decision, PerformAction | PerformConfirmed):
+            return await self._acting.at_once(turn.conversation_id, outcome, decision.handler)
+        return outcome
 
 
-def _next(taken: TakenTurn, status: str, answered: Answered, decision: Decision) -> TurnOutcome:
-    return TurnOutcome(
-        cursor=taken.first_seq - 1,
-        turn_id=taken.id,
-        state=taken.conversation_state,
-        verdict=Verdict.INVALID if status == "invalid" else Verdict.ACTION,
-        step=Step.REPAIR if status == "invalid" else Step.PERFORM,
-        action_id=decision.action.action_id,
-        thread=Thread(
-            frontend_context_uuid=UUID(answered.answer.frontend_context_uuid),
-            backend_uuid=answered.answer.backend_uuid,
-            thread_url_slug=answered.answer.thread_url_slug,
-        ),
-    )
+def _with_notice(decision: TurnDecision, answered: Answered, bot: Bot) -> TurnDecision:
+    """Tells a customer whose message had to be cut."""
+    if answered.shortened and isinstance(decision, Reply | AskConfirmation):
+        return replace(decision, text=f"{bot.texts.shortened}\n\n{decision.text}")
+    return decision
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

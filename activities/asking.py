@@ -1,15 +1,16 @@
-"""Puts one question: within the account's limits, with a heartbeat, showing the text to those who watch."""
+"""Puts one question: within the account's limits, showing the text to those who watch."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from actions.holding import Holding
+from actions.prompt_pack import customer_words, with_recap
 from activities.bots import Bot
 from activities.publishing import publishing
 from activities.questions import question_for, shortened, with_pack
@@ -17,10 +18,13 @@ from config import metrics
 from config.settings import Settings
 from integrations.perplexity.port import Answer, AskFailed, Perplexity, Question
 from schemas.conversations import Thread
-from schemas.failures import FailureKind
+from schemas.turn_record import Purpose
 from storage.accounts import AccountCalls
+from storage.database import StorageUnavailable
 from storage.streams import StreamEvents
-from storage.turns import TakenTurn
+from storage.turns import ClaimedTurn
+
+UNKNOWN_PACK = "unknown"
 
 Beat = Callable[[], None]
 OnText = Callable[[str], None]
@@ -28,15 +32,29 @@ OnText = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Answered:
-    """The model's output and what it took. Times are milliseconds since the question was put."""
+    """The model's output and what it took. Times are milliseconds since the question was put.
+
+    `pack_asked_with`: the version of the prompt pack in force for the question, `unknown` where a Space holds one that
+    nobody confirmed as pasted. `pack_told`: the version that the thread was told in a message.
+    """
 
     answer: Answer
     question: Question
     shortened: bool
-    pack: str | None
+    pack_asked_with: str
+    pack_told: str | None
     slot: UUID
     model_ms: int
     first_text_ms: int | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A question ready to be put; *shortened*: the customer's words were cut. *pack_told* as in `Answered`."""
+
+    question: Question
+    shortened: bool
+    pack_told: str | None
 
 
 class Unanswered(Exception):
@@ -50,51 +68,83 @@ class Unanswered(Exception):
 
 
 class Asking:
-    """Asks Perplexity for a turn. *beat* tells Temporal that the attempt is alive."""
+    """Asks Perplexity for a turn."""
 
     def __init__(
-        self, perplexity: Perplexity, accounts: AccountCalls, events: StreamEvents, settings: Settings, beat: Beat
+        self, perplexity: Perplexity, accounts: AccountCalls, events: StreamEvents, settings: Settings
     ) -> None:
         self._perplexity = perplexity
         self._accounts = accounts
         self._events = events
         self._settings = settings
-        self._beat = beat
 
-    async def ask(self, turn: TakenTurn, bot: Bot, thread: Thread, text: str) -> Answered:
-        """The model's output for *text*. Raises Unanswered."""
-        pack = bot.pack_to_send(question_for(text, bot.assistant, thread, self._settings), turn.pack_told)
+    def prepare(
+        self, turn: ClaimedTurn, bot: Bot, thread: Thread, text: str, recap: Sequence[tuple[str, str]] | None = None
+    ) -> Prepared:
+        """The question for *text*: with the pack that its thread must be told, cut to what the wrapper takes.
+
+        *recap*: what was said so far, for a thread that takes another's place and was told nothing.
+        """
+        known = turn.pack_told if recap is None else None
+        pack = bot.pack_to_send(question_for(text, bot.assistant, thread, self._settings), known)
 
         def put_as(words: str) -> Question:
-            plain = question_for(words, bot.assistant, thread, self._settings)
+            shown = customer_words(words) if turn.purpose is Purpose.ANSWER else words  # others are marked already
+            plain = question_for(with_recap(recap or (), shown), bot.assistant, thread, self._settings)
             return with_pack(pack, plain) if pack else plain
 
         fitting = shortened(text, lambda words: self._perplexity.room_for(put_as(words)))
-        question = put_as(fitting)
-        async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
-            await self._take_slot(turn, question)
-            clock = _Clock()
-            try:
-                answer = await self._put(turn, bot, question, clock)
-            except AskFailed as error:
-                raise Unanswered(error, self.slot_of(turn), clock.elapsed_ms()) from error
+        told = pack.version if pack else known
+        return Prepared(put_as(fitting), shortened=fitting is not text, pack_told=told)
+
+    async def has_thread(self, account_name: str, slug: str) -> bool | None:
+        """Whether upstream still knows the thread; None if that cannot be told now."""
+        return await self._perplexity.has_thread(account_name, slug)
+
+    async def begin(self, turn: ClaimedTurn, prepared: Prepared) -> float:
+        """Takes a slot of the account: 0, or the seconds to wait, or -1 if the turn is another attempt's by now."""
+        account = prepared.question.account_name
+        wait = await self._accounts.begin(turn.id, turn.attempt, self.slot_of(turn), account)
+        if wait > 0:
+            metrics.ACCOUNT_WAITS.inc()
+        return wait
+
+    async def ask(self, turn: ClaimedTurn, bot: Bot, prepared: Prepared) -> Answered:
+        """The model's output. Raises Unanswered."""
+        question, clock = prepared.question, _Clock()
+        lease = asyncio.create_task(self._keep_slot(turn))
+        try:
+            answer = await self._put(turn, bot, question, clock)
+        except AskFailed as error:
+            raise Unanswered(error, self.slot_of(turn), clock.elapsed_ms()) from error
+        finally:
+            lease.cancel()
         model_ms = clock.elapsed_ms()
         metrics.MODEL_SECONDS.observe(model_ms / 1000)
+        in_space = question.collection_uuid is not None
         return Answered(
-            answer,
-            question,
-            fitting is not text,
-            pack.version if pack else turn.pack_told,
-            self.slot_of(turn),
-            model_ms,
-            clock.first_text_ms,
+            answer=answer,
+            question=question,
+            shortened=prepared.shortened,
+            pack_asked_with=(turn.pack_pasted if in_space else prepared.pack_told) or UNKNOWN_PACK,
+            pack_told=prepared.pack_told,
+            slot=self.slot_of(turn),
+            model_ms=model_ms,
+            first_text_ms=clock.first_text_ms,
         )
 
-    def slot_of(self, turn: TakenTurn) -> UUID:
+    async def _keep_slot(self, turn: ClaimedTurn) -> None:
+        """Renews the slot while the question is out. A database that is unavailable may cost the slot, not more."""
+        while True:
+            await asyncio.sleep(self._accounts.lease_seconds / 3)
+            with suppress(StorageUnavailable):
+                await self._accounts.renew(self.slot_of(turn))
+
+    def slot_of(self, turn: ClaimedTurn) -> UUID:
         """The account slot of this attempt: always the same, so that whoever ends the attempt can free it."""
         return uuid5(turn.id, f"slot {turn.attempt}")
 
-    async def _put(self, turn: TakenTurn, bot: Bot, question: Question, clock: _Clock) -> Answer:
+    async def _put(self, turn: ClaimedTurn, bot: Bot, question: Question, clock: _Clock) -> Answer:
         metrics.MODEL_CALLS.inc()
         if not any(message.wants_stream for message in turn.messages):
             return await self._perplexity.ask(question, _listener(clock, lambda _: None))
@@ -105,15 +155,6 @@ class Asking:
             )
             publisher.end(holding.finish(answer.text).text)
             return answer
-
-    async def _take_slot(self, turn: TakenTurn, question: Question) -> None:
-        deadline = time.monotonic() + self._settings.account_wait_seconds
-        while wait := await self._accounts.take_slot(self.slot_of(turn), question.account_name):
-            if time.monotonic() + wait > deadline:
-                busy = AskFailed(FailureKind.BUSY_HERE, "the account's own limit is reached", retry_after=wait)
-                raise Unanswered(busy, None, 0)
-            metrics.ACCOUNT_WAITS.inc()
-            await asyncio.sleep(wait)
 
 
 class _Clock:

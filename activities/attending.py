@@ -19,7 +19,7 @@ from integrations.whatsapp.port import WhatsApp
 from schemas.conversations import Deliver
 from storage.database import StorageUnavailable
 from storage.outbox import Outbox
-from storage.turns import TakenTurn
+from storage.turns import ClaimedTurn
 
 log = get_logger(__name__)
 
@@ -39,7 +39,7 @@ class Attending:
         self._settings = settings
 
     @asynccontextmanager
-    async def beside(self, turn: TakenTurn, bot: Bot) -> AsyncIterator[None]:
+    async def beside(self, turn: ClaimedTurn, bot: Bot) -> AsyncIterator[None]:
         """At work until the block ends. Nothing that goes wrong here costs the customer the answer."""
         channel = self._channels.get(turn.channel)
         if channel is None or not turn.is_sent:
@@ -59,7 +59,17 @@ class Attending:
                 patience.cancel()
             await asyncio.gather(typing, patience, return_exceptions=True)
 
-    async def _show_typing(self, channel: WhatsApp, turn: TakenTurn) -> None:
+    async def while_waiting(self, turn: ClaimedTurn, bot: Bot) -> None:
+        """Asks for patience if the turn has waited for long, where messages are sent over the channel."""
+        if turn.is_sent and turn.channel in self._channels and self._seconds_left(turn) <= 0:
+            await self._ask_for_patience(turn, bot, asyncio.Event())
+
+    def _seconds_left(self, turn: ClaimedTurn) -> float:
+        """Until a word of patience is due."""
+        waited = (datetime.now(UTC) - turn.started_at).total_seconds()
+        return self._settings.still_working_seconds - waited
+
+    async def _show_typing(self, channel: WhatsApp, turn: ClaimedTurn) -> None:
         newest = max(turn.messages, key=lambda message: message.seq)
         while newest.channel_message_id:
             try:
@@ -69,10 +79,9 @@ class Attending:
                 return
             await asyncio.sleep(_TYPING_SECONDS)
 
-    async def _ask_for_patience(self, turn: TakenTurn, bot: Bot, begun: asyncio.Event) -> None:
+    async def _ask_for_patience(self, turn: ClaimedTurn, bot: Bot, begun: asyncio.Event) -> None:
         """One message a turn, however many attempts that takes."""
-        waited = (datetime.now(UTC) - turn.started_at).total_seconds()
-        await asyncio.sleep(max(self._settings.still_working_seconds - waited, 0))
+        await asyncio.sleep(max(self._seconds_left(turn), 0))
         begun.set()
         meta = {"patience_of": str(turn.id)}
         message_id = patience_id(turn.id)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from activities.attending import Attending
 from activities.bots import Bot
 from activities.fetching import Fetching
-from storage.turns import TakenTurn
+from storage.turns import ClaimedTurn
 
 
 class Company:
@@ -17,7 +17,16 @@ class Company:
         self._fetching = fetching
 
     @asynccontextmanager
-    async def beside(self, turn: TakenTurn, bot: Bot) -> AsyncIterator[None]:
+    async def beside(self, turn: ClaimedTurn, bot: Bot) -> AsyncIterator[None]:
         """At work until the block ends; none of it costs the customer the answer."""
         async with self._attending.beside(turn, bot), self._fetching.beside(turn.conversation_id, turn.messages):
             yield
+
+    async def fetch_files(self, turn: ClaimedTurn) -> None:
+        """Fetches what came with messages that a human will answer: no question goes on meanwhile."""
+        if any(message.has_media for message in turn.messages):
+            await self._fetching.fetch_due(conversation_id=turn.conversation_id)
+
+    async def while_waiting(self, turn: ClaimedTurn, bot: Bot) -> None:
+        """Tells a customer whose turn waits for its account, once, after STILL_WORKING_SECONDS."""
+        await self._attending.while_waiting(turn, bot)

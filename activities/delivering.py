@@ -115,7 +115,7 @@ class Delivering:
     async def _send(self, message: DueMessage, part: Part, channel: WhatsApp, *, last: bool) -> None:
         if part.status in {"sending", "unknown"}:
             await self._settle(part)
-        elif part.kind != "template" and not is_open(message.wrote_at, self._now()):
+        if part.kind != "template" and not is_open(message.wrote_at, self._now()):
             raise Undeliverable(FailureKind.OUTSIDE_WINDOW, "more than 24 hours since the customer wrote")
         begun = await self._outbox.begin(part, [part.status])
         if begun is None:
@@ -141,12 +141,13 @@ class Delivering:
         assert part.sending_at is not None
         if part.status == "sending":
             await self._outbox.not_sent(part, "unknown", FailureKind.UNKNOWN, {"explanation": "the sender vanished"})
-            part.status = "unknown"
+            part.status, part.unknown_sends = "unknown", part.unknown_sends + 1
         waited = (datetime.now(UTC) - part.sending_at).total_seconds()
         if waited < self._settings.delivery_settle_seconds:
             pause = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
             raise ApplicationError("waits for the channel's status", type="Unsettled", next_retry_delay=pause)
-        if self._settings.delivery_unknown == "leave":
+        resends = 0 if self._settings.delivery_unknown == "leave" else self._settings.delivery_unknown_resends
+        if part.unknown_sends > resends:
             raise Undeliverable(FailureKind.UNKNOWN, "no status came")
 
     async def _failed(self, message: DueMessage, part: Part, failed: SendFailed) -> NoReturn:
@@ -156,7 +157,7 @@ class Delivering:
         if not failed.policy.certain:
             await self._outbox.not_sent(part, "unknown", failed.kind, error)
             pause = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
-            raise ApplicationError(failed.explanation, type=failed.kind, next_retry_delay=pause)
+            raise ApplicationError(f"not sent: {failed.kind}", type=failed.kind, next_retry_delay=pause)
         await self._outbox.not_sent(part, "planned", failed.kind, error)
         if not failed.policy.retried:
             raise Undeliverable(failed.kind, failed.explanation)
@@ -172,7 +173,7 @@ class Delivering:
             raise Undeliverable(kind, why)
         longest = self._settings.delivery_pause_max_seconds
         pause = timedelta(seconds=min(pause_seconds or longest, longest))
-        raise ApplicationError(why, type=kind, next_retry_delay=pause)
+        raise ApplicationError(f"not sent: {kind}", type=kind, next_retry_delay=pause)
 
     async def _gave_up(self, message: DueMessage, bot: Bot, failed: Undeliverable) -> bool:
         """Staff are told. Outside the window an approved template goes in the reply's place: then True."""

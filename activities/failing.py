@@ -13,8 +13,9 @@ from activities.accounting import TurnReport
 from activities.asking import Unanswered
 from config.settings import Settings
 from schemas.failures import Certainty, FailureKind, TryLimits, pause_before_retry
+from schemas.turn_record import Purpose
 from storage.database import StorageUnavailable
-from storage.turns import FailedAttempt, Purpose, TakenTurn, Turns
+from storage.turns import ClaimedTurn, FailedAttempt, Turns
 
 
 class Failing:
@@ -29,10 +30,10 @@ class Failing:
             pause_max=settings.turn_retry_pause_max_seconds,
         )
 
-    async def settled(self, taken: TakenTurn, failed: Unanswered, purpose: Purpose) -> ApplicationError:
+    async def settled(self, taken: ClaimedTurn, failed: Unanswered, purpose: Purpose) -> ApplicationError:
         """The error to raise once the attempt is on record: retryable with its delay, or the last one."""
         unknown = failed.error.policy.certainty is Certainty.UNKNOWN
-        await self._turns.settle_failed(
+        await self._turns.fail(
             FailedAttempt(
                 turn_id=taken.id,
                 conversation_id=taken.conversation_id,
@@ -56,30 +57,31 @@ class Failing:
         )
         TurnReport(taken, self._settings).failed(failed, pause)
         return ApplicationError(
-            failed.error.explanation,
+            f"no answer: {failed.error.kind}",  # what upstream said stands in raw_outputs, not in Temporal
             type=failed.error.kind,
             non_retryable=pause is None,
             next_retry_delay=None if pause is None else timedelta(seconds=pause),
         )
 
-    async def abandoned(self, taken: TakenTurn, slot: UUID, purpose: Purpose) -> None:
+    async def abandoned(self, taken: ClaimedTurn, slot: UUID, purpose: Purpose) -> None:
         """This worker stops: says so, if it can, so that its slot is free and the next attempt knows at once."""
         TurnReport(taken, self._settings).abandoned()
         why = "the worker stopped or lost its lease"
         failed = _ended(taken, slot, purpose, FailureKind.ABANDONED, why, unknown=True)
         with contextlib.suppress(StorageUnavailable, TimeoutError):
-            async with asyncio.timeout(self._settings.worker_tell_seconds):
-                await self._turns.settle_failed(failed)
+            async with asyncio.timeout(self._settings.worker_record_seconds):
+                await self._turns.fail(failed)
 
-    async def overtaken(self, taken: TakenTurn, slot: UUID, purpose: Purpose) -> None:
+    async def overtaken(self, taken: ClaimedTurn, slot: UUID, purpose: Purpose) -> None:
         """The question was dropped, for the customer wrote on; it counts as asked, and its outcome as known."""
         TurnReport(taken, self._settings).overtaken()
         why = "the customer wrote on; asked again with both"
-        await self._turns.settle_failed(_ended(taken, slot, purpose, FailureKind.OVERTAKEN, why, unknown=False))
+        dropped = _ended(taken, slot, purpose, FailureKind.OVERTAKEN, why, unknown=False)
+        await self._turns.fail(dropped.model_copy(update={"anew": True}))
 
 
 def _ended(
-    taken: TakenTurn, slot: UUID, purpose: Purpose, failure: FailureKind, explanation: str, *, unknown: bool
+    taken: ClaimedTurn, slot: UUID, purpose: Purpose, failure: FailureKind, explanation: str, *, unknown: bool
 ) -> FailedAttempt:
     """An attempt that ended without anything from the model."""
     return FailedAttempt(

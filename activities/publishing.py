@@ -14,7 +14,7 @@ from typing import Literal
 from config.logs import get_logger
 from storage.database import StorageUnavailable
 from storage.streams import EVENTS_PER_ATTEMPT, StreamEvent, StreamEvents
-from storage.turns import TakenTurn
+from storage.turns import ClaimedTurn
 
 log = get_logger(__name__)
 
@@ -22,7 +22,7 @@ log = get_logger(__name__)
 class Publisher:
     """Publishes one attempt's text. Use `publishing(…)`, which also writes what is left at the end."""
 
-    def __init__(self, events: StreamEvents, turn: TakenTurn, flush_seconds: float) -> None:
+    def __init__(self, events: StreamEvents, turn: ClaimedTurn, flush_seconds: float) -> None:
         self._events = events
         self._turn = turn
         self._flush_seconds = flush_seconds
@@ -43,7 +43,7 @@ class Publisher:
 
     async def begin(self) -> None:
         """Takes back what an earlier attempt may have shown."""
-        if self._turn.attempt > 1:
+        if self._turn.questions or self._turn.step:
             await self._add("reset")
 
     async def pump(self) -> None:
@@ -75,7 +75,7 @@ class Publisher:
 
 
 @asynccontextmanager
-async def publishing(events: StreamEvents, turn: TakenTurn, flush_seconds: float) -> AsyncIterator[Publisher]:
+async def publishing(events: StreamEvents, turn: ClaimedTurn, flush_seconds: float) -> AsyncIterator[Publisher]:
     """A publisher at work; what it was shown last is written when the block ends well."""
     publisher = Publisher(events, turn, flush_seconds)
     await publisher.begin()

@@ -12,8 +12,9 @@ from collections.abc import Awaitable
 from activities.asking import Answered, Asking
 from activities.failing import Failing
 from config.settings import Settings
+from schemas.turn_record import Purpose
 from storage.database import StorageUnavailable
-from storage.turns import Purpose, TakenTurn, Turns
+from storage.turns import ClaimedTurn, Turns
 
 
 class Yielding:
@@ -25,7 +26,7 @@ class Yielding:
         self._failing = failing
         self._settings = settings
 
-    def applies(self, turn: TakenTurn, purpose: Purpose) -> bool:
+    def applies(self, turn: ClaimedTurn, purpose: Purpose) -> bool:
         settings = self._settings
         policies = {
             Purpose.ANSWER: settings.newer_message_while_asking,
@@ -33,7 +34,7 @@ class Yielding:
         }
         return turn.is_sent and policies.get(purpose) == "restart"
 
-    async def unless_newer(self, turn: TakenTurn, purpose: Purpose, answer: Awaitable[Answered]) -> Answered | None:
+    async def unless_newer(self, turn: ClaimedTurn, purpose: Purpose, answer: Awaitable[Answered]) -> Answered | None:
         """The answer; None if it was dropped for a newer message, which is on record then as the attempt's end."""
         asking = asyncio.ensure_future(answer)
         watching = asyncio.create_task(self._newer(turn))
@@ -50,7 +51,7 @@ class Yielding:
         await asyncio.sleep(self._settings.quiet_seconds)
         return None
 
-    async def _newer(self, turn: TakenTurn) -> bool:
+    async def _newer(self, turn: ClaimedTurn) -> bool:
         """True as soon as a newer message is there; False when it is too late for a restart."""
         try:
             async with asyncio.timeout(self._settings.restart_within_seconds):

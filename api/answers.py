@@ -10,8 +10,9 @@ import asyncio
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
+from api.readiness import ReadinessChecks
 from config.logs import get_logger
-from integrations.temporal.conversations import Conversations, StillWaiting
+from integrations.temporal.conversations import Conversations, StillWaiting, TemporalUnavailable
 from schemas.messages import StoredMessage
 from schemas.turns import Turn
 from storage.turn_views import TurnViews
@@ -25,8 +26,11 @@ _STOPPING = "this front door is stopping"
 class Answers:
     """Waits for the turn that answers a stored message."""
 
-    def __init__(self, conversations: Conversations, turns: TurnViews, wait_seconds: float) -> None:
+    def __init__(
+        self, conversations: Conversations, turns: TurnViews, readiness: ReadinessChecks, wait_seconds: float
+    ) -> None:
         self._conversations = conversations
+        self._readiness = readiness
         self._turns = turns
         self._wait_seconds = wait_seconds
         self._stopping = False
@@ -69,8 +73,22 @@ class Answers:
     async def _answered(self, stored: StoredMessage, call_id: str | None) -> Turn | None:
         """The message's turn; None if the conversation is past it and the database has none."""
         if call_id is not None:
-            await self._conversations.say(stored, call_id, self._wait_seconds)
+            await self._say(stored, call_id)
         return await self._turns.answering(stored.conversation_id, stored.seq)
+
+    async def _say(self, stored: StoredMessage, call_id: str) -> None:
+        """Not longer than Temporal answers: a call to one that is frozen would not end for long."""
+        saying = asyncio.create_task(self._conversations.say(stored, call_id, self._wait_seconds))
+        lost = asyncio.create_task(self._readiness.until_temporal_is_lost())
+        try:
+            await asyncio.wait({saying, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not saying.done():
+                raise TemporalUnavailable("it does not answer any more")
+            await saying
+        finally:
+            saying.cancel()
+            lost.cancel()
+            await asyncio.gather(saying, lost, return_exceptions=True)
 
     async def _anew(self, stored: StoredMessage) -> Turn:
         """The conversation's run knows more than the database, where an older copy was put back: it begins anew."""

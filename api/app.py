@@ -11,7 +11,8 @@ from fastapi_offline import FastAPIOffline
 
 from api.bodies import BodyGuard
 from api.problems import add_problem_handlers
-from api.routes import actions, health, messages, sessions, webhooks
+from api.routes import actions, effects, health, messages, sessions, webhooks
+from api.routes.root import root
 from api.services import Services
 from api.stopping import StoppingGuard
 
@@ -45,7 +46,16 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.state.services = services
     app.state.database = services.database
     add_problem_handlers(app)
-    for routes in (messages.router, sessions.router, actions.router, webhooks.router, health.router, *pages):
+    for routes in (
+        messages.router,
+        sessions.router,
+        actions.router,
+        effects.router,
+        webhooks.router,
+        health.router,
+        root(pages),
+        *pages,
+    ):
         app.include_router(routes)
     settings = services.settings
     app.add_middleware(

@@ -8,13 +8,15 @@ import time
 from pydantic import BaseModel, Field
 
 from config.settings import Settings
-from integrations.temporal.condition import TemporalCondition
 from integrations.temporal.conversations import Conversations
-from integrations.temporal.search_attributes import command_for
-from storage.conditions import StorageCondition, storage_condition
-from storage.database import Database
+from integrations.temporal.health import TemporalHealth
+from integrations.temporal.search_attributes import advice_on
+from storage.database import Database, StorageUnavailable
+from storage.health import StorageHealth, storage_health
 
 _BAD_SECONDS = 0.1
+_WATCH_SECONDS = 2.0
+"""Between two looks at Temporal while somebody waits for it."""
 
 
 class Readiness(BaseModel):
@@ -28,7 +30,11 @@ class Readiness(BaseModel):
     temporal: bool
     search_attributes: bool
     worker: bool
-    worker_seen_seconds: float | None = Field(default=None, description="How long ago a worker last asked for work")
+    worker_seen_seconds: float | None = Field(
+        default=None,
+        description="How long ago a worker last asked for work. A question stands for up to a minute, so one that is"
+        " frozen counts as there for that minute and READINESS_WORKER_SECONDS more",
+    )
     missing: list[str] = Field(default_factory=list, description="What is wrong, each with what to do")
 
 
@@ -41,6 +47,7 @@ class ReadinessChecks:
         self._conversations = conversations
         self._settings = settings
         self._looking: asyncio.Task[Readiness] | None = None
+        self._asking_storage: asyncio.Task[StorageHealth] | None = None
         self._look_again = 0.0
 
     async def now(self) -> Readiness:
@@ -50,26 +57,42 @@ class ReadinessChecks:
             looking = self._looking = asyncio.create_task(self._look())
         return await asyncio.shield(looking)
 
+    async def check_storing(self) -> None:
+        """Raises StorageUnavailable unless a change could be stored now."""
+        found = await self.now()
+        if not found.can_store:
+            raise StorageUnavailable("; ".join(found.missing))
+
+    async def until_temporal_is_lost(self) -> None:
+        """Returns once Temporal has not answered for TEMPORAL_RPC_TIMEOUT_SECONDS; a shorter silence passes."""
+        lost_since: float | None = None
+        while lost_since is None or time.monotonic() - lost_since < self._settings.temporal_rpc_timeout_seconds:
+            await asyncio.sleep(_WATCH_SECONDS)
+            began = time.monotonic()
+            lost_since = None if (await self.now()).temporal else lost_since or began
+
     async def _look(self) -> Readiness:
-        storage, temporal = await asyncio.gather(self._storage(), self._conversations.condition())
+        storage, temporal = await asyncio.gather(self._storage(), self._conversations.health())
         found = readiness(storage, temporal, self._settings)
         kept = self._settings.readiness_cache_seconds
         self._look_again = time.monotonic() + (kept if found.can_answer else min(kept, _BAD_SECONDS))
         return found
 
-    async def _storage(self) -> StorageCondition:
+    async def _storage(self) -> StorageHealth:
+        """A question without an answer is left to end by itself: to cancel it may take as long as the answer."""
         seconds = self._settings.readiness_timeout_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                return await storage_condition(self._database)
-        except TimeoutError:
-            return StorageCondition(False, False, False, trouble=f"no answer within {seconds:g} s")
+        asking = self._asking_storage = self._asking_storage or asyncio.create_task(storage_health(self._database))
+        await asyncio.wait({asking}, timeout=seconds)
+        if not asking.done():
+            return StorageHealth(False, False, False, reason=f"no answer within {seconds:g} s")
+        self._asking_storage = None
+        return asking.result()
 
 
-def readiness(storage: StorageCondition, temporal: TemporalCondition, settings: Settings) -> Readiness:
+def readiness(storage: StorageHealth, temporal: TemporalHealth, settings: Settings) -> Readiness:
     seen = temporal.worker_seen_seconds
-    worker = seen is not None and seen <= settings.worker_seen_seconds
-    attributes = temporal.answers and not temporal.missing
+    worker = seen is not None and seen <= settings.readiness_worker_seconds
+    attributes = temporal.answers and not temporal.attributes
     return Readiness(
         ready=storage.can_store and temporal.answers,
         can_store=storage.can_store,
@@ -84,24 +107,22 @@ def readiness(storage: StorageCondition, temporal: TemporalCondition, settings: 
     )
 
 
-def _of_storage(storage: StorageCondition) -> list[str]:
-    if storage.trouble:
+def _of_storage(storage: StorageHealth) -> list[str]:
+    if storage.reason:
         what = "cannot be written to" if storage.answers else "does not answer"
-        return [f"PostgreSQL {what}: {storage.trouble}"]
+        return [f"PostgreSQL {what}: {storage.reason}"]
     return [] if storage.migrated else ["Migrations are missing: run `agent migrate`"]
 
 
-def _of_temporal(temporal: TemporalCondition, settings: Settings, *, worker: bool) -> list[str]:
+def _of_temporal(temporal: TemporalHealth, settings: Settings, *, worker: bool) -> list[str]:
     if not temporal.connected:
-        return [f"TEMPORAL_ADDRESS: no Temporal answers at {settings.temporal_address}: {temporal.trouble}"]
+        return [f"TEMPORAL_ADDRESS: no Temporal answers at {settings.temporal_address}: {temporal.reason}"]
     if not temporal.answers:
         namespace = settings.temporal_namespace
-        return [f"Temporal does not answer for the namespace {namespace} (TEMPORAL_NAMESPACE): {temporal.trouble}"]
+        return [f"Temporal does not answer for the namespace {namespace} (TEMPORAL_NAMESPACE): {temporal.reason}"]
     missing = []
-    if temporal.missing:
-        names, command = ", ".join(temporal.missing), command_for(settings, temporal.missing)
-        what = f"Search attributes are missing in Temporal, or of another type (remove those first): {names}"
-        missing.append(f"{what}. Make them: {command}")
+    if temporal.attributes:
+        missing.append(f"Search attributes in Temporal: {advice_on(settings, temporal.attributes)}")
     if not worker:
         missing.append(f"No worker asks for work on the task queue {settings.temporal_task_queue}: run `agent worker`")
     return missing

@@ -19,6 +19,7 @@ from storage.api_keys import ApiKeys, KnownKeys
 from storage.configurations import Configurations
 from storage.database import Database
 from storage.delivery_reports import DeliveryReports
+from storage.effects import Effects
 from storage.inbox import Inbox
 from storage.notifications import StreamNotifications
 from storage.outbox import Outbox
@@ -43,6 +44,7 @@ class Services:
     conversations: Conversations
     answers: Answers
     outbox: Outbox
+    effects: Effects
     wakes: Wakes
     webhooks: Webhooks
     stopping: Stopping
@@ -58,6 +60,7 @@ def create_services(
     assert settings.database_url
     turns, inbox = TurnViews(database), Inbox(database)
     wakes = Wakes(conversations, settings.webhook_wakes_at_once)
+    readiness = ReadinessChecks(database, conversations, settings)
     return Services(
         settings=settings,
         database=database,
@@ -70,12 +73,13 @@ def create_services(
         known_keys=KnownKeys(ApiKeys(database), settings.api_key_cache_seconds),
         configurations=Configurations(database),
         conversations=conversations,
-        answers=Answers(conversations, turns, settings.reply_wait_seconds),
+        answers=Answers(conversations, turns, readiness, settings.reply_wait_seconds),
         outbox=Outbox(database),
+        effects=Effects(database),
         wakes=wakes,
         webhooks=Webhooks(inbox, DeliveryReports(database), wakes, settings),
         stopping=Stopping(settings.api_shutdown_seconds),
-        readiness=ReadinessChecks(database, conversations, settings),
+        readiness=readiness,
         now=now,
     )
 

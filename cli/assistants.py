@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from actions.prompt_pack import PromptPack, prompt_pack
 from actions.registry import Registry, configuration_problems
 from activities.handlers import configuration_errors
-from cli.surroundings import found_settings, on_database, stop
+from cli.surroundings import found_settings, on_database, stop, unreadable
 from config.settings import Settings
 from schemas.assistants import Assistant, AssistantConfig
 from storage.configurations import AccountTaken, Configurations
@@ -51,10 +51,19 @@ def apply(file: Annotated[Path, typer.Argument(help="YAML, as `show` prints it."
     typer.echo(f"assistant {name}: version {version} is in force from each conversation's next turn on")
 
 
-def show_prompt_pack(name: Name = "default") -> None:
-    """Print what to paste into the Perplexity Space."""
+def show_prompt_pack(
+    name: Name = "default",
+    pasted: Annotated[
+        bool, typer.Option("--pasted", help="Note that this version now stands in the Space; outputs name it then.")
+    ] = False,
+) -> None:
+    """Print what to paste into the Perplexity Space, or note that it was pasted."""
     assistant = _with(lambda configurations: configurations.newest(name))
     pack = _pack(assistant, found_settings())
+    if pasted:
+        _with(lambda configurations: configurations.pasted(name, pack.version, getpass.getuser()))
+        typer.echo(f"prompt pack {pack.version} of assistant {name}: noted as pasted into its Space")
+        return
     typer.echo(f"# prompt pack {pack.version} of assistant {name}; paste all below this line into the Space")
     typer.echo(pack.text)
 
@@ -63,7 +72,9 @@ def _read(file: Path) -> AssistantConfig:
     try:
         body: Any = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
         return AssistantConfig.model_validate(body or {})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(file, error, "name a file that `agent assistant show > bot.yaml` wrote") from None
+    except yaml.YAMLError as error:
         raise stop(f"{file}: {' '.join(str(error).split())[:300]}") from None
     except ValidationError as error:
         lines = [f"/{'/'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:20]]

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from cli.postgres_programs import PostgresPrograms, ProgramFailed
-from cli.surroundings import found_settings, stop
+from cli.surroundings import found_settings, stop, unreadable
 from config.settings import Settings
 from config.values import masked
 from launch.failures import LaunchError
@@ -22,12 +22,15 @@ from storage.emptying import EMPTY_SCHEMA, END_OUR_SESSIONS
 from storage.migrate import knows, upgrade
 from storage.suitability import DatabaseUnusable
 
-_FROM = typer.Argument(help="A file that `agent backup` wrote.", exists=True, dir_okay=False, readable=True)
+_FROM = typer.Argument(help="A file that `agent backup` wrote.")
 _TO = typer.Argument(help="The file to write; it must not exist yet.", dir_okay=False)
+
+_BEGINNING = b"PGDMP"
+"""The first bytes of PostgreSQL's custom format (`PG_DUMP_MAGIC` in its `pg_backup_archiver.c`)."""
 
 
 def backup(file: Annotated[Path, _TO]) -> None:
-    """Write a copy of the database to FILE while it runs. Keep DATA_DIR/secrets.json with it."""
+    """Write a copy of the database to FILE while it runs. Keep DATA_DIR/media and secrets.json with it."""
     if os.path.lexists(file):
         raise stop(f"{file} exists already; name another file")
     if not os.access(file.absolute().parent, os.W_OK | os.X_OK):
@@ -49,13 +52,25 @@ def restore(file: Annotated[Path, _FROM]) -> None:
 
     The conversations that run end with it: their workflows know more than the copy, and read it when they begin anew.
     """
-    if not file.is_file():  # a pipe could only be read once, and perhaps never
-        raise stop(f"{file}: is no file; name one that `agent backup` wrote")
+    _check_format(file)
     settings = found_settings()
     _put_back(settings, file.absolute())
     ended = _end_conversations(settings)
     typer.echo(f"restored; {ended} conversations will begin anew from it")
     typer.echo("stop the system and start it again, so that every process sees it")
+
+
+def _check_format(file: Path) -> None:
+    """Ends the program with one line unless *file* is a copy; `pg_restore` would take it for an archive of tar's."""
+    try:
+        if file.is_fifo():
+            raise stop(f"{file}: is a pipe, and `pg_restore` reads twice; name a file that `agent backup` wrote")
+        with file.open("rb") as content:
+            is_copy = content.read(len(_BEGINNING)) == _BEGINNING
+    except OSError as error:
+        raise unreadable(file, error, "name a file that `agent backup` wrote") from None
+    if not is_copy:
+        raise stop(f"{file}: is no copy that `agent backup` wrote; name one that is. The database is as it was")
 
 
 def _put_back(settings: Settings, file: Path) -> None:

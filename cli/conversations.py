@@ -69,10 +69,10 @@ def reset(
         session = await _found(database, channel, customer_id)
         request = ResetRequest(new_thread=new_thread, requested_by=_user())
         conversations = Conversations(await connect(settings, lazy=True), settings)
-        if not (await conversations.condition()).answers:
+        if not (await conversations.health()).answers:
             raise TemporalUnavailable(f"nothing answers at {settings.temporal_address}")
         waking = Waking.model_validate(session.model_dump())
-        await conversations.reset(waking, request, settings.reply_wait_seconds)
+        await conversations.reset(waking, request, settings.change_wait_seconds)
         return await _found(database, channel, customer_id)
 
     try:

@@ -7,15 +7,19 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from pydantic import SecretStr
+
+from config.settings import Settings, load_settings
+from config.values import masked_within
 
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 _SHORTEST_SECRET = 6
 """Characters: shorter values would blank ordinary words."""
 
-_URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s]*@")
 _LIBRARYS_PAGE = re.compile(r"\s*\(Background on this error at: [^)]*\)")
 _LONGEST_LINE = 400
 
@@ -43,17 +47,35 @@ def _beginning_of(error: BaseException) -> BaseException:
 
 def without_secrets(text: str) -> str:
     """*text* without the password of any address, and without the values of this process's secret settings."""
-    text = _URL_PASSWORD.sub(r"\1…@", _LIBRARYS_PAGE.sub("", text))
-    for name, value in os.environ.items():
-        if _SECRET.search(name.upper()) and len(value) >= _SHORTEST_SECRET:
-            text = text.replace(value, "…")
+    text = masked_within(_LIBRARYS_PAGE.sub("", text))
+    for secret in sorted(_secrets(), key=len, reverse=True):  # one may be the beginning of another
+        text = text.replace(secret, "…")
     return text
+
+
+def _secrets() -> set[str]:
+    """Of the settings, `.env` included, and of the environment, which holds those of other programs too."""
+    found = {value for name, value in os.environ.items() if _SECRET.search(name.upper())}
+    settings = _settings()
+    for value in dict(settings).values() if settings else ():
+        within = value.values() if isinstance(value, Mapping) else [value]
+        found |= {each.get_secret_value() for each in within if isinstance(each, SecretStr)}
+    return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
+
+
+def _settings() -> Settings | None:
+    """None where they cannot be read: that must not hide what has happened."""
+    try:
+        return load_settings()
+    except Exception:
+        return None
 
 
 def _kept(story: str) -> str:
     """Where the traceback stands, in words."""
-    logs = Path(os.environ.get("DATA_DIR") or ".data") / "logs"
-    for folder in (logs, Path(tempfile.gettempdir())):
+    settings = _settings()
+    data = settings.data_dir if settings else Path(os.environ.get("DATA_DIR") or ".data")
+    for folder in (data / "logs", Path(tempfile.gettempdir())):
         try:
             number, path = tempfile.mkstemp(prefix="crash-", suffix=".log", dir=folder)
             with os.fdopen(number, "w", encoding="utf-8", errors="replace") as file:

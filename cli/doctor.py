@@ -15,12 +15,13 @@ from rich.console import Console
 
 from cli.surroundings import completed
 from config.settings import Settings
+from config.values import masked
 from launch.ports import is_free
 from launch.probes import answers
 
 if TYPE_CHECKING:
-    from integrations.temporal.condition import TemporalCondition
-    from storage.conditions import StorageCondition
+    from integrations.temporal.health import TemporalHealth
+    from storage.health import StorageHealth
 
 _OLDEST_PYTHON = (3, 11)
 _MEGABYTE = 1_000_000
@@ -92,21 +93,19 @@ def _database(settings: Settings) -> Iterator[Finding]:
         return
     found = asyncio.run(_storage(settings.database_url, settings.readiness_timeout_seconds))
     wrong = "cannot be written to" if found.answers else "does not answer"
-    yield Finding(
-        "PostgreSQL", bool(found.trouble), f"{wrong}: {found.trouble}" if found.trouble else "can be written to"
-    )
+    yield Finding("PostgreSQL", bool(found.reason), f"{wrong}: {found.reason}" if found.reason else "can be written to")
     if found.answers:
         text = "all applied" if found.migrated else "missing ones: run `agent migrate`"
         yield Finding("Migrations", not found.migrated, text)
 
 
-async def _storage(url: str, seconds: float) -> StorageCondition:
-    from storage.conditions import storage_condition
+async def _storage(url: str, seconds: float) -> StorageHealth:
     from storage.database import Database
+    from storage.health import storage_health
 
     database = Database(url, statement_seconds=seconds)
     try:
-        return await storage_condition(database)
+        return await storage_health(database)
     finally:
         await database.close()
 
@@ -116,31 +115,28 @@ def _temporal(settings: Settings) -> Iterator[Finding]:
     if address is None:
         yield Finding("Temporal", None, "not running; `agent run` starts one, or set TEMPORAL_ADDRESS")
         return
-    from integrations.temporal.search_attributes import command_for
+    from integrations.temporal.search_attributes import advice_on
 
-    found = asyncio.run(_condition(settings))
+    found = asyncio.run(_temporal_health(settings))
     where = f"{address}, namespace {settings.temporal_namespace}"
-    yield Finding("Temporal", not found.answers, f"{where}: {'answers' if found.answers else found.trouble}")
+    yield Finding("Temporal", not found.answers, f"{where}: {'answers' if found.answers else found.reason}")
     if not found.answers:
         return
-    names = ", ".join(found.missing)
-    lacking = (
-        f"missing, or of another type: {names}; a worker makes them, or run: {command_for(settings, found.missing)}"
-    )
-    yield Finding("Search attributes", bool(found.missing), lacking if found.missing else "all there")
+    wrong = found.attributes
+    yield Finding("Search attributes", bool(wrong), advice_on(settings, wrong) if wrong else "all there")
     yield _worker(settings, found.worker_seen_seconds)
 
 
-async def _condition(settings: Settings) -> TemporalCondition:
-    from integrations.temporal.condition import temporal_condition
+async def _temporal_health(settings: Settings) -> TemporalHealth:
     from integrations.temporal.connection import connect
+    from integrations.temporal.health import temporal_health
 
-    return await temporal_condition(await connect(settings, lazy=True), settings)
+    return await temporal_health(await connect(settings, lazy=True), settings)
 
 
 def _worker(settings: Settings, seen: float | None) -> Finding:
     queue = settings.temporal_task_queue
-    if seen is None or seen > settings.worker_seen_seconds:
+    if seen is None or seen > settings.readiness_worker_seconds:
         wrong = None if settings.database_url is None else True  # nothing of ours runs: nor need a worker
         return Finding("Worker", wrong, f"none asks for work on the task queue {queue}: run `agent worker`")
     return Finding("Worker", False, f"asked for work on the task queue {queue} {seen:.0f} s ago")
@@ -150,4 +146,4 @@ def _wrapper(url: str | None) -> Finding:
     if url is None:
         return Finding("Perplexity wrapper", None, "PERPLEXITY_BASE_URL is not set; `agent run` starts a simulator")
     healthy = answers(f"{url}/health")
-    return Finding("Perplexity wrapper", not healthy, f"{url} {'is healthy' if healthy else 'does not answer'}")
+    return Finding("Perplexity wrapper", not healthy, f"{masked(url)} {'is healthy' if healthy else 'does not answer'}")

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli import assistants, backups, conversations, keys, users
+from cli import assistants, backups, conversations, effects, keys, users
 from cli.surroundings import check_listening, found_settings, own_settings, stop, warn_of_slips
 from config.values import masked
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(assistants.app, name="assistant")
 app.add_typer(conversations.app, name="conversation")
+app.add_typer(effects.app, name="effect")
 app.add_typer(keys.app, name="key")
 app.add_typer(users.app, name="user")
 app.command()(backups.backup)
@@ -58,6 +59,8 @@ def worker() -> None:
     settings = found_settings()
     if settings.perplexity_base_url is None:
         raise stop("PERPLEXITY_BASE_URL: not set; set it to the wrapper's address, like http://localhost:9000")
+    if settings.worker_metrics_port:
+        check_listening(settings, "WORKER_METRICS_PORT")
     main(settings)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -38,11 +40,11 @@ def own_settings() -> Settings:
     return settings
 
 
-def check_listening(settings: Settings) -> None:
-    """Ends the program with one line where HOST is not this machine's, or PORT cannot be opened."""
+def check_listening(settings: Settings, setting: str = "PORT") -> None:
+    """Ends the program with one line where HOST is not this machine's, or the port in *setting* cannot be opened."""
     try:
         check_host(settings.host)
-        check_port("PORT", settings.host, settings.port)
+        check_port(setting, settings.host, getattr(settings, setting.lower()))
     except LaunchError as error:
         raise stop(str(error)) from None
 
@@ -121,3 +123,11 @@ def stop(message: str) -> typer.Exit:
     """Says *message* on standard error; raise what it returns."""
     typer.echo(f"agent: {message}", err=True)
     return typer.Exit(_WRONG_USE)
+
+
+def unreadable(file: Path, error: OSError | UnicodeDecodeError, advice: str) -> typer.Exit:
+    """Says why *file*, named on the command line, cannot be read, and *advice*; raise what it returns."""
+    if isinstance(error, UnicodeDecodeError):
+        return stop(f"{file}: is not UTF-8; {advice}")
+    why = {errno.ENOENT: "there is no such file", errno.EISDIR: "is a folder", errno.EACCES: "you may not read it"}
+    return stop(f"{file}: {why.get(error.errno or 0, error.strerror)}; {advice}")

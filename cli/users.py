@@ -1,4 +1,7 @@
-"""`agent user add`: accounts of the people who work with the system. The password is never an argument."""
+"""`agent user add`: accounts of the people who work with the system. They do not sign in yet.
+
+The password is never an argument.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def add(
     role: Annotated[Role, typer.Option(help="What he or she may do.")],
     name: Annotated[str, typer.Option(help="As colleagues and customers may see it.")] = "",
 ) -> None:
-    """Add a user. The password is asked on the terminal, or read as one line from standard input."""
+    """Add a user; users do not sign in yet. The password is asked on the terminal, or read as a line from a pipe."""
     from storage.users import UserRefused, Users, check_password, checked_email
 
     try:

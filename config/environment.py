@@ -1,7 +1,8 @@
 """Which variables of the environment reach our processes: none by which another tool means something else.
 
-The one list of them, with its reasons. Our own programs get everything that is not listed here (settings, proxies,
-certificates, time zone); servers that we start get only what they need (`for_servers`).
+The list for the running program, with its reasons; what the installation drops stands in the Makefile, which must
+know the names of `_OF_PYTHON`, and in `tools/bootstrap.py`. Our own programs get everything that is not listed here
+(settings, proxies, certificates, time zone); servers that we start get only what they need (`for_servers`).
 """
 
 from __future__ import annotations
@@ -26,16 +27,17 @@ _OF_PYTHON = (
 )
 
 _OF_LIBRARIES = (
-    # uvicorn: several processes where we expect one; whose X-Forwarded-… are believed; its options as variables.
-    *("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "UVICORN_"),
-    # libpq, asyncpg and postgres: another server, user, port, certificate or service file. DATABASE_URL says it all.
-    "PG",
+    # uvicorn: several processes where we expect one; whose X-Forwarded-… are believed.
+    *("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"),
     # urllib and the HTTP client take this for a sign of CGI and then ignore HTTP_PROXY.
     "REQUEST_METHOD",
 )
-"""Names; those that end in _ (and PG) stand for all that begin so."""
-
-_PREFIXES = ("UVICORN_", "PG")
+_PREFIXES_OF_LIBRARIES = (
+    # uvicorn's options as variables.
+    "UVICORN_",
+    # libpq, asyncpg and postgres: another server, user, port, certificate or service file. DATABASE_URL says it all.
+    "PG",
+)
 
 _FOR_SERVERS = ("PATH", "TMPDIR", "TZ", "SYSTEMROOT")
 """PostgreSQL and Temporal need no more. Left out with reason: HOME and XDG_CONFIG_HOME (configuration files),
@@ -66,7 +68,7 @@ def prepare(environment: MutableMapping[str, str]) -> None:
 def clean(environment: MutableMapping[str, str]) -> None:
     """Removes what the libraries that we use would read and take for theirs."""
     for name in list(environment):
-        if name in _OF_LIBRARIES or name.startswith(_PREFIXES):
+        if name in _OF_LIBRARIES or name.startswith(_PREFIXES_OF_LIBRARIES):
             del environment[name]
 
 

@@ -1,7 +1,8 @@
-"""Which addresses are on this machine: a proxy of the environment is for the world outside, not for them."""
+"""Addresses on this machine: a proxy of the environment is for the world outside, and HOST is where we listen."""
 
 from __future__ import annotations
 
+import socket
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -21,3 +22,10 @@ def is_local(host: str) -> bool:
     except ValueError:
         return False
     return address.is_loopback or address.is_unspecified
+
+
+def listening_address(host: str, port: int) -> str:
+    """`address:port` for who takes no names; an IPv6 address stands in brackets. Raises OSError for an unknown name."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    address = str(found[0][4][0])
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
+
+from config.values import masked
 
 _NAMES = ("http_proxy", "https_proxy", "all_proxy")
 _USABLE = ("http", "https", "socks5", "socks5h")
@@ -26,9 +27,8 @@ def proxy_trouble(environment: Mapping[str, str]) -> str | None:
     """One line for the first proxy that cannot be used, without its password."""
     for name, value in _set(environment):
         if not _is_usable(value.strip()):
-            shown = re.sub(r"//[^/]*@", "//…@", value)
             return (
-                f"{name}: got {shown!r}; http://, https://, socks5:// or socks5h:// with host and port,"
+                f"{name}: got {masked(value)!r}; http://, https://, socks5:// or socks5h:// with host and port,"
                 " like http://proxy.internal:3128; or unset it"
             )
     return None

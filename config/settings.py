@@ -85,7 +85,8 @@ class Settings(BaseSettings):
     perplexity_breaker_open_seconds: Seconds = 15.0
     account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
     account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
-    account_wait_seconds: Seconds = 60.0
+    account_slot_seconds: Seconds = 45.0
+    account_place_seconds: Seconds = 15.0
 
     # A turn
     turn_attempts: int = Field(default=4, ge=1, le=20)
@@ -106,7 +107,7 @@ class Settings(BaseSettings):
     action_max_characters: int = Field(default=65_536, ge=1_000, le=1_000_000)
     action_max_depth: int = Field(default=32, ge=4, le=200)
     prompt_pack_bytes: int = Field(default=9_000, ge=500, le=15_000)
-    action_timeout_seconds: Seconds = 120.0
+    action_timeout_seconds: float = Field(default=660.0, ge=630, le=31_536_000)
     endpoint_secrets: Annotated[
         dict[str, SecretStr], NoDecode, BeforeValidator(values.json_of(dict, '{"crm": "its token"}'))
     ] = Field(default_factory=dict)
@@ -125,10 +126,11 @@ class Settings(BaseSettings):
 
     # The front door
     reply_wait_seconds: Seconds = 300.0
+    change_wait_seconds: Seconds = 10.0
     api_shutdown_seconds: Seconds = 1.5
     readiness_timeout_seconds: Seconds = 3.0
     readiness_cache_seconds: float = Field(default=1.0, ge=0, le=60)
-    worker_seen_seconds: Seconds = 75.0
+    readiness_worker_seconds: Seconds = 75.0
     request_body_bytes: int = Field(default=262_144, ge=1_024)
     request_body_seconds: Seconds = 30.0
     stream_flush_seconds: float = Field(default=0.075, ge=0.0, le=5.0)
@@ -150,7 +152,7 @@ class Settings(BaseSettings):
     worker_cached_workflows: int = Field(default=2_000, ge=0, le=1_000_000)
     worker_shutdown_seconds: float = Field(default=4.0, ge=0, le=3_600)
     worker_abandon_seconds: Seconds = 4.0
-    worker_tell_seconds: Seconds = 1.5
+    worker_record_seconds: Seconds = 1.5
     worker_metrics_port: int = Field(default=0, ge=0, le=65_535)
 
     # The launcher (`make run`)
@@ -197,6 +199,7 @@ class Settings(BaseSettings):
     delivery_settle_seconds: Seconds = 60.0
     delivery_settle_poll_seconds: Seconds = 2.0
     delivery_unknown: Literal["resend", "leave"] = "resend"
+    delivery_unknown_resends: int = Field(default=1, ge=0, le=10)
     webhook_body_bytes: int = Field(default=3_145_728, ge=1_024, le=67_108_864)
     leftovers_keep_seconds: Seconds = 2_592_000.0
     webhook_wakes_at_once: int = Field(default=50, ge=1, le=10_000)

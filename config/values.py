@@ -23,6 +23,15 @@ _ENCODE = (
 _HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.%a-z]+\]|[^\s:/@\[\]]+):([0-9]{1,5})")
 _HIDDEN = "…"
 _NAME_BYTES = 255  # of every file system that we run on (NAME_MAX)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_ADDRESS = re.compile(
+    rf"(?<![A-Za-z0-9+.-]){_SCHEME.pattern}://\S*[^\s):,.;'\"\]}}>]"
+    r"|(?<![^\s\"'(\[{<=,])[^\s:\"'(\[{<=,]+:\S*@\S+"
+)
+"""In running text: to the next blank, without signs that end a clause; without a scheme only where a name stands."""
+_SECRET_PARAMETER = re.compile(
+    r"(?i)((?:^|[?&#;\s])[^=&\s]*(?:password|passwd|pwd|key|token|secret)[^=&\s]*\s*=\s*)('[^']*'|[^&\s]*)"
+)
 
 
 def http_url(value: str | None) -> str | None:
@@ -123,23 +132,39 @@ def header_value(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
-def masked(url: str) -> str:
-    """*url* for messages and logs: without its password, and with nothing of one that is not encoded."""
-    scheme, found, rest = url.partition("://")
-    if not found:
-        return url
-    name, at, place = rest.rpartition("@")
+def masked(text: str) -> str:
+    """An address for messages and logs: nothing of a password, whatever signs it holds, nor of one in the query.
+
+    With or without a scheme. A database's user is shown; elsewhere a name alone may be the secret.
+    """
+    scheme, found, rest = text.partition("://")
+    if not found or not _SCHEME.fullmatch(scheme):
+        return _without_secrets(_without_name(text))
     try:
         database_url(f"postgresql://{rest}")
     except ValueError:
-        return f"{scheme}://{_HIDDEN}@{place}" if at else f"{scheme}://{_HIDDEN}"
+        return f"{scheme}://{_without_secrets(_without_name(rest)) if '@' in rest else _HIDDEN}"
+    name, at, place = rest.rpartition("@")
     user, has_password, _ = name.partition(":")
-    shown = f"{user}:{_HIDDEN}" if has_password else user
-    return f"{scheme}://{shown}{at}{_without_secrets(place)}"
+    if not at or scheme not in _DATABASES:
+        return f"{scheme}://{_without_secrets(_without_name(rest))}"
+    return f"{scheme}://{user}{f':{_HIDDEN}' if has_password else ''}@{_without_secrets(place)}"
+
+
+def masked_within(text: str) -> str:
+    """Running text, with each address in it as `masked` shows it."""
+    return _ADDRESS.sub(lambda found: masked(found[0]), text)
+
+
+def _without_name(address: str) -> str:
+    """A password may hold any sign, so the last @ ends it."""
+    _, at, place = address.rpartition("@")
+    return f"{_HIDDEN}@{place}" if at else address
 
 
 def _without_secrets(place: str) -> str:
-    return re.sub(r"(?i)([?&][^=&]*(?:password|key|token|secret)[^=&]*=)[^&]*", rf"\1{_HIDDEN}", place)
+    """Parameters of a query, and of libpq's `name=value` form."""
+    return _SECRET_PARAMETER.sub(rf"\1{_HIDDEN}", place)
 
 
 def _parts(value: str, wanted: str, *, hosts_may_be_several: bool = False) -> SplitResult:

@@ -1,6 +1,7 @@
 """Who may see the dashboard: whoever came by the one-time link that the start printed.
 
 The link's token is used up by its first use in a process; then a signed cookie says until when its holder may look.
+Cookies ignore ports, so the cookie's name tells apart installations that one browser visits on one machine.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from fastapi import Request, Response
 
 from config.settings import Settings
 
-COOKIE = "agent_dashboard"
 PATH = "/dashboard"
+_NAME_CHARACTERS = 12
 
 
 class Visitors:
@@ -26,6 +27,7 @@ class Visitors:
         self._token: str | None = token.get_secret_value() if token else None
         key = settings.secret_key
         self._key = (key.get_secret_value() if key else secrets.token_urlsafe(32)).encode()
+        self._cookie = f"agent_dashboard_{self._signed('name')[:_NAME_CHARACTERS]}"
         self._seconds = settings.dashboard_session_seconds
         self._secure = (settings.public_url or "").startswith("https://")
 
@@ -36,8 +38,8 @@ class Visitors:
         self._token = None  # a link signs in once
         until = str(int(time.time() + self._seconds))
         response.set_cookie(
-            COOKIE,
-            f"{until}.{self._signature(until)}",
+            self._cookie,
+            f"{until}.{self._signed(until)}",
             max_age=int(self._seconds),
             path=PATH,
             httponly=True,
@@ -48,12 +50,12 @@ class Visitors:
 
     def knows(self, request: Request) -> bool:
         """Whether the cookie is ours and in force."""
-        until, _, signature = request.cookies.get(COOKIE, "").partition(".")
-        right = hmac.compare_digest(self._signature(until).encode(), signature.encode())
+        until, _, signature = request.cookies.get(self._cookie, "").partition(".")
+        right = hmac.compare_digest(self._signed(until).encode(), signature.encode())
         return right and until.isascii() and until.isdigit() and int(until) > time.time()
 
     def leave(self, response: Response) -> None:
-        response.delete_cookie(COOKIE, path=PATH)
+        response.delete_cookie(self._cookie, path=PATH)
 
-    def _signature(self, until: str) -> str:
-        return hmac.new(self._key, f"dashboard {until}".encode(), sha256).hexdigest()
+    def _signed(self, text: str) -> str:
+        return hmac.new(self._key, f"dashboard {text}".encode(), sha256).hexdigest()

@@ -1,6 +1,6 @@
 """The OS account that PostgreSQL runs under: it refuses to run as root.
 
-An ordinary user runs it as himself. Root runs it as the owner of the files there are, or as an account of its own.
+An ordinary user runs it as themselves. Root runs it as the owner of the files there are, or as an account of its own.
 """
 
 from __future__ import annotations

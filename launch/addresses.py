@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from config.settings import Settings
+from config.values import masked
 from launch.files import write_json
 from launch.keys import Keys
 from launch.ports import Ports
@@ -82,7 +83,7 @@ def table_of(addresses: Addresses, keys: Keys, *, simulated: bool, logs: Path) -
     table.add_row("API", addresses.api)
     table.add_row("API key", keys.api_key if keys.api_key_is_ours else "the one you set in API_KEY")
     label = "  (a simulator; set PERPLEXITY_BASE_URL for the real wrapper)" if simulated else ""
-    table.add_row("Perplexity", f"{addresses.perplexity}{label}")
+    table.add_row("Perplexity", f"{masked(addresses.perplexity)}{label}")
     table.add_row("Logs", str(logs))
     shown = StringIO()
     on_terminal = sys.stdout is not None and sys.stdout.isatty()

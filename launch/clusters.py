@@ -56,8 +56,12 @@ class Cluster:
         return [str(self.programs / "postgres"), "-D", str(self.folder), "-k", str(self.sockets)]
 
 
-def prepare_cluster(folder: Path, *, durable: bool = True, stop_asked: Callable[[], bool] = lambda: False) -> Cluster:
-    """The cluster at *folder*, made if there is none. With durable=False it may be lost when the machine stops.
+def prepare_cluster(
+    folder: Path, log: Path, *, durable: bool = True, stop_asked: Callable[[], bool] = lambda: False
+) -> Cluster:
+    """The cluster at *folder*, made if there is none: *log* then holds what `initdb` says.
+
+    With durable=False it may be lost when the machine stops.
 
     As root, a *folder* that the database's account cannot reach becomes a link into ROOT_STORE.
     Raises LaunchError, and StopRequested when *stop_asked* while it is being made.
@@ -71,7 +75,7 @@ def prepare_cluster(folder: Path, *, durable: bool = True, stop_asked: Callable[
         )
     programs = _programs(account)
     if not (place / "PG_VERSION").exists():
-        _make(place, programs, account, durable, stop_asked)
+        _make(place, log, programs, account, durable, stop_asked)
     cluster = Cluster(place, socket_folder(place, account), programs, account)
     (place / "postgresql.conf").write_text(_configuration(durable), encoding="utf-8")
     return cluster
@@ -159,7 +163,9 @@ def _copy_open(packages: Path, target: Path) -> None:
         shutil.rmtree(unfinished)
 
 
-def _make(folder: Path, programs: Path, account: Account | None, durable: bool, stop_asked: Callable[[], bool]) -> None:
+def _make(
+    folder: Path, log: Path, programs: Path, account: Account | None, durable: bool, stop_asked: Callable[[], bool]
+) -> None:
     """`initdb` beside *folder*, then a rename: a cluster is there whole or not at all."""
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -180,6 +186,7 @@ def _make(folder: Path, programs: Path, account: Account | None, durable: bool, 
     try:
         done = run_step(
             command,
+            log=log,
             seconds=_INITDB_SECONDS,
             stop_asked=stop_asked,
             environment=for_servers(os.environ),

@@ -149,5 +149,5 @@ def _remove(folder: DataFolder, made_here: bool) -> None:
     shutil.rmtree(folder.kept, ignore_errors=True)
     (folder.shown / _LOCK).unlink(missing_ok=True)
     if made_here:
-        with suppress(OSError):  # somebody put something of his own there
+        with suppress(OSError):  # somebody put something of their own there
             folder.shown.rmdir()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 
 from config.settings import Settings
 from launch.addresses import addresses_of, table_of
@@ -23,15 +20,18 @@ from launch.ports import Ports, claimed_ports
 from launch.postgres import address
 from launch.preflight import trouble_with_wrapper, wait_for_temporal
 from launch.steps import run_step
+from launch.stopping import StopClock
 from launch.supervisor import Supervisor, end_leftovers
 from launch.temporal_file import move_aside_if_damaged
 
 
 def run(settings: Settings) -> int:
     """Starts everything, prints where it is and READY, watches until told to stop. The exit code."""
+    stop = StopClock()
+    stop.listen()
     try:
-        with _stop_signals() as stop_asked, locked_folder(settings) as folder, claimed_ports(settings) as ports:
-            _run(settings, folder, ports, stop_asked)
+        with locked_folder(settings) as folder, claimed_ports(settings) as ports:
+            _run(settings, folder, ports, stop)
     except LaunchError as error:
         print(f"agent run: {error}", file=sys.stderr)
         return 1
@@ -41,15 +41,16 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def _run(settings: Settings, folder: DataFolder, ports: Ports, stop_asked: Callable[[], bool]) -> None:
+def _run(settings: Settings, folder: DataFolder, ports: Ports, stop: StopClock) -> None:
     began = time.monotonic()
-    end_leftovers(folder.processes, settings.stop_seconds)
-    supervisor = Supervisor(settings, folder.processes, stop_asked)
+    end_leftovers(folder.processes, settings.stop_seconds, stop.asked)
+    supervisor = Supervisor(settings, folder.processes, stop)
     try:
-        wait_for_temporal(settings, _say, stop_asked)
-        around = _start(settings, folder, ports, supervisor, stop_asked)
+        with stop.interrupting():
+            wait_for_temporal(settings, _say, stop.asked)
+        around = _start(settings, folder, ports, supervisor, stop.asked)
         _announce(around, supervisor, time.monotonic() - began)
-        _look_at_wrapper(settings, stop_asked)
+        _look_at_wrapper(settings, stop.asked)
         supervisor.watch(lambda: around.addresses.write(folder.addresses, supervisor.pids()), _say)
     except StopRequested:
         pass
@@ -67,11 +68,12 @@ def _start(
         _say(told)
     cluster = None
     if settings.database_url is None:
-        cluster = prepare_cluster(folder.postgres, durable=not settings.ephemeral, stop_asked=stop_asked)
+        log = folder.log("initdb")
+        cluster = prepare_cluster(folder.postgres, log, durable=not settings.ephemeral, stop_asked=stop_asked)
     keys = find_keys(settings, folder.secrets)
     database_url = address(cluster) if cluster else settings.database_url or ""
     addresses = addresses_of(settings, ports, keys, database_url)
-    around = Surroundings(settings, folder, ports, keys, addresses)
+    around = Surroundings(settings, folder, ports, keys, addresses, stop_asked)
     below = servers(around, cluster)
     supervisor.start(below)
     supervisor.wait([part for part in below if part.name == DATABASE])
@@ -85,19 +87,19 @@ def _start(
 
 
 def _migrate(around: Surroundings, stop_asked: Callable[[], bool]) -> None:
+    log = around.folder.log("migrate")
     try:
         done = run_step(
             agent_command("migrate"),
+            log=log,
             environment=around.environment(),
             seconds=around.settings.start_seconds,
             stop_asked=stop_asked,
         )
     except TimeoutError:
         raise LaunchError("the database's migrations did not end in START_SECONDS") from None
-    around.folder.log("migrate").write_text(done.said, encoding="utf-8")
     if done.code:
         said = last_line(done.said).removeprefix("agent: ")
-        log = around.folder.log("migrate")
         raise LaunchError(f"the database could not be brought up to date: {said} (more in {log})")
 
 
@@ -117,22 +119,6 @@ def _look_at_wrapper(settings: Settings, stop_asked: Callable[[], bool]) -> None
             _say(trouble)
 
     threading.Thread(target=look, daemon=True).start()
-
-
-@contextmanager
-def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Whether somebody asked us to stop. A SIGHUP that is ignored (`nohup`) stays so."""
-    asked: list[int] = []
-
-    def remember(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
-
-    numbers = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    for number in numbers:
-        signal.signal(number, remember)
-    yield lambda: bool(asked)
 
 
 def _say(text: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from config.environment import for_servers
 from config.settings import Settings
 from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from launch.addresses import Addresses
@@ -24,7 +25,7 @@ from launch.ports import Ports
 from launch.postgres import FAST_SHUTDOWN, clear_leftovers, is_ready, is_waiting_for_clients, launch_server
 from launch.probes import answers, ask
 from launch.processes import spawn
-from launch.temporal import is_serving, temporal_command, temporal_environment
+from launch.temporal import is_serving, temporal_command
 
 DATABASE = "postgres"
 
@@ -39,7 +40,8 @@ class Part:
 
     *reminded_by*: parts that start anew when it has come back. *grace_seconds*: what it may need to end by itself.
     *advice*: said when it ends while starting. *lingers* takes the pid: somebody else's stop is waiting in it for what
-    will not end by itself, so it gets *stop_signal* too.
+    will not end by itself, so it gets *stop_signal* too. *clear* ends what an earlier process of it has left: before it
+    starts, and when all has stopped.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Part:
     grace_seconds: float = 0.0
     advice: tuple[str, ...] = ()
     lingers: Callable[[int], bool] = lambda _pid: False
+    clear: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Surroundings:
     ports: Ports
     keys: Keys
     addresses: Addresses
+    stop_asked: Callable[[], bool]
 
     def environment(self) -> dict[str, str]:
         """Ours, and where everything is: each process of ours reads it as settings."""
@@ -115,19 +119,14 @@ def agent_command(*arguments: str) -> list[str]:
 
 
 def _postgres(around: Surroundings, cluster: Cluster) -> Part:
-    log = around.folder.log(DATABASE)
-
-    def start() -> subprocess.Popen[bytes]:
-        clear_leftovers(cluster)
-        return launch_server(cluster, log)
-
     return Part(
         DATABASE,
-        log,
-        start,
+        log := around.folder.log(DATABASE),
+        lambda: launch_server(cluster, log),
         lambda pid: is_ready(cluster, pid),
         FAST_SHUTDOWN,
         lingers=lambda pid: is_waiting_for_clients(cluster, pid),
+        clear=lambda: clear_leftovers(cluster, around.stop_asked),
     )
 
 
@@ -139,7 +138,7 @@ def _temporal(around: Surroundings) -> Part:
     return Part(
         "temporal",
         log := around.folder.log("temporal"),
-        lambda: spawn(command, log=log, environment=temporal_environment(), folder=folder),
+        lambda: spawn(command, log=log, environment=for_servers(os.environ), folder=folder),
         lambda _pid: is_serving(around.addresses.temporal),
         # Kept in memory, its schedules die with it; the worker makes them when it starts.
         reminded_by=("worker",) if settings.ephemeral else (),

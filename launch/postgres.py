@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -24,6 +24,8 @@ FAST_SHUTDOWN = signal.SIGINT
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
+_ORPHANS_SECONDS = 2.0
+"""For the children of a server that is dead: they end by themselves, and what they were doing is lost anyway."""
 _LOOK_SECONDS = 0.02
 
 
@@ -52,7 +54,9 @@ def start_postgres(folder: Path, *, durable: bool = True) -> RunningPostgres:
 
     Call it from a thread that lives on: the server ends with the thread that started it. Raises LaunchError.
     """
-    cluster = prepare_cluster(folder, durable=durable)
+    made = folder.with_name(f"{folder.name}.initdb.log")
+    cluster = prepare_cluster(folder, made, durable=durable)
+    made.unlink(missing_ok=True)
     clear_leftovers(cluster)
     process = launch_server(cluster, log := cluster.folder / "server.log")
     deadline = time.monotonic() + _START_SECONDS
@@ -91,20 +95,29 @@ def is_waiting_for_clients(cluster: Cluster, pid: int) -> bool:
 
 
 def _status(cluster: Cluster, pid: int) -> str:
-    try:
-        lines = (cluster.folder / "postmaster.pid").read_text(encoding="utf-8", errors="replace").split("\n")
-    except FileNotFoundError:
-        return ""
+    lines = _lock_file(cluster)
     return lines[7].strip() if lines[0] == str(pid) and len(lines) > 7 else ""
 
 
-def clear_leftovers(cluster: Cluster) -> None:
-    """Ends what still runs on these files from an earlier start, the children of a killed server included.
+def _lock_file(cluster: Cluster) -> list[str]:
+    """Its lines; the first is the server's pid."""
+    try:
+        return (cluster.folder / "postmaster.pid").read_text(encoding="utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        return [""]
+
+
+def clear_leftovers(cluster: Cluster, stop_asked: Callable[[], bool] = lambda: False) -> None:
+    """Ends what still runs on these files from an earlier start, the children of a killed server included; by force
+    once *stop_asked*.
 
     With nobody left, a lock file is stale; it goes, since its pid may by now be another program's, and the server
     would then refuse to start.
     """
-    end_strangers(_servers_on(cluster.folder), FAST_SHUTDOWN, _STOP_SECONDS)
+    left = list(_servers_on(cluster.folder))
+    server = _lock_file(cluster)[0]
+    seconds = _STOP_SECONDS if any(str(process.pid) == server for process in left) else _ORPHANS_SECONDS
+    end_strangers(left, FAST_SHUTDOWN, seconds, stop_asked)
     (cluster.folder / "postmaster.pid").unlink(missing_ok=True)
 
 

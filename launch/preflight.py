@@ -10,6 +10,7 @@ import httpx2
 
 from config.hosts import through_proxies
 from config.settings import Settings
+from config.values import masked
 from launch.deadlines import in_time
 from launch.failures import LaunchError
 from launch.temporal import is_serving
@@ -53,7 +54,7 @@ def trouble_with_wrapper(settings: Settings) -> str | None:
         if status == 200:
             return None
         reason = f"GET /health gives {status}"
-    return f"PERPLEXITY_BASE_URL: no wrapper answers at {_place(url)} ({reason}); customers wait until one does"
+    return f"PERPLEXITY_BASE_URL: no wrapper answers at {masked(url)} ({reason}); customers wait until one does"
 
 
 def _health(url: str, seconds: float) -> int:
@@ -68,9 +69,3 @@ def _resolve(setting: str, address: str) -> None:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "not a name"
         raise LaunchError(f"{setting}: got {address!r}, and {host} is not known ({reason}); mend the name") from None
-
-
-def _place(url: str) -> str:
-    """Without user and password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -20,6 +20,9 @@ import psutil
 
 from launch.accounts import Account
 
+_LOOK_SECONDS = 0.05
+_FORCED_SECONDS = 2.0
+"""What was killed is gone at once, unless the system itself holds it."""
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -35,7 +38,7 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Starts *command*; what it says is appended to *log*.
 
-    It has a session of its own, so Ctrl-C reaches us alone and we stop the parts in order. Raises OSError.
+    It has a session of its own, so Ctrl-C reaches us alone, and we say when each part stops. Raises OSError.
     """
     with log.open("ab") as output, warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         # Python 3.12 and later warn of code between fork and exec when there are threads: ours takes no lock.
@@ -82,20 +85,41 @@ def end_together(processes: Sequence[tuple[subprocess.Popen[bytes], signal.Signa
         _ended(process, max(0.0, deadline - time.monotonic()))
 
 
-def end_strangers(processes: Iterable[psutil.Process], number: signal.Signals, seconds: float) -> None:
-    """Ends processes that are not our children: by *number*, after *seconds* by force."""
+def end_strangers(
+    processes: Iterable[psutil.Process],
+    number: signal.Signals,
+    seconds: float,
+    stop_asked: Callable[[], bool] = lambda: False,
+) -> None:
+    """Ends processes that are not our children: by *number*; by force after *seconds*, or once *stop_asked*."""
     waiting = list(processes)
     for stranger in waiting:
         _send(stranger, number)
-    _, stubborn = psutil.wait_procs(waiting, timeout=seconds)
+    stubborn = _left_of(waiting, seconds, stop_asked)
     for stranger in stubborn:
         _send(stranger, signal.SIGKILL)
-    psutil.wait_procs(stubborn, timeout=seconds)
+    _left_of(stubborn, _FORCED_SECONDS, lambda: False)
 
 
 def how_it_ended(code: int) -> str:
     """A return code in words: `exit code 1`, `SIGKILL`."""
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def _left_of(processes: list[psutil.Process], seconds: float, stop_asked: Callable[[], bool]) -> list[psutil.Process]:
+    """Those that still run after *seconds*, or once *stop_asked*."""
+    deadline = time.monotonic() + seconds
+    while (left := [each for each in processes if _runs(each)]) and not stop_asked() and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+    return left
+
+
+def _runs(stranger: psutil.Process) -> bool:
+    """One that has ended may stay a zombie for long: whose child it is now looks after it, and not we."""
+    try:
+        return stranger.is_running() and stranger.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _send(stranger: psutil.Process, number: signal.Signals) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +21,7 @@ _END_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Done:
-    """*said*: both outputs, as they came."""
+    """*said*: both outputs, as they came; its log has them, too."""
 
     code: int
     said: str
@@ -31,27 +30,27 @@ class Done:
 def run_step(
     command: Sequence[str | Path],
     *,
+    log: Path,
     seconds: float,
     stop_asked: Callable[[], bool],
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     account: Account | None = None,
 ) -> Done:
-    """Runs *command* in a session of its own, out of Ctrl-C's reach.
+    """Runs *command* in a session of its own, out of Ctrl-C's reach; *log* holds what it says, and nothing older.
 
     Raises StopRequested, or TimeoutError after *seconds*; nothing of it runs any more then.
     """
-    with tempfile.NamedTemporaryFile(prefix="perplexity-agent-step-") as output:
-        log = Path(output.name)
-        words = [str(part) for part in command]
-        surroundings = os.environ if environment is None else environment
-        process = spawn(words, log=log, environment=surroundings, folder=folder, account=account)
-        try:
-            code = _watched(process, seconds, stop_asked)
-        except BaseException:
-            _end_session(process)
-            raise
-        return Done(code, log.read_text(encoding="utf-8", errors="replace"))
+    log.unlink(missing_ok=True)
+    words = [str(part) for part in command]
+    surroundings = os.environ if environment is None else environment
+    process = spawn(words, log=log, environment=surroundings, folder=folder, account=account)
+    try:
+        code = _watched(process, seconds, stop_asked)
+    except BaseException:
+        _end_session(process)
+        raise
+    return Done(code, log.read_text(encoding="utf-8", errors="replace"))
 
 
 def _watched(process: subprocess.Popen[bytes], seconds: float, stop_asked: Callable[[], bool]) -> int:

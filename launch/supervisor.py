@@ -1,4 +1,7 @@
-"""Starts parts, brings back those that die, stops all in order. Nothing here knows what the parts are."""
+"""Starts parts in batches, brings back those that die, stops the batches, the newest first, each all at once.
+
+Nothing here knows what the parts are.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,9 @@ from launch.failures import LaunchError, StopRequested
 from launch.files import read_json, write_json
 from launch.logs import in_words, keep_short, last_lines
 from launch.parts import Part
-from launch.processes import end, end_strangers, end_together, how_it_ended
+from launch.processes import end_strangers, end_together, how_it_ended
 from launch.restarts import RestartBudget
+from launch.stopping import StopClock
 
 _LOOK_SECONDS = 0.1
 _LOG_LOOK_SECONDS = 10.0
@@ -35,15 +39,17 @@ class _Running:
     budget: RestartBudget
     due: float | None = None
     """When to start it again, on the monotonic clock; None while it runs."""
+    reminded_until: float | None = None
+    """When one that was asked to start anew is forced to; None while nobody asked it."""
 
 
 class Supervisor:
     """One run of all parts. *processes* keeps their pids, so that the next start finds what a killed one left."""
 
-    def __init__(self, settings: Settings, processes: Path, stop_asked: Callable[[], bool]) -> None:
+    def __init__(self, settings: Settings, processes: Path, stop: StopClock) -> None:
         self._settings = settings
         self._processes = processes
-        self._stop_asked = stop_asked
+        self._stop = stop
         self._running: dict[str, _Running] = {}
         self._batches: list[list[str]] = []
         self._next_log_look = 0.0
@@ -56,7 +62,7 @@ class Supervisor:
         batch: list[str] = []
         self._batches.append(batch)
         for part in parts:
-            self._running[part.name] = _Running(part, part.start(), self._budget())
+            self._running[part.name] = _Running(part, self._started(part), self._budget())
             batch.append(part.name)
             self._record()
 
@@ -70,19 +76,21 @@ class Supervisor:
             time.sleep(_LOOK_SECONDS)
 
     def watch(self, on_change: Callable[[], None], say: Callable[[str], None]) -> None:
-        """Brings back what dies, until the user asks to stop. Raises LaunchError when a part dies too often."""
-        while not self._stop_asked():
+        """Brings back what dies, until the user asks to stop. Raises LaunchError when a part dies too often, and
+        StopRequested."""
+        while not self._stop.asked():
             for running in list(self._running.values()):
                 self._look_after(running, on_change, say)
             self._look_after_logs()
             time.sleep(_LOOK_SECONDS)
 
     def stop(self) -> None:
-        """Ends all within STOP_SECONDS: what was started last is asked first, and what was started together, together.
+        """Ends all within STOP_SECONDS of the user's signal: what was started last is asked first, and what was started
+        together, together.
 
         Whoever does not end in time is killed; a part's own grace time counts, even if STOP_SECONDS is less.
         """
-        deadline = time.monotonic() + self._settings.stop_seconds
+        deadline = (self._stop.since or time.monotonic()) + self._settings.stop_seconds
         for number, batch in enumerate(reversed(self._batches), start=1):
             kept = _LEAST_SECONDS * (len(self._batches) - number)
             self._stop_together([self._running[name] for name in batch], deadline - kept)
@@ -91,15 +99,18 @@ class Supervisor:
         grace = max((running.part.grace_seconds for running in batch), default=0.0)
         seconds = max(deadline - time.monotonic(), grace + _LEAST_SECONDS)
         end_together([(running.process, running.part.stop_signal) for running in batch], seconds)
+        for running in batch:
+            running.part.clear()
 
     def _is_ready(self, running: _Running) -> bool:
-        if self._stop_asked():
+        if self._stop.asked():
             raise StopRequested
         for each in self._running.values():
             if (code := each.process.poll()) is not None:
                 account = _account_of(each, f"ended while starting ({how_it_ended(code)})")
                 raise LaunchError("; ".join([account, *each.part.advice]))
-        return running.part.ready(running.process.pid)
+        with self._stop.interrupting():
+            return running.part.ready(running.process.pid)
 
     def _look_after(self, running: _Running, on_change: Callable[[], None], say: Callable[[str], None]) -> None:
         if running.due is None:
@@ -112,8 +123,7 @@ class Supervisor:
 
     def _look_whether_it_lives(self, running: _Running, say: Callable[[str], None]) -> None:
         if (code := running.process.poll()) is None:
-            if running.part.lingers(running.process.pid):
-                running.process.send_signal(running.part.stop_signal)
+            self._hasten(running)
             return
         pause = running.budget.next_pause(now := time.monotonic())
         if pause is None:
@@ -122,12 +132,27 @@ class Supervisor:
         running.due = now + pause
         say(f"{running.part.name} ended ({how_it_ended(code)}); starting it again")
 
+    def _hasten(self, running: _Running) -> None:
+        """One that is to end, and does not by itself."""
+        if running.part.lingers(running.process.pid):
+            running.process.send_signal(running.part.stop_signal)
+        if running.reminded_until is not None and time.monotonic() >= running.reminded_until:
+            running.process.kill()
+
     def _bring_back(self, running: _Running) -> None:
-        running.process = running.part.start()
-        running.due = None
+        running.process = self._started(running.part)
+        running.due = running.reminded_until = None
         for name in running.part.reminded_by:
             reminder = self._running[name]
-            end(reminder.process, reminder.part.stop_signal, self._settings.stop_seconds)
+            if reminder.process.poll() is None:
+                reminder.process.send_signal(reminder.part.stop_signal)
+                reminder.reminded_until = time.monotonic() + self._settings.stop_seconds
+
+    def _started(self, part: Part) -> subprocess.Popen[bytes]:
+        part.clear()
+        if self._stop.asked():  # while it was cleared up
+            raise StopRequested
+        return part.start()
 
     def _look_after_logs(self) -> None:
         if (now := time.monotonic()) >= self._next_log_look:
@@ -145,20 +170,23 @@ class Supervisor:
         )
 
     def _record(self) -> None:
-        write_json(self._processes, {str(pid): _started(pid) for pid in self.pids().values()})
+        write_json(self._processes, {str(pid): _created(pid) for pid in self.pids().values()})
 
 
-def end_leftovers(processes: Path, seconds: float) -> None:
-    """Ends what a killed launcher left running, by its record: a pid counts only with the time it was started at."""
+def end_leftovers(processes: Path, seconds: float, stop_asked: Callable[[], bool] = lambda: False) -> None:
+    """Ends what a killed launcher left running, by its record: a pid counts only with the time it was started at.
+
+    By force after *seconds*, or once *stop_asked*.
+    """
     strangers = []
     for pid, started in read_json(processes).items():
         known = pid.isdecimal() and isinstance(started, int | float)
-        if known and abs(_started(int(pid)) - started) < _SAME_START_SECONDS:
+        if known and abs(_created(int(pid)) - started) < _SAME_START_SECONDS:
             strangers.append(psutil.Process(int(pid)))
-    end_strangers(strangers, signal.SIGTERM, seconds)
+    end_strangers(strangers, signal.SIGTERM, seconds, stop_asked)
 
 
-def _started(pid: int) -> float:
+def _created(pid: int) -> float:
     """Seconds since the epoch; 0 if there is no such process."""
     try:
         return psutil.Process(pid).create_time()

@@ -9,8 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from config.environment import for_servers
@@ -19,7 +17,6 @@ from schemas.operations import SEARCH_ATTRIBUTES
 
 _LOCAL = "127.0.0.1"
 _HEALTH_SECONDS = 5.0
-_LOOK_SECONDS = 0.05
 _ON_A_FILE = ("journal_mode=WAL", "synchronous=NORMAL")
 _POLLS_PER_SECOND = {
     "history.transferProcessorMaxPollRPS": 2_000,
@@ -49,18 +46,13 @@ def temporal_command(
     return command
 
 
-def temporal_environment() -> dict[str, str]:
-    """Nobody's TEMPORAL_… and nobody's home: the program takes profiles from both, and they name other servers."""
-    return for_servers(os.environ)
-
-
 def is_serving(address: str) -> bool:
     """Whether the server at *address* (host:port) takes calls now."""
     command = [_program(), "operator", "cluster", "health", "--address", address]
     try:
         done = subprocess.run(
             command,
-            env=temporal_environment(),
+            env=for_servers(os.environ),
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -69,17 +61,6 @@ def is_serving(address: str) -> bool:
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0 and "SERVING" in done.stdout.split()
-
-
-def wait_serving(address: str, seconds: float, alive: Callable[[], bool] = lambda: True) -> None:
-    """Returns once the server takes calls. Raises LaunchError after *seconds*, or when it is not *alive* any more."""
-    deadline = time.monotonic() + seconds
-    while not is_serving(address):
-        if not alive():
-            raise LaunchError(f"Temporal at {address} ended while it started")
-        if time.monotonic() > deadline:
-            raise LaunchError(f"Temporal at {address} does not answer after {seconds:g} s")
-        time.sleep(_LOOK_SECONDS)
 
 
 def _program() -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from schemas.turns import OutputError, State, Verdict
 
@@ -38,6 +38,12 @@ class ActionRequest(BaseModel):
     action: str = Field(min_length=1, max_length=64)
     reason: Reason
     metadata: dict[str, Any] = Field(default_factory=dict)
+    pack: str | None = Field(default=None, max_length=64)
+    """The version of the prompt pack that the model says it works under: recorded, never shown."""
+
+    @model_serializer(mode="wrap")
+    def _without_no_pack(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if name != "pack" or value is not None}
 
 
 class ActionMetadata(BaseModel):
@@ -98,6 +104,9 @@ class ActionDefinition(BaseModel):
     states: tuple[State, ...] = (State.BOT, State.TICKET_OPEN)
     confirmation: Confirmation = Confirmation.NONE
     destructive: bool = False
+    safe: bool = False
+    """An administrator's action is done without anybody's yes only if it says so, and why."""
+    safe_because: str = Field(default="", max_length=500)
     retries: int = Field(default=2, ge=0, le=10)
     time_limit_seconds: float = Field(default=30.0, gt=0, le=600)
     returns_result: bool = False
@@ -108,8 +117,8 @@ class ActionDefinition(BaseModel):
 
     @property
     def confirmed_by(self) -> Confirmation:
-        """Who is asked: a destructive action is never done without anybody's consent."""
-        if self.destructive and self.confirmation is Confirmation.NONE:
+        """Who is asked: what destroys, and what is not declared safe, is never done without anybody's consent."""
+        if self.confirmation is Confirmation.NONE and (self.destructive or not self.safe):
             return Confirmation.CUSTOMER
         return self.confirmation
 
@@ -128,14 +137,24 @@ class Endpoint(BaseModel):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     url: str = Field(pattern=r"^https?://[^\s/]+", max_length=2_000)
     headers: dict[str, str] = Field(default_factory=dict, max_length=20)
+    plain: str = Field(default="", max_length=200)
+    """Finishes the sentence “Shall I …?” for the customer."""
     params_schema: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
     honours_idempotency_key: bool = False
     """The service does one thing once for one `Idempotency-Key`: then a call of unknown outcome may be repeated."""
     confirmation: Confirmation = Confirmation.NONE
     destructive: bool = False
+    safe: bool = False
+    """A call that is not a GET is made without anybody's yes only if it says so, and why."""
+    safe_because: str = Field(default="", max_length=500)
     retries: int = Field(default=2, ge=0, le=10)
     time_limit_seconds: float = Field(default=15.0, gt=0, le=600)
     example: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether a call needs nobody's yes."""
+        return (self.safe or self.method == "GET") and not self.destructive
 
 
 BUILT_IN_NAMES = (
@@ -177,7 +196,8 @@ class AssistantActions(BaseModel):
 class PendingAction(BaseModel):
     """A question that is open: the action, who has to agree, until when, and the state to go back to.
 
-    `asked_seq` is the newest message the customer had sent when the question was asked: an earlier yes is no answer.
+    A yes from before the question is no answer: `asked_seq` is the newest message that had arrived when it was asked;
+    `accepted_at` is when the channel took the question, None where nothing is sent over a channel.
     """
 
     request: ActionRequest
@@ -186,6 +206,7 @@ class PendingAction(BaseModel):
     asked_at: datetime
     expires_at: datetime
     asked_seq: int = 0
+    accepted_at: datetime | None = None
     return_to: State = State.BOT
 
 

@@ -6,9 +6,8 @@ dropped without a trace (temporal.md, "What bites").
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
-from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -25,7 +24,7 @@ class Thread(BaseModel):
 
 
 class Limits(BaseModel):
-    """Durations and bounds of one run of the workflow, fixed when it starts (settings of the same names)."""
+    """Durations and bounds of one run of the workflow, read when it begins (settings of the same names)."""
 
     idle_end: timedelta = timedelta(days=1)
     turn_timeout: timedelta = timedelta(seconds=330)
@@ -34,7 +33,7 @@ class Limits(BaseModel):
     turn_retry_pause_max: timedelta = timedelta(minutes=1)
     turn_give_up: timedelta = timedelta(hours=1)
     record_timeout: timedelta = timedelta(seconds=30)
-    action_timeout: timedelta = timedelta(minutes=2)
+    action_timeout: timedelta = timedelta(minutes=11)
     delivery_timeout: timedelta = timedelta(minutes=2)
     delivery_give_up: timedelta = timedelta(hours=1)
     quiet: timedelta = timedelta()
@@ -56,19 +55,31 @@ class Memory(BaseModel):
     turns: int = 0
     ticket_id: str | None = None
     last_verdict: Verdict | None = None
-    last_turn_at: datetime | None = None
     delivery_due: bool = False
     """A reply waits to be sent over the channel."""
 
 
 class ConversationStart(BaseModel):
-    """Starts a run; `memory` is None for the first one, which then reads it from PostgreSQL."""
+    """Starts a run. `memory` is what the run before it knew of wake-ups; the rest is read from PostgreSQL."""
 
     conversation_id: UUID
     channel: str = ""
     assistant: str = "default"
     limits: Limits = Field(default_factory=Limits)
     memory: Memory | None = None
+
+
+class Recalled(BaseModel):
+    """What a run begins with: the record, and the limits of the worker that read it."""
+
+    memory: Memory
+    limits: Limits
+
+
+class Stop(BaseModel):
+    """Notes that an operator cancelled the conversation's run."""
+
+    conversation_id: UUID
 
 
 class MessageStored(BaseModel):
@@ -86,7 +97,7 @@ class MessageAnswered(BaseModel):
 
 
 class TurnRequest(BaseModel):
-    """Asks for the answer to the messages after `cursor`."""
+    """Asks for the next step of the turn after `cursor`: the answer, a repair, or the words after a result."""
 
     conversation_id: UUID
     cursor: int
@@ -100,6 +111,7 @@ class Step(StrEnum):
     REPAIR = "repair"  # the output was invalid: ask once more, quoting the errors
     PERFORM = "perform"  # an action is accepted and planned: do it
     CONCLUDE = "conclude"  # an action's result is there: ask the model for the final words
+    WAIT = "wait"  # the account takes no further question now: come again after `wait`
 
 
 class TurnOutcome(BaseModel):
@@ -118,17 +130,8 @@ class TurnOutcome(BaseModel):
     ticket_id: str | None = None
     to_deliver: bool = False
     """A reply waits to be sent over the channel."""
-
-
-class GoOn(BaseModel):
-    """Asks for the next step of a turn that is under way: a repair, or the final words after an action's result."""
-
-    conversation_id: UUID
-    cursor: int
-    thread: Thread
-    purpose: Literal["repair", "conclude"] = "repair"
-    number: int = 1
-    """Which repair of this turn, or which round of actions, from 1."""
+    wait: timedelta = timedelta()
+    """With the step `wait`: how long the turn keeps its place before it asks again."""
 
 
 class Perform(BaseModel):
@@ -141,14 +144,12 @@ class Perform(BaseModel):
 
 
 class Apologize(BaseModel):
-    """Ends a turn whose tries are used up: `failure` and `apology` say why, and what the customer is told."""
+    """Ends a turn whose tries are used up; `failure` says why, and decides what the customer is told."""
 
     conversation_id: UUID
     cursor: int
     thread: Thread
     failure: str = "abandoned"
-    unclear: bool = False
-    """The model did answer, but never in a form that could be used."""
 
 
 class Deliver(BaseModel):
@@ -167,7 +168,8 @@ class StateRequest(BaseModel):
     """An operator's or a human agent's change of who has the conversation."""
 
     state: State
-    reason: str = ""
+    reason_id: int | None = None
+    """Of the audit's row that holds the reason: an operator's words stay out of Temporal."""
     requested_by: str = "operator"
     conversation_id: UUID | None = None
 
@@ -178,6 +180,8 @@ class Decision(BaseModel):
     digest: str
     approved: bool
     decided_by: str
+    for_customer: bool = False
+    """Also a question that the customer was asked: somebody of staff answers in their place."""
     conversation_id: UUID | None = None
 
 

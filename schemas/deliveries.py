@@ -28,6 +28,8 @@ class Part(PlannedPart):
     id: UUID
     status: str
     attempt: int = 0
+    unknown_sends: int = 0
+    """Attempts of which nobody knows whether they arrived."""
     fence: int = 0
     sending_at: datetime | None = None
     failure: str | None = None

@@ -139,6 +139,8 @@ class WaitingMessage(BaseModel):
     has_media: bool = False
     limited: str | None = None
     """Over a rate limit: `tell` the customer so, or `quiet` if they were told. The model is not asked about it."""
+    sent_at: datetime | None = None
+    """By the channel's own clock, where it tells."""
     stored_at: datetime
     wants_stream: bool = False
     request_id: str | None = None

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
-def _storable(value: str) -> str:
+def storable(value: str) -> str:
     """PostgreSQL stores no NUL, UTF-8 has no lone surrogates."""
     if "\x00" in value:
         raise ValueError("must not hold a NUL character")
@@ -19,7 +19,7 @@ def _storable(value: str) -> str:
     return value
 
 
-def _not_blank(value: str) -> str:
+def not_blank(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be blank")
     return value
@@ -31,19 +31,19 @@ def _one_line(value: str) -> str:
     return value
 
 
-Text = Annotated[str, AfterValidator(_storable), AfterValidator(_not_blank)]
+Text = Annotated[str, AfterValidator(storable), AfterValidator(not_blank)]
 CustomerId = Annotated[
     str,
     Field(min_length=1, max_length=256),
-    AfterValidator(_storable),
-    AfterValidator(_not_blank),
+    AfterValidator(storable),
+    AfterValidator(not_blank),
     AfterValidator(_one_line),
 ]
 MessageId = Annotated[
     str,
     Field(min_length=1, max_length=200),
-    AfterValidator(_storable),
-    AfterValidator(_not_blank),
+    AfterValidator(storable),
+    AfterValidator(not_blank),
     AfterValidator(_one_line),
 ]
 Channel = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
@@ -77,8 +77,8 @@ class StateBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    state: Literal["bot", "human_handoff", "ticket_open"]
-    reason: Annotated[str, Field(max_length=500), AfterValidator(_storable)] = ""
+    state: Literal["bot", "human_handoff", "closed"]
+    reason: Annotated[str, Field(max_length=500), AfterValidator(storable)] = ""
 
 
 class ApprovalBody(BaseModel):
@@ -87,6 +87,15 @@ class ApprovalBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    approved: bool
+    agent_name: MessageId
+
+
+class QuestionBody(BaseModel):
+    """A human's answer to an open question."""
+
+    model_config = ConfigDict(extra="forbid")
+
     approved: bool
     agent_name: MessageId
 

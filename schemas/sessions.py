@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -36,6 +36,18 @@ class ThreadHistory(SessionThread):
     history: list[PastThread] = Field(default_factory=list)
 
 
+class OpenQuestion(BaseModel):
+    """An action that waits: for the customer's yes (`confirmation`, `text` is the question) or for staff (`approval`,
+    `text` is why the model asks). `digest` binds an approval to exactly this action."""
+
+    id: UUID
+    kind: Literal["confirmation", "approval"]
+    action: str
+    text: str
+    expires_at: datetime
+    digest: str
+
+
 class Session(BaseModel):
     """Where a conversation stands. `run_id` is Temporal's newest run, None while none is known."""
 
@@ -48,6 +60,8 @@ class Session(BaseModel):
     state: State
     thread: SessionThread
     pending_action: dict[str, Any] | None = None
+    """The newest of `questions`."""
+    questions: list[OpenQuestion] = Field(default_factory=list)
     tickets: list[str] = Field(default_factory=list)
     handoff: dict[str, Any] | None = None
     turns: int = 0

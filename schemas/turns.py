@@ -76,6 +76,9 @@ class Drift(BaseModel):
     errors: list[OutputError]
     raw_output: str
     prompt_pack: str | None = None
+    """The version of the prompt pack it was asked with; `unknown` if nobody said what the Space holds."""
+    pack_echoed: str | None = None
+    """The version that the output itself names."""
     turn_status: str
 
 

@@ -1,4 +1,8 @@
-"""How often a Perplexity account may be asked: counted in PostgreSQL, so all workers and restarts share it."""
+"""How often a Perplexity account may be asked: counted in PostgreSQL, so all workers and restarts share it.
+
+A conversation that finds no room keeps one place in the account's queue. With the slot the turn becomes `asking`, in
+one statement; the slot is a lease, renewed while the question is out, so a dead worker's is free soon.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,45 @@ from uuid import UUID
 
 from storage.database import Database
 
-_TAKE_SLOT = """
-SELECT take_account_slot(:slot, :account, :in_flight, :per_minute, :lease_seconds) AS wait_seconds
+_BEGIN = """
+SELECT begin_question(:turn_id, :attempt, :slot, :account, :in_flight, :per_minute, :lease_seconds, :place_seconds)
+       AS wait_seconds
+"""
+
+_RENEW = """
+UPDATE account_calls SET expires_at = now() + make_interval(secs => :lease_seconds)
+ WHERE id = :slot AND ended_at IS NULL
 """
 
 
 class AccountCalls:
-    """Slots for calls: so many in flight, so many a minute. A slot is freed by the statement that ends the turn."""
+    """Slots for calls: so many in flight, so many a minute. A slot is freed by the statement that ends the step.
 
-    def __init__(self, database: Database, *, in_flight: int, per_minute: int, lease_seconds: float) -> None:
+    *place_seconds*: a place in the queue is given up when its conversation has not come for so long.
+    """
+
+    def __init__(
+        self, database: Database, *, in_flight: int, per_minute: int, lease_seconds: float, place_seconds: float
+    ) -> None:
         self._database = database
-        self._limits = {"in_flight": in_flight, "per_minute": per_minute, "lease_seconds": lease_seconds}
+        self.lease_seconds = lease_seconds
+        self._limits = {
+            "in_flight": in_flight,
+            "per_minute": per_minute,
+            "lease_seconds": lease_seconds,
+            "place_seconds": place_seconds,
+        }
 
-    async def take_slot(self, slot: UUID, account: str) -> float:
-        """0 if the slot is taken, else the seconds after which asking again may succeed."""
-        row = await self._database.row(_TAKE_SLOT, {"slot": slot, "account": account, **self._limits})
+    async def begin(self, turn_id: UUID, attempt: int, slot: UUID, account: str) -> float:
+        """0: the slot is taken and the turn is `asking`; else the seconds after which coming again may succeed.
+
+        -1: the turn is another attempt's by now.
+        """
+        values = {"turn_id": turn_id, "attempt": attempt, "slot": slot, "account": account}
+        row = await self._database.row(_BEGIN, {**values, **self._limits})
         assert row is not None
         return float(row["wait_seconds"])
+
+    async def renew(self, slot: UUID) -> None:
+        """Keeps the slot for another lease."""
+        await self._database.rows(_RENEW, {"slot": slot, "lease_seconds": self.lease_seconds})

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from schemas.conversations import Decision
 from schemas.encoding import dump_json
+from schemas.turn_record import TurnStatus
 from schemas.turns import State
 from storage.channels import DELIVERY
 from storage.database import Database
@@ -29,12 +30,12 @@ WITH before AS (
 SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.digest, a.effect_key, a.return_to,
        before.status AS status_before, coalesce(taken.fence, e.fence) AS fence,
        coalesce(taken.attempt, e.attempt) AS attempt, e.result,
-       t.attempt AS turn_attempt, t.last_seq, t.finished_at IS NOT NULL AS turn_finished, t.status AS turn_status,
-       t.frontend_context_uuid, t.backend_uuid, c.assistant, c.channel, c.state AS conversation_state,
-       (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS assistant_version,
+       t.attempt AS turn_attempt, t.step AS turn_step, t.last_seq, t.status AS turn_status,
+       t.frontend_context_uuid, c.assistant, a.assistant_version,
        (SELECT jsonb_build_object('result', r.result, 'settled_at', r.settled_at) FROM effects r
          WHERE r.conversation_id = a.conversation_id AND r.kind = a.name AND r.request_hash = a.request_hash
-           AND r.key <> a.effect_key AND r.status = 'confirmed'
+           AND r.key <> a.effect_key AND r.status = 'confirmed' AND a.side_effect
+           AND NOT EXISTS (SELECT 1 FROM tickets k WHERE k.effect_key = r.key AND k.status IN ('resolved', 'closed'))
          ORDER BY r.settled_at DESC LIMIT 1) AS repeated
   FROM actions a
   JOIN effects e ON e.key = a.effect_key
@@ -55,7 +56,8 @@ WITH effect AS (
            settled_at = now()
      WHERE key = :effect_key AND status = 'sending' AND fence = :fence RETURNING key
 ), turn AS (
-    UPDATE turns SET status = 'resulted' WHERE id = :turn_id AND status = 'acting' AND CAST(:goes_back AS boolean)
+    UPDATE turns SET status = 'resulted', step = step + 1, rounds = rounds + 1, commit_id = NULL, questions = 0
+     WHERE id = :turn_id AND status = 'acting' AND step = :turn_step AND CAST(:goes_back AS boolean)
        AND EXISTS (SELECT 1 FROM effect)
 )
 UPDATE actions SET status = :status, result = CAST(:result AS jsonb), settled_at = now()
@@ -67,7 +69,8 @@ _DECIDE = """
 WITH decided AS (
     UPDATE actions SET status = CASE WHEN CAST(:approved AS boolean) THEN 'planned' ELSE 'cancelled' END,
            decided_by = :decided_by
-     WHERE conversation_id = :conversation_id AND digest = :digest AND confirmation_by = 'staff'
+     WHERE conversation_id = :conversation_id AND digest = :digest
+       AND (confirmation_by = 'staff' OR CAST(:for_customer AS boolean))
        AND status = 'awaiting_confirmation' AND expires_at > now()
     RETURNING *
 ), effect AS (
@@ -85,9 +88,11 @@ WITH decided AS (
      WHERE conversation_id = :conversation_id AND digest = :digest AND decided_by = :decided_by
        AND (status <> 'cancelled') = CAST(:approved AS boolean)
 )
-SELECT f.id AS action_id, c.assistant, c.channel, c.account, c.state,
-       (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS assistant_version
-  FROM found f JOIN conversations c ON c.id = f.conversation_id LIMIT 1
+SELECT f.id AS action_id, c.assistant, c.channel, c.account,
+       CASE WHEN c.state = 'awaiting_confirmation' AND a.confirmation_by = 'customer' THEN a.return_to ELSE c.state END
+           AS state,
+       (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS newest_version
+  FROM found f JOIN conversations c ON c.id = f.conversation_id JOIN actions a ON a.id = f.id LIMIT 1
 """
 
 _TELL = f"""
@@ -130,15 +135,13 @@ class BegunAction(BaseModel):
     attempt: int
     result: dict[str, Any] | None
     turn_attempt: int
+    turn_step: int
     last_seq: int
-    turn_finished: bool
-    turn_status: str
+    turn_status: TurnStatus
     frontend_context_uuid: UUID
-    backend_uuid: str | None
     assistant: str
     assistant_version: int | None
-    channel: str
-    conversation_state: State
+    """The configuration it was accepted under."""
     repeated: Earlier | None
 
     @property
@@ -168,7 +171,7 @@ class Decided(BaseModel):
 
     action_id: UUID
     assistant: str
-    assistant_version: int | None
+    newest_version: int | None
     channel: str
     account: str
     state: State
@@ -225,6 +228,7 @@ class Ledger:
                 "effect_key": action.effect_key,
                 "fence": action.fence,
                 "turn_id": action.turn_id,
+                "turn_step": action.turn_step,
                 "goes_back": goes_back,
                 **settlement.model_dump(exclude={"result"}),
                 "result": dump_json(settlement.result),

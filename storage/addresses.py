@@ -42,4 +42,4 @@ def engine_for(url: str, connect: dict[str, Any] | None = None, **options: Any) 
     query = dict(parse_qsl(urlsplit(url).query))
     counts = {name: int(query[name]) for name in _COUNTS if query.get(name, "").isdecimal()}
     arguments = {"dsn": asyncpg_address(url), **counts, **(connect or {})}
-    return create_async_engine("postgresql+asyncpg://", connect_args=arguments, **options)
+    return create_async_engine("postgresql+asyncpg://", connect_args=arguments, hide_parameters=True, **options)

@@ -22,6 +22,11 @@ SELECT c.assistant, a.channel, account.value AS account
 """
 
 
+_PASTED = """
+INSERT INTO pasted_packs (assistant, version, pasted_by) VALUES (:name, :version, :pasted_by)
+"""
+
+
 class AccountTaken(Exception):
     """A number of ours belongs to one assistant."""
 
@@ -71,3 +76,7 @@ class Configurations:
         row = await self._database.row(_APPLY, {"name": name, "body": body, "created_by": created_by})
         assert row is not None
         return int(row["version"])
+
+    async def pasted(self, name: str, pack_version: str, pasted_by: str) -> None:
+        """Somebody has put that version of the prompt pack into the assistant's Space."""
+        await self._database.rows(_PASTED, {"name": name, "version": pack_version, "pasted_by": pasted_by})

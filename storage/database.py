@@ -33,8 +33,8 @@ _UNAVAILABLE = (
     "42703",
     "42883",
 )
-"""SQLSTATEs, or their beginnings, of a server that is away or cannot do its work now. The statement is not to blame,
-and the same one may succeed later."""
+"""SQLSTATEs, or their beginnings, of a server that is unavailable or cannot do its work now. The statement is not to
+blame, and the same one may succeed later."""
 
 
 APPLICATION_NAME = "perplexity-agent"
@@ -43,6 +43,11 @@ APPLICATION_NAME = "perplexity-agent"
 
 class StorageUnavailable(Exception):
     """PostgreSQL cannot be reached, answer or write now. Nothing is known to be wrong with the statement."""
+
+
+class StatementFailed(Exception):
+    """PostgreSQL refused a statement of ours: a defect. Its text names the error's code and constraint, never a value,
+    for it travels to Temporal and into logs."""
 
 
 class Transaction:
@@ -111,17 +116,26 @@ def _refuse_closed(connection: Any, *_: Any) -> None:
 
 @contextmanager
 def _told_plainly() -> Iterator[None]:
-    """Turns every way in which a server can be away into StorageUnavailable."""
+    """Turns what a driver raises into errors of ours. Theirs are left behind: they quote rows, and words with them."""
     try:
         yield
     except (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError) as error:
-        raise StorageUnavailable(plain_line(error)) from error
+        raise StorageUnavailable(plain_line(error)) from None
     except DBAPIError as error:
-        if error.connection_invalidated or _is_passing(error):
-            raise StorageUnavailable(plain_line(error)) from error
-        raise
+        if error.connection_invalidated or _state(error).startswith(_UNAVAILABLE):
+            raise StorageUnavailable(plain_line(error)) from None
+        raise StatementFailed(_named(error)) from None
 
 
-def _is_passing(error: DBAPIError) -> bool:
-    state = str(getattr(error.orig, "sqlstate", "") or getattr(error.orig, "pgcode", "") or "")
-    return state.startswith(_UNAVAILABLE)
+def _state(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", "") or getattr(error.orig, "pgcode", "") or "")
+
+
+def _named(error: DBAPIError) -> str:
+    cause = getattr(error.orig, "__cause__", None) or error.orig
+    names = [
+        _state(error),
+        type(cause).__name__,
+        *(getattr(cause, name, None) for name in ("table_name", "constraint_name")),
+    ]
+    return " ".join(str(name) for name in names if name)

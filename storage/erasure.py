@@ -71,7 +71,7 @@ _BLANK = (
     # Digests of short words can be guessed.
     """UPDATE actions SET reason = '', metadata = '{}', result = NULL, digest = '', request_hash = ''
         WHERE conversation_id = ANY(:ids)""",
-    """UPDATE effects SET request = '{}', result = NULL, error = NULL, request_hash = ''
+    """UPDATE effects SET request = '{}', result = NULL, error = NULL, note = NULL, request_hash = ''
         WHERE conversation_id = ANY(:ids)""",
     "UPDATE tickets SET subject = '', description = '', category = NULL WHERE conversation_id = ANY(:ids)",
     "UPDATE handoffs SET reason = '', details = '{}' WHERE conversation_id = ANY(:ids)",

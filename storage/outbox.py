@@ -57,14 +57,19 @@ UPDATE deliveries SET status = 'sending', attempt = attempt + 1, fence = fence +
 _SENT = """
 WITH sent AS (
     UPDATE deliveries SET channel_message_id = coalesce(channel_message_id, :channel_message_id), updated_at = now(),
-           status = CASE WHEN status IN ('sending', 'unknown') THEN 'sent' ELSE status END, error = NULL, failure = NULL
-     WHERE id = :id AND fence = :fence RETURNING message_id
+           accepted_at = coalesce(accepted_at, now()),
+           status = CASE WHEN status IN ('sending', 'unknown') THEN 'sent' ELSE status END,
+           error = CASE WHEN status = 'failed' THEN error END, failure = CASE WHEN status = 'failed' THEN failure END
+     WHERE id = :id AND fence = :fence RETURNING message_id, status
 )
-UPDATE messages SET delivery = 'done' WHERE id IN (SELECT message_id FROM sent) AND CAST(:last AS boolean)
+UPDATE messages SET delivery = 'done'
+ WHERE id IN (SELECT message_id FROM sent WHERE status <> 'failed') AND CAST(:last AS boolean)
 """
+"""The channel's answer. A status that came before it stands: `failed` keeps its reason and stays due."""
 
 _NOT_SENT = """
-UPDATE deliveries SET status = :status, failure = :failure, error = CAST(:error AS jsonb), updated_at = now()
+UPDATE deliveries SET status = :status, failure = :failure, error = CAST(:error AS jsonb), updated_at = now(),
+       unknown_sends = unknown_sends + (status = 'sending' AND :status = 'unknown')::int
  WHERE id = :id AND fence = :fence AND status IN ('sending', 'unknown')
 """
 
@@ -106,7 +111,7 @@ SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq
   FROM (SELECT conversation_id, min(stored_at) AS oldest FROM messages
          WHERE delivery = 'due' AND stored_at < now() - make_interval(secs => :after)
          GROUP BY conversation_id ORDER BY oldest LIMIT :limit) AS due
-  JOIN conversations c ON c.id = due.conversation_id
+  JOIN conversations c ON c.id = due.conversation_id AND c.last_seq > coalesce(c.stopped_seq, -1)
 """
 
 

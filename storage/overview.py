@@ -35,6 +35,12 @@ SELECT 'reply ' || d.status || ': ' || coalesce(d.failure, ''), d.conversation_i
 UNION ALL
 SELECT 'outcome unknown: ' || e.kind, e.conversation_id, e.settled_at, coalesce(e.error, '')
   FROM effects e WHERE e.status = 'unknown'
+UNION ALL
+SELECT 'nobody approved in time: ' || a.name, a.conversation_id, a.settled_at, ''
+  FROM actions a WHERE a.status = 'expired' AND a.confirmation_by = 'staff'
+UNION ALL
+SELECT 'stopped by an operator, messages waiting: ' || c.last_seq - c.cursor, c.id, c.last_message_at, ''
+  FROM conversations c WHERE c.stopped_seq >= c.last_seq AND c.cursor < c.last_seq
  ORDER BY at DESC LIMIT :limit
 """
 

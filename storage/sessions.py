@@ -9,6 +9,7 @@ from schemas.conversations import Memory, Thread
 from schemas.sessions import PastThread, Session, SessionThread, ThreadHistory
 from schemas.turns import State
 from storage.database import Database
+from storage.questions import Questions
 
 _SESSION = """
 SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.state, c.turns, c.last_message_at,
@@ -28,7 +29,7 @@ SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.state, 
   LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL
  WHERE i.channel = :channel
    AND (i.value = :customer_id OR i.kind = 'phone' AND i.value = ltrim(CAST(:customer_id AS text), '+'))
- ORDER BY c.last_message_at DESC NULLS LAST, t.updated_at DESC LIMIT 1
+ ORDER BY c.last_message_at DESC NULLS LAST, t.backend_uuid IS NULL, t.updated_at DESC LIMIT 1
 """
 
 _THREADS = """
@@ -38,12 +39,14 @@ SELECT backend_uuid, frontend_context_uuid::text, thread_url_slug, collection_uu
 """
 
 _MEMORY = """
-SELECT c.cursor, c.last_seq AS newest_seq, c.state, c.turns, t.frontend_context_uuid, t.backend_uuid, t.thread_url_slug,
+SELECT c.cursor, CASE WHEN c.stopped_seq >= c.last_seq THEN c.cursor ELSE c.last_seq END AS newest_seq, c.state,
+       c.turns, t.frontend_context_uuid, t.backend_uuid, t.thread_url_slug,
        (SELECT ticket_id FROM turns WHERE conversation_id = c.id AND ticket_id IS NOT NULL
          ORDER BY first_seq DESC LIMIT 1) AS ticket_id,
        (SELECT verdict FROM turns WHERE conversation_id = c.id AND verdict IS NOT NULL
          ORDER BY first_seq DESC LIMIT 1) AS last_verdict
-  FROM conversations c LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL
+  FROM conversations c
+  LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL AND t.backend_uuid IS NOT NULL
  WHERE c.id = :conversation_id ORDER BY t.updated_at DESC LIMIT 1
 """
 
@@ -62,8 +65,21 @@ WITH ended AS (
     VALUES (:requested_by, 'conversation.reset', :subject,
             jsonb_build_object('new_thread', CAST(:new_thread AS boolean)))
 )
-UPDATE conversations SET state = 'bot' WHERE id = :conversation_id
+UPDATE conversations SET state = 'bot', stopped_seq = NULL WHERE id = :conversation_id
 """
+
+_STOP = """
+WITH released AS (
+    UPDATE turns SET step = step + 1, status = 'failed', failure = 'cancelled'
+     WHERE conversation_id = :conversation_id AND status IN ('claimed', 'asking') RETURNING id
+), slots AS (
+    UPDATE account_calls SET ended_at = now() WHERE turn_id IN (SELECT id FROM released) AND ended_at IS NULL
+), place AS (
+    DELETE FROM account_places WHERE conversation_id = :conversation_id
+)
+UPDATE conversations SET stopped_seq = last_seq WHERE id = :conversation_id
+"""
+"""What the run was asking is released under a new step: an answer that still comes is not used."""
 
 _SET_STATE = """
 WITH released AS (
@@ -71,16 +87,26 @@ WITH released AS (
      WHERE conversation_id = :conversation_id AND released_at IS NULL AND :state <> 'human_handoff'
 ), opened AS (
     INSERT INTO handoffs (conversation_id, team, reason, opened_by)
-    SELECT :conversation_id, 'support', :reason, :requested_by WHERE :state = 'human_handoff' ON CONFLICT DO NOTHING
+    SELECT :conversation_id, 'support',
+           coalesce((SELECT details ->> 'reason' FROM audit WHERE id = CAST(:reason_id AS bigint)), 'by hand'),
+           :requested_by
+     WHERE :state = 'human_handoff' ON CONFLICT DO NOTHING
 ), cancelled AS (
     UPDATE actions SET status = 'cancelled', settled_at = now()
      WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation' AND confirmation_by = 'customer'
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)
-    VALUES (:requested_by, 'conversation.set_state', :subject,
-            jsonb_build_object('state', CAST(:state AS text), 'reason', CAST(:reason AS text)))
+    SELECT :requested_by, 'conversation.set_state', :subject, jsonb_build_object('state', CAST(:state AS text))
+     WHERE CAST(:reason_id AS bigint) IS NULL
 )
 UPDATE conversations SET state = :state WHERE id = :conversation_id
+"""
+
+_KEEP_REASON = """
+INSERT INTO audit (actor, deed, subject, details)
+VALUES (:requested_by, 'conversation.set_state', :subject,
+        jsonb_build_object('state', CAST(:state AS text), 'reason', CAST(:reason AS text)))
+RETURNING id
 """
 
 _THREAD_FIELDS = tuple(SessionThread.model_fields)
@@ -91,6 +117,7 @@ class Sessions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._questions = Questions(database)
 
     async def find(self, channel: str, customer_id: str) -> Session | None:
         row = await self._database.row(_SESSION, {"channel": channel, "customer_id": customer_id})
@@ -98,7 +125,8 @@ class Sessions:
             return None
         values: dict[str, Any] = dict(row)
         thread = SessionThread.model_validate({name: values.pop(name) for name in _THREAD_FIELDS})
-        return Session(customer_id=customer_id, thread=thread, **values)
+        questions = await self._questions.open(values["conversation_id"])
+        return Session(customer_id=customer_id, thread=thread, questions=questions, **values)
 
     async def threads(self, conversation_id: UUID) -> ThreadHistory:
         """Every thread the conversation ever had; they are never deleted."""
@@ -116,14 +144,21 @@ class Sessions:
         thread = Thread.model_validate(values) if values["frontend_context_uuid"] else None
         return Memory.model_validate({**values, "thread": thread})
 
-    async def set_state(self, conversation_id: UUID, state: State, *, reason: str, requested_by: str) -> None:
+    async def keep_reason(self, conversation_id: UUID, state: State, *, reason: str, requested_by: str) -> int:
+        """Notes why somebody changes who has the conversation; only the note's number goes through Temporal."""
+        values = {"state": state, "reason": reason, "requested_by": requested_by}
+        row = await self._database.row(_KEEP_REASON, {**values, "subject": f"conversation/{conversation_id}"})
+        assert row is not None
+        return int(row["id"])
+
+    async def set_state(self, conversation_id: UUID, state: State, *, reason_id: int | None, requested_by: str) -> None:
         """Who has the conversation; opens or releases the handoff. Doing it again changes nothing."""
         await self._database.rows(
             _SET_STATE,
             {
                 "conversation_id": conversation_id,
                 "state": state,
-                "reason": reason,
+                "reason_id": reason_id,
                 "requested_by": requested_by,
                 "subject": f"conversation/{conversation_id}",
             },
@@ -140,3 +175,7 @@ class Sessions:
                 "subject": f"conversation/{conversation_id}",
             },
         )
+
+    async def stop(self, conversation_id: UUID) -> None:
+        """Its run was cancelled: nobody wakes it for what waits now, until its next message or a reset."""
+        await self._database.rows(_STOP, {"conversation_id": conversation_id})

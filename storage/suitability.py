@@ -12,6 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from config.errors import first_line
+
 OLDEST_SERVER = 15
 """The oldest PostgreSQL that was tried; older ones get no corrections any more."""
 
@@ -70,11 +72,11 @@ def why_unusable(error: BaseException) -> str:
     if isinstance(_cause(error), asyncpg.exceptions.ClientConfigurationError):
         return plain_line(error)
     if isinstance(error, OSError | TimeoutError | asyncio.IncompleteReadError):
-        return f"cannot be reached: {_plain(error)}; is the address right, and does it run?"
+        return f"cannot be reached: {first_line(error)}; is the address right, and does it run?"
     if isinstance(error, DBAPIError | asyncpg.PostgresError | asyncpg.InterfaceError):
         return _said(error)
     if isinstance(error, SQLAlchemyError | asyncpg.InternalClientError):
-        return f"{_plain(error)}; does a PostgreSQL listen there?"
+        return f"{first_line(error)}; does a PostgreSQL listen there?"
     return "a parameter of the address cannot be used; see docs/setup.md"  # the driver's words quote the address
 
 
@@ -83,7 +85,7 @@ def plain_line(error: BaseException) -> str:
     cause = _cause(error)
     if isinstance(cause, asyncpg.exceptions.ClientConfigurationError):
         return f"{_parameter(cause)} cannot be used; see docs/setup.md"
-    return _plain(cause)
+    return first_line(cause)
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -103,12 +105,6 @@ def _said(error: Exception) -> str:
     cause = _cause(error)
     state = str(getattr(getattr(error, "orig", error), "sqlstate", None) or getattr(cause, "sqlstate", None) or "")
     remedy = _REMEDIES.get(state)
-    words = _plain(cause)
+    words = first_line(cause)
     said = f"PostgreSQL says: {words}" if state else words
     return f"{said}; {remedy}" if remedy else said
-
-
-def _plain(error: BaseException) -> str:
-    """The first line, without SQLAlchemy's class names, statement and link."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0][:300]

@@ -47,7 +47,7 @@ _NEWEST = (
 
 _DRIFT = """
 SELECT o.id AS raw_output_id, o.created_at, o.conversation_id, o.turn_id, c.channel, c.assistant, o.purpose, o.errors,
-       o.text AS raw_output, o.prompt_pack, t.status AS turn_status
+       o.text AS raw_output, o.prompt_pack, o.pack_echoed, t.status AS turn_status
   FROM raw_outputs o JOIN turns t ON t.id = o.turn_id JOIN conversations c ON c.id = o.conversation_id
  WHERE o.verdict = 'invalid' AND (CAST(:before AS timestamptz) IS NULL OR o.created_at < :before)
  ORDER BY o.created_at DESC LIMIT :limit

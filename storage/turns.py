@@ -1,13 +1,13 @@
-"""A turn in the record: taken under a fence, carried on output by output, finished by the first committed outcome.
+"""Turns in the database: claimed for a step, then completed by the step's first commit, or failed.
 
-The rules (reliability.md, 5 and 7): that a question is about to be put is committed before it is put; of several
-attempts alive at once, the first to commit wins; what any attempt brought is kept in `raw_outputs`, used or not.
+That a question is about to be put is committed before it is put. Of several attempts at one step the first to commit
+wins; what any attempt brought is kept in `raw_outputs`, used or not.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -16,30 +16,18 @@ from pydantic import BaseModel, Field
 from schemas.actions import ActionRequest, Confirmation, PendingAction
 from schemas.channels import is_sent
 from schemas.conversations import Thread
-from schemas.encoding import dump_json
+from schemas.failures import FailureKind
 from schemas.messages import WaitingMessage
-from schemas.turns import OutputError, Source, State, Verdict
+from schemas.turn_decisions import OutputRecord, TurnDecision
+from schemas.turn_record import Purpose, TurnStatus
+from schemas.turns import OutputError, State, Verdict
 from storage import turn_statements as sql
 from storage.database import Database
+from storage.turn_commits import commit_values
 
 
-class Purpose(StrEnum):
-    """Why the model is asked: for the answer, for a usable form of it, or for the words after an action's result."""
-
-    ANSWER = "answer"
-    REPAIR = "repair"
-    CONCLUDE = "conclude"
-
-
-_MAY_BE_ASKED = {
-    Purpose.ANSWER: ["asking", "failed"],
-    Purpose.REPAIR: ["asking", "failed", "invalid"],
-    Purpose.CONCLUDE: ["asking", "failed", "resulted"],
-}
-
-
-class OpenQuestion(BaseModel):
-    """An action that was asked back, as it stands in the record."""
+class PendingConfirmation(BaseModel):
+    """An action that the customer was asked to confirm, as it stands in the database."""
 
     id: UUID
     name: str
@@ -50,6 +38,7 @@ class OpenQuestion(BaseModel):
     created_at: datetime
     expires_at: datetime
     asked_seq: int
+    accepted_at: datetime | None
     return_to: State
 
     @property
@@ -62,48 +51,53 @@ class OpenQuestion(BaseModel):
             asked_at=self.created_at,
             expires_at=self.expires_at,
             asked_seq=self.asked_seq,
+            accepted_at=self.accepted_at,
             return_to=self.return_to,
         )
 
 
-class TakenTurn(BaseModel):
-    """The messages a turn answers, and its fence. `finished_at` is set if another attempt has answered already."""
+@dataclass(frozen=True)
+class TurnFence:
+    """What a commit names: the turn, the step it belongs to, and the messages and thread it covers.
+
+    `from_statuses`: a step that asks commits from any of its own, the end of an action from `acting`.
+    """
+
+    turn_id: UUID
+    conversation_id: UUID
+    step: int
+    attempt: int
+    last_seq: int
+    frontend_context_uuid: UUID
+    from_statuses: tuple[TurnStatus, ...] = (TurnStatus.CLAIMED, TurnStatus.ASKING, TurnStatus.FAILED)
+    lost_thread: UUID | None = None
+    """The thread that upstream forgot, and that this step goes on without."""
+
+
+class TurnRow(BaseModel):
+    """How far a turn has come."""
 
     id: UUID
     conversation_id: UUID
     first_seq: int
     last_seq: int
-    status: str
+    status: TurnStatus
+    step: int
+    purpose: Purpose
     attempt: int
-    unsettled: int
-    settled_attempts: int
-    started_at: datetime
+    commit_id: UUID | None
     state: State
     verdict: Verdict | None
     finished_at: datetime | None
     frontend_context_uuid: UUID | None
     backend_uuid: str | None
-    ticket_id: str | None
+    newest_backend_uuid: str | None
     thread_url_slug: str | None
-    pack_told: str | None
-    assistant: str
-    assistant_version: int | None
+    ticket_id: str | None
     channel: str
     account: str = ""
     conversation_state: State
     action_id: UUID | None
-    question: OpenQuestion | None
-    messages: list[WaitingMessage]
-
-    @property
-    def tries(self) -> int:
-        """How often the question of this step was put, this attempt included."""
-        return self.attempt - self.settled_attempts
-
-    @property
-    def last_taken_seq(self) -> int:
-        """The newest message of this attempt (a stored answer may cover fewer: `last_seq`)."""
-        return max(message.seq for message in self.messages)
 
     @property
     def is_sent(self) -> bool:
@@ -111,51 +105,91 @@ class TakenTurn(BaseModel):
         return is_sent(self.channel, self.account)
 
     @property
-    def counting(self) -> list[WaitingMessage]:
-        """The messages that are to be answered."""
-        return [message for message in self.messages if message.counts]
-
-    @property
     def thread(self) -> Thread | None:
-        """The thread that the turn's newest output stands in."""
-        if self.frontend_context_uuid is None or self.backend_uuid is None:
+        """Where the conversation goes on: after its end from what was accepted, before that from the newest output."""
+        backend_uuid = self.backend_uuid if self.finished_at else self.newest_backend_uuid
+        if self.frontend_context_uuid is None or backend_uuid is None:
             return None
         return Thread(
             frontend_context_uuid=self.frontend_context_uuid,
-            backend_uuid=self.backend_uuid,
+            backend_uuid=backend_uuid,
             thread_url_slug=self.thread_url_slug,
         )
 
 
+class ClaimedTurn(TurnRow):
+    """A turn with all that its next step needs. One that is not `claimed` is nobody's to ask now.
+
+    `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread knows; `pack_pasted`:
+    the version last confirmed as pasted into the assistant's Space. `final_failures`: attempts that surely failed
+    upstream.
+    """
+
+    unsettled: int
+    questions: int
+    repairs: int
+    rounds: int
+    started_at: datetime
+    pack_told: str | None
+    pack_pasted: str | None
+    assistant: str
+    assistant_version: int | None
+    actions: int
+    something_done: bool
+    final_failures: int
+    question: PendingConfirmation | None
+    messages: list[WaitingMessage]
+
+    @property
+    def tries(self) -> int:
+        """How often the question of this step was put, this attempt's included."""
+        return self.questions + 1
+
+    @property
+    def last_taken_seq(self) -> int:
+        """The newest message of this attempt (a stored answer may cover fewer: `last_seq`)."""
+        return max(message.seq for message in self.messages)
+
+    @property
+    def counting(self) -> list[WaitingMessage]:
+        """The messages that are to be answered."""
+        return [message for message in self.messages if message.counts]
+
+    def fence(self, thread: Thread) -> TurnFence:
+        return TurnFence(
+            turn_id=self.id,
+            conversation_id=self.conversation_id,
+            step=self.step,
+            attempt=self.attempt,
+            last_seq=self.last_taken_seq,
+            frontend_context_uuid=thread.frontend_context_uuid,
+        )
+
+
+@dataclass(frozen=True)
+class Committed:
+    """The turn after a commit; *won* is false when another attempt's outcome stands, which is then *turn*."""
+
+    turn: TurnRow
+    won: bool
+
+
 class FailedAttempt(BaseModel):
-    """A question that got no answer. `unknown`: an answer may exist that we did not get."""
+    """A question that got no answer. `unknown`: an answer may exist that we did not get.
+
+    `anew`: it was dropped for one with newer messages, so the turn begins again.
+    """
 
     turn_id: UUID
     conversation_id: UUID
     attempt: int
     raw_output_id: UUID
-    purpose: Purpose = Purpose.ANSWER
+    purpose: Purpose
     failure: str
     explanation: str
     unknown: bool
+    anew: bool = False
     text: str = ""
-    slot: UUID | None = None
-    model_ms: int | None = None
-    first_text_ms: int | None = None
-
-
-class RawOutput(BaseModel):
-    """What the model really wrote, with its verdict; all empty when the turn's outcome is not the model's."""
-
-    raw_output_id: UUID | None = None
-    purpose: Purpose = Purpose.ANSWER
-    output_verdict: Verdict | None = None
-    raw_text: str = ""
-    errors: list[OutputError] = Field(default_factory=list)
-    notes: list[str] = Field(default_factory=list)
-    details: dict[str, Any] = Field(default_factory=dict)
-    output_backend_uuid: str | None = None
-    prompt_pack: str | None = None
     slot: UUID | None = None
     model_ms: int | None = None
     first_text_ms: int | None = None
@@ -168,113 +202,60 @@ class InvalidOutput(BaseModel):
     errors: list[OutputError] = Field(default_factory=list)
 
 
-class ActionRecord(BaseModel):
-    """An action as it enters the record; all empty when the outcome is none."""
+class Said(BaseModel):
+    """One message of the conversation so far."""
 
-    action_id: UUID | None = None
-    action_index: int = 0
-    action_name: str = ""
-    action_reason: str = ""
-    action_metadata: dict[str, Any] = Field(default_factory=dict)
-    action_status: str = "planned"
-    action_digest: str = ""
-    request_hash: str = ""
-    effect_key: str = ""
-    confirmation_by: str | None = None
-    expires_at: datetime | None = None
-    return_to: State = State.BOT
-
-
-class TurnChange(BaseModel):
-    """What every write about a turn names: the turn, the fence, the messages covered, the thread."""
-
-    turn_id: UUID
-    conversation_id: UUID
-    attempt: int
-    last_seq: int
-    frontend_context_uuid: UUID
-    handler: str | None = None
-    output: RawOutput = Field(default_factory=RawOutput)
-    action: ActionRecord = Field(default_factory=ActionRecord)
-    pending_id: UUID | None = None
-    pending_status: str = "cancelled"
-
-    def values(self) -> dict[str, Any]:
-        """As the statements name them."""
-        flat = self.model_dump(exclude={"output", "action"})
-        flat |= self.output.model_dump() | self.action.model_dump()
-        for name in ("errors", "notes", "details", "action_metadata", "sources", "reply_meta"):
-            if name in flat:
-                flat[name] = dump_json(flat[name])
-        return flat
-
-
-class KeptOutput(TurnChange):
-    """An output that does not end the turn: `invalid`, or `acting` on the action in it."""
-
-    status: str
-
-
-class FinishedTurn(TurnChange):
-    """The end of a turn. `reply` None: the customer is told nothing. `backend_uuid` only with an accepted answer."""
-
-    status: str = "answered"
-    state: State
-    verdict: Verdict | None = None
-    failure: str | None = None
-    assistant_version: int | None = None
-    reply_id: UUID
-    reply: str | None
-    reply_meta: dict[str, Any] = Field(default_factory=dict)
-    sources: list[Source] = Field(default_factory=list)
-    backend_uuid: str | None = None
-    thread_url_slug: str | None = None
-    collection_uuid: str | None = None
-    account_name: str = ""
-    ticket_id: str | None = None
-    not_if: list[str] = Field(default_factory=list)
-    """Statuses in which the turn is another step's to finish."""
+    direction: str
+    author: str
+    text: str
 
 
 class Turns:
-    """Takes turns, carries them on, finishes them: one statement each."""
+    """Claim → commit · fail, one statement each."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(
-        self, conversation_id: UUID, cursor: int, thread: UUID, limit: int, purpose: Purpose = Purpose.ANSWER
-    ) -> TakenTurn | None:
-        """The up to *limit* messages after *cursor* as a turn, marked as being asked; None if nothing waits.
+    async def claim(self, conversation_id: UUID, cursor: int, thread: UUID, limit: int) -> ClaimedTurn | None:
+        """The up to *limit* messages after *cursor* as a turn, claimed for its next step; None if nothing waits.
 
-        A turn whose status is another step's (or that is finished) is returned as it is.
+        A turn under way is claimed for its next step; one whose action is under way, or that is finished, is returned
+        as it is.
         """
-        row = await self._database.row(
-            sql.TAKE,
-            {
-                "conversation_id": conversation_id,
-                "cursor": cursor,
-                "limit": limit,
-                "frontend_context_uuid": thread,
-                "may_be_asked": _MAY_BE_ASKED[purpose],
-                "goes_on": purpose is not Purpose.ANSWER,
-            },
-        )
-        return None if row is None else TakenTurn.model_validate(dict(row))
-
-    async def look(self, conversation_id: UUID, first_seq: int, thread: UUID) -> TakenTurn:
-        """A turn that was taken before, as it stands, without taking it."""
         values = {
             "conversation_id": conversation_id,
-            "cursor": first_seq - 1,
-            "limit": 1,
+            "cursor": cursor,
+            "limit": limit,
             "frontend_context_uuid": thread,
-            "may_be_asked": [],
-            "goes_on": True,
+            "final_failures": [FailureKind.UPSTREAM, FailureKind.NO_ANSWER],
         }
-        row = await self._database.row(sql.TAKE, values)
+        row = await self._database.row(sql.CLAIM, values)
+        return None if row is None else ClaimedTurn.model_validate(dict(row))
+
+    async def get(self, turn_id: UUID) -> TurnRow:
+        """A turn as it stands."""
+        row = await self._database.row(sql.GET, {"turn_id": turn_id})
         assert row is not None
-        return TakenTurn.model_validate(dict(row))
+        return TurnRow.model_validate(dict(row))
+
+    async def commit(
+        self, fence: TurnFence, decision: TurnDecision, commit_id: UUID, output: OutputRecord | None = None
+    ) -> Committed:
+        """Commits one step's outcome, unless the step has one. Safe to repeat under the same *commit_id*."""
+        row = await self._database.row(sql.COMMIT, commit_values(fence, decision, commit_id, output))
+        turn = TurnRow.model_validate(dict(row)) if row is not None else await self.get(fence.turn_id)
+        return Committed(turn, won=turn.commit_id == commit_id)
+
+    async def fail(self, failed: FailedAttempt) -> None:
+        """Records that this attempt is over without an answer, and what had come by then."""
+        values = failed.model_dump(exclude={"unknown"})
+        await self._database.rows(sql.FAIL, {**values, "unsettled": int(failed.unknown)})
+
+    async def recap(self, turn: TurnRow, limit: int) -> list[Said]:
+        """Up to *limit* messages before the turn, oldest first: what a new thread must be told."""
+        values = {"conversation_id": turn.conversation_id, "before_seq": turn.first_seq, "limit": limit}
+        rows = await self._database.rows(sql.RECAP, values)
+        return [Said.model_validate(dict(row)) for row in reversed(rows)]
 
     async def newest_seq(self, conversation_id: UUID) -> int:
         """The number of the newest stored message."""
@@ -285,27 +266,3 @@ class Turns:
         """The output that a repair is to quote."""
         row = await self._database.row(sql.LAST_INVALID, {"turn_id": turn_id})
         return InvalidOutput() if row is None else InvalidOutput.model_validate(dict(row))
-
-    async def settle_failed(self, failed: FailedAttempt) -> None:
-        """Records that this attempt is over without an answer, and what had come by then."""
-        values = failed.model_dump(exclude={"unknown"})
-        await self._database.rows(sql.SETTLE_FAILED, {**values, "unsettled": int(failed.unknown)})
-
-    async def keep(self, output: KeptOutput) -> bool:
-        """Commits an output and goes on; False if the turn is no longer this attempt's."""
-        return await self._won(sql.KEEP_OUTPUT, output.values())
-
-    async def confirm_pending(self, change: TurnChange, decided_by: str) -> bool:
-        """Plans the action that was asked back; False if the turn is no longer this attempt's."""
-        names = ("turn_id", "attempt", "last_seq", "handler", "pending_id")
-        values = {name: getattr(change, name) for name in names}
-        return await self._won(sql.CONFIRM_PENDING, {**values, "decided_by": decided_by})
-
-    async def finish(self, turn: FinishedTurn) -> bool:
-        """Commits the outcome; False if another attempt's was committed first (this output is kept all the same)."""
-        return await self._won(sql.FINISH, turn.values())
-
-    async def _won(self, statement: str, values: dict[str, Any]) -> bool:
-        row = await self._database.row(statement, values)
-        assert row is not None
-        return bool(row["won"])

@@ -7,7 +7,8 @@ from storage.database import Database
 
 _OVERDUE = """
 SELECT id AS conversation_id, workflow_id, channel, assistant, last_seq AS seq FROM conversations
- WHERE cursor < last_seq AND last_message_at < now() - make_interval(secs => :after)
+ WHERE cursor < last_seq AND last_seq > coalesce(stopped_seq, 0)
+   AND last_message_at < now() - make_interval(secs => :after)
  ORDER BY last_message_at LIMIT :limit
 """
 

@@ -90,7 +90,7 @@ class System:
                     fields = {}
 
     async def until_waiting(self, messages: int, customer: str = "c-1") -> None:
-        """Returns once so many messages are stored and not worked off."""
+        """Returns once so many messages are stored and not processed."""
         await until(
             f"{messages} waiting messages of {customer}",
             lambda: self.session(customer),

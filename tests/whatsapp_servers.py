@@ -20,6 +20,7 @@ from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from integrations.whatsapp.standin.graph import Graph
 from integrations.whatsapp.standin.serve import create_standin
 from integrations.whatsapp.twilio.client import TwilioWhatsApp
+from tests.support import clock
 from tests.support.waiting import until
 
 APP_SECRET = "the-app-secret"
@@ -94,7 +95,7 @@ async def meta_side(seed: int = 0, **settings: object) -> AsyncIterator[MetaSide
     """The adapter of Meta's Cloud API, the stand-in it talks to, and who gets that one's webhooks."""
     receiver = Receiver()
     async with serving(receiver.app()) as hook:
-        app = create_standin(f"{hook}/hook", APP_SECRET, seed=seed)
+        app = create_standin(f"{hook}/hook", APP_SECRET, seed=seed, now=clock.now)
         async with serving(app) as url:
             values = {"whatsapp_access_token": SecretStr(ACCESS_TOKEN), "whatsapp_graph_url": url}
             adapter = meta_from(_settings(**values | settings))

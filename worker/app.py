@@ -35,10 +35,12 @@ from storage.database import Database
 from storage.desk import Desk
 from storage.media import Media
 from storage.outbox import Outbox
+from storage.questions import Questions
 from storage.sessions import Sessions
 from storage.streams import StreamEvents
 from storage.turns import Turns
 from storage.waiting import Waiting
+from worker.wordless import Wordless
 from workflows.conversation import Conversation
 from workflows.sweep import Sweep
 
@@ -86,21 +88,31 @@ def create_activities(
         database,
         in_flight=settings.account_calls_in_flight,
         per_minute=settings.account_calls_per_minute,
-        lease_seconds=settings.turn_timeout_seconds,
+        lease_seconds=settings.account_slot_seconds,
+        place_seconds=settings.account_place_seconds,
     )
     turns, ledger, bots = Turns(database), Ledger(database), Bots(Configurations(database), settings)
     outbox, channels = Outbox(database), outside.channels
     delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat, now)
     fetching = Fetching(Media(database), channels, settings)
     company = Company(Attending(channels, outbox, delivering, settings), fetching)
-    asking = Asking(outside.perplexity, accounts, events, settings, activity.heartbeat)
+    asking = Asking(outside.perplexity, accounts, events, settings)
     acting = Acting(turns, ledger, bots, Handlers(Desk(database), outside.endpoints), settings, activity.heartbeat)
     return Activities(
-        answering=Answering(turns, ledger, bots, asking, acting, company, settings),
+        answering=Answering(turns, ledger, bots, asking, acting, company, settings, activity.heartbeat),
         acting=acting,
         delivering=delivering,
-        remembering=Remembering(Sessions(database)),
-        sweeping=Sweeping(Waiting(database), outbox, fetching, events, Conversations(client, settings), settings),
+        remembering=Remembering(Sessions(database), settings),
+        sweeping=Sweeping(
+            Waiting(database),
+            outbox,
+            fetching,
+            events,
+            Conversations(client, settings),
+            Questions(database),
+            bots,
+            settings,
+        ),
     )
 
 
@@ -120,17 +132,17 @@ def create_worker(
         workflows=[Conversation, Sweep],
         activities=[
             does.answering.answer,
-            does.answering.go_on,
             does.answering.apologize,
             does.acting.perform,
             does.acting.decide,
             does.delivering.deliver,
             does.remembering.recall,
             does.remembering.set_state,
+            does.remembering.stop,
             does.remembering.reset,
             does.sweeping.sweep,
         ],
-        interceptors=interceptors,
+        interceptors=[*interceptors, Wordless()],
         workflow_runner=SANDBOX,
         max_concurrent_activities=settings.worker_activities,
         max_concurrent_workflow_tasks=settings.worker_workflow_tasks,

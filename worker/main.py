@@ -9,12 +9,14 @@ from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
+from config.hosts import listening_address
 from config.logs import configure_logs, get_logger
 from config.settings import Settings
+from config.values import masked
 from integrations.endpoints.http import HttpEndpoints
 from integrations.perplexity.wrapper import WrapperClient
-from integrations.temporal.condition import plain_reason
 from integrations.temporal.connection import connect
+from integrations.temporal.health import plain_reason
 from integrations.whatsapp.configuration import channels_from
 from storage.database import Database
 from worker.app import Outside, create_worker
@@ -56,7 +58,7 @@ async def _run(settings: Settings, stop: StopSignals, under_way: UnderWay) -> No
         if client is None:
             return
         worker = create_worker(client, database, outside, settings, interceptors=[under_way])
-        log.info("worker_ready", perplexity=settings.perplexity_base_url)
+        log.info("worker_starting", perplexity=masked(settings.perplexity_base_url))
         async with running(worker, settings):
             await stop.until_told()
             log.info("worker_stopping", grace_seconds=settings.worker_shutdown_seconds)
@@ -101,5 +103,5 @@ def _runtime(settings: Settings) -> Runtime:
     """The SDK's own metrics (slots, pollers, latencies) on WORKER_METRICS_PORT; 0: not shown."""
     if not settings.worker_metrics_port:
         return Runtime.default()
-    address = f"{settings.host}:{settings.worker_metrics_port}"
+    address = listening_address(settings.host, settings.worker_metrics_port)
     return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))

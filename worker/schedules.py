@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from temporalio.client import (
@@ -15,15 +16,31 @@ from temporalio.client import (
     ScheduleSpec,
     ScheduleUpdate,
 )
+from temporalio.service import RPCError
 
+from config.errors import first_line
+from config.logs import get_logger
 from config.settings import Settings
 from workflows.sweep import Sweep
 
+log = get_logger(__name__)
+
 SWEEP = "sweep"
+_AGAIN_SECONDS = 1.0
 
 
 async def ensure_schedules(client: Client, settings: Settings) -> None:
-    """Makes the sweep's Schedule, or changes an existing one to what the settings say now."""
+    """Makes the sweep's Schedule, or changes an existing one to what the settings say now, once Temporal lets us."""
+    while True:
+        try:
+            await _ensure(client, settings)
+            return
+        except RPCError as error:
+            log.warning("schedules_cannot_be_made", why=first_line(error))
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _ensure(client: Client, settings: Settings) -> None:
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
             Sweep.run,

@@ -9,8 +9,8 @@ from temporalio.service import RPCError
 
 from config.logs import get_logger
 from config.settings import Settings
-from integrations.temporal.condition import plain_reason
-from integrations.temporal.search_attributes import command_for, make_attributes, missing_attributes
+from integrations.temporal.health import plain_reason
+from integrations.temporal.search_attributes import WrongAttributes, advice_on, make_attributes, wrong_attributes
 from schemas.operations import SEARCH_ATTRIBUTES
 
 log = get_logger(__name__)
@@ -27,15 +27,15 @@ async def ensure_search_attributes(client: Client, settings: Settings) -> None:
     try:
         await make_attributes(client, settings.temporal_rpc_timeout_seconds)
     except RPCError as error:
-        command = command_for(settings, SEARCH_ATTRIBUTES)
-        log.error("search_attributes_cannot_be_made", why=plain_reason(error), command=command)
+        advice = advice_on(settings, WrongAttributes(missing=tuple(SEARCH_ATTRIBUTES)))
+        log.error("search_attributes_cannot_be_made", why=plain_reason(error), advice=advice)
 
 
 async def _let_in(client: Client, settings: Settings) -> None:
     """Waits while there is no such namespace, or no right to it: what an operator mends needs no restart."""
     while True:
         try:
-            await missing_attributes(client, settings.temporal_rpc_timeout_seconds)
+            await wrong_attributes(client, settings.temporal_rpc_timeout_seconds)
             return
         except RPCError as error:
             log.warning("temporal_refuses", namespace=settings.temporal_namespace, why=plain_reason(error))

@@ -7,13 +7,14 @@ stored after its cursor, one turn at a time, and remembers the Perplexity thread
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
@@ -25,7 +26,6 @@ with workflow.unsafe.imports_passed_through():
         ConversationStart,
         Decision,
         Deliver,
-        GoOn,
         Memory,
         MessageAnswered,
         MessageStored,
@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
         SessionChanged,
         StateRequest,
         Step,
+        Stop,
         Thread,
         TurnOutcome,
         TurnRequest,
@@ -58,17 +59,27 @@ class Conversation:
         self._start = start
         self._limits = start.limits
         self._memory = start.memory or Memory()
-        self._recalled = start.memory is not None
+        self._recalled = False
         self._turn_lock = asyncio.Lock()  # a turn and an operator's change never interleave
         self._turns_in_run = 0
+        self._new_thread: Thread | None = None  # of a first turn that is not answered yet
         self._last_heard = workflow.now()
         self._idle = False
-        self._steps = {Step.REPAIR: 0, Step.CONCLUDE: 0}  # how often this turn took each
         self._leaving = False  # no more turns in this run
         self._gave_up = False  # the record cannot be reached; the next wake-up tries again
 
     @workflow.run
     async def run(self, start: ConversationStart) -> None:
+        try:
+            await self._live()
+        except (asyncio.CancelledError, ActivityError) as error:
+            if not is_cancelled_exception(error):
+                raise
+            await self._stop()
+            raise
+
+    async def _live(self) -> None:
+        """Until the run is full or idle."""
         await self._recall()
         idleness = asyncio.create_task(self._watch_idleness())
         while not self._leaving:
@@ -77,7 +88,7 @@ class Conversation:
                 await self._deliver()
             elif self._work_waits():
                 await self._wait_for_quiet()
-                await self._take_turn()
+                await self._wait_for_room(await self._take_turn())
             self._leaving = self._run_is_over()
         await workflow.wait_condition(workflow.all_handlers_finished)
         idleness.cancel()
@@ -102,7 +113,7 @@ class Conversation:
             await self._reset(request)
         return SessionChanged(state=self._memory.state, thread=self._memory.thread)
 
-    @workflow.update(description="Change who has the conversation: bot, human_handoff or ticket_open")
+    @workflow.update(description="Change who has the conversation: bot, human_handoff or closed")
     async def set_state(self, request: StateRequest) -> SessionChanged:
         await workflow.wait_condition(lambda: self._recalled)
         async with self._turn_lock:
@@ -116,6 +127,11 @@ class Conversation:
             self._show(busy=False)
         return SessionChanged(state=self._memory.state, thread=self._memory.thread)
 
+    @set_state.validator
+    def _state_is_possible(self, request: StateRequest) -> None:
+        if request.state not in policy.SETTABLE_STATES:
+            raise ValueError(f"{request.state} follows from what is open and cannot be set")
+
     @workflow.update(description="Staff's answer to the action that waits for their approval")
     async def decide(self, decision: Decision) -> SessionChanged:
         await workflow.wait_condition(lambda: self._recalled)
@@ -123,6 +139,11 @@ class Conversation:
             decision = decision.model_copy(update={"conversation_id": self._start.conversation_id})
             await self._decide(decision)
         return SessionChanged(state=self._memory.state, thread=self._memory.thread)
+
+    @decide.validator
+    def _decision_is_possible(self, decision: Decision) -> None:
+        if not decision.digest or not decision.decided_by:
+            raise ValueError("a decision names the digest and who decided")
 
     @workflow.signal(description="A message with this number is stored")
     def message_stored(self, message: MessageStored) -> None:
@@ -139,41 +160,71 @@ class Conversation:
     # Steps
 
     async def _recall(self) -> None:
-        """A run that starts afresh reads the record: cursor, thread and state outlive every workflow."""
-        if self._recalled:
-            return
+        """Each run begins with the record, however long that takes: it outlives every workflow."""
         recalled = await workflow.execute_activity_method(
             Remembering.recall,
             self._start.model_copy(update={"memory": None}),
             summary="Read what is on record",
-            **self._record_options(),
+            start_to_close_timeout=self._limits.record_timeout,
+            retry_policy=self._retries(),
         )
-        recalled.newest_seq = max(recalled.newest_seq, self._memory.newest_seq)
-        recalled.delivery_due = self._memory.delivery_due
-        self._memory = recalled
+        heard, self._memory, self._limits = self._memory, recalled.memory, recalled.limits
+        self._memory.newest_seq = max(self._memory.newest_seq, heard.newest_seq)
+        self._memory.delivery_due = heard.delivery_due
         self._recalled = True
+        self._show_attributes()
 
-    async def _take_turn(self) -> None:
-        """Answers what waits. The thread counts only once an answer in it is accepted."""
+    async def _stop(self) -> None:
+        """An operator cancelled the run: nobody is apologised to, and nobody wakes it for what waits now."""
+        self._gave_up = True  # whoever waits is told that there is no answer now
+        with suppress(ActivityError):
+            await workflow.execute_activity_method(
+                Remembering.stop,
+                Stop(conversation_id=self._start.conversation_id),
+                summary="Note that an operator cancelled the run",
+                **self._record_options(),
+            )
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _take_turn(self) -> timedelta:
+        """Answers what waits. The thread counts only once an answer in it is accepted.
+
+        Gives the time to wait before the turn is taken up again, where the account has no room for its question.
+        """
         async with self._turn_lock:
             self._show(busy=True)
-            thread = self._memory.thread or Thread(frontend_context_uuid=workflow.uuid4())
+            thread = self._memory.thread or self._new_thread or Thread(frontend_context_uuid=workflow.uuid4())
+            self._new_thread = thread
             request = TurnRequest(
                 conversation_id=self._start.conversation_id, cursor=self._memory.cursor, thread=thread
             )
             told_of = self._memory.newest_seq
             try:
                 outcome = await self._answer(request)
-                while outcome.step is not Step.FINISHED:
+                while outcome.step not in (Step.FINISHED, Step.WAIT):
                     outcome = await self._carry_on(request, outcome)
+                if outcome.step is Step.WAIT:
+                    self._show(busy=False)
+                    return outcome.wait
             except ActivityError as error:
-                workflow.logger.error("The record cannot be reached: %s", error.cause or error)
+                _raise_if_cancelled(error)
+                workflow.logger.error("The record cannot be reached: %s", type(error.cause).__name__)
                 self._gave_up = True
             else:
                 self._remember(outcome, told_of)
                 self._memory.delivery_due |= outcome.to_deliver
             self._turns_in_run += 1
+            self._new_thread = None
             self._show(busy=False)
+        return timedelta()
+
+    async def _wait_for_room(self, wait: timedelta) -> None:
+        """Lets the account's queue move on; what is due over the channel goes out meanwhile."""
+        if wait > timedelta():
+            with suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: self._memory.delivery_due, timeout=wait, timeout_summary="Wait for room at the account"
+                )
 
     async def _wait_for_quiet(self) -> None:
         """Lets a burst of messages come to its end, so that they are answered together."""
@@ -196,40 +247,26 @@ class Conversation:
                     summary=f"Send the replies that are due over {self._start.channel}",
                 )
             except ActivityError as error:
-                workflow.logger.error("Replies are not delivered: %s", error.cause or error)
+                _raise_if_cancelled(error)
+                workflow.logger.error("Replies are not delivered: %s", type(error.cause).__name__)
 
-    async def _answer(self, request: TurnRequest) -> TurnOutcome:
-        self._steps = {Step.REPAIR: 0, Step.CONCLUDE: 0}
-        summary = f"{self._turn_name()}: ask Perplexity about what came after message {request.cursor}"
+    async def _answer(self, request: TurnRequest, step: Step = Step.FINISHED) -> TurnOutcome:
+        """The turn's first step, or after an outcome that asks for more, its next: each an activity of its own."""
+        why = _WHY.get(step) or f"ask Perplexity about what came after message {request.cursor}"
+        summary = f"{self._turn_name()}: {why}"
         try:
             return await workflow.execute_activity_method(
                 Answering.answer, request, summary=summary, **self._asking_options()
             )
         except ActivityError as error:
+            _raise_if_cancelled(error)
             return await self._apologize(request, error)
 
     async def _carry_on(self, request: TurnRequest, outcome: TurnOutcome) -> TurnOutcome:
-        """The next step of a turn that is not finished: each is an activity of its own, for operators to see."""
-        thread = outcome.thread or request.thread
-        if outcome.step is Step.PERFORM:
-            assert outcome.action_id is not None
-            return await self._perform(request, thread, outcome.action_id)
-        question = GoOn(
-            conversation_id=request.conversation_id,
-            cursor=request.cursor,
-            thread=thread,
-            purpose="repair" if outcome.step is Step.REPAIR else "conclude",
-            number=self._count(outcome.step),
-        )
-        try:
-            return await workflow.execute_activity_method(
-                Answering.go_on,
-                question,
-                summary=f"{self._turn_name()}: {_WHY[question.purpose]}",
-                **self._asking_options(),
-            )
-        except ActivityError as error:
-            return await self._apologize(request, error)
+        """The next step of a turn that is not finished."""
+        if outcome.step is Step.PERFORM and outcome.action_id is not None:
+            return await self._perform(request, outcome.thread or request.thread, outcome.action_id)
+        return await self._answer(request, outcome.step)
 
     async def _perform(self, request: TurnRequest, thread: Thread, action_id: UUID) -> TurnOutcome:
         return await workflow.execute_activity_method(
@@ -299,19 +336,25 @@ class Conversation:
         self._note(outcome.state, outcome.verdict, outcome.ticket_id)
 
     def _note(self, state: State, verdict: Verdict | None = None, ticket_id: str | None = None) -> None:
-        """Remembers, and shows operators what changed: one event for all of it, none if nothing did."""
-        memory, changes = self._memory, list[SearchAttributeUpdate[Any]]()
-        if state != memory.state:
-            changes.append(_STATE.value_set(state))
-        if (state is State.HUMAN_HANDOFF) != (memory.state is State.HUMAN_HANDOFF):
-            changes.append(_HANDOFF_OPEN.value_set(state is State.HUMAN_HANDOFF))
-        if verdict and verdict != memory.last_verdict:
-            changes.append(_LAST_VERDICT.value_set(verdict))
-        if ticket_id and ticket_id != memory.ticket_id:
-            changes.append(_TICKET.value_set(ticket_id))
+        memory = self._memory
         memory.state = state
         memory.last_verdict = verdict or memory.last_verdict
         memory.ticket_id = ticket_id or memory.ticket_id
+        self._show_attributes()
+
+    def _show_attributes(self) -> None:
+        """Shows operators what changed: one event for all of it, none if nothing did."""
+        memory, shown = self._memory, workflow.info().typed_search_attributes
+        changes = list[SearchAttributeUpdate[Any]]()
+        if shown.get(_STATE) != memory.state:
+            changes.append(_STATE.value_set(memory.state))
+        handed_over = memory.state is State.HUMAN_HANDOFF
+        if shown.get(_HANDOFF_OPEN, False) != handed_over:
+            changes.append(_HANDOFF_OPEN.value_set(handed_over))
+        if memory.last_verdict and shown.get(_LAST_VERDICT) != memory.last_verdict:
+            changes.append(_LAST_VERDICT.value_set(memory.last_verdict))
+        if memory.ticket_id and shown.get(_TICKET) != memory.ticket_id:
+            changes.append(_TICKET.value_set(memory.ticket_id))
         if changes:
             workflow.upsert_search_attributes(changes)
 
@@ -338,10 +381,6 @@ class Conversation:
 
     def _show(self, *, busy: bool) -> None:
         workflow.set_current_details(policy.details(self._memory, busy=busy))
-
-    def _count(self, step: Step) -> int:
-        self._steps[step] += 1
-        return self._steps[step]
 
     def _turn_name(self) -> str:
         return f"Turn {self._memory.turns + 1}"
@@ -370,9 +409,15 @@ class Conversation:
 
 
 _WHY = {
-    "repair": "ask again, for the output could not be used",
-    "conclude": "ask for the final words, with the action's result",
+    Step.REPAIR: "ask again, for the output could not be used",
+    Step.CONCLUDE: "ask for the final words, with the action's result",
 }
+
+
+def _raise_if_cancelled(error: ActivityError) -> None:
+    """A cancelled run ends; what its activity then reports is no failure of the turn."""
+    if is_cancelled_exception(error):
+        raise error
 
 
 def _failure(error: ActivityError) -> FailureKind:

@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 from schemas.conversations import Limits, Memory
 from schemas.turns import State
 
+SETTABLE_STATES = frozenset({State.BOT, State.HUMAN_HANDOFF, State.CLOSED})
+"""The others follow from what is open."""
+
 _STATES = {
     State.BOT: "The bot answers",
     State.AWAITING_CONFIRMATION: "Waiting for a confirmation",

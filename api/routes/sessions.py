@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from typing import Annotated
-from uuid import uuid4, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from fastapi import APIRouter, Depends, Path, Query
 
@@ -15,7 +15,16 @@ from api.routes.messages import IdempotencyKey
 from api.services import Services, Serving
 from integrations.temporal.conversations import TemporalUnavailable
 from schemas.conversations import Decision, ResetRequest, StateRequest
-from schemas.requests import ApprovalBody, Channel, CustomerId, ReplyBody, ReplyTaken, ResetBody, StateBody
+from schemas.requests import (
+    ApprovalBody,
+    Channel,
+    CustomerId,
+    QuestionBody,
+    ReplyBody,
+    ReplyTaken,
+    ResetBody,
+    StateBody,
+)
 from schemas.sessions import Session, ThreadHistory
 from schemas.turns import State, Turn
 from schemas.waking import Waking
@@ -36,7 +45,15 @@ async def found(customer_id: Customer, services: Serving, channel: OnChannel = "
     return session
 
 
+async def to_change(session: Annotated[Session, Depends(found)], services: Serving) -> Session:
+    """The session that is to be changed. Raises 404, and 503 while nothing can be stored: the change would wait, and be
+    made long after its caller has left."""
+    await services.readiness.check_storing()
+    return session
+
+
 Found = Annotated[Session, Depends(found)]
+Changing = Annotated[Session, Depends(to_change)]
 
 
 @router.get("/{customer_id}", summary="Where the conversation stands")
@@ -64,19 +81,23 @@ async def turns(
 
 
 @router.post("/{customer_id}/reset", summary="Begin anew")
-async def reset(session: Found, body: ResetBody, services: Serving, api_key: Caller) -> Session:
+async def reset(session: Changing, body: ResetBody, services: Serving, api_key: Caller) -> Session:
     """Gives the conversation back to the bot once the turn under way is over. Old thread ids stay in `history`."""
     request = ResetRequest(new_thread=body.new_thread, requested_by=f"api key {api_key.name}")
-    await services.conversations.reset(_waking(session), request, services.settings.reply_wait_seconds)
+    await services.conversations.reset(_waking(session), request, services.settings.change_wait_seconds)
     return await _again(session, services)
 
 
 @router.post("/{customer_id}/state", summary="Change who has the conversation")
-async def set_state(session: Found, body: StateBody, services: Serving, api_key: Caller) -> Session:
+async def set_state(session: Changing, body: StateBody, services: Serving, api_key: Caller) -> Session:
     """`human_handoff`: the bot keeps quiet. `bot`: it answers again; an open handoff is released."""
     requested_by = f"api key {api_key.name}"
-    request = StateRequest(state=State(body.state), reason=body.reason or "by hand", requested_by=requested_by)
-    await services.conversations.set_state(_waking(session), request, services.settings.reply_wait_seconds)
+    state, reason = State(body.state), body.reason or "by hand"
+    reason_id = await services.sessions.keep_reason(
+        session.conversation_id, state, reason=reason, requested_by=requested_by
+    )
+    request = StateRequest(state=state, reason_id=reason_id, requested_by=requested_by)
+    await services.conversations.set_state(_waking(session), request, services.settings.change_wait_seconds)
     return await _again(session, services)
 
 
@@ -106,9 +127,25 @@ async def reply(
 
 
 @router.post("/{customer_id}/approval", summary="Approve or decline the action that waits for staff")
-async def approve(session: Found, body: ApprovalBody, services: Serving) -> Session:
+async def approve(session: Changing, body: ApprovalBody, services: Serving) -> Session:
     """Bound to exactly that action by its digest: a late, a second or another one's answer does nothing."""
     decision = Decision(digest=body.digest, approved=body.approved, decided_by=body.agent_name)
+    await services.conversations.decide(_waking(session), decision, services.settings.change_wait_seconds)
+    return await _again(session, services)
+
+
+@router.post("/{customer_id}/questions/{question_id}", summary="Decide an open question", responses=problem_docs(404))
+async def decide_question(session: Found, question_id: UUID, body: QuestionBody, services: Serving) -> Session:
+    """An approval, or a question to the customer in the customer's place. One that is not open any more is 404."""
+    asked = next((each for each in session.questions if each.id == question_id), None)
+    if asked is None:
+        raise ProblemError(404, "There is no such open question; GET the session for those that are open.")
+    decision = Decision(
+        digest=asked.digest,
+        approved=body.approved,
+        decided_by=body.agent_name,
+        for_customer=asked.kind == "confirmation",
+    )
     await services.conversations.decide(_waking(session), decision, services.settings.reply_wait_seconds)
     return await _again(session, services)
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from uuid import uuid4
 
+from actions.untrusted import without_marks
 from integrations.perplexity.port import Answer, AskFailed, OnText, Question
 
-Script = str | AskFailed | Callable[[Question], "str | AskFailed"]
+Said = str | AskFailed
+Script = Said | Callable[[Question], Said | Awaitable[Said]]
 
 
 def words(question: Question) -> str:
-    """The customer's words, without a prompt pack before them."""
-    return question.text.rpartition("\n---\n")[2]
+    """The customer's words, without a prompt pack before them or marks around them."""
+    return without_marks(question.text)
 
 
 class ScriptedPerplexity:
@@ -26,14 +29,14 @@ class ScriptedPerplexity:
         self.gate = asyncio.Event()
         self.gate.set()
         self.room_bytes = 15_000
+        self.threads_known: dict[str, bool | None] = {}
+        """By slug, as `has_thread` answers; every other thread is known."""
         self.fail_after_text: list[AskFailed] = []
         """Raised one by one after the first half of a text was shown; that text is then still to be said."""
 
     async def ask(self, question: Question, on_text: OnText | None = None) -> Answer:
         self.questions.append(question)
-        said = self.scripts.popleft() if self.scripts else f"You said: {words(question)}"
-        if callable(said):
-            said = said(question)
+        said = await self._next(question)
         if on_text and isinstance(said, str):
             await on_text(said[: len(said) // 2])
         await self.gate.wait()
@@ -50,6 +53,16 @@ class ScriptedPerplexity:
             frontend_context_uuid=question.frontend_context_uuid,
             thread_url_slug=f"thread-{question.frontend_context_uuid[:8]}",
         )
+
+    async def _next(self, question: Question) -> Said:
+        script = self.scripts.popleft() if self.scripts else f"You said: {words(question)}"
+        if not callable(script):
+            return script
+        said = script(question)
+        return await said if isawaitable(said) else said
+
+    async def has_thread(self, account_name: str, slug: str) -> bool | None:
+        return self.threads_known.get(slug, True)
 
     async def healthy(self) -> bool:
         return True

@@ -66,6 +66,10 @@ class Perplexity(Protocol):
 
     async def ask(self, question: Question, on_text: OnText | None = None) -> Answer: ...
 
+    async def has_thread(self, account_name: str, slug: str) -> bool | None:
+        """Whether the account still knows the thread; None if that cannot be told now."""
+        ...
+
     async def healthy(self) -> bool: ...
 
     def room_for(self, question: Question) -> int:

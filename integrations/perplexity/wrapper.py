@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx2
 
@@ -89,6 +89,20 @@ class WrapperClient:
             return False
         said = parse_object(response.content) or {}
         return response.status_code == 200 and said.get("status") == "healthy"
+
+    async def has_thread(self, account_name: str, slug: str) -> bool | None:
+        """By `GET /api/threads/{slug}`, which says 500 `HTTP Error 404: Not Found` for an unknown one (facts)."""
+        url = f"{self._origin}{self._path_prefix}/api/threads/{quote(slug, safe='')}"
+        timeout = self._settings.perplexity_connect_timeout_seconds
+        try:
+            response = await self._http.get(url, params={"account_name": account_name}, timeout=timeout)
+        except (httpx2.HTTPError, httpx2.InvalidURL):
+            return None
+        if response.status_code == 200:
+            return True
+        said = str((parse_object(response.content[:_ERROR_BODY_BYTES]) or {}).get("error", ""))
+        gone = response.status_code == 404 or (response.status_code == 500 and "HTTP Error 404" in said)
+        return False if gone else None
 
     def room_for(self, question: Question) -> int:
         return room_in(self._target(question), self._settings.perplexity_request_line_bytes)

@@ -23,7 +23,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 
 from config.settings import Settings
-from integrations.temporal.condition import TemporalCondition, plain_reason, temporal_condition
+from integrations.temporal.health import TemporalHealth, plain_reason, temporal_health
 from schemas.channels import SENT_OVER
 from schemas.conversations import (
     ConversationStart,
@@ -42,8 +42,8 @@ from schemas.waking import Waking
 _RETRY_PAUSE_SECONDS = 0.1
 _RETRY_PAUSE_MAX_SECONDS = 2.0
 _SAY_AGAIN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.ALREADY_EXISTS}
-"""What a call meets whose run ended under it. Anything else does not pass by asking again at once: Temporal is away,
-or refuses us (wrong search attributes, no right, no such namespace), and the caller is told."""
+"""What a call meets whose run ended under it. Anything else does not pass by asking again at once: Temporal is
+unavailable, or refuses us (wrong search attributes, no right, no such namespace), and the caller is told."""
 
 _NEVER_CONNECTED = "Failed client connect"
 """How the SDK's RuntimeError begins when a client that connects at its first call cannot."""
@@ -184,9 +184,9 @@ class Conversations:
                 ended += 1
         return ended
 
-    async def condition(self) -> TemporalCondition:
+    async def health(self) -> TemporalHealth:
         """Whether conversations could be answered now."""
-        return await temporal_condition(self._client, self._settings)
+        return await temporal_health(self._client, self._settings)
 
     async def _said(self, message: Waking, call_id: str) -> bool:
         """One update; False when the run ended, or began anew, before it came to the message: say it again."""
@@ -234,7 +234,7 @@ class Conversations:
 
 @contextmanager
 def _told_plainly() -> Iterator[None]:
-    """Turns every way in which Temporal can be away, or refuse us, into TemporalUnavailable."""
+    """Turns every way in which Temporal can be unavailable, or refuse us, into TemporalUnavailable."""
     try:
         yield
     except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:

@@ -22,10 +22,12 @@ deliveries = Table(
     Column("choices", JSONB, nullable=False, server_default=LIST),  # the buttons
     Column("channel_message_id", Text, index=True),
     Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("unknown_sends", Integer, nullable=False, server_default="0"),  # of which nobody knows whether they arrived
     Column("fence", BigInteger, nullable=False, server_default="0"),
     Column("failure", Text),
     Column("error", JSONB),
     moment("sending_at"),
+    moment("accepted_at"),  # when the channel took it
     moment("created_at", always=True),
     moment("updated_at", always=True),
     UniqueConstraint("message_id", "part"),

@@ -40,6 +40,7 @@ conversations = Table(
     Column("state", Text, nullable=False, server_default="bot"),
     Column("last_seq", BigInteger, nullable=False, server_default="0"),  # newest stored message
     Column("cursor", BigInteger, nullable=False, server_default="0"),  # newest worked-off message
+    Column("stopped_seq", BigInteger),  # newest message when an operator cancelled the run: nobody wakes it for that
     Column("turns", Integer, nullable=False, server_default="0"),
     moment("last_message_at"),
     moment("created_at", always=True),

@@ -26,13 +26,15 @@ turns = Table(
     reference("conversation_id", "conversations.id", index=False),
     Column("first_seq", BigInteger, nullable=False),
     Column("last_seq", BigInteger, nullable=False),
-    # asking: an attempt may have put the question · failed: the last attempt settled without an answer ·
-    # invalid: the output cannot be used, a repair is due · acting: an accepted action is under way ·
-    # resulted: its result is there, the final words are due · answered | apologised | held: the end
-    Column("status", Text, nullable=False),
+    Column("status", Text, nullable=False),  # schemas.turn_record.TurnStatus draws the life cycle
+    Column("step", Integer, nullable=False, server_default="0"),  # the fence of outcomes: each commit raises it
+    Column("commit_id", UUID(as_uuid=True)),  # of the commit that made this step
+    Column("purpose", Text, nullable=False, server_default="answer"),  # of the question of this step
     Column("attempt", Integer, nullable=False, server_default="1"),  # the fence: each take raises it
     Column("unsettled", Integer, nullable=False, server_default="0"),  # attempts whose outcome nobody knows
-    Column("settled_attempts", Integer, nullable=False, server_default="0"),  # those of the turn's earlier steps
+    Column("questions", Integer, nullable=False, server_default="0"),  # how often this step's question was put
+    Column("repairs", Integer, nullable=False, server_default="0"),  # invalid outputs that were asked again
+    Column("rounds", Integer, nullable=False, server_default="0"),  # results that went back to the model
     Column("state", Text, nullable=False, server_default="bot"),
     Column("verdict", Text),
     Column("failure", Text),
@@ -40,7 +42,8 @@ turns = Table(
     Column("assistant_version", Integer),
     Column("prompt_pack", Text),
     Column("frontend_context_uuid", UUID(as_uuid=True)),
-    Column("backend_uuid", Text),
+    Column("backend_uuid", Text),  # of the newest accepted output
+    Column("newest_backend_uuid", Text),  # of the newest output, accepted or not: the turn's next question follows it
     Column("ticket_id", Text),
     Column("model_ms", Integer),
     Column("first_text_ms", Integer),
@@ -57,7 +60,7 @@ raw_outputs = Table(
     reference("turn_id", "turns.id"),
     reference("conversation_id", "conversations.id"),
     Column("attempt", Integer, nullable=False),
-    Column("purpose", Text, nullable=False, server_default="answer"),  # answer | repair | result
+    Column("purpose", Text, nullable=False, server_default="answer"),
     Column("verdict", Text),
     Column("errors", JSONB, nullable=False, server_default=LIST),
     Column("notes", JSONB, nullable=False, server_default=LIST),
@@ -65,7 +68,8 @@ raw_outputs = Table(
     Column("explanation", Text),
     Column("text", Text, nullable=False, server_default=""),
     Column("details", JSONB, nullable=False, server_default=OBJECT),
-    Column("prompt_pack", Text),
+    Column("prompt_pack", Text),  # asked with: sent along, or pasted into the Space, else `unknown`
+    Column("pack_echoed", Text),  # the version that an action says it was written under
     Column("backend_uuid", Text),
     Column("model_ms", Integer),
     Column("first_text_ms", Integer),
@@ -94,7 +98,10 @@ effects = Table(
     moment("planned_at", always=True),
     moment("sending_at"),
     moment("settled_at"),
+    Column("settled_by", Text),  # the person who said what became of an unknown one, …
+    Column("note", Text),  # … and how they know
     Index("effects_status_idx", "status", "sending_at"),
+    Index("effects_planned_at_idx", "planned_at", "id"),
 )
 
 actions = Table(
@@ -115,6 +122,8 @@ actions = Table(
     Column("decided_by", Text),
     Column("asked_seq", BigInteger, nullable=False, server_default="0"),  # newest message when it was asked back
     Column("return_to", Text, nullable=False, server_default="bot"),
+    Column("side_effect", Boolean, nullable=False, server_default=text("true")),  # false: it only reads
+    Column("assistant_version", Integer),  # the configuration it was accepted under
     moment("expires_at"),
     Column("result", JSONB),
     moment("created_at", always=True),
@@ -162,8 +171,32 @@ account_calls = Table(
     metadata,
     id_column(),
     Column("account", Text, nullable=False),
+    Column("turn_id", UUID(as_uuid=True), index=True),  # whose question it is: its next attempt takes the slot over
     moment("started_at", always=True),
-    Column("expires_at", DateTime(timezone=True), nullable=False),  # a dead caller's slot frees itself
+    Column("expires_at", DateTime(timezone=True), nullable=False),  # a lease: renewed while the question is out
     moment("ended_at"),
     Index("account_calls_account_started_at_idx", "account", "started_at"),
 )
+
+account_places = Table(
+    "account_places",
+    metadata,
+    Column("conversation_id", UUID(as_uuid=True), primary_key=True),  # one place each, however many messages wait
+    Column("account", Text, nullable=False),
+    moment("queued_at", always=True),
+    moment("seen_at", always=True),  # a place whose conversation does not come again is given up
+    Index("account_places_account_idx", "account", "queued_at"),
+)
+"""The queue of conversations that wait for an account: first come, first served."""
+
+pasted_packs = Table(
+    "pasted_packs",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("assistant", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("pasted_by", Text, nullable=False),
+    moment("pasted_at", always=True),
+    Index("pasted_packs_assistant_idx", "assistant", "pasted_at"),
+)
+"""Which version of the prompt pack somebody confirmed as pasted into an assistant's Space."""

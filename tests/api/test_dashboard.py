@@ -27,11 +27,36 @@ async def visitor(system: System) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_it_is_closed_without_the_link(system: System, visitor: httpx2.AsyncClient, page: str) -> None:
-    visitor.cookies.set("agent_dashboard", "99999999999.forged", path="/dashboard")
+async def test_it_is_closed_without_the_link(visitor: httpx2.AsyncClient, page: str) -> None:
+    closed = await visitor.get(page)
 
-    assert (await visitor.get(page)).status_code == 403
+    assert closed.status_code == 403
+    assert "ADMIN_LINK_TOKEN" in closed.text
     assert (await visitor.get("/dashboard/enter?token=wrong")).status_code == 403
+
+
+async def test_it_is_closed_to_a_forged_cookie(visitor: httpx2.AsyncClient) -> None:
+    await visitor.get(LINK)
+    (cookie,) = visitor.cookies.jar
+    _, _, signature = (cookie.value or "").partition(".")
+    cookie.value = f"99999999999.{signature}"
+
+    assert (await visitor.get("/dashboard")).status_code == 403
+
+
+async def test_two_installations_let_in_one_browser(
+    system: System, visitor: httpx2.AsyncClient, postgres_url: str, temporal_address: str
+) -> None:
+    settings = {"admin_link_token": "one-time-token-0123456789", "secret_key": "the secret key of another one"}
+    async with running_system(postgres_url, temporal_address, worker=False, **settings) as other:
+        here = f"{system.http.base_url}"
+        there = f"{other.http.base_url}"
+        for address in (here, there):
+            await visitor.get(f"{address}{LINK}")
+
+        seen = [(await visitor.get(f"{address}/dashboard")).status_code for address in (here, there)]
+
+    assert seen == [200, 200]
 
 
 async def test_the_link_works_once(system: System, visitor: httpx2.AsyncClient) -> None:

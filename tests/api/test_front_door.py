@@ -108,7 +108,10 @@ async def test_an_unknown_customer_is_404(system: System) -> None:
 WITHOUT_ZONE = NOW.replace(tzinfo=None).isoformat()
 
 
-@pytest.mark.parametrize("query", ["limit=-1", "limit=0", "limit=x", "before=yesterday", f"before={WITHOUT_ZONE}"])
+@pytest.mark.parametrize(
+    "query",
+    ["limit=-1", "limit=0", "limit=x", "before=yesterday", pytest.param(f"before={WITHOUT_ZONE}", id="no-zone")],
+)
 async def test_a_bad_query_is_422(system: System, query: str) -> None:
     await system.send("Hello")
 
@@ -137,3 +140,9 @@ async def test_health_metrics_and_docs(system: System) -> None:
     assert "agent_waiting_messages 0.0" in metrics
     assert 'agent_turns_total{status="answered",verdict="text"}' in metrics
     assert (await system.http.get("/docs")).status_code == 200
+
+
+async def test_the_printed_address_leads_a_browser_to_the_playground(system: System) -> None:
+    opened = await system.http.get("/", headers={"Accept": "text/html"}, follow_redirects=True)
+
+    assert (opened.status_code, opened.url.path) == (200, "/playground")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -15,8 +20,14 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
-from integrations.temporal.search_attributes import command_for, make_attributes, missing_attributes
+from integrations.temporal.search_attributes import (
+    WrongAttributes,
+    advice_on,
+    make_attributes,
+    wrong_attributes,
+)
 from schemas.operations import SEARCH_ATTRIBUTES
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 
 QUICKLY = 5.0
@@ -69,9 +80,9 @@ async def check_come_again(system: System) -> None:
 
 
 async def test_all_is_well(system: System) -> None:
-    status, body = await readyz(system, "?for=answer")
+    status, body = await until("a 200", lambda: readyz(system, "?for=answer"), lambda seen: seen[0] == 200)
 
-    assert status == 200, body
+    assert status == 200
     assert body["missing"] == []
     assert body["worker_seen_seconds"] < 60
     assert true_ones(body) == set(body) - {"missing", "worker_seen_seconds"}
@@ -110,17 +121,43 @@ async def test_once_they_are_made_what_was_stored_is_answered_once(without_attri
     assert len(without_attributes.perplexity.questions) == 1
 
 
-async def test_an_attribute_of_another_type_counts_as_missing(temporal_address: str, bare_namespace: str) -> None:
+async def test_an_attribute_of_another_type_is_told_from_one_that_is_missing(
+    temporal_address: str, bare_namespace: str
+) -> None:
     client = await Client.connect(temporal_address, namespace=bare_namespace)
-    wrong = {"Channel": IndexedValueType.INDEXED_VALUE_TYPE_INT}
-    wanted = AddSearchAttributesRequest(namespace=bare_namespace, search_attributes=wrong)
+    mistyped = {"Channel": IndexedValueType.INDEXED_VALUE_TYPE_INT}
+    wanted = AddSearchAttributesRequest(namespace=bare_namespace, search_attributes=mistyped)
     await client.operator_service.add_search_attributes(wanted, timeout=timedelta(seconds=5))
 
-    assert set(await missing_attributes(client, 5)) == set(SEARCH_ATTRIBUTES)
+    others = tuple(name for name in SEARCH_ATTRIBUTES if name != "Channel")
+    assert await wrong_attributes(client, 5) == WrongAttributes(missing=others, mistyped=("Channel",))
 
     await make_attributes(client, 5)
 
-    assert await missing_attributes(client, 5) == ("Channel",)
+    assert await wrong_attributes(client, 5) == WrongAttributes(mistyped=("Channel",))
+
+
+async def test_the_command_for_one_of_another_type_mends_it(
+    postgres_url: str, temporal_address: str, bare_namespace: str
+) -> None:
+    client = await Client.connect(temporal_address, namespace=bare_namespace)
+    kinds = {"Channel": IndexedValueType.INDEXED_VALUE_TYPE_INT, "Assistant": IndexedValueType.INDEXED_VALUE_TYPE_BOOL}
+    wanted = AddSearchAttributesRequest(namespace=bare_namespace, search_attributes=kinds)
+    await client.operator_service.add_search_attributes(wanted, timeout=timedelta(seconds=5))
+    async with running_system(
+        postgres_url, temporal_address, worker=False, temporal_namespace=bare_namespace
+    ) as system:
+        _, body = await readyz(system)
+
+    [told] = [line for line in body["missing"] if "search-attribute" in line]
+    command = told.partition("Mend it: ")[2]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = await asyncio.to_thread(
+        subprocess.run, command, shell=True, env={"PATH": path}, capture_output=True, text=True, timeout=30
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert await wrong_attributes(client, 5) == WrongAttributes()
 
 
 async def test_a_namespace_that_is_not_there(postgres_url: str, temporal_address: str) -> None:
@@ -165,4 +202,6 @@ def test_the_command_for_temporal_cloud(system: System) -> None:
         update={"temporal_address": "eu-west-1.aws.api.temporal.io:7233", "temporal_namespace": "bots.a1b2c"}
     )
 
-    assert command_for(cloud, ["Channel"]) == "tcld namespace search-attributes add -n bots.a1b2c --sa Channel=Keyword"
+    told = advice_on(cloud, WrongAttributes(missing=("Channel",)))
+
+    assert told.endswith(": tcld namespace search-attributes add -n bots.a1b2c --sa Channel=Keyword")

@@ -6,8 +6,8 @@ import time
 
 from api.readiness import readiness
 from config.settings import Settings
-from integrations.temporal.condition import TemporalCondition
-from storage.conditions import StorageCondition
+from integrations.temporal.health import TemporalHealth
+from storage.health import StorageHealth
 from tests.silence import silence
 from tests.system_in_process import running_system
 
@@ -40,8 +40,8 @@ async def test_only_a_message_is_kept(postgres_url: str) -> None:
 
 def test_an_address_without_a_temporal_is_named() -> None:
     settings = Settings(_env_file=None, temporal_address="127.0.0.1:9302")  # type: ignore[call-arg]
-    temporal = TemporalCondition(answers=False, trouble="it cannot be connected to", connected=False)
+    temporal = TemporalHealth(answers=False, reason="it cannot be connected to", connected=False)
 
-    missing = readiness(StorageCondition(True, True, True), temporal, settings).missing
+    missing = readiness(StorageHealth(True, True, True), temporal, settings).missing
 
     assert missing == ["TEMPORAL_ADDRESS: no Temporal answers at 127.0.0.1:9302: it cannot be connected to"]

@@ -17,6 +17,7 @@ from integrations.whatsapp.configuration import meta_from
 from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from integrations.whatsapp.standin.serve import create_standin
 from tests.browser.test_playground import ARGUMENTS
+from tests.support import clock
 from tests.system_in_process import System, free_address, running_system
 from tests.whatsapp_customer import APP_SECRET, SETTINGS
 from tests.whatsapp_servers import serving
@@ -41,7 +42,7 @@ async def trying(postgres_url: str, temporal_address: str) -> AsyncIterator[Tryi
 async def _trying(postgres_url: str, temporal_address: str) -> AsyncIterator[Trying]:
     """The system, with the stand-in in the place of Meta's service."""
     address = free_address()
-    async with serving(create_standin(f"{address}/api/webhooks/whatsapp", APP_SECRET)) as standin:
+    async with serving(create_standin(f"{address}/api/webhooks/whatsapp", APP_SECRET, now=clock.now)) as standin:
         account = {"whatsapp_access_token": ACCESS_TOKEN, "whatsapp_phone_number_id": PHONE_NUMBER_ID}
         settings = {**SETTINGS, **account, "whatsapp_graph_url": standin, "whatsapp_standin_url": standin}
         async with running_system(postgres_url, temporal_address, address=address, adapter=meta_from, **settings) as up:

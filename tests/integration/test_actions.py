@@ -39,7 +39,9 @@ ORDERS = Endpoint(
     url="https://orders.example/orders/{number}",
     params_schema={"type": "object", "properties": {"number": {"type": "string"}}, "required": ["number"]},
 )
-CANCEL = ORDERS.model_copy(update={"name": "cancel_order", "method": "POST"})
+CANCEL = ORDERS.model_copy(
+    update={"name": "cancel_order", "method": "POST", "safe": True, "safe_because": "it can be ordered again"}
+)
 
 
 async def test_a_ticket_is_opened_and_its_number_confirmed(system: System) -> None:
@@ -76,6 +78,8 @@ async def test_an_administrators_own_action_calls_its_endpoint(system: System) -
         handler="api_call",
         settings={"endpoint": "order_status"},
         returns_result=True,
+        safe=True,
+        safe_because="it only looks",
     )
     await configure(system, enabled=["where_is_it"], custom=[own], endpoints=[ORDERS])
     system.perplexity.scripts.extend([output("where_is_it", number="A-1"), "On its way."])

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy.exc import DBAPIError
 
-from storage.conditions import storage_condition
-from storage.database import Database, StorageUnavailable
+from storage.database import Database, StatementFailed, StorageUnavailable
+from storage.health import storage_health
 from tests.servers import execute
 
 PASSING = [
@@ -57,7 +56,7 @@ async def test_what_may_pass_is_unavailable(database: Database, state: str) -> N
 
 @pytest.mark.parametrize("state", OURS)
 async def test_what_is_wrong_with_the_statement_is_not(database: Database, state: str) -> None:
-    with pytest.raises(DBAPIError):
+    with pytest.raises(StatementFailed):
         await database.rows(raising(state))
 
 
@@ -79,11 +78,11 @@ async def test_a_database_or_a_role_that_is_not_there(postgres_url: str) -> None
         database = Database(url)
         with pytest.raises(StorageUnavailable):
             await database.rows("SELECT 1")
-        condition = await storage_condition(database)
+        health = await storage_health(database)
         await database.close()
 
-        assert not condition.can_store
-        assert len(condition.trouble.splitlines()) == 1
+        assert not health.can_store
+        assert len(health.reason.splitlines()) == 1
 
 
 async def test_no_room_on_its_disk(database: Database) -> None:
@@ -91,12 +90,12 @@ async def test_no_room_on_its_disk(database: Database) -> None:
     await database.rows("ALTER DATABASE postgres SET temp_file_limit = '64kB'")
     await database.engine.dispose()  # the setting is read when a connection begins
     try:
-        condition = await storage_condition(database)
+        health = await storage_health(database)
     finally:
         await database.rows("ALTER DATABASE postgres RESET temp_file_limit")
 
-    assert (condition.answers, condition.writable) == (True, False)
-    assert "temp_file_limit" in condition.trouble
+    assert (health.answers, health.writable) == (True, False)
+    assert "temp_file_limit" in health.reason
 
 
 async def test_connections_that_the_server_has_ended_are_replaced_unseen(postgres_url: str, database: Database) -> None:

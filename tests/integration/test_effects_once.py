@@ -24,7 +24,14 @@ class Killed(Exception):
     """Stands for the end of the process: nothing after it is done, what was committed before it stays."""
 
 
-ORDER = Endpoint(name="order", description="Orders something", method="POST", url="https://shop.example/orders")
+ORDER = Endpoint(
+    name="order",
+    description="Orders something",
+    method="POST",
+    url="https://shop.example/orders",
+    safe=True,
+    safe_because="an order can be cancelled",
+)
 KEYED = ORDER.model_copy(update={"honours_idempotency_key": True})
 
 
@@ -68,7 +75,7 @@ def dying(boundary: str, system: System) -> Activities:
     parts: dict[str, tuple[Any, str]] = {
         "before the call": (does.acting._handlers, "handle"),
         "between call and record": (does.acting._ledger, "settle"),
-        "between record and report": (does.acting._turns, "finish"),
+        "between record and report": (does.acting._turns, "commit"),
     }
     part, name = parts[boundary]
     object.__setattr__(part, name, die)

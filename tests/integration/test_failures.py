@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
 
 import pytest
 
 from integrations.perplexity.double import words
 from integrations.perplexity.port import AskFailed
 from schemas.failures import FAILURES, Certainty, FailureKind
-from storage.accounts import AccountCalls
-from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 
 RETRIED = [kind for kind, policy in FAILURES.items() if policy.retried and kind is not FailureKind.ABANDONED]
@@ -83,25 +80,6 @@ async def test_a_very_long_message_is_shortened_and_the_customer_is_told(system:
     assert asked.startswith("begin ")
     assert asked.endswith(" end")
     assert len(system.perplexity.questions[0].text) <= 8_000
-
-
-async def test_an_accounts_calls_are_counted_by_the_minute_and_by_account(system: System) -> None:
-    calls = AccountCalls(system.database, in_flight=100, per_minute=3, lease_seconds=60)
-
-    waits = [await calls.take_slot(uuid4(), "busy") for _ in range(4)]
-
-    assert waits[:3] == [0, 0, 0]
-    assert 50 < waits[3] <= 60
-    assert await calls.take_slot(uuid4(), "another") == 0
-
-
-async def test_a_dead_callers_slot_frees_itself(system: System) -> None:
-    calls = AccountCalls(system.database, in_flight=1, per_minute=100, lease_seconds=0.05)
-    await calls.take_slot(uuid4(), "busy")
-
-    wait = await until("a free slot", lambda: calls.take_slot(uuid4(), "busy"), lambda seconds: seconds == 0)
-
-    assert wait == 0
 
 
 async def test_an_accounts_calls_in_flight_are_limited(postgres_url: str, temporal_address: str) -> None:

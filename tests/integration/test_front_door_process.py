@@ -15,10 +15,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from config.settings import Settings
 from tests.servers import free_port, wait_for_port
 from tests.system_in_process import KEY, System, running_system
 
 AGENT = Path(sys.executable).with_name("agent")
+HELD_UP = Settings.model_fields["stop_seconds"].default
+"""What a stop takes that waits for somebody who says nothing."""
 HEAD = f"POST /api/message HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
 BODY = b'{"customer_id": "c-1", "message_id": "m-1", "text": "Hello"}'
 
@@ -84,13 +87,13 @@ def test_half_a_body_does_not_hold_the_stop(door: FrontDoor) -> None:
         seconds = door.stopped(signal.SIGTERM)
 
         answer = answer_of(client)
-    assert seconds < 2.5
+    assert seconds < HELD_UP
     assert answer == b"" or (answer.startswith(b"HTTP/1.1 503") and b"application/problem+json" in answer), answer
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_asked_twice_it_ends_in_order(door: FrontDoor, number: signal.Signals) -> None:
-    assert door.stopped(number, number) < 2.5
+    assert door.stopped(number, number) < HELD_UP
 
 
 @pytest.mark.processes

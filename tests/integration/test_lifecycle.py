@@ -7,6 +7,7 @@ import asyncio
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
+from integrations.perplexity.double import words
 from tests.incoming import incoming
 from tests.support.waiting import within
 from tests.system_in_process import System, running_system
@@ -84,7 +85,7 @@ async def test_what_comes_while_the_model_is_busy_is_joined(system: System) -> N
     turns = [(await each).json() for each in (first, *rest)]
 
     assert len(system.perplexity.questions) == 2
-    assert sorted(system.perplexity.questions[1].text.split("\n\n")) == ["three", "two"]
+    assert sorted(words(system.perplexity.questions[1]).split("\n\n")) == ["three", "two"]
     assert turns[1]["turn_id"] == turns[2]["turn_id"] != turns[0]["turn_id"]
 
 

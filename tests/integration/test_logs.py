@@ -12,6 +12,7 @@ from config.logs import without_secrets
 from integrations.perplexity.port import AskFailed
 from schemas.failures import FailureKind
 from tests.system_in_process import System, running_system
+from tests.worker_process import worker_process
 
 
 @pytest.fixture
@@ -62,3 +63,11 @@ async def test_customers_words_and_long_outputs_as_the_settings_say(
 @pytest.mark.parametrize("name", ["api_key", "Authorization", "access_token", "password", "app_secret", "set_cookie"])
 def test_what_is_named_like_a_secret_is_hidden(name: str) -> None:
     assert without_secrets(None, "info", {name: "value", "event": "x"}) == {name: "[hidden]", "event": "x"}
+
+
+async def test_a_worker_names_the_wrapper_without_its_password(system: System) -> None:
+    async with worker_process(system, PERPLEXITY_BASE_URL="http://ana:hidden@127.0.0.1:9") as worker:
+        await worker.until_said("worker_starting")
+
+        assert '"perplexity": "http://…@127.0.0.1:9"' in worker.said()
+        assert "hidden" not in worker.said()

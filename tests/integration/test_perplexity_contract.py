@@ -323,3 +323,15 @@ async def test_it_says_everywhere_that_it_is_a_simulator(simulator: str) -> None
 
     assert all("SIMULATOR" in response.text and "SIMULATOR" in response.headers["x-served-by"] for response in said)
     assert answer.json()["account_used"] == "a (SIMULATOR)"
+
+
+async def test_a_thread_is_known_while_upstream_has_it(client: WrapperClient) -> None:
+    answer = await client.ask(question("When are you open?"))
+    assert answer.thread_url_slug is not None
+
+    assert await client.has_thread("default", answer.thread_url_slug) is True
+    assert await client.has_thread("default", "no-such-thread/../x") is False
+
+
+async def test_nobody_there_is_no_word_about_a_thread() -> None:
+    assert await client_of("http://127.0.0.1:9").has_thread("default", "some-thread") is None

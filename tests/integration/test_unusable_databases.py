@@ -126,7 +126,11 @@ async def test_another_protocol(other_protocol: int) -> None:
 
 @pytest.mark.parametrize(
     ("parameters", "word"),
-    [("sslmode=verify-full&sslrootcert=/no/such.pem", "such"), ("sslmode=maybe", "sslmode"), ("sslrootcert=x", "")],
+    [
+        ("sslmode=verify-full&sslrootcert=/no/such.pem", "such"),
+        ("sslmode=verify-ca&sslrootcert=x", "such"),
+        ("sslmode=maybe", "sslmode"),
+    ],
 )
 async def test_tls_parameters_that_cannot_be_used(parameters: str, word: str) -> None:
     assert word in await told(f"postgresql://ana:hidden@127.0.0.1:1/x?{parameters}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from integrations.perplexity.double import words
 from schemas.failures import FailureKind
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
@@ -27,7 +28,7 @@ async def system(postgres_url: str, temporal_address: str, tmp_path: Path) -> As
 
 
 def _asked(system: System) -> list[str]:
-    return [question.text.rpartition("\n---\n")[2] for question in system.perplexity.questions]
+    return [words(question) for question in system.perplexity.questions]
 
 
 async def test_a_burst_is_answered_together(postgres_url: str, temporal_address: str) -> None:
@@ -130,6 +131,22 @@ def _image(system: System) -> dict[str, Any]:
     digest = base64.b64encode(sha256(_PICTURE).digest()).decode()
     image = {"id": "9001", "mime_type": "image/jpeg", "sha256": digest, "caption": "This one"}
     return written("", type="image", text=None, image=image)
+
+
+async def test_a_photo_that_comes_while_a_human_has_the_conversation_is_fetched_at_once(
+    system: System, tmp_path: Path
+) -> None:
+    customer = Customer(system)
+    await customer.write("Hello")
+    await customer.until_received(1)
+    body = {"state": "human_handoff", "reason": "mine"}
+    await system.http.post(f"/api/session/{customer.phone}/state?channel=whatsapp", json=body)
+
+    await customer.send(_image(system))
+
+    kept = tmp_path / "media" / sha256(_PICTURE).hexdigest()[:2] / sha256(_PICTURE).hexdigest()
+    await until(f"the photo at {kept}", lambda: list(tmp_path.rglob("*")), lambda found: kept in found)
+    assert len(system.perplexity.questions) == 1
 
 
 async def test_a_photo_is_described_to_the_model_and_kept(system: System, tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from integrations.whatsapp.double import Posted
 from integrations.whatsapp.failures import FailureKind, SendFailed
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, TemplateName
+from storage.outbox import Outbox
 from storage.overview import Overview
 from tests.support.clock import now, stamp
 from tests.support.waiting import until
@@ -90,6 +92,49 @@ async def test_what_stays_unknown_is_sent_again(system: System, customer: Custom
 
     assert len(customer.received) == 2
     assert [row["status"] for row in await _deliveries(system)] == ["sent"]
+
+
+async def test_what_stays_unknown_is_sent_again_once_and_then_left_to_staff(system: System, customer: Customer) -> None:
+    system.whatsapp.failures.extend([SendFailed(FailureKind.UNKNOWN, "502 after the request left")] * 3)
+
+    await customer.write("Hello")
+    await customer.until_idle()
+    conversation_id = (await customer.until_idle())["conversation_id"]
+    overdue = await Outbox(system.database).overdue(0, 10)
+
+    assert len(customer.received) == 2
+    assert [row["status"] for row in await _deliveries(system)] == ["unknown"]
+    assert "Nobody knows" in (await _notes(system))[0]
+    assert conversation_id not in [str(each.conversation_id) for each in overdue]
+
+
+async def test_a_failure_reported_before_our_call_was_answered_counts(system: System, customer: Customer) -> None:
+    async def report(posted: Posted) -> None:
+        await customer.status(posted, "failed", 131000)
+
+    system.whatsapp.before_answering.append(report)
+
+    await customer.write("Hello")
+    await customer.until_received(2)
+    await customer.until_idle()
+
+    assert [(row["status"], row["failure"]) for row in await _deliveries(system)] == [("sent", None)]
+    assert len(customer.received) == 2
+
+
+async def test_a_final_failure_reported_before_our_call_was_answered_is_told(
+    system: System, customer: Customer
+) -> None:
+    async def report(posted: Posted) -> None:
+        await customer.status(posted, "failed", 131026)
+
+    system.whatsapp.before_answering.append(report)
+
+    await customer.write("Hello")
+    await customer.until_idle()
+
+    assert [row["status"] for row in await _deliveries(system)] == ["failed"]
+    assert "does not reach this customer" in (await _notes(system))[0]
 
 
 async def test_what_stays_unknown_is_left_and_staff_are_told_where_that_is_the_setting(

@@ -55,7 +55,7 @@ async def test_while_the_database_is_silent(system: System) -> None:
     async with way_to_database(system) as way:
         url = f"postgresql://postgres@{way.address}{name}"
         async with worker_process(system, DATABASE_URL=url) as worker:
-            await worker.until_said("worker_ready")
+            await worker.until_said("worker_starting")
             way.is_open = False
             await Customer(system).write("Hello")
             await within("a statement that does not pass", way.held.wait(), worker.said)
@@ -65,7 +65,7 @@ async def test_while_the_database_is_silent(system: System) -> None:
 
 async def test_while_temporal_is_silent(system: System) -> None:
     async with way_to_temporal(system) as way, worker_process(system, TEMPORAL_ADDRESS=way.address) as worker:
-        await worker.until_said("worker_ready")
+        await worker.until_said("worker_starting")
         way.is_open = False
 
         await check_stops(worker)
@@ -93,7 +93,7 @@ async def test_while_the_channel_is_silent(system: System) -> None:
             "WHATSAPP_GRAPH_URL": f"http://{channel.address}",
         }
         async with worker_process(system, **account) as worker:
-            await worker.until_said("worker_ready")
+            await worker.until_said("worker_starting")
             await Customer(system).write("Hello")
             await within("a call to the channel", channel.heard.wait(), worker.said)
 

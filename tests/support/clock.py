@@ -57,8 +57,10 @@ def now() -> datetime:
     return datetime.now(UTC) + _SHIFT
 
 
-NOW = now().replace(microsecond=0)
-"""`now` when the run began, in whole seconds, as channels tell time."""
+BEGAN = "TESTS_BEGAN"
+NOW = datetime.fromisoformat(os.environ.setdefault(BEGAN, now().replace(microsecond=0).isoformat()))
+"""`now` when the run began, in whole seconds, as channels tell time: one for all processes of the run, or they would
+collect tests of different names."""
 
 
 def stamp(moment: datetime) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,6 +60,20 @@ class Start:
         headers = {"Authorization": f"Bearer {KEY}"}
         return httpx2.post(f"{self.api}/api/message", json=body, headers=headers, timeout=LONGEST_SECONDS)
 
+    def until_child(self, words: str, pause: float = 0.0) -> psutil.Process:
+        """The child whose command line has *words*, *pause* seconds after it came."""
+        found = until_blocking(f"a child {words!r}", lambda: self._child(words), seconds=START_SECONDS)
+        threading.Event().wait(pause)
+        assert found
+        return found
+
+    def _child(self, words: str) -> psutil.Process | None:
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if words in " ".join(child.cmdline()):
+                    return child
+        return None
+
     def ask_to_stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """To the whole group, as Ctrl-C does."""
         os.killpg(self.process.pid, number)
@@ -89,11 +104,12 @@ def begun(folder: Path, **settings: str) -> Iterator[Start]:
 
 
 def left_of(folder: Path) -> list[str]:
-    """Command lines of processes that still work on *folder*."""
+    """Command lines of processes that still work on *folder*, or in it."""
     found = []
-    for process in psutil.process_iter(["cmdline"]):
+    for process in psutil.process_iter(["cmdline", "cwd", "status"]):
         line = " ".join(process.info["cmdline"] or ())
-        if str(folder) in line and process.status() != psutil.STATUS_ZOMBIE:
+        place = f"{line} {process.info['cwd']}"
+        if str(folder) in place and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(line)
     return found
 

@@ -18,7 +18,13 @@ from tests.system.running import AGENT, Program, running
 CONFIG = """
 actions:
   endpoints:
-    - {{name: order, description: Orders something, method: POST, url: "http://{host}/slow", time_limit_seconds: 30}}
+    - name: order
+      description: Orders something
+      method: POST
+      safe: true
+      safe_because: a test
+      url: "http://{host}/slow"
+      time_limit_seconds: 30
 """
 CALL = '{"action": "api_call", "reason": "Asked for it", "metadata": {"endpoint": "order", "params": {}}}'
 TICKET = '{"action": "create_ticket", "reason": "Asked", "metadata": {"subject": "Lamp", "description": "Broken"}}'

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C, once and twice, at any moment: all is gone in time, in order, with exit code 0."""
+"""SIGTERM and Ctrl-C, once and twice, at any moment: all is gone in time, with exit code 0."""
 
 from __future__ import annotations
 
@@ -95,6 +95,62 @@ def test_at_every_moment_of_the_start(folder: Path, said: str, pause: float, num
         again.until_said("\nREADY")
         again.ask_to_stop(number)
         again.check_it_stopped()
+
+
+FROZEN = ["agent worker", "agent api", "server start-dev", "postgres -D", "postgres postgres [local]"]
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("words", FROZEN)
+def test_while_a_part_is_frozen(folder: Path, words: str) -> None:
+    with begun(folder) as start:
+        start.until_said("\nREADY")
+        start.until_child(words).suspend()
+
+        start.ask_to_stop(signal.SIGTERM)
+
+        start.check_it_stopped()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize(("words", "pause"), [("agent api", 3.0), ("agent worker", 1.0), ("server start-dev", 1.0)])
+def test_while_a_part_is_frozen_in_the_start(folder: Path, words: str, pause: float) -> None:
+    with begun(folder) as start:
+        start.until_child(words, pause).suspend()
+        start.until_said("Bringing")
+        threading.Event().wait(4)  # into a look at the frozen part
+
+        start.ask_to_stop(signal.SIGTERM)
+
+        start.check_it_stopped()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("pause", [0.05, 0.5, 1.5])
+def test_while_a_dead_server_has_left_a_frozen_child(folder: Path, pause: float) -> None:
+    with begun(folder) as start:
+        start.until_said("\nREADY")
+        start.until_child("postgres postgres [local]").suspend()
+        start.until_child("postgres -D").kill()
+        start.until_said("postgres ended")
+        threading.Event().wait(pause)
+
+        start.ask_to_stop(signal.SIGTERM)
+
+        start.check_it_stopped()
+
+
+@pytest.mark.chaos
+def test_while_a_frozen_worker_is_to_start_anew(folder: Path) -> None:
+    with begun(folder, EPHEMERAL="1") as start:
+        start.until_said("\nREADY")
+        start.until_child("agent worker").suspend()
+        start.until_child("server start-dev").kill()
+        start.until_said("temporal runs again")
+
+        start.ask_to_stop(signal.SIGTERM)
+
+        start.check_it_stopped()
 
 
 @pytest.mark.chaos

@@ -76,7 +76,7 @@ def until_parts(program: Program, customer: int, parts: int) -> None:
 
 
 async def until_all_delivered(program: Program, customers: Sequence[int], messages: int) -> None:
-    """Returns once every message is stored and worked off, and no reply is due any more; each step is waited for."""
+    """Returns once every message is stored and processed, and no reply is due any more; each step is waited for."""
     ids = [f"wamid.{customer}.{number}" for customer in customers for number in range(messages)]
     done = {"stored": len(ids), "waiting": 0, "due": 0}
     seen: dict[str, int] = {}

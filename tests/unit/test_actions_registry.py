@@ -58,6 +58,48 @@ def test_an_endpoint_says_what_its_call_demands() -> None:
     assert (rules.confirmed_by, rules.retries, rules.time_limit_seconds) == (Confirmation.CUSTOMER, 0, 5)
 
 
+def call(endpoint: Endpoint, **config: Any) -> Confirmation:
+    request = ActionRequest(action="api_call", reason="r", metadata={"endpoint": endpoint.name, "params": {}})
+    rules = Registry(AssistantActions(endpoints=(endpoint,), **config)).rules_for(request)
+    assert rules is not None
+    return rules.confirmed_by
+
+
+SAFE: dict[str, Any] = {"safe": True, "safe_because": "it can be undone"}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_call_that_says_nothing_is_not_safe(method: Any) -> None:
+    said = Endpoint(**WEATHER, method=method)
+    assert call(said) is Confirmation.CUSTOMER
+    assert call(said, confirmations={"api_call": Confirmation.NONE}) is Confirmation.CUSTOMER
+    assert call(said, confirmations={"api_call": Confirmation.STAFF}) is Confirmation.STAFF
+    assert call(Endpoint(**WEATHER, method=method, **SAFE)) is Confirmation.NONE
+    assert call(Endpoint(**WEATHER, method=method, destructive=True, **SAFE)) is Confirmation.CUSTOMER
+
+
+def test_a_get_needs_nobodys_yes() -> None:
+    assert call(Endpoint(**WEATHER)) is Confirmation.NONE
+
+
+@pytest.mark.parametrize(
+    ("action", "endpoint", "asked"),
+    [
+        ({}, SAFE, Confirmation.CUSTOMER),
+        (SAFE, {}, Confirmation.CUSTOMER),
+        (SAFE, SAFE, Confirmation.NONE),
+    ],
+)
+def test_an_administrators_action_is_as_safe_as_its_endpoint(
+    action: dict[str, Any], endpoint: dict[str, Any], asked: Confirmation
+) -> None:
+    own = REFUND.model_copy(update={"handler": "api_call", "settings": {"endpoint": "weather"}, **action})
+    config = AssistantActions(custom=(own,), endpoints=(Endpoint(**WEATHER, method="POST", **endpoint),))
+    definition = Registry(config).get("refund_order")
+    assert definition is not None
+    assert definition.confirmed_by is asked
+
+
 def test_an_assistant_may_ask_for_more_confirmation() -> None:
     registry = Registry(AssistantActions(confirmations={"create_ticket": Confirmation.STAFF}))
     definition = registry.get("create_ticket")
@@ -84,6 +126,16 @@ def test_a_sound_configuration_is_taken() -> None:
         ),
         (AssistantActions(custom=(REFUND.model_copy(update={"example": {"x": 1}}),)), "/custom/0/example/x"),
         (AssistantActions(endpoints=(Endpoint(**WEATHER), Endpoint(**WEATHER))), "/endpoints/1/name"),
+        (AssistantActions(endpoints=(Endpoint(**WEATHER, safe=True),)), "/endpoints/0/safe_because"),
+        (
+            AssistantActions(endpoints=(Endpoint(**WEATHER, safe=True, safe_because="x", destructive=True),)),
+            "/endpoints/0/safe",
+        ),
+        (AssistantActions(custom=(REFUND.model_copy(update={"safe": True}),)), "/custom/0/safe_because"),
+        (
+            AssistantActions(custom=(REFUND,), confirmations={"refund_order": Confirmation.NONE}),
+            "/confirmations/refund_order",
+        ),
         (
             AssistantActions(endpoints=(Endpoint(**WEATHER, params_schema={"type": "array"}),)),
             "/endpoints/0/params_schema/type",

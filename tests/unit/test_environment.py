@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from config.environment import clean, for_python, for_servers
+from config.environment import _OF_PYTHON, clean, for_python, for_servers
 from config.hosts import through_proxies
 
 OTHERS = {
@@ -30,6 +32,14 @@ def test_what_our_libraries_would_take_for_theirs_is_gone() -> None:
 @pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONINSPECT"])
 def test_python_starts_anew_without_other_peoples_modules_and_options(name: str) -> None:
     assert for_python({**OURS, name: "x"}) == {**OURS, "PYTHONUTF8": "1"}
+
+
+def test_make_drops_them_before_the_installation() -> None:
+    lines = (Path(__file__).parents[2] / "Makefile").read_text().splitlines()
+
+    dropped = {name for line in lines if line.startswith("unexport ") for name in line.split()[1:]}
+
+    assert set(_OF_PYTHON) - dropped == set()
 
 
 @pytest.mark.parametrize("name", ["PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHON_VERSION"])

@@ -14,13 +14,16 @@ pytestmark = pytest.mark.processes
 
 AGENT = Path(sys.executable).with_name("agent")
 OURS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "PERPLEXITY_BASE_URL", "PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")
+NOWHERE = "postgresql://user@127.0.0.1:1/nobody-listens"
 
 
-def agent(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run in *folder*, away from any `.env`, with the data folder there."""
+def agent(folder: Path, *arguments: str, answer: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run in *folder*, away from any `.env`, with the data folder there; *answer* comes through its standard input."""
     kept = {name: value for name, value in os.environ.items() if name not in OURS}
     environment = {**kept, "DATA_DIR": str(folder / "data"), **settings}
-    return subprocess.run([AGENT, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
+    return subprocess.run(
+        [AGENT, *arguments], input=answer, cwd=folder, env=environment, capture_output=True, text=True, timeout=30
+    )
 
 
 @pytest.mark.parametrize("command", ["api", "worker", "migrate"])
@@ -60,6 +63,23 @@ def test_the_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     assert [line.split()[1].rstrip(":") for line in wrong] == ["Disk", "PORT", "Temporal"]
 
 
+def test_a_wrapper_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
+    done = agent(tmp_path, "doctor", PERPLEXITY_BASE_URL="http://ana:hidden@127.0.0.1:9")
+
+    assert "Perplexity wrapper: http://…@127.0.0.1:9 does not answer" in done.stdout
+    assert "hidden" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["api", "doctor"])
+@pytest.mark.parametrize("proxy", ["http://ana:hid/den@proxy.internal:3128", "ana:hidden@proxy.internal:99999"])
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(tmp_path: Path, command: str, proxy: str) -> None:
+    done = agent(tmp_path, command, https_proxy=proxy, PERPLEXITY_BASE_URL="http://wrapper.internal")
+
+    assert done.returncode == 2
+    assert "https_proxy: got '" in done.stderr
+    assert not any(piece in done.stderr + done.stdout for piece in ("hid", "den", "ana"))
+
+
 @pytest.mark.parametrize("content", ["{", '{"temporal": 5, "database_url": []}', '{"perplexity": "ftp://x"}'])
 def test_a_damaged_list_of_addresses_is_no_traceback(tmp_path: Path, content: str) -> None:
     (data := tmp_path / "data").mkdir()
@@ -70,3 +90,46 @@ def test_a_damaged_list_of_addresses_is_no_traceback(tmp_path: Path, content: st
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert str(data) in done.stderr
+
+
+UNREADABLE = {"nothing": "there is no such file", "folder": "is a folder"}
+
+
+@pytest.mark.parametrize(("name", "why"), UNREADABLE.items())
+@pytest.mark.parametrize("command", ["restore", "assistant apply"])
+def test_a_file_that_cannot_be_read_is_told_with_what_to_name(
+    tmp_path: Path, command: str, name: str, why: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+
+    done = agent(tmp_path, *command.split(), name, DATABASE_URL=NOWHERE)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"agent: {name}: {why}; name a file that `agent ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_configuration_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "bot.yaml").write_bytes(b"\xff\xfe")
+
+    done = agent(tmp_path, "assistant", "apply", "bot.yaml", DATABASE_URL=NOWHERE)
+
+    told = "agent: bot.yaml: is not UTF-8; name a file that `agent assistant show > bot.yaml` wrote\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
+@pytest.mark.parametrize("content", [b"", b"PGDM", b"# Perplexity Agent\n"])
+def test_what_is_no_copy_is_not_restored(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "README.md").write_bytes(content)
+
+    done = agent(tmp_path, "restore", "README.md", DATABASE_URL=NOWHERE)
+
+    told = "agent: README.md: is no copy that `agent backup` wrote; name one that is. The database is as it was\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
+def test_a_copy_is_not_read_from_a_pipe(tmp_path: Path) -> None:
+    done = agent(tmp_path, "restore", "/dev/stdin", answer="PGDMP", DATABASE_URL=NOWHERE)
+
+    told = "agent: /dev/stdin: is a pipe, and `pg_restore` reads twice; name a file that `agent backup` wrote\n"
+    assert (done.returncode, done.stderr) == (2, told)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from config.settings import Settings
@@ -16,6 +20,7 @@ from launch.keys import find_keys
 from launch.logs import in_words
 from launch.supervisor import end_leftovers
 from launch.temporal_file import move_aside_if_damaged
+from tests.support.waiting import LONGEST_SECONDS
 
 TABLES = ("namespaces", "executions", "history_node", "executions_visibility")
 
@@ -116,11 +121,54 @@ def test_secrets_of_an_earlier_version_get_what_is_missing(tmp_path: Path) -> No
     assert keys.verify_token == read_json(path)["verify_token"]
 
 
-@pytest.mark.parametrize("content", [b"\xff", b"[1]", b'{"x": 1}', b'{"1": "x"}', b'{"-7": 1, "1": null, "1e9": {}}'])
-def test_a_damaged_list_of_processes_names_nobody(tmp_path: Path, content: bytes) -> None:
-    (path := tmp_path / "processes.json").write_bytes(content)
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a group of its own that any signal would end."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    yield process
+    process.kill()
+    process.communicate(timeout=LONGEST_SECONDS)
+
+
+DAMAGED = [
+    "\xff",
+    "[PID]",
+    '{"PID": "x"}',
+    '{"PID": null}',
+    '{"PID": {"started": STARTED}}',
+    '{"PID": NaN}',
+    '{"PID": true}',
+    '{"PID": 1}',
+    '{"-PID": STARTED}',
+    '{" PID": STARTED}',
+    '{"PID.0": STARTED}',
+    '{"PIDe0": STARTED}',
+    '{"PID": STARTED',
+]
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_a_damaged_list_of_processes_ends_nobody(tmp_path: Path, child: subprocess.Popen[bytes], damaged: str) -> None:
+    (path := tmp_path / "processes.json").write_text(filled_in(damaged, child), encoding="latin-1")
 
     end_leftovers(path, 1.0)
+
+    assert child.poll() is None
+
+
+@pytest.mark.processes
+def test_a_whole_one_ends_whom_it_names(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
+    (path := tmp_path / "processes.json").write_text(filled_in('{"PID": STARTED}', child))
+
+    end_leftovers(path, 1.0)
+
+    assert child.poll() is not None
+
+
+def filled_in(text: str, child: subprocess.Popen[bytes]) -> str:
+    started = psutil.Process(child.pid).create_time()
+    return text.replace("PID", str(child.pid)).replace("STARTED", repr(started))
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 
-from launch.postgres import FAST_SHUTDOWN, RunningPostgres, is_waiting_for_clients, start_postgres
+from launch.postgres import FAST_SHUTDOWN, RunningPostgres, clear_leftovers, is_waiting_for_clients, start_postgres
 from tests.support.waiting import until_blocking
 
 pytestmark = pytest.mark.processes
@@ -84,6 +86,56 @@ async def test_a_lock_file_with_a_pid_of_somebody_else(folder: Path) -> None:
 
     assert await count(server) == 1
     server.stop()
+
+
+def runs(process: psutil.Process) -> bool:
+    """A zombie does not: nobody may have looked after it yet."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture
+async def frozen(folder: Path) -> AsyncIterator[tuple[RunningPostgres, psutil.Process]]:
+    """A server, and the one of its children that does not end."""
+    server = start_postgres(folder / "postgres")
+    client = await asyncpg.connect(server.url)
+    child = psutil.Process(await client.fetchval("SELECT pg_backend_pid()"))
+    child.suspend()
+    yield server, child
+    client.terminate()
+    server.process.kill()
+    server.process.wait(10)
+    if runs(child):
+        child.kill()
+
+
+async def test_a_frozen_child_of_a_killed_server_is_not_waited_for(
+    frozen: tuple[RunningPostgres, psutil.Process],
+) -> None:
+    server, child = frozen
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait(30)
+    began = time.monotonic()
+
+    clear_leftovers(server.cluster)
+
+    assert time.monotonic() - began < 5
+    assert not runs(child)
+
+
+async def test_asked_to_stop_a_running_server_is_not_waited_for(
+    frozen: tuple[RunningPostgres, psutil.Process],
+) -> None:
+    server, child = frozen
+    began = time.monotonic()
+
+    clear_leftovers(server.cluster, lambda: True)
+
+    assert time.monotonic() - began < 5
+    assert server.process.wait(5) == -signal.SIGKILL
+    assert not runs(child)
 
 
 async def test_somebody_elses_stop_is_seen_to_wait_for_clients(folder: Path) -> None:

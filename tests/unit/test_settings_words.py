@@ -10,7 +10,7 @@ import pytest
 from config.env_file import slips
 from config.proxies import proxy_trouble, usable_proxies
 from config.settings import Settings, SettingsError, load_settings
-from config.values import masked
+from config.values import masked, masked_within
 
 ENCODE = "must be percent-encoded"
 DATABASE = "the address of a PostgreSQL"
@@ -32,6 +32,8 @@ REFUSED = [
     ("DATABASE_URL", "postgresql://ana:hid den@127.0.0.1/utf", ENCODE),
     ("DATABASE_URL", "postgresql://ana:[hidden@127.0.0.1/utf", ENCODE),
     ("DATABASE_URL", "postgresql://127.0.0.1:70000/utf", ENCODE),
+    ("DATABASE_URL", "ana:hidden@127.0.0.1/utf", DATABASE),
+    ("DATABASE_URL", "host=127.0.0.1 password=hidden", DATABASE),
     ("TEMPORAL_ADDRESS", "http://temporal:7233", "host:port without a scheme"),
     ("TEMPORAL_ADDRESS", "temporal", "host:port without a scheme"),
     ("PERPLEXITY_BASE_URL", "wrapper:9000", "http:// or https://"),
@@ -43,6 +45,20 @@ REFUSED = [
     ("ENDPOINT_SECRETS", "crm=hidden", "JSON, like"),
     ("ENDPOINT_SECRETS", '{"crm": ["hidden"]}', "ENDPOINT_SECRETS (at crm)"),
     ("API_KEY", "hid den", "without blanks"),
+]
+
+UNUSABLE_PROXIES = [
+    "socks4://p:1",
+    "junk://p:1",
+    "http://",
+    "http://p:port",
+    "http://u:hidden@p:0x",
+    "http://u:hid/den@p:3128",
+    "http://u:hid#den@p:3128",
+    "http://u:hid?den@p:3128",
+    "http://u:hid@den@p:0x",
+    "u:hidden@p:99999",
+    "u:hid/den@p:3128",
 ]
 
 
@@ -158,13 +174,13 @@ def test_a_proxy_that_can_be_used(value: str) -> None:
     assert proxy_trouble({"ALL_PROXY": value, "https_proxy": value, "NO_PROXY": "[::1], *.x,, /"}) is None
 
 
-@pytest.mark.parametrize("value", ["socks4://p:1", "junk://p:1", "http://", "http://p:port", "http://u:hidden@p:0x"])
+@pytest.mark.parametrize("value", UNUSABLE_PROXIES)
 def test_a_proxy_that_cannot_be_used(value: str) -> None:
     line = proxy_trouble({"https_proxy": value}) or ""
 
     assert line.startswith("https_proxy: got ")
     assert "socks5h://" in line
-    assert "hidden" not in line
+    assert not any(piece in line for piece in ("hid", "den")), line
 
 
 def test_what_a_desktop_writes_is_socks_5() -> None:
@@ -179,6 +195,20 @@ def test_what_a_desktop_writes_is_socks_5() -> None:
         ("postgresql://ana:pw@h/x?sslpassword=pw", "postgresql://ana:…@h/x?sslpassword=…"),
         ("postgresql://ana@h/x", "postgresql://ana@h/x"),
         ("postgresql://ana:p@w:d/o#r@h/x", "postgresql://…@h/x"),
+        ("postgresql://ana:p@w@h/x?sslpassword=pw", "postgresql://…@h/x?sslpassword=…"),
+        ("host=h password='p w' user=ana", "host=h password=… user=ana"),
+        ("http://ana:p/w@h:3128", "http://…@h:3128"),
+        ("http://ana:p#w@h:3128", "http://…@h:3128"),
+        ("http://ana:p?w@h:3128", "http://…@h:3128"),
+        ("http://ana:p@w@h:3128", "http://…@h:3128"),
+        ("http://token@h/v1", "http://…@h/v1"),
+        ("http://h/v1?api_key=pw", "http://h/v1?api_key=…"),
+        ("http://h:8000/v1", "http://h:8000/v1"),
+        ("http://h:pw", "http://…"),
+        ("ana:pw@h:99999", "…@h:99999"),
+        ("ana:p/w?x#y@h", "…@h"),
+        ("ana:p://w@h", "…@h"),
+        ("h:3128", "h:3128"),
         ("no address", "no address"),
     ],
 )
@@ -207,3 +237,15 @@ def test_settings_that_are_a_pipe_are_not_waited_for() -> None:
     os.mkfifo(".env")
 
     assert refusal() == ".env: is no file, and a file of settings is expected there; move it away"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("no answer at http://h:8000: refused", "no answer at http://h:8000: refused"),
+        ('url = "http://ana:p/w@h", (ana:p@w@h:1)', 'url = "http://…@h", (…@h:1)'),
+        ("postgresql://ana:pw@h/x, then ana@example.org", "postgresql://ana:…@h/x, then ana@example.org"),
+    ],
+)
+def test_running_text_is_shown_without_the_passwords_of_its_addresses(said: str, shown: str) -> None:
+    assert masked_within(said) == shown

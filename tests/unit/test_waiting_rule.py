@@ -24,6 +24,7 @@ ENDLESS = [
     "process.communicate()",
     "async def test(handle): await handle.result()",
     "future.result()",
+    "async def hang(event): await event.wait()",
 ]
 SILENT = [
     "import asyncio\nasync def test():\n    async with asyncio.timeout(5): await event.wait(5)",

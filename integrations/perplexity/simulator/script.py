@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from actions.untrusted import without_marks
 from integrations.perplexity.simulator.threads import PastTurn
 
 INSTRUCTIONS_MARK = "ACTIONS YOU MAY REQUEST"
@@ -73,8 +74,8 @@ def load_script() -> Script:
 
 
 def customer_words(question: str) -> str:
-    """The customer's part of a question: with a prompt pack in front, what follows its last line `---`."""
-    return question.rpartition("\n---\n")[2].strip() if INSTRUCTIONS_MARK in question else question.strip()
+    """The customer's part of a question: without the prompt pack in front and the marks around."""
+    return without_marks(question)
 
 
 def scripted_reply(script: Script, words: str, history: list[PastTurn], *, may_act: bool) -> ScriptedReply:

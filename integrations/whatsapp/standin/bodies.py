@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,10 +36,10 @@ class Writing(BaseModel):
         return self.phone or self.user_id or "unknown"
 
 
-def customer_message(writing: Writing, our_display_number: str) -> dict[str, Any]:
+def customer_message(writing: Writing, our_display_number: str, now: datetime) -> dict[str, Any]:
     message: dict[str, Any] = {
         "id": writing.id or new_message_id(),
-        "timestamp": str(writing.timestamp if writing.timestamp is not None else int(time.time())),
+        "timestamp": str(writing.timestamp if writing.timestamp is not None else int(now.timestamp())),
         "type": "text",
     }
     message |= {"from": writing.phone} if writing.phone else {}
@@ -56,9 +56,9 @@ def contact(writing: Writing) -> dict[str, Any]:
 
 
 def status(
-    message_id: str, state: str, recipient: dict[str, Any], delivery_id: Any, code: int | None
+    message_id: str, state: str, recipient: dict[str, Any], delivery_id: Any, code: int | None, now: datetime
 ) -> dict[str, Any]:
-    built: dict[str, Any] = {"id": message_id, "status": state, "timestamp": str(int(time.time()))} | recipient
+    built: dict[str, Any] = {"id": message_id, "status": state, "timestamp": str(int(now.timestamp()))} | recipient
     if delivery_id is not None:
         built["biz_opaque_callback_data"] = delivery_id
     if code is not None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, Field
 
+from config.clock import Clock
 from integrations.whatsapp.incoming import DeliveryStatus
 
 TYPING = timedelta(seconds=25)
@@ -42,7 +43,8 @@ class StoredFile(BaseModel):
 class Chats:
     """In memory; gone with the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Clock) -> None:
+        self._now = now
         self._messages: dict[str, ChatMessage] = {}
         self._typing: dict[str, datetime] = {}
         self._revision = 0
@@ -61,7 +63,7 @@ class Chats:
             id=str(message.get("id") or new_message_id()),
             phone=phone,
             direction=direction,
-            at=datetime.now(UTC),
+            at=self._now(),
             type=kind,
             text=_shown(kind, message),
             buttons=[each["reply"] for each in interactive.get("action", {}).get("buttons", [])],
@@ -84,10 +86,10 @@ class Chats:
         return self._messages[message_id]
 
     def show_typing(self, phone: str) -> None:
-        self._typing[phone] = datetime.now(UTC) + TYPING
+        self._typing[phone] = self._now() + TYPING
 
     def is_typing(self, phone: str) -> bool:
-        return self._typing.get(phone, datetime.min.replace(tzinfo=UTC)) > datetime.now(UTC)
+        return self._typing.get(phone, datetime.min.replace(tzinfo=UTC)) > self._now()
 
     def since(self, revision: int, phone: str | None = None) -> list[ChatMessage]:
         """Bubbles added or changed after *revision*, oldest first."""

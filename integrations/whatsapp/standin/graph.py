@@ -14,6 +14,7 @@ from fastapi import APIRouter, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from config.clock import Clock
 from integrations.whatsapp.incoming import DeliveryStatus
 from integrations.whatsapp.splitting import measure
 from integrations.whatsapp.standin import bodies
@@ -56,11 +57,14 @@ class CutOff(Response):
 class Graph:
     """The service behind the routes. `switches` may be replaced at any time."""
 
-    def __init__(self, *, webhook_url: str, access_token: str, display_number: str, postman_seed: int) -> None:
+    def __init__(
+        self, *, webhook_url: str, access_token: str, display_number: str, postman_seed: int, now: Clock
+    ) -> None:
         self.webhook_url = webhook_url
         self.display_number = display_number
         self.switches = Switches()
-        self.chats = Chats()
+        self.chats = Chats(now)
+        self._now = now
         self.posted: list[dict[str, Any]] = []
         self._access_token = access_token
         self._random = random.Random(postman_seed)
@@ -131,7 +135,7 @@ class Graph:
             code = self.switches.failed_code if state == "failed" else None
             show = partial(self._show_status, message_id, state, code)
             if self.switches.statuses:
-                built = bodies.status(message_id, state, who, body.get("biz_opaque_callback_data"), code)
+                built = bodies.status(message_id, state, who, body.get("biz_opaque_callback_data"), code, self._now())
                 self._post(account, recipient, show, statuses=[built])
             else:
                 show()
@@ -143,7 +147,7 @@ class Graph:
 
     def write(self, account: str, writing: bodies.Writing) -> dict[str, Any]:
         """A customer writes: the message is shown in the chat and posted to the webhook. Returns the message."""
-        message = bodies.customer_message(writing, self.display_number)
+        message = bodies.customer_message(writing, self.display_number, self._now())
         self.chats.add(writing.chat, "in", message)
         self._post(account, writing.chat, None, contacts=[bodies.contact(writing)], messages=[message])
         return message

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from config.clock import Clock, utc_now
 from config.serving import HttpServer, server_config
 from integrations.whatsapp.meta.signature import HEADER, sign
 from integrations.whatsapp.standin import graph as graph_api
@@ -26,10 +27,11 @@ def create_standin(
     access_token: str = ACCESS_TOKEN,
     phone_number_id: str = PHONE_NUMBER_ID,
     seed: int = 0,
+    now: Clock = utc_now,
 ) -> FastAPI:
     """The app; its service is `app.state.graph`. Webhooks are signed with *app_secret* and posted to *webhook_url*."""
     graph = graph_api.Graph(
-        webhook_url=webhook_url, access_token=access_token, display_number=DISPLAY_NUMBER, postman_seed=seed
+        webhook_url=webhook_url, access_token=access_token, display_number=DISPLAY_NUMBER, postman_seed=seed, now=now
     )
 
     @asynccontextmanager

@@ -31,7 +31,12 @@ CONFIG = AssistantActions(
     enabled=(*BUILT_IN_NAMES, "refund_order"),
     custom=(
         ActionDefinition(
-            name="refund_order", description="Pays an order back.", metadata_schema=REFUND_SCHEMA, handler="webhook"
+            name="refund_order",
+            description="Pays an order back.",
+            metadata_schema=REFUND_SCHEMA,
+            handler="webhook",
+            safe=True,
+            safe_because="a test",
         ),
         ActionDefinition(
             name="close_account", description="Off.", metadata_schema={"type": "object"}, handler="webhook"

@@ -16,27 +16,27 @@ again: no table, no transaction id, no log. A full disk shows before a customer'
 
 
 @dataclass(frozen=True)
-class StorageCondition:
-    """*trouble* is empty, or one line: why PostgreSQL does not answer or cannot write."""
+class StorageHealth:
+    """*reason* is empty, or one line: why PostgreSQL does not answer or cannot write."""
 
     answers: bool
     writable: bool
     migrated: bool
-    trouble: str = ""
+    reason: str = ""
 
     @property
     def can_store(self) -> bool:
         return self.answers and self.writable and self.migrated
 
 
-async def storage_condition(database: Database) -> StorageCondition:
+async def storage_health(database: Database) -> StorageHealth:
     """A handful of statements; the caller bounds how often they are asked."""
     try:
         migrated = await is_current(database)
     except StorageUnavailable as error:
-        return StorageCondition(answers=False, writable=False, migrated=False, trouble=str(error))
-    trouble = await _why_not_writable(database)
-    return StorageCondition(answers=True, writable=not trouble, migrated=migrated, trouble=trouble)
+        return StorageHealth(answers=False, writable=False, migrated=False, reason=str(error))
+    reason = await _why_not_writable(database)
+    return StorageHealth(answers=True, writable=not reason, migrated=migrated, reason=reason)
 
 
 async def _why_not_writable(database: Database) -> str:

@@ -1,0 +1,65 @@
+"""`GET /api/effects` and `POST /api/effects/{id}/resolve`: what was done outside, and a human's word on the rest."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from api.authentication import Caller
+from api.problems import ProblemError, problem_docs
+from api.services import Serving
+from schemas.cursors import Cursor, InvalidCursor, decode_cursor
+from schemas.effects import Effect, EffectList, EffectStatus
+from schemas.requests import not_blank, storable
+from storage.effects import NotUnknown
+
+router = APIRouter(prefix="/api/effects", tags=["actions"], responses=problem_docs(401, 422, 503))
+
+_LIST = "effects"
+
+
+class ResolveBody(BaseModel):
+    """What became of an effect of unknown outcome, by somebody who looked it up; `note` says how they know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: Literal["confirmed", "failed"]
+    note: Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(storable), AfterValidator(not_blank)]
+
+
+@router.get("", summary="What was done outside, newest first")
+async def list_effects(
+    services: Serving,
+    _: Caller,
+    status: EffectStatus | None = None,
+    before: Annotated[str | None, Query(max_length=200, description="`next_before` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> EffectList:
+    """Effects of actions: planned, being sent, confirmed, failed, or `unknown`, which wait for a human."""
+    try:
+        cursor = decode_cursor(before, _LIST) if before else None
+    except InvalidCursor as invalid:
+        raise ProblemError(422, f"{invalid}.") from None
+    found = await services.effects.newest(limit + 1, status, cursor)
+    page = found[:limit]
+    more = len(found) > limit
+    after = Cursor(at=page[-1].planned_at, id=page[-1].id).encode(_LIST) if more else None
+    return EffectList(effects=page, next_before=after)
+
+
+@router.post("/{effect_id}/resolve", summary="Say what became of an effect", responses=problem_docs(404, 409))
+async def resolve(effect_id: UUID, body: ResolveBody, services: Serving, api_key: Caller) -> Effect:
+    """Only for an effect that is `unknown`. Nothing is done and nobody is told: it settles the record."""
+    settled_by = f"api key {api_key.name}"
+    try:
+        effect = await services.effects.resolve(effect_id, body.outcome, note=body.note, settled_by=settled_by)
+    except NotUnknown as known:
+        raise ProblemError(
+            409, f"This effect is {known.effect.status}; only an unknown one is settled by hand."
+        ) from None
+    if effect is None:
+        raise ProblemError(404, "There is no such effect.")
+    return effect

@@ -1,0 +1,36 @@
+"""Where a list goes on: opaque to callers, and of no use to another list."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel
+
+
+class InvalidCursor(ValueError):
+    """A `before` that no list of this kind has given out."""
+
+
+class Cursor(BaseModel):
+    """The last row that a list showed: lists are sorted by a moment and an id, newest first."""
+
+    at: datetime
+    id: UUID
+
+    def encode(self, list_name: str) -> str:
+        return base64.urlsafe_b64encode(f"{list_name} {self.at.isoformat()} {self.id}".encode()).decode().rstrip("=")
+
+
+def decode_cursor(text: str, list_name: str) -> Cursor:
+    """The cursor that the list *list_name* gave out. Raises InvalidCursor for any other text."""
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        name, at, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split(" ")
+        if name != list_name:
+            raise InvalidCursor("this `before` is of another list")
+        return Cursor(at=datetime.fromisoformat(at), id=UUID(row_id))
+    except (binascii.Error, UnicodeError, ValueError) as error:
+        raise InvalidCursor("`before` is the `next_before` of the answer before, unchanged") from error

@@ -1,0 +1,129 @@
+"""What one step of a turn decides: a closed set of outcomes, matched once, by `storage.turns.Turns.commit`.
+
+A decision holds all that its commit writes and nothing else; what the model wrote goes along as an `OutputRecord`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from schemas.actions import ActionRequest, Confirmation
+from schemas.turn_record import TurnStatus
+from schemas.turns import Source, State, Verdict
+
+
+@dataclass(frozen=True)
+class PlannedAction:
+    """An accepted, asked or refused action with its place in the ledger: conversation / first message / index."""
+
+    id: UUID
+    index: int
+    request: ActionRequest
+    digest: str
+    request_hash: str
+    effect_key: str
+    return_to: State
+    side_effect: bool
+    """False for what only reads: repeating it, or failing after it, denies nothing."""
+
+
+@dataclass(frozen=True)
+class ClosedQuestion:
+    """An open question to the customer that this turn ends: `cancelled`, `expired` or `refused`."""
+
+    id: UUID
+    status: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The turn ends with these words.
+
+    `accepted`: the thread goes on from the output they come from. `refused` is an action that was not allowed.
+    """
+
+    text: str
+    state: State
+    status: TurnStatus = TurnStatus.ANSWERED
+    verdict: Verdict | None = None
+    accepted: bool = False
+    sources: tuple[Source, ...] = ()
+    refused: PlannedAction | None = None
+    closed: ClosedQuestion | None = None
+    failure: str | None = None
+    ticket_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The turn ends in silence: the messages are kept, the model is not asked."""
+
+    state: State
+
+
+@dataclass(frozen=True)
+class Repair:
+    """The output cannot be used; the next step asks again."""
+
+
+@dataclass(frozen=True)
+class PerformAction:
+    """The action enters the ledger; the next step does it."""
+
+    action: PlannedAction
+    handler: str
+    closed: ClosedQuestion | None = None
+
+
+@dataclass(frozen=True)
+class PerformConfirmed:
+    """The customer said yes: the action they were asked about enters the ledger as this turn's."""
+
+    question_id: UUID
+    index: int
+    handler: str
+
+
+@dataclass(frozen=True)
+class AskConfirmation:
+    """The turn ends with a question: the action waits for a yes. `buttons` are ids by name, for the customer's."""
+
+    text: str
+    state: State
+    action: PlannedAction
+    by: Confirmation
+    expires_at: datetime
+    buttons: dict[str, str] = field(default_factory=dict)
+    closed: ClosedQuestion | None = None
+
+
+TurnDecision = Reply | Hold | Repair | PerformAction | PerformConfirmed | AskConfirmation
+
+
+@dataclass(frozen=True)
+class OutputRecord:
+    """What the model wrote in one step, and where: kept whatever follows. Times are milliseconds."""
+
+    id: UUID
+    purpose: str
+    verdict: Verdict
+    text: str
+    errors: list[Any]
+    notes: list[str]
+    details: dict[str, Any]
+    backend_uuid: str
+    thread_url_slug: str | None
+    account_name: str
+    collection_uuid: str | None
+    prompt_pack: str
+    """The version of the pack that was in force: sent along, or pasted into the Space; `unknown` if nobody said."""
+    pack_echoed: str | None
+    """The version that the model says it works under, in an action."""
+    pack_told: str | None
+    """The version that the thread was told in a message; None where a Space holds the pack."""
+    slot: UUID
+    model_ms: int
+    first_text_ms: int | None

@@ -1,0 +1,35 @@
+"""A turn's life cycle, as the database records it.
+
+asking ──fail──▶ failed ──claim──▶ asking        each claim raises the fence (`attempt`)
+  │ commit: one step; within it the first committed output wins
+  ├─▶ invalid ──claim──▶ asking (purpose repair)
+  ├─▶ acting ──effect's result──▶ resulted ──claim──▶ asking (purpose conclude)
+  │      └─commit─▶ answered
+  └─▶ answered │ apologised │ held               the end: `finished_at` is set
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class TurnStatus(StrEnum):
+    """Where a turn stands. Values are stored, so they never change their meaning."""
+
+    CLAIMED = "claimed"  #: an attempt has it, or it waits for its account; the question is not put
+    ASKING = "asking"  #: an attempt may have put the question
+    FAILED = "failed"  #: the last attempt ended without an answer
+    INVALID = "invalid"  #: the output cannot be used; the model is to be asked again
+    ACTING = "acting"  #: an accepted action is under way
+    RESULTED = "resulted"  #: the action's result is there; the model is to say the final words
+    ANSWERED = "answered"  #: the end, with a reply
+    APOLOGISED = "apologised"  #: the end: the tries were used up
+    HELD = "held"  #: the end: kept, and nothing is said
+
+
+class Purpose(StrEnum):
+    """Why the model is asked: for the answer, for a usable form of it, or for the words after an action's result."""
+
+    ANSWER = "answer"
+    REPAIR = "repair"
+    CONCLUDE = "conclude"

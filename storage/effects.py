@@ -1,0 +1,75 @@
+"""The ledger read back, and a human's word on an effect of which nobody knows what became of it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from schemas.cursors import Cursor
+from schemas.effects import Effect, EffectStatus
+from storage.database import Database
+
+_COLUMNS = """id, key, conversation_id, turn_id, kind, status, attempt, external_id, error, planned_at, settled_at,
+              settled_by, note"""
+
+_LIST = f"""
+SELECT {_COLUMNS} FROM effects
+ WHERE (CAST(:status AS text) IS NULL OR status = :status)
+   AND (CAST(:at AS timestamptz) IS NULL OR (planned_at, id) < (:at, CAST(:id AS uuid)))
+ ORDER BY planned_at DESC, id DESC LIMIT :limit
+"""
+
+_RESOLVE = f"""
+WITH resolved AS (
+    UPDATE effects SET status = :outcome, fence = fence + 1, settled_at = now(), settled_by = :settled_by, note = :note
+     WHERE id = :id AND status = 'unknown' RETURNING *
+), action AS (
+    UPDATE actions SET status = :outcome, settled_at = now() WHERE effect_key IN (SELECT key FROM resolved)
+), noted AS (
+    INSERT INTO audit (actor, deed, subject, details)
+    SELECT :settled_by, 'effect.resolved', 'effect/' || id, jsonb_build_object('outcome', CAST(:outcome AS text))
+      FROM resolved
+)
+SELECT {_COLUMNS} FROM resolved
+"""
+
+_GET = f"SELECT {_COLUMNS} FROM effects WHERE id = :id"
+
+
+class NotUnknown(Exception):
+    """The effect is known already; `effect` says what is known of it."""
+
+    def __init__(self, effect: Effect) -> None:
+        super().__init__(f"the effect is {effect.status}")
+        self.effect = effect
+
+
+class Effects:
+    """Reads the ledger; only an `unknown` effect can be settled by hand, once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def newest(
+        self, limit: int, status: EffectStatus | None = None, before: Cursor | None = None
+    ) -> list[Effect]:
+        """Up to *limit* effects planned before *before*, newest first."""
+        values = {"status": status, "limit": limit, "at": before.at if before else None}
+        rows = await self._database.rows(_LIST, {**values, "id": before.id if before else None})
+        return [Effect.model_validate(dict(row)) for row in rows]
+
+    async def resolve(self, effect_id: UUID, outcome: str, *, note: str, settled_by: str) -> Effect | None:
+        """The effect, settled as a human says; None if there is none. Raises NotUnknown.
+
+        Said again the same way by the same person, it is returned as it is.
+        """
+        values = {"id": effect_id, "outcome": outcome, "note": note, "settled_by": settled_by}
+        row = await self._database.row(_RESOLVE, values)
+        if row is not None:
+            return Effect.model_validate(dict(row))
+        row = await self._database.row(_GET, {"id": effect_id})
+        if row is None:
+            return None
+        known = Effect.model_validate(dict(row))
+        if (known.status, known.settled_by) != (outcome, settled_by):
+            raise NotUnknown(known)
+        return known

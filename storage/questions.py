@@ -1,0 +1,76 @@
+"""Questions that are open: an action waits for the customer's yes or for staff. What expires is told."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from schemas.sessions import OpenQuestion
+from schemas.waking import Waking
+from storage.channels import DELIVERY
+from storage.database import Database
+
+_OPEN = """
+SELECT a.id, CASE a.confirmation_by WHEN 'staff' THEN 'approval' ELSE 'confirmation' END AS kind, a.name AS action,
+       CASE a.confirmation_by WHEN 'staff' THEN a.reason ELSE coalesce((SELECT m.text FROM messages m
+             WHERE m.turn_id = a.turn_id AND m.direction = 'out' AND m.author = 'assistant' LIMIT 1), a.reason) END
+       AS text, a.expires_at, a.digest
+  FROM actions a
+ WHERE a.conversation_id = :conversation_id AND a.status = 'awaiting_confirmation' AND a.expires_at > now()
+ ORDER BY a.created_at DESC, a.id
+"""
+
+_EXPIRED = """
+SELECT a.id AS action_id, a.name, c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq,
+       (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS assistant_version
+  FROM actions a JOIN conversations c ON c.id = a.conversation_id
+ WHERE a.status = 'awaiting_confirmation' AND a.confirmation_by = 'staff' AND a.expires_at <= now()
+ ORDER BY a.expires_at LIMIT :limit
+"""
+
+_EXPIRE = f"""
+WITH expired AS (
+    UPDATE actions SET status = 'expired', settled_at = now()
+     WHERE id = :action_id AND status = 'awaiting_confirmation' AND expires_at <= now() RETURNING id, conversation_id
+), told AS (
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text, delivery)
+    SELECT gen_random_uuid(), c.id, 'out', 'assistant', c.channel, 'action', CAST(:action_id AS text), :words,
+           {DELIVERY}
+      FROM conversations c JOIN expired ON expired.conversation_id = c.id
+    ON CONFLICT DO NOTHING RETURNING delivery
+), note AS (
+    INSERT INTO messages (conversation_id, direction, author, channel, id_scope, kind, text)
+    SELECT c.id, 'event', 'assistant', c.channel, '', 'note', :note
+      FROM conversations c JOIN expired ON expired.conversation_id = c.id
+)
+SELECT delivery IS NOT DISTINCT FROM 'due' AS is_due FROM told
+"""
+
+
+class ExpiredApproval(Waking):
+    """An approval that nobody gave in time, and the conversation it belongs to."""
+
+    action_id: UUID
+    name: str
+    assistant_version: int | None
+
+
+class Questions:
+    """Reads open questions, and ends approvals whose time is over."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, conversation_id: UUID) -> list[OpenQuestion]:
+        """All of a conversation's, newest first."""
+        rows = await self._database.rows(_OPEN, {"conversation_id": conversation_id})
+        return [OpenQuestion.model_validate(dict(row)) for row in rows]
+
+    async def expired_approvals(self, limit: int) -> list[ExpiredApproval]:
+        """Up to *limit* whose time is over and of which nobody was told."""
+        rows = await self._database.rows(_EXPIRED, {"limit": limit})
+        return [ExpiredApproval.model_validate(dict(row)) for row in rows]
+
+    async def expire(self, action_id: UUID, *, words: str, note: str) -> bool:
+        """Ends it and tells the customer and staff, once; whether the words wait to be sent over a channel."""
+        row = await self._database.row(_EXPIRE, {"action_id": action_id, "words": words, "note": note})
+        return row is not None and bool(row["is_due"])

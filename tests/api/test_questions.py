@@ -1,0 +1,118 @@
+"""Open questions: each is seen and can be decided, and an approval that nobody gave is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from schemas.actions import AssistantActions, Confirmation
+from schemas.assistants import AssistantConfig
+from storage.overview import Overview
+from tests.support.waiting import until
+from tests.system_in_process import System, running_system
+from tests.whatsapp_customer import SETTINGS, Customer
+from worker.app import create_activities
+
+
+async def ask(system: System, by: Confirmation, *subjects: str) -> list[dict[str, Any]]:
+    """The open questions after the model has asked for a ticket on each of *subjects*."""
+    actions = AssistantActions(confirmations={"create_ticket": by})
+    await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
+    for subject in subjects:
+        metadata = {"subject": subject, "description": "Broken"}
+        system.perplexity.scripts.append(
+            json.dumps({"action": "create_ticket", "reason": f"About {subject}", "metadata": metadata})
+        )
+        await system.send(f"My {subject} broke")
+    return list((await system.session())["questions"])
+
+
+async def decide(system: System, question: dict[str, Any], approved: bool = True) -> Any:
+    body = {"approved": approved, "agent_name": "Ann"}
+    return await system.http.post(f"/api/session/c-1/questions/{question['id']}", json=body)
+
+
+async def replies(system: System) -> list[str]:
+    rows = await system.database.rows("SELECT text FROM messages WHERE direction = 'out' ORDER BY stored_at")
+    return [row["text"] for row in rows]
+
+
+async def test_every_open_approval_is_seen_and_decided(system: System) -> None:
+    newest, oldest = await ask(system, Confirmation.STAFF, "lamp", "chair")
+
+    first = await decide(system, oldest)
+    second = await decide(system, newest, approved=False)
+
+    assert [(each["kind"], each["text"]) for each in (newest, oldest)] == [
+        ("approval", "About chair"),
+        ("approval", "About lamp"),
+    ]
+    assert [each["id"] for each in first.json()["questions"]] == [newest["id"]]
+    assert second.json()["questions"] == []
+    assert (await replies(system))[-2:] == [
+        "I have opened a ticket for you. Its number is T-1001.",
+        "I'm sorry, my colleague did not agree to that.",
+    ]
+
+
+async def test_staff_may_answer_in_the_customers_place(system: System) -> None:
+    [question] = await ask(system, Confirmation.CUSTOMER, "lamp")
+
+    decided = (await decide(system, question)).json()
+
+    assert question["kind"] == "confirmation"
+    assert "subject: lamp" in question["text"]
+    assert (decided["questions"], decided["state"], decided["tickets"]) == ([], "ticket_open", ["T-1001"])
+
+
+async def test_a_question_that_is_not_open_is_not_found(system: System) -> None:
+    [question] = await ask(system, Confirmation.STAFF, "lamp")
+    await decide(system, question)
+
+    assert (await decide(system, question)).status_code == 404
+
+
+@pytest.fixture
+async def let_pass(system: System) -> dict[str, Any]:
+    [question] = await ask(system, Confirmation.STAFF, "lamp")
+    await system.database.rows("UPDATE actions SET expires_at = now() - interval '1 second'")
+    return question
+
+
+async def sweep(system: System) -> None:
+    sweeping = create_activities(system.temporal, system.database, system.outside, system.settings).sweeping
+    await ActivityEnvironment().run(sweeping.sweep)
+
+
+async def test_an_approval_that_nobody_gave_is_told_once(system: System, let_pass: dict[str, Any]) -> None:
+    await sweep(system)
+    await sweep(system)
+
+    told = [text for text in await replies(system) if "has expired" in text]
+    notes = await system.database.rows("SELECT text FROM messages WHERE kind = 'note'")
+    trouble = await Overview(system.database).trouble(10)
+    assert len(told) == 1
+    assert [note["text"] for note in notes] == ["Nobody approved create_ticket in time; the customer was told."]
+    assert [row.what for row in trouble] == ["nobody approved in time: create_ticket"]
+    assert (await decide(system, let_pass)).status_code == 404
+
+
+async def test_an_expired_approval_goes_out_over_the_customers_channel(
+    postgres_url: str, temporal_address: str
+) -> None:
+    async with running_system(postgres_url, temporal_address, **SETTINGS) as system:
+        actions = AssistantActions(confirmations={"create_ticket": Confirmation.STAFF})
+        await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
+        metadata = {"subject": "Lamp", "description": "Broken"}
+        system.perplexity.scripts.append(json.dumps({"action": "create_ticket", "reason": "r", "metadata": metadata}))
+        customer = Customer(system)
+        await customer.write("My lamp broke")
+        await customer.until_received(1)
+        await system.database.rows("UPDATE actions SET expires_at = now() - interval '1 second'")
+
+        await sweep(system)
+
+        await until("the word that was promised", lambda: customer.received, lambda got: "has expired" in got[-1])
