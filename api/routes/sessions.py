@@ -146,7 +146,7 @@ async def decide_question(session: Found, question_id: UUID, body: QuestionBody,
         decided_by=body.agent_name,
         for_customer=asked.kind == "confirmation",
     )
-    await services.conversations.decide(_waking(session), decision, services.settings.reply_wait_seconds)
+    await services.conversations.decide(_waking(session), decision, services.settings.change_wait_seconds)
     return await _again(session, services)
 
 

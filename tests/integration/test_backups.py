@@ -156,4 +156,7 @@ def test_only_a_file_is_a_copy(tmp_path: Path) -> None:
 
     done = agent("postgresql://127.0.0.1:1/x", tmp_path, "restore", "pipe")
 
-    assert (done.returncode, done.stderr) == (2, "agent: pipe: is no file; name one that `agent backup` wrote\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "agent: pipe: is a pipe, and `pg_restore` reads twice; name a file that `agent backup` wrote\n",
+    )
