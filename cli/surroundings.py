@@ -101,7 +101,6 @@ def completed(settings: Settings) -> Settings:
 def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
     """What *work* makes of the running system's database; ends the program with one line if that is away."""
     from storage.database import Database, StorageUnavailable
-    from storage.suitability import why_unusable
 
     settings = found_settings()
 
@@ -116,7 +115,7 @@ def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
         return asyncio.run(run())
     except StorageUnavailable as error:
         url = masked(settings.database_url or "")
-        raise stop(f"DATABASE_URL: {url}: {why_unusable(error.__cause__ or error)}") from None
+        raise stop(f"DATABASE_URL: {url}: {error.advice}") from None
 
 
 def stop(message: str) -> typer.Exit:

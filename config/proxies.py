@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from config.values import masked
-
 _NAMES = ("http_proxy", "https_proxy", "all_proxy")
 _USABLE = ("http", "https", "socks5", "socks5h")
 _DESKTOP = "socks"
@@ -25,6 +23,8 @@ def usable_proxies(environment: Mapping[str, str]) -> dict[str, str]:
 
 def proxy_trouble(environment: Mapping[str, str]) -> str | None:
     """One line for the first proxy that cannot be used, without its password."""
+    from config.values import masked  # it needs Pydantic, which `entry.py` cannot trust yet to be the real one
+
     for name, value in _set(environment):
         if not _is_usable(value.strip()):
             return (

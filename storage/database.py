@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.encoding import dump_json
 from storage.addresses import engine_for
-from storage.suitability import plain_line
+from storage.suitability import plain_line, why_unusable
 
 _UNAVAILABLE = (
     "08",  # the connection
@@ -42,7 +42,14 @@ APPLICATION_NAME = "perplexity-agent"
 
 
 class StorageUnavailable(Exception):
-    """PostgreSQL cannot be reached, answer or write now. Nothing is known to be wrong with the statement."""
+    """PostgreSQL cannot be reached, answer or write now. Nothing is known to be wrong with the statement.
+
+    *advice*: the same, with what to do about it, for a command's user.
+    """
+
+    def __init__(self, reason: str, advice: str | None = None) -> None:
+        super().__init__(reason)
+        self.advice = advice or reason
 
 
 class StatementFailed(Exception):
@@ -120,10 +127,10 @@ def _told_plainly() -> Iterator[None]:
     try:
         yield
     except (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError) as error:
-        raise StorageUnavailable(plain_line(error)) from None
+        raise StorageUnavailable(plain_line(error), why_unusable(error)) from None
     except DBAPIError as error:
         if error.connection_invalidated or _state(error).startswith(_UNAVAILABLE):
-            raise StorageUnavailable(plain_line(error)) from None
+            raise StorageUnavailable(plain_line(error), why_unusable(error)) from None
         raise StatementFailed(_named(error)) from None
 
 

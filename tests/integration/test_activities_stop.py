@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from storage.accounts import AccountCalls
-from tests.support.waiting import until, within
+from tests.support.waiting import within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, written
 from worker.app import create_worker
@@ -48,22 +46,6 @@ async def test_one_that_asks_the_model(system: System) -> None:
     await Customer(system).write("Hello")
 
     assert await stop_once(system, lambda: system.until_asked(1)) < STOP_SECONDS
-
-
-async def test_one_that_waits_for_a_slot_of_the_account(system: System) -> None:
-    taken = AccountCalls(system.database, in_flight=1, per_minute=60, lease_seconds=300)
-    await taken.take_slot(uuid4(), "default")
-    await Customer(system).write("Hello")
-
-    def asks_for_slot(statements: list[str]) -> bool:
-        return any("take_account_slot" in each for each in statements)
-
-    async def refused() -> None:
-        await until("a worker that asks for a slot", lambda: system.statements[before:], asks_for_slot)
-
-    before = len(system.statements)
-    assert await stop_once(system, refused) < STOP_SECONDS
-    assert system.perplexity.questions == []
 
 
 async def test_one_that_sends_to_a_channel(system: System) -> None:

@@ -17,7 +17,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from integrations.perplexity.port import AskFailed
 from schemas.failures import FailureKind
 from storage.database import StatementFailed, StorageUnavailable
-from tests.support.waiting import until
+from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from worker.wordless import without_words
 
@@ -54,7 +54,7 @@ async def test_a_commit_that_is_cut_leaves_no_words_behind(
     locked = asyncio.Event()
 
     async def cut_after(said: str) -> str:
-        await locked.wait()
+        await within("the lock", locked.wait(), lambda: "no lock")
         return said
 
     sending = asyncio.create_task(system.send(f"{MARK} question", customer=f"{MARK}-1", message_id=f"{MARK}-m"))

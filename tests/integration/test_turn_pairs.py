@@ -100,7 +100,7 @@ async def test_a_zombies_text_does_not_override_an_action_under_way(still: Syste
     request, wakes = await stored(still, "I want a human"), asyncio.Event()
 
     async def late(_question: Question) -> str:
-        await wakes.wait()
+        await within("the zombie's waking", wakes.wait(), lambda: "asleep")
         return "A zombie's plain text"
 
     still.perplexity.scripts.extend([late, output("handoff_support")])

@@ -17,7 +17,7 @@ from temporalio.client import (
 from schemas.conversations import ConversationStart, StateRequest
 from schemas.turns import State
 from storage.overview import Overview
-from tests.support.waiting import until
+from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from worker.app import create_worker
 
@@ -31,6 +31,10 @@ async def attributes_of(system: System) -> dict[str, Any]:
     return {pair.key.name: pair.value for pair in description.typed_search_attributes}
 
 
+async def ended(handle: WorkflowHandle[Any, Any]) -> None:
+    await within("the end of the workflow", handle.result(), lambda: handle.id)
+
+
 async def cancelled_while_answering(system: System) -> tuple[WorkflowHandle[Any, Any], int]:
     system.perplexity.gate.clear()
     sending = asyncio.create_task(system.send("Hello"))
@@ -39,7 +43,7 @@ async def cancelled_while_answering(system: System) -> tuple[WorkflowHandle[Any,
     await handle.cancel()
     response = await sending
     with pytest.raises(WorkflowFailureError):
-        await handle.result()
+        await ended(handle)
     system.perplexity.gate.set()
     return handle, response.status_code
 
@@ -97,7 +101,7 @@ async def test_a_fresh_run_shows_what_is_true(postgres_url: str, temporal_addres
     async with running_system(postgres_url, temporal_address, idle_end_seconds=0.5) as system:
         await system.send("Hello")
         await system.http.post("/api/session/c-1/state", json={"state": "human_handoff", "reason": "mine"})
-        await (await handle_of(system)).result()
+        await ended(await handle_of(system))
 
         held = await system.send("Are you there?")
         attributes = await attributes_of(system)
@@ -117,7 +121,7 @@ async def test_limits_are_read_anew_with_each_run(postgres_url: str, temporal_ad
         async with create_worker(system.temporal, system.database, system.outside, hasty):
             await system.send("Hello again")
             handle = await handle_of(system)
-            await handle.result()
+            await ended(handle)
 
         assert (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from storage.database import Database
+from tests.support.waiting import within
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Stop:
         self.reached.set()
         if self.error is not None:
             raise self.error
-        await self.released.wait()
+        await within("a release", self.released.wait(), lambda: self.marker)
 
 
 class StoppingDatabase(Database):
