@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ log = get_logger(__name__)
 
 _TYPING_SECONDS = 20.0
 """Meta shows "typing…" for up to 25 s (Cloud API, "Typing indicators"), so it is renewed before."""
+_RECEIPT_SECONDS = 1.0
+"""What an answer that comes at once waits for its message to be marked as read."""
 
 
 class Attending:
@@ -45,11 +48,14 @@ class Attending:
         if channel is None or not turn.is_sent:
             yield
             return
-        typing = asyncio.create_task(self._show_typing(channel, turn))
+        read = asyncio.Event()
+        typing = asyncio.create_task(self._show_typing(channel, turn, read))
         begun = asyncio.Event()
         patience = asyncio.create_task(self._ask_for_patience(turn, bot, begun))
         try:
             yield
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(read.wait(), _RECEIPT_SECONDS)
         except asyncio.CancelledError:
             patience.cancel()  # the worker stops, and must not wait for a channel that hangs
             raise
@@ -69,15 +75,18 @@ class Attending:
         waited = (datetime.now(UTC) - turn.started_at).total_seconds()
         return self._settings.still_working_seconds - waited
 
-    async def _show_typing(self, channel: WhatsApp, turn: ClaimedTurn) -> None:
+    async def _show_typing(self, channel: WhatsApp, turn: ClaimedTurn, read: asyncio.Event) -> None:
+        """Sets *read* once the read receipt is through, or will not be."""
         newest = max(turn.messages, key=lambda message: message.seq)
-        while newest.channel_message_id:
-            try:
+        try:
+            while newest.channel_message_id:
                 await channel.mark_read_and_typing(turn.account, newest.channel_message_id)
-            except SendFailed as failed:
-                log.info("typing_not_shown", conversation_id=str(turn.conversation_id), why=str(failed))
-                return
-            await asyncio.sleep(_TYPING_SECONDS)
+                read.set()
+                await asyncio.sleep(_TYPING_SECONDS)
+        except SendFailed as failed:
+            log.info("typing_not_shown", conversation_id=str(turn.conversation_id), why=str(failed))
+        finally:
+            read.set()
 
     async def _ask_for_patience(self, turn: ClaimedTurn, bot: Bot, begun: asyncio.Event) -> None:
         """One message a turn, however many attempts that takes."""
