@@ -63,6 +63,17 @@ class StopSignals:
             await asyncio.wait({working, told})
         return None if working.cancelled() else working.result()
 
+    def leave(self) -> None:
+        """Ends the process, if it was told to stop, once all of ours is closed.
+
+        Python's own end would wait for threads of the SDK that wait for Temporal, and no thread of ours, the clock's
+        among them, runs any more by then.
+        """
+        if self._told:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+
     def _hear(self, _number: int, _frame: FrameType | None) -> None:
         if not self._told:
             self._told = True

@@ -24,6 +24,7 @@ from tests.support.waiting import LONGEST_SECONDS, START_SECONDS, until_blocking
 
 AGENT = Path(sys.executable).parent / "agent"
 KEY = "system-test-key-0123456789"
+_PATIENCE_SECONDS = 10.0
 PARTS = {
     "api": "agent api",
     "worker": "agent worker",
@@ -107,11 +108,11 @@ class Program:
     def insist(
         self, text: str, message_id: str, customer: str = "c-1", seconds: float = LONGEST_SECONDS
     ) -> dict[str, Any]:
-        """Repeats the message, as a client of the contract does, until it is answered; the Turn."""
+        """Repeats the message every ten seconds, as a client of the contract does, until it is answered; the Turn."""
         deadline = time.monotonic() + seconds
 
         def answer() -> tuple[int, dict[str, Any]]:
-            left = max(1.0, deadline - time.monotonic())
+            left = max(1.0, min(_PATIENCE_SECONDS, deadline - time.monotonic()))
             try:
                 response = self.say(text, message_id, customer, left)
             except (httpx2.TransportError, FileNotFoundError) as error:  # it stops, or has not started yet
