@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from integrations.endpoints.port import CallProblem, EndpointFailed
-from schemas.actions import AssistantActions, Endpoint
+from schemas.actions import AssistantActions
 from schemas.assistants import AssistantConfig
+from tests.support.shop import BOOK, output
 from tests.system_in_process import System
-
-BOOK = Endpoint(
-    name="book",
-    description="Books",
-    method="POST",
-    url="https://shop.example/book",
-    safe=True,
-    safe_because="it can be cancelled",
-)
 
 
 @pytest.fixture
@@ -29,8 +20,7 @@ async def unknown(system: System) -> dict[str, Any]:
     actions = AssistantActions(endpoints=(BOOK,))
     await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
     system.endpoints.outcomes.append(EndpointFailed(CallProblem.UNKNOWN, "the connection dropped"))
-    metadata = {"endpoint": "book", "params": {}}
-    system.perplexity.scripts.append(json.dumps({"action": "api_call", "reason": "r", "metadata": metadata}))
+    system.perplexity.scripts.append(output("api_call", endpoint="book", params={}))
     await system.send("Book it")
     [effect] = (await system.http.get("/api/effects?status=unknown")).json()["effects"]
     return dict(effect)
@@ -63,10 +53,8 @@ async def test_what_is_known_or_absent_is_not_settled(system: System, unknown: d
 
 
 async def test_the_list_goes_on_where_it_stopped(system: System) -> None:
-    ticket = {"subject": "Lamp", "description": "Broken"}
     for number in range(3):
-        metadata = {**ticket, "subject": f"Lamp {number}"}
-        system.perplexity.scripts.append(json.dumps({"action": "create_ticket", "reason": "r", "metadata": metadata}))
+        system.perplexity.scripts.append(output("create_ticket", subject=f"Lamp {number}", description="Broken"))
         await system.send("My lamp broke")
 
     first = (await system.http.get("/api/effects?limit=2")).json()

@@ -22,32 +22,14 @@ from schemas.conversations import Apologize, Perform, Step, Thread, TurnOutcome,
 from schemas.failures import FailureKind
 from storage.database import StorageUnavailable
 from tests.incoming import incoming
+from tests.support.shop import BOOK, CANCEL, output
 from tests.support.stopping_database import Stop, StoppingDatabase
 from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from worker.app import Activities, create_activities
 
 LOOK_UP = Endpoint(name="look_up", description="Looks up", url="https://shop.example/orders")
-CANCEL = Endpoint(
-    name="cancel_order",
-    description="Cancels",
-    method="POST",
-    url="https://shop.example/cancel",
-    destructive=True,
-)
-BOOK = Endpoint(
-    name="book",
-    description="Books",
-    method="POST",
-    url="https://shop.example/book",
-    safe=True,
-    safe_because="a booking can be cancelled",
-)
 COMMIT = "commit_id = :commit_id"
-
-
-def output(action: str, **metadata: Any) -> str:
-    return json.dumps({"action": action, "reason": "Asked for it", "metadata": metadata})
 
 
 TICKET = output("create_ticket", subject="Lamp", description="Broken lamp")

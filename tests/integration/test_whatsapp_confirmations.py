@@ -8,22 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from schemas.actions import AssistantActions, Confirmation, Endpoint
+from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
 from tests.support import clock
+from tests.support.shop import CANCEL, output
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, at, written
 
-CANCEL = Endpoint(
-    name="cancel_order",
-    description="Cancels",
-    method="POST",
-    url="https://shop.example/cancel",
-    destructive=True,
-)
-CALL = json.dumps(
-    {"action": "api_call", "reason": "Asked for it", "metadata": {"endpoint": "cancel_order", "params": {}}}
-)
+CALL = output("api_call", endpoint="cancel_order", params={})
 
 
 @pytest.fixture
