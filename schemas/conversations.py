@@ -1,7 +1,7 @@
 """What travels through Temporal: ids, numbers and states; never a word of the customer or the model.
 
 Wire models never forbid extra fields and every new field has a default: a payload that no longer decodes would be
-dropped without a trace (temporal.md, "What bites").
+dropped without a trace.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Actions and their ledger: planned with the output that asked for them, taken under a fence, settled once.
 
-`effects` is the ledger (reliability.md, rule 5): `planned → sending → confirmed | failed | unknown`. That something is
+`effects` is the ledger: `planned → sending → confirmed | failed | unknown`. That something is
 about to be done is committed before it is done; who comes late, with an older fence, writes nothing.
 """
 

@@ -1,7 +1,7 @@
 """The connection to PostgreSQL: one pool a process, every statement its own transaction (erasure and export aside).
 
 Statements are autocommitted and a connection is held only for one of them, never while a model is asked
-(reliability.md; temporal.md: a pool that resets on release costs a second round trip).
+(a pool that resets on release costs a second round trip).
 """
 
 from __future__ import annotations

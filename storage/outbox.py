@@ -1,4 +1,4 @@
-"""Replies that go out over a channel: due, planned in parts, each sent under a fence (reliability.md, rules 5 to 8).
+"""Replies that go out over a channel: due, planned in parts, each sent under a fence.
 
 A part is `sending` before it leaves and settled after; whoever finds it `sending` under an older fence knows that
 nobody knows. A status of the channel may settle it first (`storage.delivery_reports`).

@@ -1,4 +1,4 @@
-"""Conversations whose messages were stored and never worked off: what the sweep looks for (reliability.md, rule 3)."""
+"""Conversations whose messages were stored and never worked off: what the sweep looks for."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ log = get_logger(__name__)
 async def running(worker: Worker, settings: Settings) -> AsyncIterator[None]:
     """*worker* works until the block ends; a worker that fails ends the block, and its error is raised.
 
-    Ends at the latest half of WORKER_ABANDON_SECONDS after the grace time; the other half is for what comes after.
+    A worker that has not ended half of WORKER_ABANDON_SECONDS after the grace time is cancelled; the clock of
+    `worker/stopping.py` bounds what that takes, and what comes after.
     """
     block = asyncio.current_task()
     assert block
