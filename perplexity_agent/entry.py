@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from perplexity_agent.signals import end_when_asked
+from perplexity_agent.ends import end_when_asked, leave
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
@@ -27,5 +27,8 @@ def main() -> None:
     from cli.crashes import told_in_one_line
     from cli.main import app
 
-    with told_in_one_line():
-        app()
+    try:
+        with told_in_one_line():
+            app()
+    except SystemExit as end:
+        leave(end.code)

@@ -41,7 +41,6 @@ def main(settings: Settings) -> None:
     stop = StopSignals(settings.worker_shutdown_seconds + settings.worker_abandon_seconds, under_way.names)
     stop.listen()
     asyncio.run(_run(settings, stop, under_way))
-    stop.leave()
 
 
 async def _run(settings: Settings, stop: StopSignals, under_way: UnderWay) -> None:

@@ -24,7 +24,7 @@ log = get_logger(__name__)
 
 
 class StopSignals:
-    """Hears SIGTERM and Ctrl-C from `listen` to the end of the process, also while the interpreter ends.
+    """Hears SIGTERM and Ctrl-C from `listen` to the end of the process.
 
     *seconds*: how long the process may take to end. *under_way* says what has not ended by then.
     """
@@ -62,17 +62,6 @@ class StopSignals:
                 task.cancel()
             await asyncio.wait({working, told})
         return None if working.cancelled() else working.result()
-
-    def leave(self) -> None:
-        """Ends the process, if it was told to stop, once all of ours is closed.
-
-        Python's own end would wait for threads of the SDK that wait for Temporal, and no thread of ours, the clock's
-        among them, runs any more by then.
-        """
-        if self._told:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
 
     def _hear(self, _number: int, _frame: FrameType | None) -> None:
         if not self._told:
