@@ -6,7 +6,7 @@ alone; the customer's own words only with LOG_CUSTOMER_WORDS.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from activities.questions import joined_text
@@ -30,7 +30,9 @@ class TurnReport:
         self._turn = turn
         self._settings = settings
 
-    def committed(self, decision: TurnDecision, committed: Committed, output: OutputRecord | None) -> None:
+    def committed(
+        self, decision: TurnDecision, committed: Committed, output: OutputRecord | None, now: datetime
+    ) -> None:
         """A step has its outcome; if *committed* was not won, another attempt's was stored first."""
         turn = committed.turn
         handler = decision.handler if isinstance(decision, PerformAction | PerformConfirmed) else None
@@ -43,7 +45,7 @@ class TurnReport:
             errors = [error.model_dump() for error in output.errors] if output else []
             log.info("turn_goes_on", status=status, action=action, errors=errors, **fields)
             return
-        waited = (datetime.now(UTC) - self._turn.messages[0].stored_at).total_seconds()
+        waited = (now - self._turn.messages[0].stored_at).total_seconds()
         metrics.TURNS.labels(status, turn.verdict or "none").inc()
         if committed.won:
             metrics.TURN_SECONDS.observe(waited)

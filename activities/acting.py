@@ -8,7 +8,7 @@ second finds the first one's record.
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,6 +21,7 @@ from activities.asking import Beat, beating
 from activities.bots import Bot, Bots
 from activities.handlers import OWN_DATABASE, HandlerFailed, Handlers
 from activities.outcomes import outcome_of
+from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
 from schemas.channels import is_sent
@@ -43,7 +44,14 @@ class Acting:
     """Performs planned actions."""
 
     def __init__(
-        self, turns: Turns, ledger: Ledger, bots: Bots, handlers: Handlers, settings: Settings, beat: Beat
+        self,
+        turns: Turns,
+        ledger: Ledger,
+        bots: Bots,
+        handlers: Handlers,
+        settings: Settings,
+        beat: Beat,
+        now: Clock = utc_now,
     ) -> None:
         self._turns = turns
         self._ledger = ledger
@@ -51,6 +59,7 @@ class Acting:
         self._handlers = handlers
         self._settings = settings
         self._beat = beat
+        self._now = now
 
     @activity.defn
     async def perform(self, request: Perform) -> TurnOutcome:
@@ -121,7 +130,7 @@ class Acting:
             return Settlement(status=begun.status_before, result=begun.result or {})
         if definition is None:
             settlement = Settlement(status="failed", error="no such action in the configuration it was accepted under")
-        elif (earlier := _earlier_outcome(begun, bot, definition)) is not None:
+        elif (earlier := _earlier_outcome(begun, bot, definition, self._now())) is not None:
             settlement = Settlement(status="confirmed", result={**earlier, "repeated": True})
         else:
             settlement = await self._do(begun, bot, asked, definition)
@@ -195,14 +204,16 @@ def _fence(begun: BegunAction) -> TurnFence:
     )
 
 
-def _earlier_outcome(begun: BegunAction, bot: Bot, definition: ActionDefinition) -> dict[str, Any] | None:
+def _earlier_outcome(
+    begun: BegunAction, bot: Bot, definition: ActionDefinition, now: datetime
+) -> dict[str, Any] | None:
     """The outcome of the same action with the same parameters, if the model only repeats itself.
 
     Only of a side effect that still stands: reads, handoffs and closings are done again.
     """
     if begun.repeated is None or begun.status_before != "planned" or definition.handler not in _STANDING:
         return None
-    age = (datetime.now(UTC) - begun.repeated.settled_at).total_seconds()
+    age = (now - begun.repeated.settled_at).total_seconds()
     return begun.repeated.result or {} if age <= bot.registry.config.repeat_window_seconds else None
 
 

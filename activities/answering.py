@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID, uuid4, uuid5
 
 from temporalio import activity
@@ -27,6 +27,7 @@ from activities.failing import Failing
 from activities.outcomes import outcome_of, output_of
 from activities.questions import joined_text
 from activities.yielding import Yielding
+from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.conversations import Apologize, Step, Thread, TurnOutcome, TurnRequest
 from schemas.failures import FAILURES, FailureKind, may_ask
@@ -69,6 +70,7 @@ class Answering:
         company: Company,
         settings: Settings,
         beat: Beat,
+        now: Clock = utc_now,
     ) -> None:
         self._turns = turns
         self._ledger = ledger
@@ -78,6 +80,7 @@ class Answering:
         self._company = company
         self._failing = Failing(turns, settings)
         self._settings = settings
+        self._now = now
         self._yielding = Yielding(turns, asking, self._failing, settings)
         self._beat = beat
 
@@ -121,7 +124,7 @@ class Answering:
             return outcome_of(turn)
         bot = await self._bots.at(turn.assistant, turn.assistant_version)
         thread = turn.thread or request.thread  # a step under way goes on from its newest output
-        if turn.purpose is Purpose.ANSWER and (decision := decide_without_model(turn, bot, _now())) is not None:
+        if turn.purpose is Purpose.ANSWER and (decision := decide_without_model(turn, bot, self._now())) is not None:
             outcome = await self._commit(turn, turn.fence(thread), decision)
             if isinstance(decision, Hold):
                 await self._company.fetch_files(turn)  # a human wants to see them now
@@ -142,7 +145,7 @@ class Answering:
         if answered is None:
             return None
         parsed = read_output(answered.answer.text, bot.registry, limits=bot.limits)
-        decision = decide_output(parsed, turn, bot, _now(), answered.answer.sources)
+        decision = decide_output(parsed, turn, bot, self._now(), answered.answer.sources)
         output = output_of(answered, parsed, turn.purpose)
         fence = replace(turn.fence(thread), lost_thread=lost)
         return await self._commit(turn, fence, _with_notice(decision, answered, bot), output)
@@ -201,7 +204,7 @@ class Answering:
         committed = await patiently(
             lambda: self._turns.commit(fence, decision, commit_id, output), self._settings.record_patience_seconds
         )
-        TurnReport(turn, self._settings).committed(decision, committed, output)
+        TurnReport(turn, self._settings).committed(decision, committed, output, self._now())
         outcome = outcome_of(committed.turn)
         if committed.won and isinstance(decision, PerformAction | PerformConfirmed):
             return await self._acting.at_once(turn.conversation_id, outcome, decision.handler)
@@ -213,7 +216,3 @@ def _with_notice(decision: TurnDecision, answered: Answered, bot: Bot) -> TurnDe
     if answered.shortened and isinstance(decision, Reply | AskConfirmation):
         return replace(decision, text=f"{bot.texts.shortened}\n\n{decision.text}")
     return decision
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 from temporalio.exceptions import ApplicationError
 
 from activities.bots import Bot
 from activities.delivering import Delivering
+from config.clock import Clock, utc_now
 from config.logs import get_logger
 from config.settings import Settings
 from integrations.whatsapp.failures import SendFailed
@@ -34,12 +34,18 @@ class Attending:
     """*channels*: who shows and sends on which channel. On the others nothing is to be done."""
 
     def __init__(
-        self, channels: Mapping[str, WhatsApp], outbox: Outbox, delivering: Delivering, settings: Settings
+        self,
+        channels: Mapping[str, WhatsApp],
+        outbox: Outbox,
+        delivering: Delivering,
+        settings: Settings,
+        now: Clock = utc_now,
     ) -> None:
         self._channels = channels
         self._outbox = outbox
         self._delivering = delivering
         self._settings = settings
+        self._now = now
 
     @asynccontextmanager
     async def beside(self, turn: ClaimedTurn, bot: Bot) -> AsyncIterator[None]:
@@ -72,7 +78,7 @@ class Attending:
 
     def _seconds_left(self, turn: ClaimedTurn) -> float:
         """Until a word of patience is due."""
-        waited = (datetime.now(UTC) - turn.started_at).total_seconds()
+        waited = (self._now() - turn.started_at).total_seconds()
         return self._settings.still_working_seconds - waited
 
     async def _show_typing(self, channel: WhatsApp, turn: ClaimedTurn, read: asyncio.Event) -> None:

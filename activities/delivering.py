@@ -8,7 +8,7 @@ a possible duplicate and a possible loss.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NoReturn
 from uuid import UUID, uuid5
 
@@ -53,7 +53,7 @@ class Undeliverable(Exception):
 class Delivering:
     """*channels*: the adapter for each channel that replies are sent over, as far as one is configured.
 
-    *now* is held against the channel's timestamps; what the database has timed is not.
+    *now*: the one clock, which the database's times follow too (`agent_now()`).
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Delivering:
         if part.status == "sending":
             await self._outbox.not_sent(part, "unknown", FailureKind.UNKNOWN, {"explanation": "the sender vanished"})
             part.status, part.unknown_sends = "unknown", part.unknown_sends + 1
-        waited = (datetime.now(UTC) - part.sending_at).total_seconds()
+        waited = (self._now() - part.sending_at).total_seconds()
         if waited < self._settings.delivery_settle_seconds:
             pause = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
             raise ApplicationError("waits for the channel's status", type="Unsettled", next_retry_delay=pause)
@@ -168,7 +168,7 @@ class Delivering:
         self, message: DueMessage, kind: FailureKind, why: str, pause_seconds: float | None, attempt: int
     ) -> NoReturn:
         """Tries again later, unless it has been tried long and often enough."""
-        age = (datetime.now(UTC) - message.stored_at).total_seconds()
+        age = (self._now() - message.stored_at).total_seconds()
         if attempt >= self._settings.delivery_attempts or age > self._settings.delivery_give_up_seconds:
             raise Undeliverable(kind, why)
         longest = self._settings.delivery_pause_max_seconds

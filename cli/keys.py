@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from cli.surroundings import on_database
+from config.clock import utc_now
 from storage.api_keys import ApiKeys
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
@@ -24,5 +25,5 @@ def add(
     expires_days: Annotated[int | None, typer.Option(min=1, max=3_650, help="Unset: it never expires.")] = None,
 ) -> None:
     """Make a key and print it: the only time it can be seen."""
-    expires_at = datetime.now(UTC) + timedelta(days=expires_days) if expires_days else None
+    expires_at = utc_now() + timedelta(days=expires_days) if expires_days else None
     typer.echo(on_database(lambda database, _: ApiKeys(database).add(name, expires_at=expires_at)))

@@ -1,7 +1,8 @@
-"""The time of day where code takes it as an input, so that a test can pass its own: see `Clock`.
+"""The one clock: Python takes it as an input (`Clock`), SQL from `agent_now()`, which follows it.
 
-Other code reads the machine's clock itself: how old is what PostgreSQL or Temporal stamped (`activities/`,
-`integrations/temporal/`, `launch/parts.py`), how long a visitor stays signed in, what Twilio's stand-in stamps.
+So a test can let days pass (`storage.database.Database`). The machine's own clock tells how old is what Temporal
+stamped (`integrations/temporal/`), a process's age, how long a visitor stays signed in, and what Twilio's stand-in
+stamps.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""Now, in UTC. For what is compared with a channel's or the wrapper's own times; the database keeps its own time."""
+"""Now, in UTC."""
 
 
 def utc_now() -> datetime:

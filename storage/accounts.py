@@ -16,7 +16,7 @@ SELECT begin_question(:turn_id, :attempt, :slot, :account, :in_flight, :per_minu
 """
 
 _RENEW = """
-UPDATE account_calls SET expires_at = now() + make_interval(secs => :lease_seconds)
+UPDATE account_calls SET expires_at = agent_now() + make_interval(secs => :lease_seconds)
  WHERE id = :slot AND ended_at IS NULL
 """
 

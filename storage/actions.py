@@ -23,7 +23,7 @@ _BEGIN = """
 WITH before AS (
     SELECT e.key, e.status FROM effects e JOIN actions a ON a.effect_key = e.key WHERE a.id = :action_id FOR UPDATE OF e
 ), taken AS (
-    UPDATE effects e SET status = 'sending', fence = e.fence + 1, attempt = e.attempt + 1, sending_at = now()
+    UPDATE effects e SET status = 'sending', fence = e.fence + 1, attempt = e.attempt + 1, sending_at = agent_now()
       FROM before WHERE e.key = before.key AND before.status IN ('planned', 'sending')
     RETURNING e.key, e.fence, e.attempt
 )
@@ -53,14 +53,14 @@ UPDATE effects SET status = 'planned' WHERE key = :effect_key AND status = 'send
 _SETTLE = """
 WITH effect AS (
     UPDATE effects SET status = :status, result = CAST(:result AS jsonb), external_id = :external_id, error = :error,
-           settled_at = now()
+           settled_at = agent_now()
      WHERE key = :effect_key AND status = 'sending' AND fence = :fence RETURNING key
 ), turn AS (
     UPDATE turns SET status = 'resulted', step = step + 1, rounds = rounds + 1, commit_id = NULL, questions = 0
      WHERE id = :turn_id AND status = 'acting' AND step = :turn_step AND CAST(:goes_back AS boolean)
        AND EXISTS (SELECT 1 FROM effect)
 )
-UPDATE actions SET status = :status, result = CAST(:result AS jsonb), settled_at = now()
+UPDATE actions SET status = :status, result = CAST(:result AS jsonb), settled_at = agent_now()
  WHERE effect_key IN (SELECT key FROM effect) RETURNING id
 """
 
@@ -71,7 +71,7 @@ WITH decided AS (
            decided_by = :decided_by
      WHERE conversation_id = :conversation_id AND digest = :digest
        AND (confirmation_by = 'staff' OR CAST(:for_customer AS boolean))
-       AND status = 'awaiting_confirmation' AND expires_at > now()
+       AND status = 'awaiting_confirmation' AND expires_at > agent_now()
     RETURNING *
 ), effect AS (
     INSERT INTO effects (key, conversation_id, turn_id, kind, request_hash, request)

@@ -15,7 +15,7 @@ from storage.database import Database
 
 _FIND = """
 SELECT id, name, scopes FROM api_keys
- WHERE key_hash = :key_hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+ WHERE key_hash = :key_hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > agent_now())
 """
 
 _ADD = """

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, Opera
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from config.clock import Clock, utc_now
 from schemas.encoding import dump_json
 from storage.addresses import engine_for
 from storage.suitability import plain_line, why_unusable
@@ -69,9 +70,12 @@ class Transaction:
 
 
 class Database:
-    """A pool of connections. *statement_seconds* bounds each statement and each wait for a connection."""
+    """A pool of connections. *statement_seconds* bounds each statement and each wait for a connection.
 
-    def __init__(self, url: str, *, pool_size: int = 10, statement_seconds: float = 10.0) -> None:
+    *now*: another clock than the machine's (tests) is the statements' clock too, by `agent_now()`.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, statement_seconds: float = 10.0, now: Clock = utc_now) -> None:
         self.engine: AsyncEngine = engine_for(
             url,
             isolation_level="AUTOCOMMIT",
@@ -88,11 +92,13 @@ class Database:
         )
 
         event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        self._now = None if now is utc_now else now
 
     async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
         """All rows of one statement. Raises StorageUnavailable when the server is away."""
         with _told_plainly():
             async with self.engine.connect() as connection:
+                await self._set_clock(connection)
                 return await Transaction(connection).rows(statement, values)
 
     @asynccontextmanager
@@ -103,6 +109,7 @@ class Database:
         with _told_plainly():
             async with self.engine.connect() as plain:
                 connection = await plain.execution_options(isolation_level=isolation)
+                await self._set_clock(connection)
                 async with connection.begin():
                     yield Transaction(connection)
 
@@ -113,6 +120,13 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+    async def _set_clock(self, connection: AsyncConnection) -> None:
+        if self._now is not None:
+            raw = (await connection.get_raw_connection()).driver_connection
+            assert raw is not None
+            shift = self._now() - utc_now()
+            await raw.execute("SELECT set_config('agent.clock_shift', $1, false)", f"{shift.total_seconds():.6f} s")
 
 
 def _refuse_closed(connection: Any, *_: Any) -> None:

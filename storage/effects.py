@@ -20,10 +20,11 @@ SELECT {_COLUMNS} FROM effects
 
 _RESOLVE = f"""
 WITH resolved AS (
-    UPDATE effects SET status = :outcome, fence = fence + 1, settled_at = now(), settled_by = :settled_by, note = :note
+    UPDATE effects SET status = :outcome, fence = fence + 1, settled_at = agent_now(),
+           settled_by = :settled_by, note = :note
      WHERE id = :id AND status = 'unknown' RETURNING *
 ), action AS (
-    UPDATE actions SET status = :outcome, settled_at = now() WHERE effect_key IN (SELECT key FROM resolved)
+    UPDATE actions SET status = :outcome, settled_at = agent_now() WHERE effect_key IN (SELECT key FROM resolved)
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)
     SELECT :settled_by, 'effect.resolved', 'effect/' || id, jsonb_build_object('outcome', CAST(:outcome AS text))

@@ -43,20 +43,21 @@ SELECT k.erased_at IS NOT NULL AS erased,
 _GIVE_UP = (
     # What is asked, or about to be, ends here: the workflow finds its turn finished and goes past the messages.
     """UPDATE turns t SET status = 'held', failure = 'erased', state = :state, attempt = t.attempt + 1,
-              last_seq = greatest(t.last_seq, c.last_seq), finished_at = now()
+              last_seq = greatest(t.last_seq, c.last_seq), finished_at = agent_now()
          FROM conversations c WHERE c.id = t.conversation_id AND c.id = ANY(:ids) AND t.finished_at IS NULL""",
     """INSERT INTO turns (conversation_id, first_seq, last_seq, status, failure, state, finished_at)
-       SELECT id, cursor + 1, last_seq, 'held', 'erased', :state, now() FROM conversations
+       SELECT id, cursor + 1, last_seq, 'held', 'erased', :state, agent_now() FROM conversations
         WHERE id = ANY(:ids) AND cursor < last_seq ON CONFLICT (conversation_id, first_seq) DO NOTHING""",
     "UPDATE conversations SET cursor = last_seq, state = :state WHERE id = ANY(:ids)",
     # Nobody began a planned effect, so it surely failed; of one being sent nobody knows. A late attempt has no fence.
     """UPDATE effects SET status = CASE status WHEN 'planned' THEN 'failed' ELSE 'unknown' END, fence = fence + 1,
-              settled_at = now()
+              settled_at = agent_now()
         WHERE conversation_id = ANY(:ids) AND status IN ('planned', 'sending')""",
-    """UPDATE actions a SET settled_at = now(), status = CASE WHEN a.status = 'awaiting_confirmation' THEN 'cancelled'
+    """UPDATE actions a SET settled_at = agent_now(),
+              status = CASE WHEN a.status = 'awaiting_confirmation' THEN 'cancelled'
               ELSE coalesce((SELECT e.status FROM effects e WHERE e.key = a.effect_key), 'cancelled') END
         WHERE conversation_id = ANY(:ids) AND a.status IN ('planned', 'sending', 'awaiting_confirmation')""",
-    """UPDATE handoffs SET released_at = now(), released_by = :actor
+    """UPDATE handoffs SET released_at = agent_now(), released_by = :actor
         WHERE conversation_id = ANY(:ids) AND released_at IS NULL""",
 )
 
@@ -86,7 +87,7 @@ _BLANK = (
     """UPDATE audit SET details = details - 'reason'
         WHERE subject IN (SELECT 'conversation/' || id FROM unnest(CAST(:ids AS uuid[])) AS id)""",
     "DELETE FROM channel_identities WHERE customer_id = :customer_id",
-    "UPDATE customers SET display_name = NULL, erased_at = now() WHERE id = :customer_id",
+    "UPDATE customers SET display_name = NULL, erased_at = agent_now() WHERE id = :customer_id",
     """INSERT INTO audit (actor, deed, subject, details)
        VALUES (:actor, 'customer.erased', 'customer/' || CAST(:customer_id AS uuid),
                jsonb_build_object('messages', CAST(:messages AS int), 'given_up', CAST(:given_up AS boolean)))""",

@@ -5,10 +5,11 @@ Rows are given as they stand, every column; a column that is added later is expo
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from config.clock import utc_now
 from storage.database import Database, Transaction
 
 FORMAT = "perplexity-agent/customer/1"
@@ -51,7 +52,7 @@ class Exports:
             sections = {name: await _section(transaction, name, customer_id) for name in _SECTIONS}
         return {
             "format": FORMAT,
-            "exported_at": datetime.now(UTC).isoformat(),
+            "exported_at": utc_now().isoformat(),
             "customer": found[0]["row"],
             **sections,
         }

@@ -12,20 +12,20 @@ from storage.database import Database
 _DUE = """
 SELECT id, channel, account, channel_media_id, mime_type, announced_sha256, filename, attempts FROM media
  WHERE status = 'due' AND (CAST(:conversation_id AS uuid) IS NULL OR conversation_id = :conversation_id)
-   AND (attempts = 0 OR updated_at < now() - make_interval(secs => :pause))
-   AND created_at <= now() - make_interval(secs => :after)
+   AND (attempts = 0 OR updated_at < agent_now() - make_interval(secs => :pause))
+   AND created_at <= agent_now() - make_interval(secs => :after)
  ORDER BY updated_at LIMIT :limit
 """
 
 _KEPT = """
 UPDATE media SET status = 'kept', sha256 = :sha256, size = :size, mime_type = :mime_type, problem = NULL,
-       attempts = attempts + 1, updated_at = now()
+       attempts = attempts + 1, updated_at = agent_now()
  WHERE id = :id AND status = 'due'
 """
 
 _FAILED = """
 UPDATE media SET status = CASE WHEN :final THEN 'refused' ELSE 'due' END, problem = :problem, attempts = attempts + 1,
-       updated_at = now()
+       updated_at = agent_now()
  WHERE id = :id AND status = 'due'
 """
 

@@ -49,15 +49,16 @@ SELECT * FROM planned ORDER BY part
 _PARTS = "SELECT * FROM deliveries WHERE message_id = :message_id ORDER BY part"
 
 _BEGIN = """
-UPDATE deliveries SET status = 'sending', attempt = attempt + 1, fence = fence + 1, sending_at = now(),
-       updated_at = now()
+UPDATE deliveries SET status = 'sending', attempt = attempt + 1, fence = fence + 1, sending_at = agent_now(),
+       updated_at = agent_now()
  WHERE id = :id AND fence = :fence AND status = ANY(:from_statuses) RETURNING fence
 """
 
 _SENT = """
 WITH sent AS (
-    UPDATE deliveries SET channel_message_id = coalesce(channel_message_id, :channel_message_id), updated_at = now(),
-           accepted_at = coalesce(accepted_at, now()),
+    UPDATE deliveries SET channel_message_id = coalesce(channel_message_id, :channel_message_id),
+           updated_at = agent_now(),
+           accepted_at = coalesce(accepted_at, agent_now()),
            status = CASE WHEN status IN ('sending', 'unknown') THEN 'sent' ELSE status END,
            error = CASE WHEN status = 'failed' THEN error END, failure = CASE WHEN status = 'failed' THEN failure END
      WHERE id = :id AND fence = :fence RETURNING message_id, status
@@ -68,20 +69,21 @@ UPDATE messages SET delivery = 'done'
 """The channel's answer. A status that came before it stands: `failed` keeps its reason and stays due."""
 
 _NOT_SENT = """
-UPDATE deliveries SET status = :status, failure = :failure, error = CAST(:error AS jsonb), updated_at = now(),
+UPDATE deliveries SET status = :status, failure = :failure, error = CAST(:error AS jsonb), updated_at = agent_now(),
        unknown_sends = unknown_sends + (status = 'sending' AND :status = 'unknown')::int
  WHERE id = :id AND fence = :fence AND status IN ('sending', 'unknown')
 """
 
 _AGAIN = """
-UPDATE deliveries SET status = 'planned', channel_message_id = NULL, updated_at = now()
+UPDATE deliveries SET status = 'planned', channel_message_id = NULL, updated_at = agent_now()
  WHERE id = :id AND fence = :fence AND status = 'failed'
 """
 
 _GIVE_UP = """
 WITH parts AS (
     UPDATE deliveries SET status = CASE WHEN status = 'planned' THEN 'failed' ELSE status END,
-           failure = coalesce(failure, :failure), error = coalesce(error, CAST(:error AS jsonb)), updated_at = now()
+           failure = coalesce(failure, :failure), error = coalesce(error, CAST(:error AS jsonb)),
+           updated_at = agent_now()
      WHERE message_id = :message_id AND status IN ('planned', 'failed', 'unknown')
 ), note AS (
     INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text)
@@ -109,7 +111,7 @@ SELECT text, delivery IS NOT DISTINCT FROM 'due' FROM messages WHERE id = :id
 _OVERDUE = """
 SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq
   FROM (SELECT conversation_id, min(stored_at) AS oldest FROM messages
-         WHERE delivery = 'due' AND stored_at < now() - make_interval(secs => :after)
+         WHERE delivery = 'due' AND stored_at < agent_now() - make_interval(secs => :after)
          GROUP BY conversation_id ORDER BY oldest LIMIT :limit) AS due
   JOIN conversations c ON c.id = due.conversation_id AND c.last_seq > coalesce(c.stopped_seq, -1)
 """

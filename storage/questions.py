@@ -15,7 +15,7 @@ SELECT a.id, CASE a.confirmation_by WHEN 'staff' THEN 'approval' ELSE 'confirmat
              WHERE m.turn_id = a.turn_id AND m.direction = 'out' AND m.author = 'assistant' LIMIT 1), a.reason) END
        AS text, a.expires_at, a.digest
   FROM actions a
- WHERE a.conversation_id = :conversation_id AND a.status = 'awaiting_confirmation' AND a.expires_at > now()
+ WHERE a.conversation_id = :conversation_id AND a.status = 'awaiting_confirmation' AND a.expires_at > agent_now()
  ORDER BY a.created_at DESC, a.id
 """
 
@@ -23,14 +23,15 @@ _EXPIRED = """
 SELECT a.id AS action_id, a.name, c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq,
        (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS assistant_version
   FROM actions a JOIN conversations c ON c.id = a.conversation_id
- WHERE a.status = 'awaiting_confirmation' AND a.confirmation_by = 'staff' AND a.expires_at <= now()
+ WHERE a.status = 'awaiting_confirmation' AND a.confirmation_by = 'staff' AND a.expires_at <= agent_now()
  ORDER BY a.expires_at LIMIT :limit
 """
 
 _EXPIRE = f"""
 WITH expired AS (
-    UPDATE actions SET status = 'expired', settled_at = now()
-     WHERE id = :action_id AND status = 'awaiting_confirmation' AND expires_at <= now() RETURNING id, conversation_id
+    UPDATE actions SET status = 'expired', settled_at = agent_now()
+     WHERE id = :action_id AND status = 'awaiting_confirmation' AND expires_at <= agent_now()
+    RETURNING id, conversation_id
 ), told AS (
     INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text, delivery)
     SELECT gen_random_uuid(), c.id, 'out', 'assistant', c.channel, 'action', CAST(:action_id AS text), :words,

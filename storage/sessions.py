@@ -52,13 +52,13 @@ SELECT c.cursor, CASE WHEN c.stopped_seq >= c.last_seq THEN c.cursor ELSE c.last
 
 _RESET = """
 WITH ended AS (
-    UPDATE threads SET ended_at = now(), end_reason = 'reset'
+    UPDATE threads SET ended_at = agent_now(), end_reason = 'reset'
      WHERE conversation_id = :conversation_id AND ended_at IS NULL AND CAST(:new_thread AS boolean)
 ), released AS (
-    UPDATE handoffs SET released_at = now(), released_by = :requested_by
+    UPDATE handoffs SET released_at = agent_now(), released_by = :requested_by
      WHERE conversation_id = :conversation_id AND released_at IS NULL
 ), cancelled AS (
-    UPDATE actions SET status = 'cancelled', settled_at = now()
+    UPDATE actions SET status = 'cancelled', settled_at = agent_now()
      WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation'
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)
@@ -73,7 +73,7 @@ WITH released AS (
     UPDATE turns SET step = step + 1, status = 'failed', failure = 'cancelled'
      WHERE conversation_id = :conversation_id AND status IN ('claimed', 'asking') RETURNING id
 ), slots AS (
-    UPDATE account_calls SET ended_at = now() WHERE turn_id IN (SELECT id FROM released) AND ended_at IS NULL
+    UPDATE account_calls SET ended_at = agent_now() WHERE turn_id IN (SELECT id FROM released) AND ended_at IS NULL
 ), place AS (
     DELETE FROM account_places WHERE conversation_id = :conversation_id
 )
@@ -83,7 +83,7 @@ UPDATE conversations SET stopped_seq = last_seq WHERE id = :conversation_id
 
 _SET_STATE = """
 WITH released AS (
-    UPDATE handoffs SET released_at = now(), released_by = :requested_by
+    UPDATE handoffs SET released_at = agent_now(), released_by = :requested_by
      WHERE conversation_id = :conversation_id AND released_at IS NULL AND :state <> 'human_handoff'
 ), opened AS (
     INSERT INTO handoffs (conversation_id, team, reason, opened_by)
@@ -92,7 +92,7 @@ WITH released AS (
            :requested_by
      WHERE :state = 'human_handoff' ON CONFLICT DO NOTHING
 ), cancelled AS (
-    UPDATE actions SET status = 'cancelled', settled_at = now()
+    UPDATE actions SET status = 'cancelled', settled_at = agent_now()
      WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation' AND confirmation_by = 'customer'
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)

@@ -55,6 +55,6 @@ class StreamEvents:
 
     async def forget(self, keep_seconds: float) -> None:
         await self._database.rows(
-            "DELETE FROM stream_events WHERE created_at < now() - make_interval(secs => :keep)",
+            "DELETE FROM stream_events WHERE created_at < agent_now() - make_interval(secs => :keep)",
             {"keep": keep_seconds},
         )

@@ -85,7 +85,7 @@ SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id
 _RAW_COLUMNS = """id, turn_id, conversation_id, attempt, purpose, verdict, errors, notes, failure, explanation, text,
                   details, prompt_pack, pack_echoed, backend_uuid, model_ms, first_text_ms"""
 
-_FREE_SLOT = "slot AS (UPDATE account_calls SET ended_at = now() WHERE id = :slot)"
+_FREE_SLOT = "slot AS (UPDATE account_calls SET ended_at = agent_now() WHERE id = :slot)"
 
 FAIL = f"""
 WITH failed AS (
@@ -112,7 +112,7 @@ won AS (
            repairs = repairs + (:status = 'invalid')::int,
            model_ms = coalesce(model_ms + :model_ms, model_ms, :model_ms),
            first_text_ms = coalesce(first_text_ms, :first_text_ms),
-           finished_at = CASE WHEN CAST(:finishes AS boolean) THEN now() END
+           finished_at = CASE WHEN CAST(:finishes AS boolean) THEN agent_now() END
      WHERE id = :turn_id AND step = :step AND finished_at IS NULL AND status = ANY(:from_statuses) RETURNING *
 )"""
 
@@ -139,7 +139,7 @@ thread_after AS (
     SELECT :frontend_context_uuid, conversation_id, :accepted_backend_uuid, :thread_url_slug, :collection_uuid,
            :account_name, :pack_told, (CAST(:accepted_backend_uuid AS text) IS NOT NULL)::int
       FROM won WHERE CAST(:account_name AS text) IS NOT NULL
-    ON CONFLICT (frontend_context_uuid) DO UPDATE SET updated_at = now(), turns = threads.turns + excluded.turns,
+    ON CONFLICT (frontend_context_uuid) DO UPDATE SET updated_at = agent_now(), turns = threads.turns + excluded.turns,
            backend_uuid = coalesce(excluded.backend_uuid, threads.backend_uuid),
            thread_url_slug = coalesce(excluded.thread_url_slug, threads.thread_url_slug),
            account_name = excluded.account_name,
@@ -149,7 +149,7 @@ thread_after AS (
 
 _LOST_THREAD = """
 lost_thread AS (
-    UPDATE threads SET ended_at = now(), end_reason = 'lost'
+    UPDATE threads SET ended_at = agent_now(), end_reason = 'lost'
      WHERE frontend_context_uuid = :lost_thread AND ended_at IS NULL AND EXISTS (SELECT 1 FROM won)
 )"""
 
@@ -165,7 +165,7 @@ output AS (
 
 _ACTIONS = """
 closed AS (
-    UPDATE actions SET status = :closed_status, settled_at = now()
+    UPDATE actions SET status = :closed_status, settled_at = agent_now()
      WHERE id = :closed_id AND status = 'awaiting_confirmation' AND EXISTS (SELECT 1 FROM won)
 ), confirmed AS (
     UPDATE actions SET status = 'planned', turn_id = :turn_id, index = :action_index, decided_by = 'customer'
@@ -187,7 +187,7 @@ closed AS (
     SELECT :effect_key, :conversation_id, :turn_id, :action_name, :request_hash, CAST(:action_metadata AS jsonb)
       FROM won WHERE :action_status = 'planned' AND CAST(:action_id AS uuid) IS NOT NULL
 ), handoff AS (
-    UPDATE handoffs SET released_at = now(), released_by = 'assistant'
+    UPDATE handoffs SET released_at = agent_now(), released_by = 'assistant'
      WHERE conversation_id = :conversation_id AND released_at IS NULL AND CAST(:finishes AS boolean)
        AND :state <> 'human_handoff' AND EXISTS (SELECT 1 FROM won)
 )"""

@@ -8,14 +8,14 @@ from storage.database import Database
 _OVERDUE = """
 SELECT id AS conversation_id, workflow_id, channel, assistant, last_seq AS seq FROM conversations
  WHERE cursor < last_seq AND last_seq > coalesce(stopped_seq, 0)
-   AND last_message_at < now() - make_interval(secs => :after)
+   AND last_message_at < agent_now() - make_interval(secs => :after)
  ORDER BY last_message_at LIMIT :limit
 """
 
 
 _FORGET = """
-WITH limits AS (DELETE FROM rate_limits WHERE arrival < extract(epoch FROM now()) - 86400)
-DELETE FROM leftovers WHERE received_at < now() - make_interval(secs => :leftovers_seconds)
+WITH limits AS (DELETE FROM rate_limits WHERE arrival < extract(epoch FROM agent_now()) - 86400)
+DELETE FROM leftovers WHERE received_at < agent_now() - make_interval(secs => :leftovers_seconds)
 """
 
 

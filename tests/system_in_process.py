@@ -132,7 +132,7 @@ async def running_system(
     # One Temporal server serves all tests, so each system has a task queue of its own.
     values = {"database_url": url, "temporal_address": temporal_address, "temporal_task_queue": name}
     settings = Settings(_env_file=None, **{**_QUICK, **values, **overrides})  # type: ignore[call-arg]
-    database = Database(url)
+    database = Database(url, now=clock.now)
     client = await connect(settings, lazy=not connected)
     services = create_services(settings, database, Conversations(client, settings), clock.now)
     await ApiKeys(database).add("test", KEY)

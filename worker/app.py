@@ -95,11 +95,11 @@ def create_activities(
     outbox, channels = Outbox(database), outside.channels
     delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat, now)
     fetching = Fetching(Media(database), channels, settings)
-    company = Company(Attending(channels, outbox, delivering, settings), fetching)
+    company = Company(Attending(channels, outbox, delivering, settings, now), fetching)
     asking = Asking(outside.perplexity, accounts, events, settings)
-    acting = Acting(turns, ledger, bots, Handlers(Desk(database), outside.endpoints), settings, activity.heartbeat)
+    acting = Acting(turns, ledger, bots, Handlers(Desk(database), outside.endpoints), settings, activity.heartbeat, now)
     return Activities(
-        answering=Answering(turns, ledger, bots, asking, acting, company, settings, activity.heartbeat),
+        answering=Answering(turns, ledger, bots, asking, acting, company, settings, activity.heartbeat, now),
         acting=acting,
         delivering=delivering,
         remembering=Remembering(Sessions(database), settings),

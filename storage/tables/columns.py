@@ -21,7 +21,7 @@ metadata = MetaData(
     }
 )
 
-NOW = text("now()")
+NOW = text("agent_now()")
 RANDOM = text("gen_random_uuid()")
 OBJECT = text("'{}'::jsonb")
 LIST = text("'[]'::jsonb")

@@ -13,6 +13,8 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 
+from config.clock import utc_now
+
 SETTING = "TEST_NOW"
 ENDS = ("day-end", "month-end", "year-end")
 BEFORE_THE_END = timedelta(seconds=10)
@@ -52,9 +54,22 @@ def _shift() -> timedelta:
 _SHIFT = _shift()
 
 
-def now() -> datetime:
-    """The instant that tests regard as now, in UTC."""
+def shifted_now() -> datetime:
     return datetime.now(UTC) + _SHIFT
+
+
+now = shifted_now if _SHIFT else utc_now
+"""The instant that tests regard as now, in UTC."""
+
+
+class MovableClock:
+    """`now`, as far ahead as it is told: a test's days pass in milliseconds."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return now() + self.ahead
 
 
 BEGAN = "TESTS_BEGAN"

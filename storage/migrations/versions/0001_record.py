@@ -9,15 +9,17 @@ from sqlalchemy.dialects import postgresql
 revision = "0001"
 down_revision = None
 
+CLOCK = Path(__file__).with_name("0001_clock.sql").read_text(encoding="utf-8")
 FUNCTIONS = Path(__file__).with_name("0001_functions.sql").read_text(encoding="utf-8").split("\n--\n")
 
 
 def upgrade() -> None:
+    op.execute(CLOCK)
     op.create_table(
         "account_calls",
         sa.Column("id", sa.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
-        sa.Column("started_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("account_calls_pkey")),
@@ -29,7 +31,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("key_hash", sa.LargeBinary(), nullable=False),
         sa.Column("scopes", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'::text[]"), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("api_keys_pkey")),
@@ -38,7 +40,7 @@ def upgrade() -> None:
     op.create_table(
         "audit",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("deed", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
@@ -58,7 +60,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("configurations_pkey")),
         sa.UniqueConstraint("assistant", "version", name=op.f("configurations_assistant_version_key")),
     )
@@ -66,7 +68,7 @@ def upgrade() -> None:
         "customers",
         sa.Column("id", sa.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("customers_pkey")),
     )
@@ -85,7 +87,7 @@ def upgrade() -> None:
         sa.Column("last_seq", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), server_default="", nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.PrimaryKeyConstraint("conversation_id", "first_seq", "n", name=op.f("stream_events_pkey")),
         prefixes=["UNLOGGED"],
     )
@@ -97,7 +99,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), server_default="", nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("password_hash", sa.Text(), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("users_pkey")),
         sa.UniqueConstraint("email", name=op.f("users_email_key")),
@@ -109,7 +111,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name=op.f("channel_identities_customer_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("channel_identities_pkey")),
         sa.UniqueConstraint("channel", "kind", "value", name=op.f("channel_identities_channel_kind_value_key")),
@@ -128,7 +130,7 @@ def upgrade() -> None:
         sa.Column("cursor", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("turns", sa.Integer(), server_default="0", nullable=False),
         sa.Column("last_message_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.CheckConstraint("cursor <= last_seq", name=op.f("conversations_cursor_check")),
         sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name=op.f("conversations_customer_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("conversations_pkey")),
@@ -158,7 +160,7 @@ def upgrade() -> None:
             server_default=sa.text("'{}'::jsonb"),
             nullable=False,
         ),
-        sa.Column("opened_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.Column("opened_by", sa.Text(), nullable=False),
         sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("released_by", sa.Text(), nullable=True),
@@ -203,7 +205,7 @@ def upgrade() -> None:
         sa.Column("wants_stream", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("request_id", sa.Text(), nullable=True),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("stored_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("stored_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.CheckConstraint("(direction = 'in') = (seq IS NOT NULL)", name=op.f("messages_seq_check")),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], name=op.f("messages_conversation_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("messages_pkey")),
@@ -229,8 +231,8 @@ def upgrade() -> None:
         sa.Column("account_name", sa.Text(), nullable=False),
         sa.Column("prompt_pack", sa.Text(), nullable=True),
         sa.Column("turns", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("end_reason", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], name=op.f("threads_conversation_id_fkey")),
@@ -250,8 +252,8 @@ def upgrade() -> None:
         sa.Column("priority", sa.Text(), server_default="normal", nullable=False),
         sa.Column("category", sa.Text(), nullable=True),
         sa.Column("status", sa.Text(), server_default="open", nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], name=op.f("tickets_conversation_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("tickets_pkey")),
         sa.UniqueConstraint("desk", "external_id", name=op.f("tickets_desk_external_id_key")),
@@ -280,7 +282,7 @@ def upgrade() -> None:
         sa.Column("ticket_id", sa.Text(), nullable=True),
         sa.Column("model_ms", sa.Integer(), nullable=True),
         sa.Column("first_text_ms", sa.Integer(), nullable=True),
-        sa.Column("started_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], name=op.f("turns_conversation_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("turns_pkey")),
@@ -311,7 +313,7 @@ def upgrade() -> None:
         sa.Column("return_to", sa.Text(), server_default="bot", nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], name=op.f("actions_conversation_id_fkey")),
         sa.ForeignKeyConstraint(["turn_id"], ["turns.id"], name=op.f("actions_turn_id_fkey")),
@@ -333,8 +335,8 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("fence", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("error", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.ForeignKeyConstraint(
             ["conversation_id"], ["conversations.id"], name=op.f("deliveries_conversation_id_fkey")
         ),
@@ -364,7 +366,7 @@ def upgrade() -> None:
         sa.Column("fence", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("planned_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("planned_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.Column("sending_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], name=op.f("effects_conversation_id_fkey")),
@@ -409,7 +411,7 @@ def upgrade() -> None:
         sa.Column("model_ms", sa.Integer(), nullable=True),
         sa.Column("first_text_ms", sa.Integer(), nullable=True),
         sa.Column("used", sa.Boolean(), server_default=sa.text("true"), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.ForeignKeyConstraint(
             ["conversation_id"], ["conversations.id"], name=op.f("raw_outputs_conversation_id_fkey")
         ),

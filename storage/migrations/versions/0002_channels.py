@@ -50,8 +50,8 @@ def _create_media() -> None:
         sa.Column("problem", sa.Text(), nullable=True),
         sa.Column("sha256", sa.Text(), nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], name=op.f("media_conversation_id_fkey")),
         sa.ForeignKeyConstraint(["message_id"], ["messages.id"], name=op.f("media_message_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("media_pkey")),
@@ -69,7 +69,7 @@ def _create_leftovers() -> None:
         sa.Column("account", sa.Text(), nullable=True),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("raw", postgresql.JSONB(), nullable=True),
-        sa.Column("received_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("leftovers_pkey")),
     )
     op.create_index("leftovers_received_at_idx", "leftovers", ["received_at"], unique=False)

@@ -3,7 +3,7 @@
 CREATE FUNCTION take_rate(p_key text, p_per_minute double precision, p_burst int) RETURNS double precision
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_now double precision := extract(epoch FROM clock_timestamp());
+    v_now double precision := extract(epoch FROM agent_now());
     v_interval double precision;
     v_wait double precision;
 BEGIN
@@ -20,8 +20,8 @@ END $$;
 -- tell_of_limit: whether whoever is over the limit *p_key* is to be told now: once in *p_seconds*.
 CREATE FUNCTION tell_of_limit(p_key text, p_seconds double precision) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE rate_limits SET told_at = extract(epoch FROM clock_timestamp())
-     WHERE key = p_key AND (told_at IS NULL OR told_at < extract(epoch FROM clock_timestamp()) - p_seconds);
+    UPDATE rate_limits SET told_at = extract(epoch FROM agent_now())
+     WHERE key = p_key AND (told_at IS NULL OR told_at < extract(epoch FROM agent_now()) - p_seconds);
     RETURN FOUND;
 END $$;
 --
@@ -131,7 +131,7 @@ BEGIN
                        FROM stored_message(p_channel, p_id_scope, p_message_id, p_content_hash) s;
         RETURN;
     END IF;
-    UPDATE conversations SET last_seq = v_seq, last_message_at = now() WHERE id = v_conversation.id;
+    UPDATE conversations SET last_seq = v_seq, last_message_at = agent_now() WHERE id = v_conversation.id;
     RETURN QUERY SELECT v_message, v_conversation.id, v_conversation.workflow_id, v_conversation.channel,
                         v_conversation.assistant, v_conversation.state, v_seq, true, true, NULL::uuid,
                         0::double precision;
@@ -287,7 +287,7 @@ BEGIN
         IF v_new = 'deleted' OR v_new = 'failed' AND v_delivery.status NOT IN ('delivered', 'read')
            OR (v_rank ->> v_new)::int > coalesce((v_rank ->> v_delivery.status)::int, 0)
            OR v_new = 'queued' AND v_delivery.status IN ('sending', 'unknown') THEN
-            UPDATE deliveries SET status = v_new, updated_at = now(),
+            UPDATE deliveries SET status = v_new, updated_at = agent_now(),
                    channel_message_id = coalesce(channel_message_id, v_status ->> 'channel_message_id'),
                    error = CASE WHEN v_new = 'failed' THEN v_status -> 'error' ELSE error END,
                    failure = CASE WHEN v_new = 'failed' THEN NULL ELSE failure END

@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.Column("assistant", sa.Text(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("pasted_by", sa.Text(), nullable=False),
-        sa.Column("pasted_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("pasted_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pasted_packs_pkey")),
     )
     op.create_index("pasted_packs_assistant_idx", "pasted_packs", ["assistant", "pasted_at"], unique=False)
