@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from schemas.standing import Standing
 from schemas.turns import State, Verdict
 
 
@@ -51,6 +52,7 @@ class Memory(BaseModel):
     newest_seq: int = 0
     """Sequence number of the newest message we were told of."""
     state: State = State.BOT
+    standing: Standing = Standing()
     thread: Thread | None = None
     turns: int = 0
     ticket_id: str | None = None
@@ -111,6 +113,7 @@ class Step(StrEnum):
     REPAIR = "repair"  # the output was invalid: ask once more, quoting the errors
     PERFORM = "perform"  # an action is accepted and planned: do it
     CONCLUDE = "conclude"  # an action's result is there: ask the model for the final words
+    AGAIN = "again"  # the conversation began anew meanwhile: ask from the beginning
     WAIT = "wait"  # the account takes no further question now: come again after `wait`
 
 
@@ -123,6 +126,7 @@ class TurnOutcome(BaseModel):
     cursor: int
     turn_id: UUID | None = None
     state: State = State.BOT
+    standing: Standing = Standing()
     verdict: Verdict | None = None
     thread: Thread | None = None
     step: Step = Step.FINISHED
@@ -168,8 +172,6 @@ class StateRequest(BaseModel):
     """An operator's or a human agent's change of who has the conversation."""
 
     state: State
-    reason_id: int | None = None
-    """Of the audit's row that holds the reason: an operator's words stay out of Temporal."""
     requested_by: str = "operator"
     conversation_id: UUID | None = None
 
@@ -197,5 +199,6 @@ class SessionChanged(BaseModel):
     """What an operator's update gives back."""
 
     state: State
+    standing: Standing = Standing()
     thread: Thread | None = None
     to_deliver: bool = False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from actions import gates
 from schemas.sessions import OpenQuestion
+from schemas.transitions import Event
 from schemas.waking import Waking
 from storage.channels import DELIVERY
 from storage.database import Database
@@ -32,11 +34,16 @@ WITH expired AS (
     UPDATE actions SET status = 'expired', settled_at = agent_now()
      WHERE id = :action_id AND status = 'awaiting_confirmation' AND expires_at <= agent_now()
     RETURNING id, conversation_id
-), told AS (
-    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text, delivery)
-    SELECT gen_random_uuid(), c.id, 'out', 'assistant', c.channel, 'action', CAST(:action_id AS text), :words,
-           {DELIVERY}
+), transition AS (
+    INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
+    SELECT c.id, c.owner_version, c.owner, c.owner, 'expired', 'nobody'
       FROM conversations c JOIN expired ON expired.conversation_id = c.id
+), told AS (
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text,
+                          owner_version, delivery)
+    SELECT gen_random_uuid(), c.id, 'out', 'assistant', c.channel, 'action', CAST(:action_id AS text), :words,
+           c.owner_version, {DELIVERY}
+      FROM conversations c JOIN expired ON expired.conversation_id = c.id WHERE c.owner = ANY(:told_under)
     ON CONFLICT DO NOTHING RETURNING delivery
 ), note AS (
     INSERT INTO messages (conversation_id, direction, author, channel, id_scope, kind, text)
@@ -72,6 +79,11 @@ class Questions:
         return [ExpiredApproval.model_validate(dict(row)) for row in rows]
 
     async def expire(self, action_id: UUID, *, words: str, note: str) -> bool:
-        """Ends it and tells the customer and staff, once; whether the words wait to be sent over a channel."""
-        row = await self._database.row(_EXPIRE, {"action_id": action_id, "words": words, "note": note})
+        """Ends it and tells staff, and the customer unless a person has the conversation, once.
+
+        Whether the words wait to be sent over a channel.
+        """
+        told_under = gates.told_by_the_bot(Event.EXPIRED)
+        values = {"action_id": action_id, "words": words, "note": note, "told_under": told_under}
+        row = await self._database.row(_EXPIRE, values)
         return row is not None and bool(row["is_due"])

@@ -18,6 +18,7 @@ from schemas.channels import is_sent
 from schemas.conversations import Thread
 from schemas.failures import FailureKind
 from schemas.messages import WaitingMessage
+from schemas.standing import Standing
 from schemas.turn_decisions import OutputRecord, TurnDecision
 from schemas.turn_record import Purpose, TurnStatus
 from schemas.turns import OutputError, State, Verdict
@@ -39,7 +40,6 @@ class PendingConfirmation(BaseModel):
     expires_at: datetime
     asked_seq: int
     accepted_at: datetime | None
-    return_to: State
 
     @property
     def pending(self) -> PendingAction:
@@ -52,13 +52,13 @@ class PendingConfirmation(BaseModel):
             expires_at=self.expires_at,
             asked_seq=self.asked_seq,
             accepted_at=self.accepted_at,
-            return_to=self.return_to,
         )
 
 
 @dataclass(frozen=True)
 class TurnFence:
-    """What a commit names: the turn, the step it belongs to, and the messages and thread it covers.
+    """What a commit names: the turn, the step it belongs to, the owner's version it was claimed under, and the messages
+    and thread it covers.
 
     `from_statuses`: a step that asks commits from any of its own, the end of an action from `acting`.
     """
@@ -69,6 +69,7 @@ class TurnFence:
     attempt: int
     last_seq: int
     frontend_context_uuid: UUID
+    owner_version: int
     from_statuses: tuple[TurnStatus, ...] = (TurnStatus.CLAIMED, TurnStatus.ASKING, TurnStatus.FAILED)
     lost_thread: UUID | None = None
     """The thread that upstream forgot, and that this step goes on without."""
@@ -87,6 +88,8 @@ class TurnRow(BaseModel):
     attempt: int
     commit_id: UUID | None
     state: State
+    owner_version: int
+    """The owner's when this step was claimed, or after the commit that ended it."""
     verdict: Verdict | None
     finished_at: datetime | None
     frontend_context_uuid: UUID | None
@@ -96,7 +99,8 @@ class TurnRow(BaseModel):
     ticket_id: str | None
     channel: str
     account: str = ""
-    conversation_state: State
+    standing: Standing
+    """The conversation's, as of this row."""
     action_id: UUID | None
 
     @property
@@ -120,11 +124,12 @@ class TurnRow(BaseModel):
 class ClaimedTurn(TurnRow):
     """A turn with all that its next step needs. One that is not `claimed` is nobody's to ask now.
 
-    `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread knows; `pack_pasted`:
-    the version last confirmed as pasted into the assistant's Space. `final_failures`: attempts that surely failed
-    upstream.
+    `thread_ended`: its thread is over, by a reset. `something_done`: an effect of this turn is confirmed. `pack_told`:
+    the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the assistant's Space.
+    `final_failures`: attempts that surely failed upstream.
     """
 
+    thread_ended: bool
     unsettled: int
     questions: int
     repairs: int
@@ -163,12 +168,16 @@ class ClaimedTurn(TurnRow):
             attempt=self.attempt,
             last_seq=self.last_taken_seq,
             frontend_context_uuid=thread.frontend_context_uuid,
+            owner_version=self.owner_version,
         )
 
 
 @dataclass(frozen=True)
 class Committed:
-    """The turn after a commit; *won* is false when another attempt's outcome stands, which is then *turn*."""
+    """The turn after a commit; *won* is false when another attempt's outcome stands, which is then *turn*.
+
+    What was decided is withheld, or the turn reopened, where the conversation has another owner by then.
+    """
 
     turn: TurnRow
     won: bool

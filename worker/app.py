@@ -37,6 +37,7 @@ from storage.media import Media
 from storage.outbox import Outbox
 from storage.questions import Questions
 from storage.sessions import Sessions
+from storage.standings import Standings
 from storage.streams import StreamEvents
 from storage.turns import Turns
 from storage.waiting import Waiting
@@ -97,12 +98,14 @@ def create_activities(
     fetching = Fetching(Media(database), channels, settings)
     company = Company(Attending(channels, outbox, delivering, settings, now), fetching)
     asking = Asking(outside.perplexity, accounts, events, settings)
-    acting = Acting(turns, ledger, bots, Handlers(Desk(database), outside.endpoints), settings, activity.heartbeat, now)
+    standings = Standings(database)
+    handlers = Handlers(Desk(database), outside.endpoints)
+    acting = Acting(turns, ledger, standings, bots, handlers, settings, activity.heartbeat, now)
     return Activities(
         answering=Answering(turns, ledger, bots, asking, acting, company, settings, activity.heartbeat, now),
         acting=acting,
         delivering=delivering,
-        remembering=Remembering(Sessions(database), settings),
+        remembering=Remembering(Sessions(database), standings, settings),
         sweeping=Sweeping(
             Waiting(database),
             outbox,

@@ -60,6 +60,7 @@ class Conversation:
         self._limits = start.limits
         self._memory = start.memory or Memory()
         self._recalled = False
+        self._standing_changed = False  # in the database, by somebody else: to be read again
         self._turn_lock = asyncio.Lock()  # a turn and an operator's change never interleave
         self._turns_in_run = 0
         self._new_thread: Thread | None = None  # of a first turn that is not answered yet
@@ -84,7 +85,9 @@ class Conversation:
         idleness = asyncio.create_task(self._watch_idleness())
         while not self._leaving:
             await workflow.wait_condition(lambda: self._something_is_due() or self._run_is_over())
-            if self._memory.delivery_due:
+            if self._standing_changed:
+                await self._recall()
+            elif self._memory.delivery_due:
                 await self._deliver()
             elif self._work_waits():
                 await self._wait_for_quiet()
@@ -117,13 +120,14 @@ class Conversation:
     async def set_state(self, request: StateRequest) -> SessionChanged:
         await workflow.wait_condition(lambda: self._recalled)
         async with self._turn_lock:
-            await workflow.execute_activity_method(
+            standing = await workflow.execute_activity_method(
                 Remembering.set_state,
                 request.model_copy(update={"conversation_id": self._start.conversation_id}),
                 summary=f"Set the state to {request.state}",
                 **self._record_options(),
             )
-            self._note(request.state)
+            self._memory.standing = standing
+            self._note(standing.state)
             self._show(busy=False)
         return SessionChanged(state=self._memory.state, thread=self._memory.thread)
 
@@ -153,6 +157,10 @@ class Conversation:
     def delivery_due(self) -> None:
         self._memory.delivery_due = True
 
+    @workflow.signal(description="Somebody changed the owner, or what is open, in the database")
+    def standing_changed(self) -> None:
+        self._standing_changed = True
+
     @workflow.query(description="What the conversation remembers")
     def memory(self) -> Memory:
         return self._memory
@@ -161,6 +169,7 @@ class Conversation:
 
     async def _recall(self) -> None:
         """Each run begins with the record, however long that takes: it outlives every workflow."""
+        changed, self._standing_changed = self._standing_changed, False
         recalled = await workflow.execute_activity_method(
             Remembering.recall,
             self._start.model_copy(update={"memory": None}),
@@ -170,7 +179,7 @@ class Conversation:
         )
         heard, self._memory, self._limits = self._memory, recalled.memory, recalled.limits
         self._memory.newest_seq = max(self._memory.newest_seq, heard.newest_seq)
-        self._memory.delivery_due = heard.delivery_due
+        self._memory.delivery_due = heard.delivery_due or (changed and self._memory.standing.deliveries > 0)
         self._recalled = True
         self._show_attributes()
 
@@ -297,18 +306,20 @@ class Conversation:
             retry_policy=self._retries(),
             summary=f"{decision.decided_by} {'approved' if decision.approved else 'declined'} an action",
         )
+        self._memory.standing = decided.standing
         self._note(decided.state)
         self._memory.delivery_due |= decided.to_deliver
         self._show(busy=False)
 
     async def _reset(self, request: ResetRequest) -> None:
-        await workflow.execute_activity_method(
+        standing = await workflow.execute_activity_method(
             Remembering.reset,
             request.model_copy(update={"conversation_id": self._start.conversation_id}),
             summary="Begin anew",
             **self._record_options(),
         )
-        self._note(State.BOT)
+        self._memory.standing = standing
+        self._note(standing.state)
         if request.new_thread:
             self._memory.thread = None
         self._show(busy=False)
@@ -329,7 +340,7 @@ class Conversation:
         if outcome.cursor == memory.cursor:  # nothing waits, for what we were *told of* was erased meanwhile
             memory.newest_seq = memory.cursor if memory.newest_seq == told_of else memory.newest_seq
             return
-        memory.cursor = outcome.cursor
+        memory.cursor, memory.standing = outcome.cursor, outcome.standing
         memory.newest_seq = max(memory.newest_seq, memory.cursor)
         memory.thread = outcome.thread or memory.thread
         memory.turns += 1
@@ -372,12 +383,12 @@ class Conversation:
 
     def _run_is_over(self) -> bool:
         """A full run leaves messages to the next one, but no reply undelivered; an idle one leaves nothing."""
-        if self._memory.delivery_due:
+        if self._memory.delivery_due or self._standing_changed:
             return False
         return self._is_full() or (self._idle and not self._work_waits())
 
     def _something_is_due(self) -> bool:
-        return self._memory.delivery_due or self._work_waits()
+        return self._memory.delivery_due or self._standing_changed or self._work_waits()
 
     def _show(self, *, busy: bool) -> None:
         workflow.set_current_details(policy.details(self._memory, busy=busy))
@@ -410,6 +421,7 @@ class Conversation:
 
 _WHY = {
     Step.REPAIR: "ask again, for the output could not be used",
+    Step.AGAIN: "ask again, for the conversation began anew",
     Step.CONCLUDE: "ask for the final words, with the action's result",
 }
 
