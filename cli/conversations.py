@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import os
 from pathlib import Path
@@ -68,19 +67,20 @@ def reset(
 
     async def begin_anew(database: Database, settings: Settings) -> Session:
         session = await _found(database, channel, customer_id)
-        changed = await Standings(database).reset(session.conversation_id, new_thread=new_thread, who=_user())
         conversations = Conversations(await connect(settings, lazy=True), settings)
+        if not (await conversations.health()).answers:
+            raise TemporalUnavailable(f"nothing answers at {settings.temporal_address}")
+        changed = await Standings(database).reset(session.conversation_id, new_thread=new_thread, who=_user())
         waking = Waking.model_validate({**session.model_dump(), "seq": changed.waiting_seq or 0})
-        try:
-            async with asyncio.timeout(settings.temporal_rpc_timeout_seconds):
-                await conversations.tell_standing(waking)
-                if changed.waiting_seq is not None:
-                    await conversations.wake(waking)
-        except (TemporalUnavailable, TimeoutError):
-            typer.echo("Temporal cannot be reached: the conversation hears of it with its next message", err=True)
+        await conversations.tell_standing(waking)
+        if changed.waiting_seq is not None:
+            await conversations.wake(waking)
         return await _found(database, channel, customer_id)
 
-    session = on_database(begin_anew)
+    try:
+        session = on_database(begin_anew)
+    except TemporalUnavailable as error:
+        raise stop(f"Temporal cannot be reached: {error}") from None
     thread = "a new thread" if new_thread else "the same thread"
     typer.echo(f"{customer_id} on {channel}: {session.state}, going on in {thread}")
 
