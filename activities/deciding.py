@@ -42,7 +42,7 @@ def decide_without_model(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDeci
     """What the messages come to by themselves; None: the model is asked."""
     heard = on_message(turn, bot)
     if turn.purpose is not Purpose.ANSWER:  # the words were heard; somebody may have taken the conversation since
-        return Hold(TurnStatus.WITHHELD) if turn.standing.owner is Owner.HUMAN else None
+        return None if turn.standing.owner is Owner.BOT else Hold(TurnStatus.WITHHELD)
     if heard.hold:
         return Hold()
     counting = turn.counting
@@ -73,8 +73,10 @@ def decide_output(
 def decide_apology(turn: ClaimedTurn, bot: Bot, apology: str, failure: str) -> TurnDecision:
     """The end of a turn whose tries are used up. What an effect has confirmed is never denied."""
     heard = on_message(turn, bot)
+    if turn.purpose is not Purpose.ANSWER and turn.standing.owner is not Owner.BOT:
+        return Hold(TurnStatus.WITHHELD)
     if turn.standing.owner is Owner.HUMAN:
-        return Hold(TurnStatus.HELD if turn.purpose is Purpose.ANSWER else TurnStatus.WITHHELD)
+        return Hold()
     words = bot.texts.action_done if turn.something_done else apology
     return Reply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
 

@@ -114,7 +114,7 @@ class Conversation:
         await workflow.wait_condition(lambda: self._recalled)
         async with self._turn_lock:
             await self._reset(request)
-        return SessionChanged(state=self._memory.state, thread=self._memory.thread)
+        return self._changed()
 
     @workflow.update(description="Change who has the conversation: bot, human_handoff or closed")
     async def set_state(self, request: StateRequest) -> SessionChanged:
@@ -129,7 +129,7 @@ class Conversation:
             self._memory.standing = standing
             self._note(standing.state)
             self._show(busy=False)
-        return SessionChanged(state=self._memory.state, thread=self._memory.thread)
+        return self._changed()
 
     @set_state.validator
     def _state_is_possible(self, request: StateRequest) -> None:
@@ -142,7 +142,7 @@ class Conversation:
         async with self._turn_lock:
             decision = decision.model_copy(update={"conversation_id": self._start.conversation_id})
             await self._decide(decision)
-        return SessionChanged(state=self._memory.state, thread=self._memory.thread)
+        return self._changed()
 
     @decide.validator
     def _decision_is_possible(self, decision: Decision) -> None:
@@ -329,6 +329,10 @@ class Conversation:
         while (left := policy.time_until_idle(self._limits, self._last_heard, workflow.now())) > timedelta():
             await workflow.sleep(left, summary="End when idle")
         self._idle = True
+
+    def _changed(self) -> SessionChanged:
+        memory = self._memory
+        return SessionChanged(state=memory.state, standing=memory.standing, thread=memory.thread)
 
     def _hear(self, message: MessageStored) -> None:
         self._memory.newest_seq = max(self._memory.newest_seq, message.seq)

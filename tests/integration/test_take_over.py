@@ -276,12 +276,27 @@ async def test_a_question_is_not_asked_after_a_take_over(still: System) -> None:
     assert await rows(still, "SELECT status FROM actions") == [("cancelled",)]
 
 
-async def test_a_repair_is_not_asked_for_after_a_take_over(still: System) -> None:
+async def test_an_answer_that_comes_after_a_close_by_hand_is_withheld(system: System) -> None:
+    system.perplexity.gate.clear()
+    waiting = asyncio.create_task(system.send("What does it cost?"))
+    await system.until_asked(1)
+
+    await set_state(system, "closed")
+    system.perplexity.gate.set()
+    response = await waiting
+    again = (await system.send("Hello?")).json()
+
+    assert (response.status_code, response.json()["reply"], response.json()["state"]) == (202, None, "closed")
+    assert (again["reply"]["text"], again["state"]) == ("You said: Hello?", "bot")
+
+
+@pytest.mark.parametrize("event", [Event.TAKEN, Event.CLOSED])
+async def test_a_repair_is_not_asked_for_under_another_owner(still: System, event: Event) -> None:
     request = await stored(still, "My lamp broke")
     still.perplexity.scripts.append(INVALID)
     async with activities(still) as does:
         assert (await answer(does, request)).step is Step.REPAIR
-        await take(still)
+        await _change(still, event)
         assert (await answer(does, request)).step is Step.FINISHED
 
     assert len(still.perplexity.questions) == 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from schemas.standing import Owner, Standing
 from schemas.transitions import Event
 from schemas.turns import State
 
+ROOT = Path(__file__).parents[2]
 BOT, HUMAN, CLOSED = (Standing(owner=owner, version=7) for owner in Owner)
 ASKED = BOT.model_copy(update={"questions": 1})
 WITH_TICKET = BOT.model_copy(update={"tickets": ("T-1",)})
@@ -71,6 +74,16 @@ def test_the_table_above_is_complete_and_has_no_cell_that_nothing_asks() -> None
         (event, owner) for event, row in TABLE.items() for owner, cell in zip(Owner, row, strict=True) if cell != "no"
     }
     assert set(cells()) == answered | {(Event.CONFIRMED, Owner.BOT), (Event.DECLINED, Owner.BOT)}
+
+
+def test_each_row_is_asked_by_the_product() -> None:
+    folders = ("actions", "activities", "api", "storage")
+    sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py") if path.name != "gates.py"]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    assert [event for event in TABLE if not re.search(rf"Event\.{event.name}\b", text)] == [
+        Event.ACTION,  # by gates.decide_action
+        Event.HANDOFF,  # by gates.event_of
+    ]
 
 
 @pytest.mark.parametrize("event", [Event.CONFIRMED, Event.DECLINED])
