@@ -19,9 +19,9 @@ from typing import Any
 
 from temporalio.client import WorkflowFailureError
 
+from integrations.channels import failures as channel
 from integrations.endpoints.port import CallProblem, EndpointFailed
 from integrations.perplexity.port import AskFailed
-from integrations.whatsapp import failures as channel
 from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.conversations import StateRequest
