@@ -1,10 +1,11 @@
-"""Questions that are open: an action waits for the customer's yes or for staff. What expires is told."""
+"""Questions that are open: an action waits for the customer's yes or for staff. What expires is ended, and told."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from actions import gates
+from schemas.actions import Confirmation
 from schemas.sessions import OpenQuestion
 from schemas.transitions import Event
 from schemas.waking import Waking
@@ -22,10 +23,11 @@ SELECT a.id, CASE a.confirmation_by WHEN 'staff' THEN 'approval' ELSE 'confirmat
 """
 
 _EXPIRED = """
-SELECT a.id AS action_id, a.name, c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq,
-       (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS assistant_version
+SELECT a.id AS action_id, a.name, a.confirmation_by, c.id AS conversation_id, c.workflow_id, c.channel, c.assistant,
+       0 AS seq, (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS assistant_version
   FROM actions a JOIN conversations c ON c.id = a.conversation_id
- WHERE a.status = 'awaiting_confirmation' AND a.confirmation_by = 'staff' AND a.expires_at <= agent_now()
+ WHERE a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now()
+   AND a.conversation_id = coalesce(CAST(:conversation_id AS uuid), a.conversation_id)
  ORDER BY a.expires_at LIMIT :limit
 """
 
@@ -47,23 +49,25 @@ WITH expired AS (
     ON CONFLICT DO NOTHING RETURNING delivery
 ), note AS (
     INSERT INTO messages (conversation_id, direction, author, channel, id_scope, kind, text)
-    SELECT c.id, 'event', 'assistant', c.channel, '', 'note', :note
+    SELECT c.id, 'event', 'assistant', c.channel, '', 'note',
+           CASE WHEN c.owner = ANY(:told_under) THEN :note ELSE :untold_note END
       FROM conversations c JOIN expired ON expired.conversation_id = c.id
 )
 SELECT delivery IS NOT DISTINCT FROM 'due' AS is_due FROM told
 """
 
 
-class ExpiredApproval(Waking):
-    """An approval that nobody gave in time, and the conversation it belongs to."""
+class ExpiredQuestion(Waking):
+    """A question or an approval that nobody answered in time, and the conversation it belongs to."""
 
     action_id: UUID
     name: str
+    confirmation_by: Confirmation
     assistant_version: int | None
 
 
 class Questions:
-    """Reads open questions, and ends approvals whose time is over."""
+    """Reads open questions, and ends those whose time is over."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -73,17 +77,17 @@ class Questions:
         rows = await self._database.rows(_OPEN, {"conversation_id": conversation_id})
         return [OpenQuestion.model_validate(dict(row)) for row in rows]
 
-    async def expired_approvals(self, limit: int) -> list[ExpiredApproval]:
-        """Up to *limit* whose time is over and of which nobody was told."""
-        rows = await self._database.rows(_EXPIRED, {"limit": limit})
-        return [ExpiredApproval.model_validate(dict(row)) for row in rows]
+    async def expired(self, limit: int, conversation_id: UUID | None = None) -> list[ExpiredQuestion]:
+        """Up to *limit* whose time is over and of which nobody was told; of one conversation, or of all."""
+        rows = await self._database.rows(_EXPIRED, {"limit": limit, "conversation_id": conversation_id})
+        return [ExpiredQuestion.model_validate(dict(row)) for row in rows]
 
-    async def expire(self, action_id: UUID, *, words: str, note: str) -> bool:
-        """Ends it and tells staff, and the customer unless a person has the conversation, once.
+    async def expire(self, action_id: UUID, *, words: str, note: str, untold_note: str) -> bool:
+        """Ends it and tells staff, and the customer unless a person has the conversation (then *untold_note*), once.
 
         Whether the words wait to be sent over a channel.
         """
         told_under = gates.told_by_the_bot(Event.EXPIRED)
-        values = {"action_id": action_id, "words": words, "note": note, "told_under": told_under}
-        row = await self._database.row(_EXPIRE, values)
+        values = {"action_id": action_id, "words": words, "note": note, "untold_note": untold_note}
+        row = await self._database.row(_EXPIRE, {**values, "told_under": told_under})
         return row is not None and bool(row["is_due"])

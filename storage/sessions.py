@@ -59,10 +59,15 @@ WITH released AS (
     UPDATE account_calls SET ended_at = agent_now() WHERE turn_id IN (SELECT id FROM released) AND ended_at IS NULL
 ), place AS (
     DELETE FROM account_places WHERE conversation_id = :conversation_id
+), parts AS (
+    UPDATE deliveries SET status = 'unknown', failure = 'unknown', unknown_sends = unknown_sends + 1,
+           error = jsonb_build_object('explanation', 'an operator cancelled the run'), updated_at = agent_now()
+     WHERE conversation_id = :conversation_id AND status = 'sending'
 )
 UPDATE conversations SET stopped_seq = last_seq WHERE id = :conversation_id
 """
-"""What the run was asking is released under a new step: an answer that still comes is not used."""
+"""What the run was asking is released under a new step: an answer that still comes is not used. Of a part that it was
+sending nobody knows whether it left."""
 
 _THREAD_FIELDS = tuple(SessionThread.model_fields)
 

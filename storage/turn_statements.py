@@ -281,6 +281,7 @@ _QUEUE = """
 queue AS (DELETE FROM account_places WHERE conversation_id = :conversation_id AND EXISTS (SELECT 1 FROM won))"""
 
 COMMIT = f"""
+/* the commit of a step, which is known by its commit_id */
 WITH {_FATE}, {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_LOST_THREAD}, {_FREE_SLOT}, {_QUEUE}, {_OUTPUT},
      {_ACTIONS}
 SELECT {_STANDING}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread_url_slug,

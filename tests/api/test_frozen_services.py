@@ -28,7 +28,12 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
 async def frozen_later(postgres_url: str, temporal_address: str) -> AsyncIterator[tuple[System, Way]]:
     """A front door without a worker, and its way to Temporal."""
     host, _, port = temporal_address.partition(":")
-    quickly = {"temporal_rpc_timeout_seconds": 1.0, "readiness_timeout_seconds": 1.0, "readiness_cache_seconds": 0.0}
+    quickly = {
+        "temporal_rpc_timeout_seconds": 1.0,
+        "readiness_timeout_seconds": 1.0,
+        "readiness_cache_seconds": 0.0,
+        "readiness_watch_seconds": 0.2,
+    }
     async with (
         way_to(partial(asyncio.open_connection, host, int(port))) as way,
         running_system(postgres_url, way.address, worker=False, **quickly) as system,
@@ -65,7 +70,8 @@ async def test_a_change_does_not_wait_for_as_long_as_a_reply(postgres_url: str, 
         await until("a stored message", system.services.waiting.count)
         began = time.monotonic()
 
-        response = await system.http.post("/api/session/c-1/reset", json={"new_thread": True})
+        decision = {"digest": "0" * 64, "approved": True, "agent_name": "Ann"}
+        response = await system.http.post("/api/session/c-1/approval", json=decision)
 
         assert response.status_code == 503, response.text
         assert time.monotonic() - began < 5

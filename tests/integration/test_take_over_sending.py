@@ -192,16 +192,19 @@ async def test_an_approval_that_expires_under_a_human_is_told_to_staff_alone(
     config = AssistantConfig(
         actions=AssistantActions(confirmations={"create_ticket": Confirmation.STAFF}, approval_seconds=0.001)
     )
-    async with running_system(postgres_url, temporal_address, **SETTINGS) as system:
+    async with running_system(postgres_url, temporal_address, worker=False, **SETTINGS) as system:
         await system.services.configurations.apply("default", config, "test")
         customer = Customer(system)
+        conversation_id, _ = await _due(system, customer)
         system.perplexity.scripts.append(TICKET)
-        await customer.write("My lamp broke")
-        await customer.until_idle()
+        async with activities(system) as does:
+            thread = Thread(frontend_context_uuid=uuid4())
+            await answer(does, TurnRequest(conversation_id=conversation_id, cursor=0, thread=thread))
         await set_state(customer, "human_handoff")
         questions = Questions(system.database)
-        [approval] = await questions.expired_approvals(10)
-        is_due = await questions.expire(approval.action_id, words="Too late", note="Nobody approved.")
+        [approval] = await questions.expired(10)
+        is_due = await questions.expire(approval.action_id, words="Too late", note="Told.", untold_note="Not told.")
+        events = await system.database.rows("SELECT text FROM messages WHERE kind = 'note'")
+        said = await system.database.rows("SELECT 1 FROM messages WHERE text = 'Too late'")
 
-    assert not is_due
-    assert len(customer.received) == 1
+    assert (is_due, [event["text"] for event in events], list(said)) == (False, ["Not told."], [])
