@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from schemas.actions import MOST_RETRIES
 from schemas.conversations import Deadlines, Limits, Memory, TurnOutcome
 from schemas.standing import Owner, Standing
 from schemas.turns import State, Verdict
@@ -199,6 +200,6 @@ def test_what_a_turn_may_have_changed_is_read_unless_it_says_so(outcome: TurnOut
 
 
 def test_an_action_is_tried_for_as_long_as_any_definition_may_say() -> None:
-    limits = Limits(turn_give_up=timedelta(hours=1), action_timeout=timedelta(seconds=660))
+    limits = Limits(turn_give_up=timedelta(hours=1), action_timeout=timedelta(minutes=11))
 
-    assert policy.action_give_up(limits) > 11 * timedelta(seconds=600)
+    assert policy.action_give_up(limits) > (1 + MOST_RETRIES) * timedelta(minutes=10)
