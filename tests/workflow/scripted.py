@@ -56,6 +56,8 @@ class World:
     limits: Limits
     pushes: bool
     """Replies go out over a channel."""
+    slow_seconds: float = 0
+    """How long the database takes."""
     id: UUID = field(default_factory=uuid4)
     stored: int = 0
     cursor: int = 0
@@ -189,6 +191,7 @@ class Scripted:
     async def recall(self, start: ConversationStart) -> Recalled:
         """Tells of no message after the cursor, as the database would: those are the workflow's to carry on."""
         world = self._worlds[start.conversation_id]
+        await asyncio.sleep(world.slow_seconds)
         world.looks += 1
         memory = Memory(cursor=world.cursor, newest_seq=world.cursor, state=world.standing.state, standing=world.seen)
         return Recalled(memory=memory, limits=world.limits)
@@ -203,12 +206,14 @@ class Scripted:
     @activity.defn
     async def set_state(self, request: StateRequest) -> SessionChanged:
         world = self._worlds[_id(request.conversation_id)]
+        await asyncio.sleep(world.slow_seconds)
         world.change(owner=_OWNERS[request.state])
         return world.changed()
 
     @activity.defn
     async def reset(self, request: ResetRequest) -> SessionChanged:
         world = self._worlds[_id(request.conversation_id)]
+        await asyncio.sleep(world.slow_seconds)
         world.change(owner=Owner.BOT, approvals=0, next_deadline=None)
         return world.changed()
 

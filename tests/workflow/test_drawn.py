@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from uuid import UUID
 
 import pytest_asyncio
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
@@ -21,6 +21,7 @@ from temporalio.client import (
     WithStartWorkflowOperation,
     WorkflowExecutionStatus,
     WorkflowHandle,
+    WorkflowHistory,
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -31,10 +32,12 @@ from schemas.conversations import (
     Decision,
     Limits,
     MessageStored,
+    Recalled,
     ResetRequest,
+    SessionChanged,
     StateRequest,
 )
-from schemas.standing import Owner
+from schemas.standing import Owner, Standing
 from schemas.turns import State
 from tests.support.clock import now
 from tests.support.waiting import until, within
@@ -43,6 +46,7 @@ from worker.app import SANDBOX
 from workflows.conversation import Conversation
 
 QUEUE = "drawn"
+IDLE_SECONDS = 0.15
 AT_ONCE = 5
 """So many conversations are run beside each other."""
 
@@ -68,6 +72,7 @@ Act = Literal[
     "channel hangs",
     "channel answers",
     "pause",
+    "long pause",
 ]
 
 
@@ -80,6 +85,7 @@ class Plan:
     sends: list[str]
     pushes: bool
     quiet_ms: int
+    slow_ms: int
     turns_in_run: int
     cancelled: bool
 
@@ -96,6 +102,7 @@ PLANS = st.builds(
     sends=st.lists(st.sampled_from(["sent", "fails", "retried"]), max_size=4),
     pushes=st.booleans(),
     quiet_ms=st.sampled_from([0, 30]),
+    slow_ms=st.sampled_from([0, 60]),
     turns_in_run=st.sampled_from([1, 2, 100]),
     cancelled=st.sampled_from([False, False, True]),
 )
@@ -104,7 +111,7 @@ PLANS = st.builds(
 def limits_of(plan: Plan) -> Limits:
     quick, ample = timedelta(milliseconds=20), timedelta(seconds=20)
     return Limits(
-        idle_end=timedelta(milliseconds=150),
+        idle_end=timedelta(seconds=IDLE_SECONDS),
         quiet=timedelta(milliseconds=plan.quiet_ms),
         quiet_cap=timedelta(milliseconds=90),
         turn_timeout=ample,
@@ -180,6 +187,8 @@ class Driver:
                 world.channel.set()
             case "pause":
                 await asyncio.sleep(0.03)
+            case "long pause":
+                await asyncio.sleep(IDLE_SECONDS)
 
     async def wake(self) -> None:
         """As webhooks and the sweep do."""
@@ -226,7 +235,7 @@ class Lab:
     reached: set[str] = field(default_factory=set)
 
     def driver(self, plan: Plan) -> Driver:
-        world = World(limits_of(plan), plan.pushes)
+        world = World(limits_of(plan), plan.pushes, plan.slow_ms / 1_000)
         world.turns.extend(plan.turns)
         world.sends.extend(plan.sends)
         world.model.set()
@@ -255,6 +264,14 @@ async def lab(temporal_address: str) -> AsyncIterator[Lab]:
 
 
 async def play(lab: Lab, plan: Plan) -> None:
+    try:
+        await play_out(lab, plan)
+    except Exception as error:
+        error.add_note(f"drawn: {plan}")
+        raise
+
+
+async def play_out(lab: Lab, plan: Plan) -> None:
     driver = lab.driver(plan)
     for act in plan.acts:
         await driver.do(act)
@@ -316,10 +333,28 @@ async def every_run_replays(lab: Lab, driver: Driver) -> None:
             EventType.Name(event.event_type).removeprefix("EVENT_TYPE_WORKFLOW_EXECUTION_") for event in history.events
         }
         assert ("CANCEL_REQUESTED" in kinds) == ("CANCELED" in kinds)
+        assert "COMPLETED" not in kinds or not last_read(history).keeps_the_run
         lab.reached |= kinds & ENDS
         lab.reached |= {event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events}
 
 
+def last_read(history: WorkflowHistory) -> Standing:
+    """How the conversation stood by all that the run was told; a change that it did not read keeps it, too."""
+    standing, names = Standing(), dict[int, str]()
+    for event in history.events:
+        if event.workflow_execution_signaled_event_attributes.signal_name == "standing_changed":
+            standing = Standing(approvals=1)
+        elif name := event.activity_task_scheduled_event_attributes.activity_type.name:
+            names[event.event_id] = name
+        elif event.HasField("activity_task_completed_event_attributes"):
+            done = event.activity_task_completed_event_attributes
+            told = READS.get(names[done.scheduled_event_id])
+            [result] = pydantic_data_converter.payload_converter.from_payloads(done.result.payloads, [told or object])
+            standing = (result.memory if isinstance(result, Recalled) else result).standing if told else standing
+    return standing
+
+
+READS: dict[str, type[Recalled | SessionChanged]] = {"recall": Recalled, "set_state": SessionChanged}
 _RUNNING = WorkflowExecutionStatus.RUNNING
 
 
@@ -333,7 +368,6 @@ _RUNNING = WorkflowExecutionStatus.RUNNING
 )
 @given(plans=st.lists(PLANS, min_size=AT_ONCE, max_size=AT_ONCE))
 async def test_drawn_conversations(lab: Lab, plans: list[Plan]) -> None:
-    note("\n".join(map(repr, plans)))
     async with asyncio.TaskGroup() as group:
         for plan in plans:
             group.create_task(play(lab, plan))
