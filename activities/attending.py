@@ -15,8 +15,8 @@ from activities.delivering import Delivering
 from config.clock import Clock, utc_now
 from config.logs import get_logger
 from config.settings import Settings
-from integrations.whatsapp.failures import SendFailed
-from integrations.whatsapp.port import WhatsApp
+from integrations.channels.failures import SendFailed
+from integrations.channels.port import Channel
 from schemas.conversations import Deliver
 from storage.database import StorageUnavailable
 from storage.outbox import Outbox
@@ -33,7 +33,7 @@ class Attending:
 
     def __init__(
         self,
-        channels: Mapping[str, WhatsApp],
+        channels: Mapping[str, Channel],
         outbox: Outbox,
         delivering: Delivering,
         settings: Settings,
@@ -79,7 +79,7 @@ class Attending:
         waited = (self._now() - turn.started_at).total_seconds()
         return self._settings.still_working_seconds - waited
 
-    async def _show_typing(self, channel: WhatsApp, turn: ClaimedTurn, read: asyncio.Event) -> None:
+    async def _show_typing(self, channel: Channel, turn: ClaimedTurn, read: asyncio.Event) -> None:
         """Sets *read* once the read receipt is through, or will not be."""
         newest = max(turn.messages, key=lambda message: message.seq)
         try:

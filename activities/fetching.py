@@ -9,8 +9,8 @@ from uuid import UUID
 
 from config.logs import get_logger
 from config.settings import Settings
-from integrations.whatsapp.failures import MediaFailed, MediaProblem
-from integrations.whatsapp.port import MediaRef, WhatsApp
+from integrations.channels.failures import MediaFailed, MediaProblem
+from integrations.channels.port import Channel, MediaRef
 from schemas.messages import WaitingMessage
 from storage.database import StorageUnavailable
 from storage.media import DueFile, Media
@@ -27,7 +27,7 @@ _PASSING = {MediaProblem.EXPIRED, MediaProblem.TRANSIENT, MediaProblem.OURS}
 class Fetching:
     """*channels*: who fetches for which channel."""
 
-    def __init__(self, media: Media, channels: Mapping[str, WhatsApp], settings: Settings) -> None:
+    def __init__(self, media: Media, channels: Mapping[str, Channel], settings: Settings) -> None:
         self._media = media
         self._channels = channels
         self._folder = folder_of(settings)

@@ -18,16 +18,17 @@ from activities.attending import Attending
 from activities.bots import Bots
 from activities.company import Company
 from activities.delivering import Delivering
+from activities.expiring import Expiring
 from activities.fetching import Fetching
 from activities.handlers import Handlers
 from activities.remembering import Remembering
 from activities.sweeping import Sweeping
 from config.clock import Clock, utc_now
 from config.settings import Settings
+from integrations.channels.port import Channel
 from integrations.endpoints.port import Endpoints
 from integrations.perplexity.port import Perplexity
 from integrations.temporal.conversations import Conversations
-from integrations.whatsapp.port import WhatsApp
 from storage.accounts import AccountCalls
 from storage.actions import Ledger
 from storage.configurations import Configurations
@@ -76,7 +77,7 @@ class Outside:
 
     perplexity: Perplexity
     endpoints: Endpoints
-    channels: Mapping[str, WhatsApp]
+    channels: Mapping[str, Channel]
 
 
 def create_activities(
@@ -97,20 +98,20 @@ def create_activities(
     fetching = Fetching(Media(database), channels, settings)
     company = Company(Attending(channels, outbox, delivering, settings, now), fetching)
     asking = Asking(outside.perplexity, accounts, events, settings)
+    expiring = Expiring(Questions(database), bots, settings)
     acting = Acting(turns, ledger, bots, Handlers(Desk(database), outside.endpoints), settings, activity.heartbeat, now)
     return Activities(
         answering=Answering(turns, ledger, bots, asking, acting, company, settings, activity.heartbeat, now),
         acting=acting,
         delivering=delivering,
-        remembering=Remembering(Sessions(database), settings),
+        remembering=Remembering(Sessions(database), expiring, settings),
         sweeping=Sweeping(
             Waiting(database),
             outbox,
             fetching,
             events,
             Conversations(client, settings),
-            Questions(database),
-            bots,
+            expiring,
             settings,
         ),
     )
@@ -139,6 +140,7 @@ def create_worker(
             does.remembering.recall,
             does.remembering.set_state,
             does.remembering.stop,
+            does.remembering.expire,
             does.remembering.reset,
             does.sweeping.sweep,
         ],
