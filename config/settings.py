@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     perplexity_answer_bytes: int = Field(default=8_388_608, ge=1_000)
     perplexity_stream_bytes: int = Field(default=67_108_864, ge=1_000)
     perplexity_breaker_failures: int = Field(default=5, ge=1, le=1_000)
-    perplexity_breaker_open_seconds: Seconds = 5.0
+    perplexity_breaker_open_seconds: Seconds = 15.0
     perplexity_patience_seconds: Seconds = 180.0
     account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
     account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
