@@ -78,7 +78,7 @@ class Answering:
         self._asking = asking
         self._acting = acting
         self._company = company
-        self._failing = Failing(turns, settings)
+        self._failing = Failing(turns, settings, now)
         self._settings = settings
         self._now = now
         self._yielding = Yielding(turns, asking, self._failing, settings)
@@ -191,7 +191,10 @@ class Answering:
                     return await self._yielding.unless_newer(turn, turn.purpose, answering)
                 return await answering
         except Unanswered as unanswered:
-            raise await self._failing.settled(turn, unanswered, turn.purpose) from None
+            failed = await self._failing.settled(turn, unanswered, turn.purpose)
+            if not failed.non_retryable:
+                await self._company.while_waiting(turn, bot)
+            raise failed from None
         except asyncio.CancelledError:
             await self._failing.abandoned(turn, self._asking.slot_of(turn), turn.purpose)
             raise

@@ -59,6 +59,8 @@ SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
            AS something_done,
        (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
            AS final_failures,
+       (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out))
+           AS unreachable_since,
        (SELECT to_jsonb(p) || jsonb_build_object('accepted_at', (SELECT CASE WHEN m.delivery IS NOT NULL
                    THEN coalesce((SELECT max(coalesce(d.accepted_at, d.updated_at)) FROM deliveries d
                                    WHERE d.message_id = m.id AND d.status IN ('queued', 'sent', 'delivered', 'read')),
@@ -85,20 +87,24 @@ SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id
 _RAW_COLUMNS = """id, turn_id, conversation_id, attempt, purpose, verdict, errors, notes, failure, explanation, text,
                   details, prompt_pack, pack_echoed, backend_uuid, model_ms, first_text_ms"""
 
-_FREE_SLOT = "slot AS (UPDATE account_calls SET ended_at = agent_now() WHERE id = :slot)"
-
 FAIL = f"""
 WITH failed AS (
     UPDATE turns SET status = 'failed', failure = :failure, unsettled = unsettled + :unsettled,
+           questions = questions - CAST(:given_back AS boolean)::int,
            purpose = CASE WHEN CAST(:anew AS boolean) THEN 'answer' ELSE purpose END
      WHERE id = :turn_id AND attempt = :attempt AND status IN ('claimed', 'asking') RETURNING id
-), {_FREE_SLOT}
+), slot AS (
+    UPDATE account_calls SET ended_at = agent_now() WHERE id = :slot AND NOT CAST(:given_back AS boolean)
+), call AS (
+    DELETE FROM account_calls WHERE id = :slot AND CAST(:given_back AS boolean)
+)
 INSERT INTO raw_outputs ({_RAW_COLUMNS})
 VALUES (:raw_output_id, :turn_id, :conversation_id, :attempt, :purpose, NULL, '[]', '[]', :failure, :explanation,
         :text, '{{}}', NULL, NULL, NULL, :model_ms, :first_text_ms)
 ON CONFLICT DO NOTHING
 """
-"""An attempt ends without an answer. `anew`: the step is given up for a question with newer messages."""
+"""An attempt ends without an answer. `anew`: the step is given up for a question with newer messages. `given_back`: it
+counts neither as a try nor as one of the account's calls."""
 
 _WON = """
 won AS (
@@ -192,11 +198,18 @@ closed AS (
        AND :state <> 'human_handoff' AND EXISTS (SELECT 1 FROM won)
 )"""
 
+_FREE_SLOTS = """
+slots AS (
+    UPDATE account_calls SET ended_at = agent_now()
+     WHERE ended_at IS NULL AND (id = :slot OR turn_id IN (SELECT id FROM won))
+)"""
+"""The output's own, and with the step's outcome what its dead attempts left."""
+
 _PLACE = """
 place AS (DELETE FROM account_places WHERE conversation_id = :conversation_id AND EXISTS (SELECT 1 FROM won))"""
 
 COMMIT = f"""
-WITH {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_LOST_THREAD}, {_FREE_SLOT}, {_PLACE}, {_OUTPUT}, {_ACTIONS}
+WITH {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_LOST_THREAD}, {_FREE_SLOTS}, {_PLACE}, {_OUTPUT}, {_ACTIONS}
 SELECT {_STANDING}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread_url_slug,
        coalesce(:action_id, :confirmed_id, {_NEWEST_ACTION}) AS action_id
   FROM won turn

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from schemas.actions import ActionRequest, Confirmation, PendingAction
 from schemas.channels import is_sent
 from schemas.conversations import Thread
-from schemas.failures import FailureKind
+from schemas.failures import WAITED_OUT, FailureKind
 from schemas.messages import WaitingMessage
 from schemas.standing import Standing
 from schemas.turn_decisions import AskConfirmation, OutputRecord, TurnDecision
@@ -126,7 +126,7 @@ class ClaimedTurn(TurnRow):
 
     `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread knows; `pack_pasted`:
     the version last confirmed as pasted into the assistant's Space. `final_failures`: attempts that surely failed
-    upstream.
+    upstream. `unreachable_since`: the first time in this turn that nobody was reached upstream.
     """
 
     unsettled: int
@@ -141,6 +141,7 @@ class ClaimedTurn(TurnRow):
     actions: int
     something_done: bool
     final_failures: int
+    unreachable_since: datetime | None = None
     question: PendingConfirmation | None
     messages: list[WaitingMessage]
 
@@ -181,7 +182,8 @@ class Committed:
 class FailedAttempt(BaseModel):
     """A question that got no answer. `unknown`: an answer may exist that we did not get.
 
-    `anew`: it was dropped for one with newer messages, so the turn begins again.
+    `anew`: it was dropped for one with newer messages, so the turn begins again. `given_back`: nobody was reached, so
+    it counts neither as a try nor as one of the account's calls.
     """
 
     turn_id: UUID
@@ -193,6 +195,7 @@ class FailedAttempt(BaseModel):
     explanation: str
     unknown: bool
     anew: bool = False
+    given_back: bool = False
     text: str = ""
     slot: UUID | None = None
     model_ms: int | None = None
@@ -232,6 +235,7 @@ class Turns:
             "limit": limit,
             "frontend_context_uuid": thread,
             "final_failures": [FailureKind.UPSTREAM, FailureKind.NO_ANSWER],
+            "waited_out": list(WAITED_OUT),
         }
         row = await self._database.row(sql.CLAIM, values)
         return None if row is None else ClaimedTurn.model_validate(dict(row))

@@ -144,7 +144,7 @@ def create_worker(
             does.remembering.reset,
             does.sweeping.sweep,
         ],
-        interceptors=[*interceptors, Wordless()],
+        interceptors=[*interceptors, Wordless(settings)],
         workflow_runner=SANDBOX,
         max_concurrent_activities=settings.worker_activities,
         max_concurrent_workflow_tasks=settings.worker_workflow_tasks,
