@@ -105,9 +105,19 @@ async def every_run_replays(lab: Lab, driver: Driver) -> None:
             EventType.Name(event.event_type).removeprefix("EVENT_TYPE_WORKFLOW_EXECUTION_") for event in history.events
         }
         assert ("CANCEL_REQUESTED" in kinds) == ("CANCELED" in kinds)
+        assert begun_after_its_cancel(history) <= {"stop", "set_state", "reset"}
         assert "COMPLETED" not in kinds or not last_read(history).keeps_the_run
         lab.reached |= kinds & ENDS
         lab.reached |= {event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events}
+
+
+def begun_after_its_cancel(history: WorkflowHistory) -> set[str]:
+    """The activities; what operators had asked for is still written."""
+    begun, cancelled = set[str](), False
+    for event in history.events:
+        cancelled |= event.HasField("workflow_execution_cancel_requested_event_attributes")
+        begun |= {event.activity_task_scheduled_event_attributes.activity_type.name} if cancelled else set()
+    return begun - {""}
 
 
 def last_read(history: WorkflowHistory) -> Standing:
