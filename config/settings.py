@@ -131,6 +131,7 @@ class Settings(BaseSettings):
     # The front door
     reply_wait_seconds: Seconds = 300.0
     change_wait_seconds: Seconds = 10.0
+    take_over_wait_seconds: float = Field(default=0.5, gt=0, le=1)
     api_shutdown_seconds: Seconds = 1.5
     readiness_timeout_seconds: Seconds = 3.0
     readiness_cache_seconds: float = Field(default=1.0, ge=0, le=60)
