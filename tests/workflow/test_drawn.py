@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -146,16 +147,31 @@ async def drawn(lab: Lab) -> AsyncIterator[Lab]:
     assert lab.reached >= ENDS | DOES, "the draw no longer reaches all that it should"
 
 
-@settings(
-    max_examples=6,
+ALIKE = settings(
     derandomize=True,
     database=None,
     deadline=None,
     phases=[Phase.generate],  # a failing example is seconds long: it is told as it was drawn
     suppress_health_check=list(HealthCheck),
 )
-@given(plans=st.lists(PLANS, min_size=AT_ONCE, max_size=AT_ONCE))
-async def test_drawn_conversations(drawn: Lab, plans: list[Plan]) -> None:
+PLANS_AT_ONCE = st.lists(PLANS, min_size=AT_ONCE, max_size=AT_ONCE)
+
+
+@settings(ALIKE, max_examples=6)
+@given(plans=PLANS_AT_ONCE)
+async def test_thirty_drawn_conversations(drawn: Lab, plans: list[Plan]) -> None:
+    await play_all(drawn, plans)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1_800)
+@settings(ALIKE, max_examples=60)
+@given(plans=PLANS_AT_ONCE)
+async def test_three_hundred_drawn_conversations(drawn: Lab, plans: list[Plan]) -> None:
+    await play_all(drawn, plans)
+
+
+async def play_all(lab: Lab, plans: list[Plan]) -> None:
     async with asyncio.TaskGroup() as group:
         for plan in plans:
-            group.create_task(play(drawn, plan))
+            group.create_task(play(lab, plan))
