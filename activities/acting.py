@@ -19,6 +19,7 @@ from actions import gates
 from activities.accounting import report_action, report_performed
 from activities.asking import Beat, beating
 from activities.bots import Bot, Bots
+from activities.deciding import move_after
 from activities.handlers import OWN_DATABASE, HandlerFailed, Handlers
 from activities.outcomes import outcome_of
 from config.clock import Clock, utc_now
@@ -26,11 +27,14 @@ from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
 from schemas.channels import is_sent
 from schemas.conversations import Decision, Perform, SessionChanged, Step, Thread, TurnOutcome
-from schemas.turn_decisions import Reply
+from schemas.standing import Owner
+from schemas.transitions import Event
+from schemas.turn_decisions import NotBegun, Reply, TurnDecision
 from schemas.turn_record import TurnStatus
-from schemas.turns import State, Verdict
+from schemas.turns import Verdict
 from storage.actions import BegunAction, Decided, Ledger, Settlement
 from storage.patience import patiently
+from storage.standings import Standings
 from storage.turns import TurnFence, Turns
 
 _GRACE_SECONDS = 1.0
@@ -47,6 +51,7 @@ class Acting:
         self,
         turns: Turns,
         ledger: Ledger,
+        standings: Standings,
         bots: Bots,
         handlers: Handlers,
         settings: Settings,
@@ -55,6 +60,7 @@ class Acting:
     ) -> None:
         self._turns = turns
         self._ledger = ledger
+        self._standings = standings
         self._bots = bots
         self._handlers = handlers
         self._settings = settings
@@ -88,14 +94,20 @@ class Acting:
         assert decision.conversation_id is not None
         async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
             decided = await self._ledger.decide(decision)
-            if decided is None:
-                return SessionChanged(state=await self._ledger.state_of(decision.conversation_id))
-            words, state = await self._decided(decided, approved=decision.approved)
-            await self._ledger.tell(decision.conversation_id, decided.action_id, words, state)
-        return SessionChanged(state=state, to_deliver=is_sent(decided.channel, decided.account))
+            if decided is not None:
+                words, moved = await self._decided(decided, decision)
+                event = Event.APPROVED if decision.approved else Event.DISAPPROVED
+                told_under = [*gates.told_by_the_bot(event), *moved]
+                await self._ledger.tell(decision.conversation_id, decided.action_id, words, told_under)
+            standing = await self._standings.of(decision.conversation_id)
+        to_deliver = decided is not None and is_sent(decided.channel, decided.account)
+        return SessionChanged(state=standing.state, standing=standing, to_deliver=to_deliver)
 
     async def _perform(self, request: Perform) -> TurnOutcome:
         begun = await self._ledger.begin(request.action_id)
+        if begun.withdrawn:
+            await self._commit(begun, NotBegun())
+            return outcome_of(await self._turns.get(begun.turn_id))
         bot = await self._bots.at(begun.assistant, begun.assistant_version)
         asked = ActionRequest(action=begun.name, reason=begun.reason, metadata=begun.metadata)
         definition = bot.registry.rules_for(asked)
@@ -105,22 +117,24 @@ class Acting:
             await self._end(begun, bot, definition, settlement)
         return outcome_of(await self._turns.get(begun.turn_id))
 
-    async def _decided(self, decided: Decided, *, approved: bool) -> tuple[str, State]:
-        """What the customer is told of a decided action, and the state after it."""
+    async def _decided(self, decided: Decided, decision: Decision) -> tuple[str, list[Owner]]:
+        """What is said of a decided action, and the owner that it gave the conversation to, if it did."""
         newest = await self._bots.at(decided.assistant, decided.newest_version)
-        if not approved:
-            return newest.texts.declined, decided.state
-        begun = await self._ledger.begin(decided.action_id)
+        if not decision.approved:
+            return newest.texts.declined, []
+        begun = await self._ledger.begin(decided.action_id, by_staff=True)
         asked = ActionRequest(action=begun.name, reason=begun.reason, metadata=begun.metadata)
         if newest.registry.rules_for(asked) is None or begun.name not in newest.registry.enabled:
             await self._settle(begun, Settlement(status="failed", error="not configured any more"), returns=False)
-            return newest.texts.refused, decided.state
+            return newest.texts.refused, []
         bot = await self._bots.at(begun.assistant, begun.assistant_version)
         definition = bot.registry.rules_for(asked)
         settlement = await self._settlement(begun, bot, asked, definition)
         done = settlement.status == "confirmed" and definition is not None
-        state = gates.state_after(definition, decided.state) if done and definition else decided.state
-        return _words(bot, definition, settlement), state
+        move = move_after(definition, begun.standing) if done and definition else None
+        if move is not None:
+            await self._standings.change(begun.conversation_id, move.why, who=decision.decided_by, reason=begun.reason)
+        return _words(bot, definition, settlement), [move.to] if move else []
 
     async def _settlement(
         self, begun: BegunAction, bot: Bot, asked: ActionRequest, definition: ActionDefinition | None
@@ -145,7 +159,7 @@ class Acting:
         if won:
             report_action(begun, settlement)
             return settlement
-        again = await self._ledger.begin(begun.id)
+        again = await self._ledger.begin(begun.id, by_staff=begun.by_staff)
         return Settlement(status=again.status_before, result=again.result or {}) if again.settled else settlement
 
     async def _do(self, begun: BegunAction, bot: Bot, asked: ActionRequest, definition: ActionDefinition) -> Settlement:
@@ -181,13 +195,16 @@ class Acting:
         done = settlement.status == "confirmed" and definition is not None
         reply = Reply(
             text=_words(bot, definition, settlement),
-            state=State(gates.state_after(definition, begun.return_to)) if done and definition else begun.return_to,
+            move=move_after(definition, begun.standing) if done and definition else None,
             verdict=Verdict.ACTION,
             ticket_id=settlement.result.get("ticket_id"),
         )
+        await self._commit(begun, reply)
+
+    async def _commit(self, begun: BegunAction, decision: TurnDecision) -> None:
         fence, commit_id = _fence(begun), uuid4()
         committed = await patiently(
-            lambda: self._turns.commit(fence, reply, commit_id), self._settings.record_patience_seconds
+            lambda: self._turns.commit(fence, decision, commit_id), self._settings.record_patience_seconds
         )
         report_performed(begun, committed)
 
@@ -200,6 +217,7 @@ def _fence(begun: BegunAction) -> TurnFence:
         attempt=begun.turn_attempt,
         last_seq=begun.last_seq,
         frontend_context_uuid=begun.frontend_context_uuid,
+        owner_version=begun.owner_version,
         from_statuses=(TurnStatus.ACTING,),
     )
 

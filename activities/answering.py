@@ -124,7 +124,9 @@ class Answering:
             return outcome_of(turn)
         bot = await self._bots.at(turn.assistant, turn.assistant_version)
         thread = turn.thread or request.thread  # a step under way goes on from its newest output
-        if turn.purpose is Purpose.ANSWER and (decision := decide_without_model(turn, bot, self._now())) is not None:
+        if turn.thread_ended:  # the conversation began anew while the turn was under way
+            thread = Thread(frontend_context_uuid=uuid5(turn.id, f"after the owner's version {turn.owner_version}"))
+        if (decision := decide_without_model(turn, bot, self._now())) is not None:
             outcome = await self._commit(turn, turn.fence(thread), decision)
             if isinstance(decision, Hold):
                 await self._company.fetch_files(turn)  # a human wants to see them now

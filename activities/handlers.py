@@ -74,13 +74,16 @@ class Handlers:
             reason=request.reason,
             details=request.metadata,
             opened_by="assistant",
+            owner_version=begun.standing.version,
         )
         return Settlement(status="confirmed", result={"team": team})
 
     async def _create_ticket(
         self, begun: BegunAction, _registry: Registry, request: ActionRequest, _definition: ActionDefinition
     ) -> Settlement:
-        ticket = await self._desk.open_ticket(begun.conversation_id, begun.effect_key, _ticket_of(request))
+        ticket = await self._desk.open_ticket(
+            begun.conversation_id, begun.effect_key, _ticket_of(request), who="assistant", turn_id=begun.turn_id
+        )
         result = {"ticket_id": ticket.ticket_id, "status": ticket.status}
         return Settlement(status="confirmed", result=result, external_id=ticket.ticket_id)
 

@@ -24,6 +24,7 @@ from storage.inbox import Inbox
 from storage.notifications import StreamNotifications
 from storage.outbox import Outbox
 from storage.sessions import Sessions
+from storage.standings import Standings
 from storage.streams import StreamEvents
 from storage.turn_views import TurnViews
 from storage.waiting import Waiting
@@ -36,6 +37,7 @@ class Services:
     inbox: Inbox
     turns: TurnViews
     sessions: Sessions
+    standings: Standings
     events: StreamEvents
     notifications: StreamNotifications
     waiting: Waiting
@@ -67,6 +69,7 @@ def create_services(
         inbox=inbox,
         turns=turns,
         sessions=Sessions(database),
+        standings=Standings(database),
         events=StreamEvents(database),
         notifications=StreamNotifications(settings.database_url, settings.database_timeout_seconds),
         waiting=Waiting(database),

@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     perplexity_answer_bytes: int = Field(default=8_388_608, ge=1_000)
     perplexity_stream_bytes: int = Field(default=67_108_864, ge=1_000)
     perplexity_breaker_failures: int = Field(default=5, ge=1, le=1_000)
-    perplexity_breaker_open_seconds: Seconds = 5.0
+    perplexity_breaker_open_seconds: Seconds = 15.0
     perplexity_patience_seconds: Seconds = 180.0
     account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
     account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
@@ -131,6 +131,7 @@ class Settings(BaseSettings):
     # The front door
     reply_wait_seconds: Seconds = 300.0
     change_wait_seconds: Seconds = 10.0
+    take_over_wait_seconds: float = Field(default=0.5, gt=0, le=1)
     api_shutdown_seconds: Seconds = 1.5
     readiness_timeout_seconds: Seconds = 3.0
     readiness_cache_seconds: float = Field(default=1.0, ge=0, le=60)

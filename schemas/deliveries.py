@@ -68,6 +68,8 @@ class DueMessage(BaseModel):
     sources: list[Source] = Field(default_factory=list)
     meta: dict[str, Any] = Field(default_factory=dict)
     stored_at: datetime
+    owner_version: int | None = None
+    """The owner's that the bot's words belong to; None for staff's."""
     channel: str
     account: str
     assistant: str

@@ -12,22 +12,41 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from actions import gates
 from schemas.conversations import Decision
 from schemas.encoding import dump_json
+from schemas.standing import Standing
+from schemas.transitions import Event
 from schemas.turn_record import TurnStatus
-from schemas.turns import State
 from storage.channels import DELIVERY
 from storage.database import Database
 
 _BEGIN = """
 WITH before AS (
-    SELECT e.key, e.status FROM effects e JOIN actions a ON a.effect_key = e.key WHERE a.id = :action_id FOR UPDATE OF e
+    SELECT e.key, e.status, e.conversation_id FROM effects e JOIN actions a ON a.effect_key = e.key
+     WHERE a.id = :action_id FOR UPDATE OF e
+), place AS MATERIALIZED (
+    SELECT owner_version FROM conversations WHERE id = (SELECT conversation_id FROM before) FOR SHARE
+), stale AS (
+    SELECT before.key FROM before, place, actions a JOIN turns t ON t.id = a.turn_id
+     WHERE a.id = :action_id AND before.status = 'planned' AND t.owner_version <> place.owner_version
+       AND NOT CAST(:by_staff AS boolean)
+), withdrawn AS (
+    UPDATE effects e SET status = 'failed', error = 'another owner has the conversation', settled_at = agent_now(),
+           fence = e.fence + 1
+      FROM stale WHERE e.key = stale.key
+), cancelled AS (
+    UPDATE actions SET status = 'cancelled', settled_at = agent_now()
+     WHERE id = :action_id AND EXISTS (SELECT 1 FROM stale)
 ), taken AS (
     UPDATE effects e SET status = 'sending', fence = e.fence + 1, attempt = e.attempt + 1, sending_at = agent_now()
-      FROM before WHERE e.key = before.key AND before.status IN ('planned', 'sending')
+      FROM before
+     WHERE e.key = before.key AND before.status IN ('planned', 'sending') AND NOT EXISTS (SELECT 1 FROM stale)
     RETURNING e.key, e.fence, e.attempt
 )
-SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.digest, a.effect_key, a.return_to,
+SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.digest, a.effect_key,
+       a.status = 'cancelled' OR EXISTS (SELECT 1 FROM stale) AS withdrawn, t.owner_version,
+       (SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = a.conversation_id) AS standing,
        before.status AS status_before, coalesce(taken.fence, e.fence) AS fence,
        coalesce(taken.attempt, e.attempt) AS attempt, e.result,
        t.attempt AS turn_attempt, t.step AS turn_step, t.last_seq, t.status AS turn_status,
@@ -45,6 +64,9 @@ SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata
   LEFT JOIN taken ON taken.key = e.key
  WHERE a.id = :action_id
 """
+
+"""An action of a turn begins only under the owner's version the turn belongs to; else it is withdrawn. What staff
+decided begins under any."""
 
 _RELEASE = """
 UPDATE effects SET status = 'planned' WHERE key = :effect_key AND status = 'sending' AND fence = :fence
@@ -70,7 +92,8 @@ WITH decided AS (
     UPDATE actions SET status = CASE WHEN CAST(:approved AS boolean) THEN 'planned' ELSE 'cancelled' END,
            decided_by = :decided_by
      WHERE conversation_id = :conversation_id AND digest = :digest
-       AND (confirmation_by = 'staff' OR CAST(:for_customer AS boolean))
+       AND (confirmation_by = 'staff' OR CAST(:for_customer AS boolean) AND EXISTS (
+           SELECT 1 FROM conversations WHERE id = :conversation_id AND owner = ANY(:owners_asked)))
        AND status = 'awaiting_confirmation' AND expires_at > agent_now()
     RETURNING *
 ), effect AS (
@@ -81,6 +104,13 @@ WITH decided AS (
     INSERT INTO audit (actor, deed, subject, details)
     SELECT :decided_by, 'action.decided', 'action/' || id, jsonb_build_object('approved', CAST(:approved AS boolean))
       FROM decided
+), transition AS (
+    INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
+    SELECT c.id, c.owner_version, c.owner, c.owner,
+           CASE WHEN confirmation_by = 'staff' AND CAST(:approved AS boolean) THEN 'approved'
+                WHEN confirmation_by = 'staff' THEN 'disapproved'
+                WHEN CAST(:approved AS boolean) THEN 'confirmed' ELSE 'declined' END, :decided_by
+      FROM decided JOIN conversations c ON c.id = decided.conversation_id
 ), found AS (
     SELECT id, conversation_id FROM decided
     UNION
@@ -89,20 +119,19 @@ WITH decided AS (
        AND (status <> 'cancelled') = CAST(:approved AS boolean)
 )
 SELECT f.id AS action_id, c.assistant, c.channel, c.account,
-       CASE WHEN c.state = 'awaiting_confirmation' AND a.confirmation_by = 'customer' THEN a.return_to ELSE c.state END
-           AS state,
        (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS newest_version
-  FROM found f JOIN conversations c ON c.id = f.conversation_id JOIN actions a ON a.id = f.id LIMIT 1
+  FROM found f JOIN conversations c ON c.id = f.conversation_id LIMIT 1
 """
 
 _TELL = f"""
-WITH told AS (
-    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text, delivery)
-    SELECT gen_random_uuid(), id, 'out', 'assistant', channel, 'action', CAST(:action_id AS text), :words, {DELIVERY}
-      FROM conversations WHERE id = :conversation_id ON CONFLICT DO NOTHING RETURNING id
-)
-UPDATE conversations SET state = :state WHERE id = :conversation_id AND EXISTS (SELECT 1 FROM told)
+INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, kind, text,
+                      owner_version, delivery)
+SELECT id, CASE WHEN owner = ANY(:told_under) THEN 'out' ELSE 'event' END, 'assistant', channel, 'action',
+       CAST(:action_id AS text), CASE WHEN owner = ANY(:told_under) THEN 'text' ELSE 'note' END, :words,
+       owner_version, CASE WHEN owner = ANY(:told_under) THEN {DELIVERY} END
+  FROM conversations WHERE id = :conversation_id ON CONFLICT DO NOTHING
 """
+"""To the customer, or where a person has the conversation: to staff, who tell them."""
 
 _LAST_RESULT = """
 SELECT name, status, coalesce(result, '{}') AS result FROM actions WHERE turn_id = :turn_id ORDER BY index DESC LIMIT 1
@@ -129,7 +158,13 @@ class BegunAction(BaseModel):
     metadata: dict[str, Any]
     digest: str
     effect_key: str
-    return_to: State
+    standing: Standing
+    owner_version: int
+    """The owner's, that the turn belongs to."""
+    withdrawn: bool
+    """It was not begun and is not to be: another owner had the conversation first."""
+    by_staff: bool = False
+    """Staff decided on it: it is theirs, whoever has the conversation."""
     status_before: Literal["planned", "sending", "confirmed", "failed", "unknown"]
     fence: int
     attempt: int
@@ -174,7 +209,6 @@ class Decided(BaseModel):
     newest_version: int | None
     channel: str
     account: str
-    state: State
 
 
 class Ledger:
@@ -183,30 +217,29 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, action_id: UUID) -> BegunAction:
-        """`planned → sending` under a new fence; an action that is settled already is returned as it is."""
-        row = await self._database.row(_BEGIN, {"action_id": action_id})
+    async def begin(self, action_id: UUID, *, by_staff: bool = False) -> BegunAction:
+        """`planned → sending` under a new fence; an action that is settled already is returned as it is.
+
+        One of a turn is withdrawn instead if the conversation has another owner than the turn knew.
+        """
+        row = await self._database.row(_BEGIN, {"action_id": action_id, "by_staff": by_staff})
         if row is None:
             raise LookupError(f"no action {action_id}")
-        return BegunAction.model_validate(dict(row))
+        return BegunAction.model_validate({**row, "by_staff": by_staff})
 
     async def decide(self, decision: Decision) -> Decided | None:
         """The pending action of that digest, approved into the ledger or declined; None if there is none (any more).
 
         Decided again the same way by the same person, it is returned again: the first time may not have got far.
         """
-        row = await self._database.row(_DECIDE, decision.model_dump())
+        owners = list(gates.rules_of(Event.CONFIRMED))
+        row = await self._database.row(_DECIDE, {**decision.model_dump(), "owners_asked": owners})
         return None if row is None else Decided.model_validate(dict(row))
 
-    async def state_of(self, conversation_id: UUID) -> State:
-        row = await self._database.row("SELECT state FROM conversations WHERE id = :id", {"id": conversation_id})
-        assert row is not None
-        return State(row["state"])
-
-    async def tell(self, conversation_id: UUID, action_id: UUID, words: str, state: State) -> None:
-        """What the customer is told of a decided action, once, and the state after it."""
-        values = {"conversation_id": conversation_id, "action_id": str(action_id), "words": words, "state": state}
-        await self._database.rows(_TELL, values)
+    async def tell(self, conversation_id: UUID, action_id: UUID, words: str, told_under: list[str]) -> None:
+        """What is said of a decided action, once: to the customer under the owners *told_under*, else to staff."""
+        values = {"conversation_id": conversation_id, "action_id": str(action_id), "words": words}
+        await self._database.rows(_TELL, {**values, "told_under": told_under})
 
     async def last_result(self, turn_id: UUID) -> LastResult:
         row = await self._database.row(_LAST_RESULT, {"turn_id": turn_id})

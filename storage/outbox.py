@@ -6,6 +6,8 @@ nobody knows. A status of the channel may settle it first (`storage.delivery_rep
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid5
@@ -19,7 +21,8 @@ from storage.channels import DELIVERY
 from storage.database import Database
 
 _DUE = """
-SELECT m.id, m.conversation_id, m.text, m.sources, m.meta, m.stored_at, c.channel, c.account, c.assistant,
+SELECT m.id, m.conversation_id, m.text, m.sources, m.meta, m.stored_at, m.owner_version, c.channel, c.account,
+       c.assistant,
        (SELECT max(version) FROM configurations k WHERE k.assistant = c.assistant) AS assistant_version,
        (SELECT i.value FROM channel_identities i WHERE i.customer_id = c.customer_id AND i.channel = c.channel
            AND i.kind = 'phone' ORDER BY i.created_at DESC LIMIT 1) AS phone,
@@ -49,9 +52,32 @@ SELECT * FROM planned ORDER BY part
 _PARTS = "SELECT * FROM deliveries WHERE message_id = :message_id ORDER BY part"
 
 _BEGIN = """
-UPDATE deliveries SET status = 'sending', attempt = attempt + 1, fence = fence + 1, sending_at = agent_now(),
-       updated_at = agent_now()
- WHERE id = :id AND fence = :fence AND status = ANY(:from_statuses) RETURNING fence
+WITH place AS MATERIALIZED (
+    SELECT m.owner_version IS NULL OR m.owner_version >= c.taken_version AS may_leave
+      FROM deliveries d JOIN messages m ON m.id = d.message_id JOIN conversations c ON c.id = d.conversation_id
+     WHERE d.id = :id FOR SHARE OF c
+), begun AS (
+    UPDATE deliveries SET status = 'sending', attempt = attempt + 1, fence = fence + 1, sending_at = agent_now(),
+           updated_at = agent_now()
+      FROM place WHERE id = :id AND fence = :fence AND status = ANY(:from_statuses) AND may_leave RETURNING fence
+)
+SELECT place.may_leave, (SELECT fence FROM begun) AS fence FROM place
+"""
+"""Under the owner's version, locked: what the bot said before a person took the conversation does not leave after."""
+
+_WITHHOLD = """
+WITH parts AS (
+    UPDATE deliveries SET status = 'withheld', updated_at = agent_now()
+     WHERE message_id = :message_id AND status = 'planned'
+)
+UPDATE messages SET delivery = 'withheld' WHERE id = :message_id
+"""
+
+_UNDER_WAY = """
+SELECT count(*) AS requests,
+       count(*) FILTER (WHERE d.sending_at > agent_now() - make_interval(secs => :begin_seconds)) AS beginning
+  FROM deliveries d JOIN messages m ON m.id = d.message_id
+ WHERE d.conversation_id = :conversation_id AND d.status = 'sending' AND m.owner_version IS NOT NULL
 """
 
 _SENT = """
@@ -98,8 +124,9 @@ _DONE = "UPDATE messages SET delivery = 'done' WHERE id = :message_id"
 
 _ADD = f"""
 WITH added AS (
-    INSERT INTO messages (id, conversation_id, direction, author, author_name, channel, id_scope, text, meta, delivery)
-    SELECT :id, id, 'out', :author, :author_name, channel, '', :text, CAST(:meta AS jsonb), {DELIVERY}
+    INSERT INTO messages (id, conversation_id, direction, author, author_name, channel, id_scope, text, meta,
+                          owner_version, delivery)
+    SELECT :id, id, 'out', :author, :author_name, channel, '', :text, CAST(:meta AS jsonb), :owner_version, {DELIVERY}
       FROM conversations WHERE id = :conversation_id
     ON CONFLICT DO NOTHING RETURNING text, delivery
 )
@@ -117,11 +144,29 @@ SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq
 """
 
 
+_LOOK_AGAIN_SECONDS = 0.05
+
+
 class AddedMessage(BaseModel):
     """As it is on record. `is_due`: it waits to be sent over the channel."""
 
     text: str
     is_due: bool
+
+
+class BegunPart(BaseModel):
+    """`part` is None if another attempt has it; `withheld`: a person has taken the conversation since it was said."""
+
+    part: Part | None
+    withheld: bool = False
+
+
+class UnderWay(BaseModel):
+    """Requests with the bot's words that have not come back; `beginning`: claimed so lately that they may not have
+    begun (a sender that comes to it later than that gives way)."""
+
+    requests: int
+    beginning: int
 
 
 class Outbox:
@@ -144,11 +189,34 @@ class Outbox:
             rows = await self._database.rows(_PARTS, {"message_id": message.id})
         return [Part.model_validate(dict(row)) for row in rows]
 
-    async def begin(self, part: Part, from_statuses: Sequence[str]) -> Part | None:
-        """Takes the part for sending; None if it is no longer as *part* says."""
+    async def begin(self, part: Part, from_statuses: Sequence[str]) -> BegunPart:
+        """Takes the part for sending, if it is as *part* says and may leave."""
         values = {"id": part.id, "fence": part.fence, "from_statuses": list(from_statuses)}
         row = await self._database.row(_BEGIN, values)
-        return None if row is None else part.model_copy(update={"fence": row["fence"], "attempt": part.attempt + 1})
+        assert row is not None
+        if row["fence"] is None:
+            return BegunPart(part=None, withheld=not row["may_leave"])
+        return BegunPart(part=part.model_copy(update={"fence": row["fence"], "attempt": part.attempt + 1}))
+
+    async def withhold(self, message_id: UUID) -> None:
+        """What is left of the message is kept and not sent: a person has the conversation."""
+        await self._database.rows(_WITHHOLD, {"message_id": message_id})
+
+    async def under_way_after(self, conversation_id: UUID, begin_seconds: float) -> int:
+        """How many requests with the bot's words are under way, once none can begin any more.
+
+        Each that was claimed before the call has begun or given way within *begin_seconds*: so long this waits.
+        """
+        until = time.monotonic() + begin_seconds
+        while True:
+            now = await self._under_way(conversation_id, begin_seconds)
+            if not now.beginning or time.monotonic() >= until:
+                return now.requests
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    async def _under_way(self, conversation_id: UUID, begin_seconds: float) -> UnderWay:
+        row = await self._database.row(_UNDER_WAY, {"conversation_id": conversation_id, "begin_seconds": begin_seconds})
+        return UnderWay.model_validate(dict(row or {}))
 
     async def sent(self, part: Part, channel_message_id: str, *, last: bool) -> None:
         """The channel took it; *last*: the message is delivered with it."""
@@ -183,8 +251,12 @@ class Outbox:
         author: str,
         author_name: str | None = None,
         meta: dict[str, Any] | None = None,
+        owner_version: int | None = None,
     ) -> AddedMessage:
-        """A message that is no turn's reply. One with the same id that was added before stays as it is."""
+        """A message that is no turn's reply. One with the same id that was added before stays as it is.
+
+        *owner_version*: the owner's that the bot's words belong to; staff's own have none, and always leave.
+        """
         values = {
             "id": message_id,
             "conversation_id": conversation_id,
@@ -192,6 +264,7 @@ class Outbox:
             "author_name": author_name,
             "text": text,
             "meta": dump_json(meta or {}),
+            "owner_version": owner_version,
         }
         row = await self._database.row(_ADD, values)
         assert row is not None

@@ -38,6 +38,7 @@ from storage.media import Media
 from storage.outbox import Outbox
 from storage.questions import Questions
 from storage.sessions import Sessions
+from storage.standings import Standings
 from storage.streams import StreamEvents
 from storage.turns import Turns
 from storage.waiting import Waiting
@@ -98,13 +99,14 @@ def create_activities(
     fetching = Fetching(Media(database), channels, settings)
     company = Company(Attending(channels, outbox, delivering, settings, now), fetching)
     asking = Asking(outside.perplexity, accounts, events, settings)
-    expiring = Expiring(Questions(database), bots, settings)
-    acting = Acting(turns, ledger, bots, Handlers(Desk(database), outside.endpoints), settings, activity.heartbeat, now)
+    standings, expiring = Standings(database), Expiring(Questions(database), bots, settings)
+    handlers = Handlers(Desk(database), outside.endpoints)
+    acting = Acting(turns, ledger, standings, bots, handlers, settings, activity.heartbeat, now)
     return Activities(
         answering=Answering(turns, ledger, bots, asking, acting, company, settings, activity.heartbeat, now),
         acting=acting,
         delivering=delivering,
-        remembering=Remembering(Sessions(database), expiring, settings),
+        remembering=Remembering(Sessions(database), standings, expiring, settings),
         sweeping=Sweeping(
             Waiting(database),
             outbox,

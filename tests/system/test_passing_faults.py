@@ -41,6 +41,7 @@ SETTINGS = {
     "SWEEP_AFTER_SECONDS": "10",
     "SWEEP_EVERY_SECONDS": "5",
     "TURN_HEARTBEAT_SECONDS": "15",
+    "PERPLEXITY_BREAKER_OPEN_SECONDS": "5",  # how soon an end of the wrapper's absence is noticed
 }
 started = contextmanager(running)
 
