@@ -22,8 +22,8 @@ from workflows.conversation import Conversation
 @dataclass
 class Lab:
     client: Client
-    worlds: dict[UUID, World]
-    reached: set[str] = field(default_factory=set)
+    worlds: dict[UUID, World] = field(default_factory=dict, repr=False)
+    reached: set[str] = field(default_factory=set, repr=False)
 
     def driver(self, limits: Limits, *, pushes: bool = True) -> Driver:
         world = World(limits, pushes)
@@ -35,7 +35,7 @@ class Lab:
 async def lab(temporal_address: str) -> AsyncIterator[Lab]:
     """One worker for all drawn conversations, with scripted activities."""
     client = await Client.connect(temporal_address, data_converter=pydantic_data_converter)
-    lab = Lab(client, {})
+    lab = Lab(client)
     brief = timedelta(milliseconds=100)
     async with Worker(
         client,
