@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from schemas.actions import ActionRequest, Confirmation
+from schemas.effects import Recovery
 from schemas.turn_record import TurnStatus
 from schemas.turns import Source, State, Verdict
 
@@ -28,6 +29,8 @@ class PlannedAction:
     return_to: State
     side_effect: bool
     """False for what only reads: repeating it, or failing after it, denies nothing."""
+    recovery: Recovery = Recovery.NONE
+    """What may follow an attempt of unknown outcome, as its handler declares."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ SELECT number, status FROM tickets WHERE effect_key = :effect_key
 LIMIT 1
 """
 
+_IS_OPEN = "SELECT 1 FROM tickets WHERE effect_key = :effect_key AND status NOT IN ('resolved', 'closed')"
+
 _FIND = """
 SELECT number, subject, status, priority, created_at, updated_at FROM tickets
  WHERE conversation_id IN (SELECT c.id FROM conversations c JOIN conversations mine ON mine.customer_id = c.customer_id
@@ -72,6 +74,11 @@ class Desk:
         )
         assert row is not None
         return Ticket(ticket_id=f"{_PREFIX}{row['number']}", subject=metadata["subject"], status=row["status"])
+
+    async def has_open_ticket(self, effect_key: str) -> bool:
+        """Whether the ticket that this effect opened is neither resolved nor closed."""
+        row = await self._database.row(_IS_OPEN, {"effect_key": effect_key})
+        return row is not None
 
     async def find_ticket(self, conversation_id: UUID, ticket_id: str) -> Ticket | None:
         """This customer's own ticket of that id, or the newest if it is empty; never another customer's."""

@@ -53,10 +53,8 @@ _GIVE_UP = (
     """UPDATE effects SET status = CASE status WHEN 'planned' THEN 'failed' ELSE 'unknown' END, fence = fence + 1,
               settled_at = agent_now()
         WHERE conversation_id = ANY(:ids) AND status IN ('planned', 'sending')""",
-    """UPDATE actions a SET settled_at = agent_now(),
-              status = CASE WHEN a.status = 'awaiting_confirmation' THEN 'cancelled'
-              ELSE coalesce((SELECT e.status FROM effects e WHERE e.key = a.effect_key), 'cancelled') END
-        WHERE conversation_id = ANY(:ids) AND a.status IN ('planned', 'sending', 'awaiting_confirmation')""",
+    """UPDATE actions SET settled_at = agent_now(), status = 'cancelled'
+        WHERE conversation_id = ANY(:ids) AND status = 'awaiting_confirmation'""",
     """UPDATE handoffs SET released_at = agent_now(), released_by = :actor
         WHERE conversation_id = ANY(:ids) AND released_at IS NULL""",
 )
@@ -70,7 +68,7 @@ _BLANK = (
     """UPDATE raw_outputs SET text = '', details = '{}', errors = '[]', notes = '[]', explanation = NULL
         WHERE conversation_id = ANY(:ids)""",
     # Digests of short words can be guessed.
-    """UPDATE actions SET reason = '', metadata = '{}', result = NULL, digest = '', request_hash = ''
+    """UPDATE actions SET reason = '', metadata = '{}', digest = '', request_hash = ''
         WHERE conversation_id = ANY(:ids)""",
     """UPDATE effects SET request = '{}', result = NULL, error = NULL, note = NULL, request_hash = ''
         WHERE conversation_id = ANY(:ids)""",

@@ -33,7 +33,8 @@ SELECT 'reply ' || d.status || ': ' || coalesce(d.failure, ''), d.conversation_i
        coalesce(d.error ->> 'explanation', '')
   FROM deliveries d WHERE d.status IN ('failed', 'unknown')
 UNION ALL
-SELECT 'outcome unknown: ' || e.kind, e.conversation_id, e.settled_at, coalesce(e.error, '')
+SELECT 'outcome unknown: ' || replace(e.kind, 'action:', ''), e.conversation_id, e.settled_at,
+       coalesce(e.error ->> 'explanation', '')
   FROM effects e WHERE e.status = 'unknown'
 UNION ALL
 SELECT 'nobody approved in time: ' || a.name, a.conversation_id, a.settled_at, ''

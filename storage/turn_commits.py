@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, assert_never
 from uuid import UUID
 
+from schemas.actions import ActionStatus
+from schemas.effects import Recovery
 from schemas.encoding import dump_json
 from schemas.turn_decisions import (
     AskConfirmation,
@@ -52,6 +54,7 @@ _NOTHING: dict[str, Any] = {
     "expires_at": None,
     "return_to": "bot",
     "side_effect": True,
+    "recovery": Recovery.NONE,
 }
 
 
@@ -87,7 +90,8 @@ def _decided(decision: TurnDecision) -> dict[str, Any]:
             return {"status": TurnStatus.INVALID, "verdict": Verdict.INVALID}
         case PerformAction():
             acting = {"status": TurnStatus.ACTING, "verdict": Verdict.ACTION, "handler": decision.handler}
-            return acting | {"accepted": True} | _action(decision.action, "planned") | _closed(decision.closed)
+            accepted = {"accepted": True} | _action(decision.action, ActionStatus.ACCEPTED)
+            return acting | accepted | _closed(decision.closed)
         case PerformConfirmed():
             acting = {"status": TurnStatus.ACTING, "verdict": Verdict.ACTION, "handler": decision.handler}
             return acting | {"confirmed_id": decision.question_id, "action_index": decision.index}
@@ -109,7 +113,7 @@ def _reply(reply: Reply) -> dict[str, Any]:
         "accepted": reply.accepted,
         "ticket_id": reply.ticket_id,
     }
-    return values | _closed(reply.closed) | (_action(reply.refused, "refused") if reply.refused else {})
+    return values | _closed(reply.closed) | (_action(reply.refused, ActionStatus.REFUSED) if reply.refused else {})
 
 
 def _question(asked: AskConfirmation) -> dict[str, Any]:
@@ -124,10 +128,10 @@ def _question(asked: AskConfirmation) -> dict[str, Any]:
         "confirmation_by": asked.by,
         "expires_at": asked.expires_at,
     }
-    return values | _action(asked.action, "awaiting_confirmation") | _closed(asked.closed)
+    return values | _action(asked.action, ActionStatus.AWAITING_CONFIRMATION) | _closed(asked.closed)
 
 
-def _action(action: PlannedAction, status: str) -> dict[str, Any]:
+def _action(action: PlannedAction, status: ActionStatus) -> dict[str, Any]:
     return {
         "action_id": action.id,
         "action_index": action.index,
@@ -140,6 +144,7 @@ def _action(action: PlannedAction, status: str) -> dict[str, Any]:
         "effect_key": action.effect_key,
         "return_to": action.return_to,
         "side_effect": action.side_effect,
+        "recovery": action.recovery,
     }
 
 

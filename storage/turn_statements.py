@@ -7,6 +7,7 @@ all the same, as not used. `commit_id` lets a repeated commit find that it was t
 
 from __future__ import annotations
 
+from storage.actions import EFFECT_OF_ACTION
 from storage.channels import DELIVERY
 
 _STANDING = """
@@ -55,7 +56,8 @@ SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
          ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
        conversation.assistant,
        (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,
-       EXISTS (SELECT 1 FROM actions a WHERE a.turn_id = turn.id AND a.side_effect AND a.status = 'confirmed')
+       EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
+                WHERE a.turn_id = turn.id AND a.side_effect AND e.status = 'confirmed')
            AS something_done,
        (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
            AS final_failures,
@@ -81,6 +83,12 @@ SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
  WHERE turn.id = :turn_id
 """
+
+RESULTED = """
+UPDATE turns SET status = 'resulted', step = step + 1, rounds = rounds + 1, commit_id = NULL, questions = 0
+ WHERE id = :turn_id AND status = 'acting' AND step = :step
+"""
+"""The action's effect is confirmed, and the model says the final words."""
 
 _RAW_COLUMNS = """id, turn_id, conversation_id, attempt, purpose, verdict, errors, notes, failure, explanation, text,
                   details, prompt_pack, pack_echoed, backend_uuid, model_ms, first_text_ms"""
@@ -163,29 +171,27 @@ output AS (
     ON CONFLICT DO NOTHING
 )"""
 
-_ACTIONS = """
+_ACTIONS = f"""
 closed AS (
     UPDATE actions SET status = :closed_status, settled_at = agent_now()
      WHERE id = :closed_id AND status = 'awaiting_confirmation' AND EXISTS (SELECT 1 FROM won)
 ), confirmed AS (
-    UPDATE actions SET status = 'planned', turn_id = :turn_id, index = :action_index, decided_by = 'customer'
+    UPDATE actions SET status = 'accepted', turn_id = :turn_id, index = :action_index, decided_by = 'customer',
+           settled_at = agent_now()
      WHERE id = :confirmed_id AND status = 'awaiting_confirmation' AND EXISTS (SELECT 1 FROM won)
-    RETURNING effect_key, name, request_hash, metadata
+    RETURNING *
 ), action AS (
     INSERT INTO actions (id, turn_id, conversation_id, index, name, reason, metadata, status, digest, request_hash,
-                         effect_key, confirmation_by, expires_at, asked_seq, return_to, side_effect, assistant_version)
+                         effect_key, confirmation_by, expires_at, asked_seq, return_to, side_effect, recovery,
+                         assistant_version)
     SELECT :action_id, :turn_id, :conversation_id, :action_index, :action_name, :action_reason,
            CAST(:action_metadata AS jsonb), :action_status, :action_digest, :request_hash, :effect_key,
            :confirmation_by, :expires_at, (SELECT last_seq FROM conversations WHERE id = :conversation_id), :return_to,
-           :side_effect, won.assistant_version
+           :side_effect, :recovery, won.assistant_version
       FROM won WHERE CAST(:action_id AS uuid) IS NOT NULL
-), effect AS (
-    INSERT INTO effects (key, conversation_id, turn_id, kind, request_hash, request)
-    SELECT effect_key, CAST(:conversation_id AS uuid), CAST(:turn_id AS uuid), name, request_hash, metadata
-      FROM confirmed
-    UNION ALL
-    SELECT :effect_key, :conversation_id, :turn_id, :action_name, :request_hash, CAST(:action_metadata AS jsonb)
-      FROM won WHERE :action_status = 'planned' AND CAST(:action_id AS uuid) IS NOT NULL
+    RETURNING *
+), effect AS ({EFFECT_OF_ACTION}
+      FROM (SELECT * FROM confirmed UNION ALL SELECT * FROM action) AS each WHERE status = 'accepted'
 ), handoff AS (
     UPDATE handoffs SET released_at = agent_now(), released_by = 'assistant'
      WHERE conversation_id = :conversation_id AND released_at IS NULL AND CAST(:finishes AS boolean)
