@@ -135,7 +135,7 @@ class Acting:
             return newest.texts.declined, decided.state
         work = await self._work(decided.action_id)
         if _asked(work.action, newest) is None or work.action.name not in newest.registry.enabled:
-            claimed = await self._ledger.claim(work.action.effect_key)
+            claimed = await self._claim(work)
             if claimed.won:
                 await self._record(work, claimed, _failed("not configured any more"))
             return newest.texts.refused, decided.state
@@ -149,10 +149,17 @@ class Acting:
 
     async def _settled(self, work: _Work) -> Settlement:
         """What came of the action: as recorded, or after doing it now."""
-        claimed = await self._ledger.claim(work.action.effect_key)
+        claimed = await self._claim(work)
         if not claimed.won:
             return Settlement(status=claimed.status, result=claimed.result or {})
         return await self._record(work, claimed, await self._outcome(work, claimed))
+
+    async def _claim(self, work: _Work) -> Claim:
+        return await self._ledger.claim(
+            work.action.effect_key,
+            lease_seconds=self._settings.action_timeout_seconds,
+            give_up_seconds=self._settings.turn_give_up_seconds,
+        )
 
     async def _outcome(self, work: _Work, claimed: Claim) -> Settlement:
         """Raises ApplicationError while the handler's tries are left."""
@@ -164,6 +171,8 @@ class Acting:
                 recovered = await _recovered(handler, work.call, claimed)
             else:
                 recovered = await self._earlier_outcome(handler, work, claimed)
+            if recovered is None and claimed.attempts > 1 and self._is_late(claimed):
+                raise HandlerFailed("too late to try again", unknown=claimed.status_before is EffectStatus.SENDING)
             return recovered or await _in_time(handler, work.call, claimed)
         except HandlerFailed as failed:
             return await self._after_failure(work.call.definition, claimed, failed)
@@ -171,8 +180,7 @@ class Acting:
     async def _after_failure(self, definition: ActionDefinition, claimed: Claim, failed: HandlerFailed) -> Settlement:
         """Tried again where that cannot do it twice and tries are left."""
         again = claimed.recovery is not Recovery.NONE if failed.unknown else failed.retryable
-        in_time = claimed.deadline is None or self._now() < claimed.deadline
-        if again and in_time and claimed.attempts <= definition.retries:
+        if again and not self._is_late(claimed) and claimed.attempts <= definition.retries:
             if not failed.unknown:
                 error = {"explanation": failed.explanation}
                 await self._ledger.release(claimed, "not_done", error, failed.retry_after)
@@ -183,6 +191,9 @@ class Acting:
             ) from None
         status = EffectStatus.UNKNOWN if failed.unknown else EffectStatus.FAILED
         return Settlement(status=status, error=failed.explanation)
+
+    def _is_late(self, claimed: Claim) -> bool:
+        return claimed.deadline is not None and self._now() >= claimed.deadline
 
     async def _earlier_outcome(self, handler: ActionHandler, work: _Work, claimed: Claim) -> Settlement | None:
         """The outcome of the same action with the same parameters, if the model only repeats itself.
@@ -210,7 +221,7 @@ class Acting:
         if won:
             report_action(work.action, claimed, settlement)
             return settlement
-        again = await self._ledger.claim(claimed.key, from_statuses=())
+        again = await self._ledger.get(claimed.key)
         return Settlement(status=again.status, result=again.result or {}) if again.status.is_settled else settlement
 
     async def _end(self, work: _Work, settlement: Settlement) -> None:

@@ -62,8 +62,8 @@ SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
        (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
            AS final_failures,
        (SELECT to_jsonb(p) || jsonb_build_object('accepted_at', (SELECT CASE WHEN m.delivery IS NOT NULL
-                   THEN coalesce((SELECT max(coalesce(d.accepted_at, d.updated_at)) FROM deliveries d
-                                   WHERE d.message_id = m.id AND d.status IN ('queued', 'sent', 'delivered', 'read')),
+                   THEN coalesce((SELECT max(e.settled_at) FROM effects e
+                                   WHERE e.message_id = m.id AND e.status = 'confirmed' AND e.reached <> 'deleted'),
                                  '9999-12-31T00:00:00Z') END
                   FROM messages m WHERE m.turn_id = p.turn_id AND m.direction = 'out'))
           FROM actions p WHERE p.conversation_id = :conversation_id

@@ -93,9 +93,7 @@ def create_activities(
         place_seconds=settings.account_place_seconds,
     )
     turns, actions, bots = Turns(database), Actions(database), Bots(Configurations(database), settings)
-    ledger = Ledger(
-        database, lease_seconds=settings.action_timeout_seconds, give_up_seconds=settings.turn_give_up_seconds
-    )
+    ledger = Ledger(database)
     handlers = Handlers(Desk(database), outside.endpoints)
     outbox, channels = Outbox(database), outside.channels
     delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat, now)
@@ -110,7 +108,7 @@ def create_activities(
         remembering=Remembering(Sessions(database), settings),
         sweeping=Sweeping(
             Waiting(database),
-            outbox,
+            ledger,
             fetching,
             events,
             Conversations(client, settings),

@@ -87,6 +87,7 @@ effects = Table(
     Column("kind", Text, nullable=False),  # action:<name> | part
     reference("conversation_id", "conversations.id"),
     reference("turn_id", "turns.id", null=True),
+    reference("message_id", "messages.id", null=True),  # whose part it is
     Column("status", Text, nullable=False, server_default="planned"),  # schemas.effects.EffectStatus draws its life
     Column("request", JSONB, nullable=False, server_default=OBJECT),
     Column("request_hash", Text, nullable=False, server_default=""),  # tells a repetition
@@ -106,6 +107,7 @@ effects = Table(
     Column("error", JSONB),
     Column("settled_by", Text),  # the person who said what became of an unknown one, …
     Column("note", Text),  # … and how they know
+    Index("effects_external_id_idx", "external_id", postgresql_where=text("kind = 'part'")),
     Index("effects_open_idx", "planned_at", postgresql_where=text("status IN ('planned', 'sending')")),
     Index("effects_planned_at_idx", "planned_at", "id", postgresql_where=text("kind <> 'part'")),
 )

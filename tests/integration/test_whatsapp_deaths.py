@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
@@ -55,14 +55,14 @@ class MortalOutbox(Outbox):
             self.fatal = None
             raise Died
 
-    async def begin(self, part: Part, from_statuses: Sequence[str]) -> Part | None:
+    async def claim(self, part: Part, lease_seconds: float) -> Part | None:
         self._die("before it is begun", part)
-        begun = await super().begin(part, from_statuses)
+        begun = await super().claim(part, lease_seconds)
         self._die("before it is sent", part)
         return begun
 
-    async def sent(self, part: Part, channel_message_id: str, *, last: bool) -> None:
-        await super().sent(part, channel_message_id, last=last)
+    async def sent(self, part: Part, channel_message_id: str) -> None:
+        await super().sent(part, channel_message_id)
         self._die("after it is recorded", part)
 
 
