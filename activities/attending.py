@@ -26,8 +26,6 @@ log = get_logger(__name__)
 
 _TYPING_SECONDS = 20.0
 """Meta shows "typing…" for up to 25 s (Cloud API, "Typing indicators"), so it is renewed before."""
-_RECEIPT_SECONDS = 1.0
-"""What an answer that comes at once waits for its message to be marked as read."""
 
 
 class Attending:
@@ -61,7 +59,7 @@ class Attending:
         try:
             yield
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(read.wait(), _RECEIPT_SECONDS)
+                await asyncio.wait_for(read.wait(), self._settings.read_receipt_seconds)
         except asyncio.CancelledError:
             patience.cancel()  # the worker stops, and must not wait for a channel that hangs
             raise

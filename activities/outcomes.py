@@ -28,6 +28,7 @@ def outcome_of(turn: TurnRow) -> TurnOutcome:
         cursor=turn.last_seq if finished else turn.first_seq - 1,
         turn_id=turn.id,
         state=turn.state if finished else turn.conversation_state,
+        standing=turn.standing,
         verdict=turn.verdict,
         thread=turn.thread,
         step=_STEPS.get(turn.status, Step.FINISHED),

@@ -1,45 +1,70 @@
-"""What a conversation's workflow reads from, and writes to, the record apart from turns."""
+"""What a conversation's workflow reads from, and writes to, the database apart from turns."""
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from temporalio import activity
 
+from activities.expiring import Expiring
 from config.settings import Settings
 from integrations.temporal.conversations import limits_from
-from schemas.conversations import ConversationStart, Recalled, ResetRequest, StateRequest, Stop
+from schemas.conversations import (
+    ConversationStart,
+    Expire,
+    Recalled,
+    ResetRequest,
+    SessionChanged,
+    StateRequest,
+    Stop,
+)
 from storage.sessions import Sessions
 
 
 class Remembering:
-    """Recalls a conversation that ended by itself, and resets one."""
+    """Reads a conversation for a run, and changes it. Each is safe to repeat."""
 
-    def __init__(self, sessions: Sessions, settings: Settings) -> None:
+    def __init__(self, sessions: Sessions, expiring: Expiring, settings: Settings) -> None:
         self._sessions = sessions
+        self._expiring = expiring
         self._settings = settings
 
     @activity.defn
     async def recall(self, start: ConversationStart) -> Recalled:
-        """What the conversation remembered when its last run ended, and the limits that hold now."""
+        """All that a run must know, and the limits that hold now."""
         memory = await self._sessions.memory(start.conversation_id)
         return Recalled(memory=memory, limits=limits_from(self._settings, start.channel))
 
     @activity.defn
+    async def expire(self, request: Expire) -> SessionChanged:
+        """Ends the questions and approvals whose time is over, and tells."""
+        async for _ in self._expiring.expire(request.conversation_id):
+            pass
+        return await self._session(request.conversation_id)
+
+    @activity.defn
     async def stop(self, request: Stop) -> None:
-        """Notes that an operator cancelled the run; safe to repeat."""
+        """Notes that an operator cancelled the run, and releases what it had under way."""
         await self._sessions.stop(request.conversation_id)
 
     @activity.defn
-    async def set_state(self, request: StateRequest) -> None:
-        """Puts the conversation into another state, with a handoff opened or released; safe to repeat."""
+    async def set_state(self, request: StateRequest) -> SessionChanged:
+        """Puts the conversation into another state, with a handoff opened or released."""
         assert request.conversation_id is not None
         await self._sessions.set_state(
             request.conversation_id, request.state, reason_id=request.reason_id, requested_by=request.requested_by
         )
+        return await self._session(request.conversation_id)
 
     @activity.defn
-    async def reset(self, request: ResetRequest) -> None:
-        """Gives the conversation back to the bot, with a new thread if asked; safe to repeat."""
+    async def reset(self, request: ResetRequest) -> SessionChanged:
+        """Gives the conversation back to the bot, with a new thread if asked."""
         assert request.conversation_id is not None
         await self._sessions.reset(
             request.conversation_id, new_thread=request.new_thread, requested_by=request.requested_by
         )
+        return await self._session(request.conversation_id)
+
+    async def _session(self, conversation_id: UUID) -> SessionChanged:
+        standing = await self._sessions.standing(conversation_id)
+        return SessionChanged(state=standing.state, standing=standing, to_deliver=standing.deliveries > 0)

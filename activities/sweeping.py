@@ -8,7 +8,7 @@ import contextlib
 from temporalio import activity
 
 from activities.asking import beating
-from activities.bots import Bots
+from activities.expiring import Expiring
 from activities.fetching import Fetching
 from config import metrics
 from config.logs import get_logger
@@ -16,7 +16,6 @@ from config.settings import Settings
 from integrations.temporal.conversations import Conversations
 from schemas.sweeps import SweepResult
 from storage.ledger import Abandoned, Ledger
-from storage.questions import Questions
 from storage.streams import StreamEvents
 from storage.waiting import Waiting
 
@@ -37,8 +36,7 @@ class Sweeping:
         fetching: Fetching,
         events: StreamEvents,
         conversations: Conversations,
-        questions: Questions,
-        bots: Bots,
+        expiring: Expiring,
         settings: Settings,
     ) -> None:
         self._waiting = waiting
@@ -46,8 +44,7 @@ class Sweeping:
         self._fetching = fetching
         self._events = events
         self._conversations = conversations
-        self._questions = questions
-        self._bots = bots
+        self._expiring = expiring
         self._settings = settings
 
     @activity.defn
@@ -66,7 +63,7 @@ class Sweeping:
         if woken := len(overdue) + len(abandoned):
             metrics.SWEPT.inc(woken)
             log.warning("swept", conversations=len(overdue), abandoned=len(abandoned))
-        await self._expire_approvals()
+        await self._expire_questions()
         await self._events.forget(self._settings.stream_events_keep_seconds)
         await self._waiting.forget(self._settings.leftovers_keep_seconds)
         await self._fetch_files()
@@ -82,14 +79,11 @@ class Sweeping:
             status = await self._ledger.give_up(abandoned.key)
             log.error("effect_abandoned", effect_key=abandoned.key, status=status)
 
-    async def _expire_approvals(self) -> None:
-        """Customers were promised a word; staff see what they let pass."""
-        for approval in await self._questions.expired_approvals(self._settings.sweep_batch):
-            bot = await self._bots.at(approval.assistant, approval.assistant_version)
-            note = f"Nobody approved {approval.name} in time; the customer was told."
-            if await self._questions.expire(approval.action_id, words=bot.texts.expired, note=note):
-                await self._conversations.deliver(approval)
-            log.warning("approval_expired", conversation_id=str(approval.conversation_id), action=approval.name)
+    async def _expire_questions(self) -> None:
+        """Those of conversations whose workflow did not see to it."""
+        async for conversation, is_due in self._expiring.expire():
+            if is_due:
+                await self._conversations.deliver(conversation)
             activity.heartbeat()
 
     async def _fetch_files(self) -> None:

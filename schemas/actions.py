@@ -20,6 +20,8 @@ ShortText = Annotated[str, Field(max_length=200)]
 LongText = Annotated[str, Field(max_length=2_000)]
 Urgency = Literal["low", "normal", "high"]
 Priority = Literal["low", "normal", "high", "urgent"]
+MOST_RETRIES = 10
+"""What a definition may ask for; the workflow has the patience for it."""
 
 
 class Confirmation(StrEnum):
@@ -125,7 +127,7 @@ class ActionDefinition(BaseModel):
     safe: bool = False
     """An administrator's action is done without anybody's yes only if it says so, and why."""
     safe_because: str = Field(default="", max_length=500)
-    retries: int = Field(default=2, ge=0, le=10)
+    retries: int = Field(default=2, ge=0, le=MOST_RETRIES)
     time_limit_seconds: float = Field(default=30.0, gt=0, le=600)
     returns_result: bool = False
     leads_to: State | None = None
@@ -165,7 +167,7 @@ class Endpoint(BaseModel):
     safe: bool = False
     """A call that is not a GET is made without anybody's yes only if it says so, and why."""
     safe_because: str = Field(default="", max_length=500)
-    retries: int = Field(default=2, ge=0, le=10)
+    retries: int = Field(default=2, ge=0, le=MOST_RETRIES)
     time_limit_seconds: float = Field(default=15.0, gt=0, le=600)
     example: dict[str, Any] = Field(default_factory=dict)
 

@@ -6,12 +6,13 @@ dropped without a trace.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from schemas.standing import Standing
 from schemas.turns import State, Verdict
 
 
@@ -36,11 +37,33 @@ class Limits(BaseModel):
     action_timeout: timedelta = timedelta(minutes=11)
     delivery_timeout: timedelta = timedelta(minutes=2)
     delivery_give_up: timedelta = timedelta(hours=1)
+    delivery_pause: timedelta = timedelta(minutes=1)
+    """After a delivery that was given up, until it is tried anew."""
     quiet: timedelta = timedelta()
     """How long the customer must have been quiet before a turn begins; zero: it begins at once."""
     quiet_cap: timedelta = timedelta(seconds=8)
     continue_as_new_turns: int = 100
     continue_as_new_events: int = 1_200
+
+
+class Deadlines(BaseModel):
+    """By kind: the moment from which something is due. One timer serves the earliest; they outlive the run.
+
+    A kind more (a handoff's ladder) is a field here and its duty in `workflows.policy`.
+    """
+
+    quiet: datetime | None = None
+    """The debounce window's end: the customer has written to the end."""
+    quiet_cap: datetime | None = None
+    """The latest end that further messages may move it to."""
+    room: datetime | None = None
+    """The account may have room for the turn's question by then."""
+    delivery: datetime | None = None
+    """A delivery that was given up is tried anew; None: at once, if one is due."""
+    expiry: datetime | None = None
+    """The first open question or approval expires."""
+    idle: datetime | None = None
+    """Nobody has written for so long that the run may end."""
 
 
 class Memory(BaseModel):
@@ -51,12 +74,14 @@ class Memory(BaseModel):
     newest_seq: int = 0
     """Sequence number of the newest message we were told of."""
     state: State = State.BOT
+    standing: Standing = Field(default_factory=Standing)
     thread: Thread | None = None
     turns: int = 0
     ticket_id: str | None = None
     last_verdict: Verdict | None = None
     delivery_due: bool = False
     """A reply waits to be sent over the channel."""
+    deadlines: Deadlines = Field(default_factory=Deadlines)
 
 
 class ConversationStart(BaseModel):
@@ -78,6 +103,12 @@ class Recalled(BaseModel):
 
 class Stop(BaseModel):
     """Notes that an operator cancelled the conversation's run."""
+
+    conversation_id: UUID
+
+
+class Expire(BaseModel):
+    """Asks for the conversation's questions and approvals whose time is over to be ended, and told."""
 
     conversation_id: UUID
 
@@ -123,6 +154,8 @@ class TurnOutcome(BaseModel):
     cursor: int
     turn_id: UUID | None = None
     state: State = State.BOT
+    standing: Standing | None = None
+    """After the turn; None: not known, the workflow reads it where the turn may have changed it."""
     verdict: Verdict | None = None
     thread: Thread | None = None
     step: Step = Step.FINISHED
@@ -197,5 +230,6 @@ class SessionChanged(BaseModel):
     """What an operator's update gives back."""
 
     state: State
+    standing: Standing | None = None
     thread: Thread | None = None
     to_deliver: bool = False

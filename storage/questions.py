@@ -1,9 +1,10 @@
-"""Questions that are open: an action waits for the customer's yes or for staff. What expires is told."""
+"""Questions that are open: an action waits for the customer's yes or for staff. What expires is ended, and told."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
+from schemas.actions import Confirmation
 from schemas.sessions import OpenQuestion
 from schemas.waking import Waking
 from storage.channels import DELIVERY
@@ -20,10 +21,11 @@ SELECT a.id, CASE a.confirmation_by WHEN 'staff' THEN 'approval' ELSE 'confirmat
 """
 
 _EXPIRED = """
-SELECT a.id AS action_id, a.name, c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq,
-       (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS assistant_version
+SELECT a.id AS action_id, a.name, a.confirmation_by, c.id AS conversation_id, c.workflow_id, c.channel, c.assistant,
+       0 AS seq, (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS assistant_version
   FROM actions a JOIN conversations c ON c.id = a.conversation_id
- WHERE a.status = 'awaiting_confirmation' AND a.confirmation_by = 'staff' AND a.expires_at <= agent_now()
+ WHERE a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now()
+   AND a.conversation_id = coalesce(CAST(:conversation_id AS uuid), a.conversation_id)
  ORDER BY a.expires_at LIMIT :limit
 """
 
@@ -31,7 +33,10 @@ _EXPIRE = f"""
 WITH expired AS (
     UPDATE actions SET status = 'expired', settled_at = agent_now()
      WHERE id = :action_id AND status = 'awaiting_confirmation' AND expires_at <= agent_now()
-    RETURNING id, conversation_id
+    RETURNING id, conversation_id, confirmation_by, return_to
+), conversation AS (
+    UPDATE conversations c SET state = expired.return_to FROM expired
+     WHERE c.id = expired.conversation_id AND c.state = 'awaiting_confirmation' AND expired.confirmation_by = 'customer'
 ), told AS (
     INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text, delivery)
     SELECT gen_random_uuid(), c.id, 'out', 'assistant', c.channel, 'action', CAST(:action_id AS text), :words,
@@ -47,16 +52,17 @@ SELECT delivery IS NOT DISTINCT FROM 'due' AS is_due FROM told
 """
 
 
-class ExpiredApproval(Waking):
-    """An approval that nobody gave in time, and the conversation it belongs to."""
+class ExpiredQuestion(Waking):
+    """A question or an approval that nobody answered in time, and the conversation it belongs to."""
 
     action_id: UUID
     name: str
+    confirmation_by: Confirmation
     assistant_version: int | None
 
 
 class Questions:
-    """Reads open questions, and ends approvals whose time is over."""
+    """Reads open questions, and ends those whose time is over."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -66,10 +72,10 @@ class Questions:
         rows = await self._database.rows(_OPEN, {"conversation_id": conversation_id})
         return [OpenQuestion.model_validate(dict(row)) for row in rows]
 
-    async def expired_approvals(self, limit: int) -> list[ExpiredApproval]:
-        """Up to *limit* whose time is over and of which nobody was told."""
-        rows = await self._database.rows(_EXPIRED, {"limit": limit})
-        return [ExpiredApproval.model_validate(dict(row)) for row in rows]
+    async def expired(self, limit: int, conversation_id: UUID | None = None) -> list[ExpiredQuestion]:
+        """Up to *limit* whose time is over and of which nobody was told; of one conversation, or of all."""
+        rows = await self._database.rows(_EXPIRED, {"limit": limit, "conversation_id": conversation_id})
+        return [ExpiredQuestion.model_validate(dict(row)) for row in rows]
 
     async def expire(self, action_id: UUID, *, words: str, note: str) -> bool:
         """Ends it and tells the customer and staff, once; whether the words wait to be sent over a channel."""

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from schemas.conversations import Memory, Thread
 from schemas.sessions import PastThread, Session, SessionThread, ThreadHistory
+from schemas.standing import Standing
 from schemas.turns import State
 from storage.database import Database
 from storage.questions import Questions
@@ -50,6 +51,20 @@ SELECT c.cursor, CASE WHEN c.stopped_seq >= c.last_seq THEN c.cursor ELSE c.last
  WHERE c.id = :conversation_id ORDER BY t.updated_at DESC LIMIT 1
 """
 
+STANDING = """
+SELECT CASE c.state WHEN 'human_handoff' THEN 'human' WHEN 'closed' THEN 'closed' ELSE 'bot' END AS owner,
+       (SELECT count(*) FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation'
+           AND a.confirmation_by = 'customer') AS questions,
+       (SELECT count(*) FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation'
+           AND a.confirmation_by = 'staff') AS approvals,
+       (SELECT min(a.expires_at) FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation')
+           AS next_deadline,
+       (SELECT coalesce(array_agg('T-' || k.number ORDER BY k.number), '{}') FROM tickets k
+         WHERE k.conversation_id = c.id AND k.status NOT IN ('resolved', 'closed')) AS tickets,
+       (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due') AS deliveries
+  FROM conversations c WHERE c.id = :conversation_id
+"""
+
 _RESET = """
 WITH ended AS (
     UPDATE threads SET ended_at = agent_now(), end_reason = 'reset'
@@ -76,10 +91,15 @@ WITH released AS (
     UPDATE account_calls SET ended_at = agent_now() WHERE turn_id IN (SELECT id FROM released) AND ended_at IS NULL
 ), place AS (
     DELETE FROM account_places WHERE conversation_id = :conversation_id
+), parts AS (
+    UPDATE effects SET status = 'unknown', failure = 'unknown', unknown_attempts = unknown_attempts + 1,
+           error = jsonb_build_object('explanation', 'an operator cancelled the run'), settled_at = agent_now()
+     WHERE conversation_id = :conversation_id AND kind = 'part' AND status = 'sending'
 )
 UPDATE conversations SET stopped_seq = last_seq WHERE id = :conversation_id
 """
-"""What the run was asking is released under a new step: an answer that still comes is not used."""
+"""What the run was asking is released under a new step: an answer that still comes is not used. Of a part that it was
+sending nobody knows whether it left."""
 
 _SET_STATE = """
 WITH released AS (
@@ -142,7 +162,15 @@ class Sessions:
             raise LookupError(f"no conversation {conversation_id}")
         values = dict(row)
         thread = Thread.model_validate(values) if values["frontend_context_uuid"] else None
-        return Memory.model_validate({**values, "thread": thread})
+        standing = await self.standing(conversation_id)
+        return Memory.model_validate({**values, "thread": thread, "standing": standing})
+
+    async def standing(self, conversation_id: UUID) -> Standing:
+        """Who has the conversation and what is open. Raises LookupError for one that was never stored."""
+        row = await self._database.row(STANDING, {"conversation_id": conversation_id})
+        if row is None:
+            raise LookupError(f"no conversation {conversation_id}")
+        return Standing.model_validate(dict(row))
 
     async def keep_reason(self, conversation_id: UUID, state: State, *, reason: str, requested_by: str) -> int:
         """Notes why somebody changes who has the conversation; only the note's number goes through Temporal."""

@@ -18,11 +18,13 @@ from schemas.channels import is_sent
 from schemas.conversations import Thread
 from schemas.failures import FailureKind
 from schemas.messages import WaitingMessage
-from schemas.turn_decisions import OutputRecord, TurnDecision
+from schemas.standing import Standing
+from schemas.turn_decisions import AskConfirmation, OutputRecord, TurnDecision
 from schemas.turn_record import Purpose, TurnStatus
 from schemas.turns import OutputError, State, Verdict
 from storage import turn_statements as sql
 from storage.database import Database
+from storage.sessions import STANDING
 from storage.turn_commits import commit_values
 
 
@@ -97,6 +99,8 @@ class TurnRow(BaseModel):
     channel: str
     account: str = ""
     conversation_state: State
+    standing: Standing | None = None
+    """The conversation's, as of this row; None: no action of this turn can have changed it."""
     action_id: UUID | None
 
     @property
@@ -236,7 +240,12 @@ class Turns:
         """A turn as it stands."""
         row = await self._database.row(sql.GET, {"turn_id": turn_id})
         assert row is not None
-        return TurnRow.model_validate(dict(row))
+        return await self._with_standing(TurnRow.model_validate(dict(row)))
+
+    async def _with_standing(self, turn: TurnRow) -> TurnRow:
+        row = await self._database.row(STANDING, {"conversation_id": turn.conversation_id})
+        assert row is not None
+        return turn.model_copy(update={"standing": Standing.model_validate(dict(row))})
 
     async def commit(
         self, fence: TurnFence, decision: TurnDecision, commit_id: UUID, output: OutputRecord | None = None
@@ -244,6 +253,8 @@ class Turns:
         """Commits one step's outcome, unless the step has one. Safe to repeat under the same *commit_id*."""
         row = await self._database.row(sql.COMMIT, commit_values(fence, decision, commit_id, output))
         turn = TurnRow.model_validate(dict(row)) if row is not None else await self.get(fence.turn_id)
+        if isinstance(decision, AskConfirmation):
+            turn = await self._with_standing(turn)
         return Committed(turn, won=turn.commit_id == commit_id)
 
     async def resulted(self, fence: TurnFence) -> None:

@@ -1,4 +1,5 @@
-"""Records a history of every kind of path a conversation takes: `make histories`. `test_replay.py` replays them all.
+"""Records a history of every kind of path a conversation takes: `python -m tests.record_histories [NAME…]`.
+`test_replay.py` replays them all.
 
 Run it after adding a behaviour, with the new scenario below; never to make a failing replay pass: a history that no
 longer replays is a conversation that would get stuck in production.
@@ -12,19 +13,25 @@ import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from temporalio.client import WorkflowFailureError
 
 from integrations.channels import failures as channel
 from integrations.endpoints.port import CallProblem, EndpointFailed
 from integrations.perplexity.port import AskFailed
 from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
+from schemas.conversations import StateRequest
 from schemas.failures import FailureKind
+from schemas.turns import State
 from tests.servers import postgres_server, temporal_server
-from tests.support.waiting import within
+from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
+from tests.workflow.handles import activities_of, ended, handle_of, memory_of
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -164,6 +171,103 @@ async def whatsapp_staff(system: System) -> None:
     await customer.until_idle()
 
 
+async def whatsapp_sent_beside(system: System) -> None:
+    """The channel hangs with the first reply, and the next message is answered meanwhile."""
+    customer = Customer(system)
+    system.whatsapp.gate.clear()
+    await customer.write("Hello")
+    await within("a reply that is being sent", system.whatsapp.held.wait(), lambda: customer.received)
+    await customer.write("And now?")
+    await until("two turns", customer.session, lambda session: session["turns"] == 2)
+    system.whatsapp.gate.set()
+    await customer.until_idle()
+
+
+async def whatsapp_sent_anew(system: System) -> None:
+    """A delivery is given up while the channel hangs; the workflow tries it anew after its pause."""
+    customer = Customer(system)
+    system.whatsapp.gate.clear()
+    await customer.write("Hello")
+    await until("a delivery that is over", lambda: memory_of(system), lambda memory: memory.deadlines.delivery)
+    system.whatsapp.gate.set()
+    await customer.until_idle()
+
+
+async def approval_expired(system: System) -> None:
+    await _configure(system, confirmations={"create_ticket": Confirmation.STAFF}, approval_seconds=0.5)
+    system.perplexity.scripts.append(_TICKET)
+    await system.send("My lamp is broken")
+    await until("the question's end", system.session, lambda session: not session["questions"])
+
+
+async def changed_in_the_database(system: System) -> None:
+    """As the API does it, and then tells: once between two turns, once beside one."""
+    await system.send("Hello")
+    await _put(system, State.HUMAN_HANDOFF)
+    await _put(system, State.BOT)
+    system.perplexity.gate.clear()
+    sending = asyncio.create_task(system.send("Hello again"))
+    await system.until_asked(2)
+    await _put(system, State.HUMAN_HANDOFF)
+    system.perplexity.gate.set()
+    await sending
+
+
+async def _put(system: System, state: State) -> None:
+    [row] = await system.database.rows("SELECT id FROM conversations")
+    await system.services.sessions.set_state(row["id"], state, reason_id=None, requested_by="Ann")
+    await (await handle_of(system)).signal("standing_changed")
+    await until("what was read", lambda: memory_of(system), lambda memory: memory.state is state)
+
+
+async def kept_while_a_human_has_it(system: System) -> None:
+    """Idle, but somebody is waited for; then released, and ended."""
+    await handed_over(system)
+    system.perplexity.scripts.append(_output("handoff_support"))
+    await system.send("A human, please")
+    await until("a look whether it may end", lambda: activities_of(system), lambda names: names[-1] == "recall")
+    await system.http.post("/api/session/c-1/state", json={"state": "bot", "reason": "done"})
+    await ended(await handle_of(system))
+
+
+async def taken_over_beside_the_model(system: System) -> None:
+    await system.send("Hello")
+    system.perplexity.gate.clear()
+    sending = asyncio.create_task(system.send("Are you there?"))
+    await system.until_asked(2)
+    await (await handle_of(system)).execute_update("set_state", StateRequest(state=State.HUMAN_HANDOFF))
+    system.perplexity.gate.set()
+    await sending
+    await until("what is stored after it", lambda: activities_of(system), lambda names: names[-1] == "recall")
+
+
+async def cancelled_while_asking(system: System) -> None:
+    system.perplexity.gate.clear()
+    sending = asyncio.create_task(system.send("Hello"))
+    await system.until_asked(1)
+    await _cancel(system)
+    system.perplexity.gate.set()
+    await sending
+
+
+async def whatsapp_cancelled_while_sending(system: System) -> None:
+    customer = Customer(system)
+    system.whatsapp.gate.clear()
+    await customer.write("Hello")
+    await within("a reply that is being sent", system.whatsapp.held.wait(), lambda: customer.received)
+    await _cancel(system)
+    system.whatsapp.gate.set()
+
+
+async def _cancel(system: System) -> None:
+    handle = await handle_of(system)
+    await handle.cancel()
+    with suppress(WorkflowFailureError):
+        await ended(handle)
+
+
+_GIVEN_UP_SOON = {"delivery_timeout_seconds": 1.0, "delivery_give_up_seconds": 1.0, "delivery_settle_seconds": 0.1}
+
 Scenario = Callable[[System], Awaitable[None]]
 SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (plain_turns, {}),
@@ -183,6 +287,14 @@ SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (whatsapp_turns_continued, {**SETTINGS, "continue_as_new_turns": 1}),
     (whatsapp_resent, SETTINGS),
     (whatsapp_staff, SETTINGS),
+    (whatsapp_sent_beside, SETTINGS),
+    (whatsapp_sent_anew, {**SETTINGS, **_GIVEN_UP_SOON}),
+    (approval_expired, {}),
+    (changed_in_the_database, {}),
+    (kept_while_a_human_has_it, {"idle_end_seconds": 1.0}),
+    (taken_over_beside_the_model, {}),
+    (cancelled_while_asking, {}),
+    (whatsapp_cancelled_while_sending, SETTINGS),
 ]
 
 

@@ -18,6 +18,7 @@ from activities.attending import Attending
 from activities.bots import Bots
 from activities.company import Company
 from activities.delivering import Delivering
+from activities.expiring import Expiring
 from activities.fetching import Fetching
 from activities.handlers import Handlers
 from activities.remembering import Remembering
@@ -100,20 +101,20 @@ def create_activities(
     fetching = Fetching(Media(database), channels, settings)
     company = Company(Attending(channels, outbox, delivering, settings, now), fetching)
     asking = Asking(outside.perplexity, accounts, events, settings)
+    expiring = Expiring(Questions(database), bots, settings)
     acting = Acting(turns, actions, ledger, bots, handlers, settings, activity.heartbeat, now)
     return Activities(
         answering=Answering(turns, actions, bots, asking, acting, company, settings, activity.heartbeat, now),
         acting=acting,
         delivering=delivering,
-        remembering=Remembering(Sessions(database), settings),
+        remembering=Remembering(Sessions(database), expiring, settings),
         sweeping=Sweeping(
             Waiting(database),
             ledger,
             fetching,
             events,
             Conversations(client, settings),
-            Questions(database),
-            bots,
+            expiring,
             settings,
         ),
     )
@@ -142,6 +143,7 @@ def create_worker(
             does.remembering.recall,
             does.remembering.set_state,
             does.remembering.stop,
+            does.remembering.expire,
             does.remembering.reset,
             does.sweeping.sweep,
         ],

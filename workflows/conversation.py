@@ -1,35 +1,38 @@
 """One customer's conversation over one channel: the workflow that lives as long as they talk.
 
-It holds no words. A message is in PostgreSQL's inbox before the workflow hears its number; it works off what is
-stored after its cursor, one turn at a time, and remembers the Perplexity thread. See ARCHITECTURE.md.
+It holds no words. A message is in PostgreSQL's inbox before the workflow hears its number; it processes what is stored
+after its cursor, one turn at a time, sends replies beside that, and remembers the Perplexity thread. See
+ARCHITECTURE.md.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+
+from workflows import options
+from workflows.alarm import Alarm
+from workflows.attributes import show_attributes
+from workflows.turn import raise_if_cancelled, take_turn
 
 with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
-    from activities.answering import Answering
     from activities.delivering import Delivering
     from activities.remembering import Remembering
     from schemas.conversations import (
-        Apologize,
         ConversationStart,
         Decision,
         Deliver,
+        Expire,
         Memory,
         MessageAnswered,
         MessageStored,
-        Perform,
         ResetRequest,
         SessionChanged,
         StateRequest,
@@ -39,63 +42,56 @@ with workflow.unsafe.imports_passed_through():
         TurnOutcome,
         TurnRequest,
     )
-    from schemas.failures import FailureKind
     from schemas.operations import WORKFLOW_TYPE
-    from schemas.turns import State, Verdict
     from workflows import policy
-
-_STATE = SearchAttributeKey.for_keyword("ConversationState")
-_LAST_VERDICT = SearchAttributeKey.for_keyword("LastVerdict")
-_TICKET = SearchAttributeKey.for_keyword("TicketId")
-_HANDOFF_OPEN = SearchAttributeKey.for_bool("HandoffOpen")
+    from workflows.policy import Duty
 
 
 @workflow.defn(name=WORKFLOW_TYPE)
 class Conversation:
-    """`say`, `message_stored` and `delivery_due` wake it, `reset` begins anew, `memory` shows what it remembers."""
+    """Wake-ups tell it that something is stored; whatever is due is then done by an activity, at most one of a kind."""
 
     @workflow.init
     def __init__(self, start: ConversationStart) -> None:
         self._start = start
         self._limits = start.limits
         self._memory = start.memory or Memory()
-        self._recalled = False
-        self._turn_lock = asyncio.Lock()  # a turn and an operator's change never interleave
-        self._turns_in_run = 0
+        self._does: dict[Duty, Callable[[], Coroutine[Any, Any, None]]] = {
+            Duty.RECALL: self._recall,
+            Duty.EXPIRE: self._expire,
+            Duty.DELIVER: self._deliver,
+            Duty.ANSWER: self._answer,
+            Duty.END: self._end_unless_somebody_waits,
+        }
+        self._under_way: dict[Duty, asyncio.Task[None]] = {}
+        self._alarm = Alarm()
+        self._turn_lock = asyncio.Lock()  # a turn and staff's decision on its action never interleave
         self._new_thread: Thread | None = None  # of a first turn that is not answered yet
-        self._last_heard = workflow.now()
+        self._turns_in_run = 0
+        self._changes = 0  # by somebody else than the turn under way
+        self._recalled = False
+        self._stale = False  # the database knows better: it is read before the next step
+        self._gave_up = False  # the database cannot be reached; the next wake-up tries again
         self._idle = False
-        self._leaving = False  # no more turns in this run
-        self._gave_up = False  # the record cannot be reached; the next wake-up tries again
+        self._leaving = False  # nothing more is begun in this run
+        self._stopped = False  # an operator cancelled it
 
     @workflow.run
     async def run(self, start: ConversationStart) -> None:
         try:
-            await self._live()
+            await self._recall()
+            while not self._leaving:
+                await workflow.wait_condition(self._has_to_look)
+                self._look()
+            await workflow.wait_condition(workflow.all_handlers_finished)
         except (asyncio.CancelledError, ActivityError) as error:
-            if not is_cancelled_exception(error):
-                raise
-            await self._stop()
+            if is_cancelled_exception(error):
+                await self._stop()
             raise
-
-    async def _live(self) -> None:
-        """Until the run is full or idle."""
-        await self._recall()
-        idleness = asyncio.create_task(self._watch_idleness())
-        while not self._leaving:
-            await workflow.wait_condition(lambda: self._something_is_due() or self._run_is_over())
-            if self._memory.delivery_due:
-                await self._deliver()
-            elif self._work_waits():
-                await self._wait_for_quiet()
-                await self._wait_for_room(await self._take_turn())
-            self._leaving = self._run_is_over()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        idleness.cancel()
-        if self._is_full() or self._something_is_due():
+        if self._goes_on():
             workflow.continue_as_new(self._start.model_copy(update={"memory": self._memory}))
 
-    @workflow.update(description="A stored message waits for its answer; returns once it is worked off")
+    @workflow.update(description="A stored message waits for its answer; returns once it is processed")
     async def say(self, message: MessageStored) -> MessageAnswered:
         self._hear(message)
         await workflow.wait_condition(lambda: self._memory.cursor >= message.seq or self._leaving or self._gave_up)
@@ -106,39 +102,52 @@ class Conversation:
         if message.seq < 1:
             raise ValueError("messages are numbered from 1")
 
-    @workflow.update(description="Give the conversation back to the bot, with a new Perplexity thread if asked")
+    @workflow.update(description="Give the conversation back to the bot at once, with a new Perplexity thread if asked")
     async def reset(self, request: ResetRequest) -> SessionChanged:
-        await workflow.wait_condition(lambda: self._recalled)
-        async with self._turn_lock:
-            await self._reset(request)
-        return SessionChanged(state=self._memory.state, thread=self._memory.thread)
+        await self._until_recalled()
+        request = request.model_copy(update={"conversation_id": self._start.conversation_id})
+        changed = await workflow.execute_activity_method(
+            Remembering.reset, request, summary="Begin anew", **options.writing(self._limits)
+        )
+        if request.new_thread:
+            self._memory.thread = None
+        return self._changed(changed)
 
-    @workflow.update(description="Change who has the conversation: bot, human_handoff or closed")
+    @reset.validator
+    def _reset_is_possible(self, request: ResetRequest) -> None:
+        if not request.requested_by:
+            raise ValueError("a reset names who asks for it")
+
+    @workflow.update(description="Change who has the conversation, at once: bot, human_handoff or closed")
     async def set_state(self, request: StateRequest) -> SessionChanged:
-        await workflow.wait_condition(lambda: self._recalled)
-        async with self._turn_lock:
-            await workflow.execute_activity_method(
-                Remembering.set_state,
-                request.model_copy(update={"conversation_id": self._start.conversation_id}),
-                summary=f"Set the state to {request.state}",
-                **self._record_options(),
-            )
-            self._note(request.state)
-            self._show(busy=False)
-        return SessionChanged(state=self._memory.state, thread=self._memory.thread)
+        await self._until_recalled()
+        request = request.model_copy(update={"conversation_id": self._start.conversation_id})
+        changed = await workflow.execute_activity_method(
+            Remembering.set_state,
+            request,
+            summary=f"Set the state to {request.state}",
+            **options.writing(self._limits),
+        )
+        return self._changed(changed)
 
     @set_state.validator
     def _state_is_possible(self, request: StateRequest) -> None:
         if request.state not in policy.SETTABLE_STATES:
             raise ValueError(f"{request.state} follows from what is open and cannot be set")
 
-    @workflow.update(description="Staff's answer to the action that waits for their approval")
+    @workflow.update(description="Staff's answer to an action that waits for their approval, after the turn under way")
     async def decide(self, decision: Decision) -> SessionChanged:
-        await workflow.wait_condition(lambda: self._recalled)
+        await self._until_recalled()
+        decision = decision.model_copy(update={"conversation_id": self._start.conversation_id})
         async with self._turn_lock:
-            decision = decision.model_copy(update={"conversation_id": self._start.conversation_id})
-            await self._decide(decision)
-        return SessionChanged(state=self._memory.state, thread=self._memory.thread)
+            self._refuse_if_stopped()
+            changed = await workflow.execute_activity_method(
+                Acting.decide,
+                decision,
+                summary=f"{decision.decided_by} {'approved' if decision.approved else 'declined'} an action",
+                **options.acting(self._limits),
+            )
+        return self._changed(changed)
 
     @decide.validator
     def _decision_is_possible(self, decision: Decision) -> None:
@@ -153,213 +162,45 @@ class Conversation:
     def delivery_due(self) -> None:
         self._memory.delivery_due = True
 
+    @workflow.signal(description="Somebody changed who has the conversation, or its thread, in the database")
+    def standing_changed(self) -> None:
+        self._stale = True
+        self._changes += 1
+
     @workflow.query(description="What the conversation remembers")
     def memory(self) -> Memory:
         return self._memory
 
-    # Steps
+    # The loop: what is due is begun, beside what is under way
 
-    async def _recall(self) -> None:
-        """Each run begins with the record, however long that takes: it outlives every workflow."""
-        recalled = await workflow.execute_activity_method(
-            Remembering.recall,
-            self._start.model_copy(update={"memory": None}),
-            summary="Read what is on record",
-            start_to_close_timeout=self._limits.record_timeout,
-            retry_policy=self._retries(),
-        )
-        heard, self._memory, self._limits = self._memory, recalled.memory, recalled.limits
-        self._memory.newest_seq = max(self._memory.newest_seq, heard.newest_seq)
-        self._memory.delivery_due = heard.delivery_due
-        self._recalled = True
-        self._show_attributes()
+    def _has_to_look(self) -> bool:
+        came_to_an_end = any(task.done() for task in self._under_way.values())
+        return came_to_an_end or bool(self._due()) or self._is_over() or not self._alarm.covers(self._next_deadline())
 
-    async def _stop(self) -> None:
-        """An operator cancelled the run: nobody is apologised to, and nobody wakes it for what waits now."""
-        self._gave_up = True  # whoever waits is told that there is no answer now
-        with suppress(ActivityError):
-            await workflow.execute_activity_method(
-                Remembering.stop,
-                Stop(conversation_id=self._start.conversation_id),
-                summary="Note that an operator cancelled the run",
-                **self._record_options(),
-            )
-        await workflow.wait_condition(workflow.all_handlers_finished)
+    def _look(self) -> None:
+        for duty, task in list(self._under_way.items()):
+            if task.done():
+                del self._under_way[duty]
+                task.result()  # raises what was nobody's to handle
+        for duty in self._due():
+            self._idle = False
+            self._under_way[duty] = asyncio.create_task(self._does[duty]())
+        self._alarm.set(self._next_deadline())
+        self._leaving = self._is_over()
+        self._show()
 
-    async def _take_turn(self) -> timedelta:
-        """Answers what waits. The thread counts only once an answer in it is accepted.
-
-        Gives the time to wait before the turn is taken up again, where the account has no room for its question.
-        """
-        async with self._turn_lock:
-            self._show(busy=True)
-            thread = self._memory.thread or self._new_thread or Thread(frontend_context_uuid=workflow.uuid4())
-            self._new_thread = thread
-            request = TurnRequest(
-                conversation_id=self._start.conversation_id, cursor=self._memory.cursor, thread=thread
-            )
-            told_of = self._memory.newest_seq
-            try:
-                outcome = await self._answer(request)
-                while outcome.step not in (Step.FINISHED, Step.WAIT):
-                    outcome = await self._carry_on(request, outcome)
-                if outcome.step is Step.WAIT:
-                    self._show(busy=False)
-                    return outcome.wait
-            except ActivityError as error:
-                _raise_if_cancelled(error)
-                workflow.logger.error("The record cannot be reached: %s", type(error.cause).__name__)
-                self._gave_up = True
-            else:
-                self._remember(outcome, told_of)
-                self._memory.delivery_due |= outcome.to_deliver
-            self._turns_in_run += 1
-            self._new_thread = None
-            self._show(busy=False)
-        return timedelta()
-
-    async def _wait_for_room(self, wait: timedelta) -> None:
-        """Lets the account's queue move on; what is due over the channel goes out meanwhile."""
-        if wait > timedelta():
-            with suppress(TimeoutError):
-                await workflow.wait_condition(
-                    lambda: self._memory.delivery_due, timeout=wait, timeout_summary="Wait for room at the account"
-                )
-
-    async def _wait_for_quiet(self) -> None:
-        """Lets a burst of messages come to its end, so that they are answered together."""
-        begun = workflow.now()
-        while (left := policy.time_until_quiet(self._limits, begun, self._last_heard, workflow.now())) > timedelta():
-            await workflow.sleep(left, summary="Wait until the customer has written to the end")
-
-    async def _deliver(self) -> None:
-        """Sends what is due. A channel that is away for too long is left to the sweep; messages wait meanwhile."""
-        self._memory.delivery_due = False
-        async with self._turn_lock:
-            try:
-                await workflow.execute_activity_method(
-                    Delivering.deliver,
-                    Deliver(conversation_id=self._start.conversation_id),
-                    start_to_close_timeout=self._limits.delivery_timeout,
-                    heartbeat_timeout=self._limits.turn_heartbeat,
-                    schedule_to_close_timeout=self._limits.delivery_give_up,
-                    retry_policy=self._retries(),
-                    summary=f"Send the replies that are due over {self._start.channel}",
-                )
-            except ActivityError as error:
-                _raise_if_cancelled(error)
-                workflow.logger.error("Replies are not delivered: %s", type(error.cause).__name__)
-
-    async def _answer(self, request: TurnRequest, step: Step = Step.FINISHED) -> TurnOutcome:
-        """The turn's first step, or after an outcome that asks for more, its next: each an activity of its own."""
-        why = _WHY.get(step) or f"ask Perplexity about what came after message {request.cursor}"
-        summary = f"{self._turn_name()}: {why}"
-        try:
-            return await workflow.execute_activity_method(
-                Answering.answer, request, summary=summary, **self._asking_options()
-            )
-        except ActivityError as error:
-            _raise_if_cancelled(error)
-            return await self._apologize(request, error)
-
-    async def _carry_on(self, request: TurnRequest, outcome: TurnOutcome) -> TurnOutcome:
-        """The next step of a turn that is not finished."""
-        if outcome.step is Step.PERFORM and outcome.action_id is not None:
-            return await self._perform(request, outcome.thread or request.thread, outcome.action_id)
-        return await self._answer(request, outcome.step)
-
-    async def _perform(self, request: TurnRequest, thread: Thread, action_id: UUID) -> TurnOutcome:
-        return await workflow.execute_activity_method(
-            Acting.perform,
-            Perform(conversation_id=request.conversation_id, cursor=request.cursor, thread=thread, action_id=action_id),
-            start_to_close_timeout=self._limits.action_timeout,
-            heartbeat_timeout=self._limits.turn_heartbeat,
-            schedule_to_close_timeout=self._limits.turn_give_up,
-            retry_policy=self._retries(),
-            summary=f"{self._turn_name()}: do what was decided",
+    def _due(self) -> tuple[Duty, ...]:
+        return policy.due(
+            self._memory,
+            workflow.now(),
+            self._under_way,
+            stale=self._stale,
+            gave_up=self._gave_up,
+            full=self._is_full(),
         )
 
-    async def _apologize(self, request: TurnRequest, error: ActivityError) -> TurnOutcome:
-        return await workflow.execute_activity_method(
-            Answering.apologize,
-            Apologize(**request.model_dump(), failure=_failure(error)),
-            summary=f"{self._turn_name()}: tell the customer that there is no answer ({_failure(error)})",
-            **self._record_options(),
-        )
-
-    async def _decide(self, decision: Decision) -> None:
-        decided = await workflow.execute_activity_method(
-            Acting.decide,
-            decision,
-            start_to_close_timeout=self._limits.action_timeout,
-            heartbeat_timeout=self._limits.turn_heartbeat,
-            schedule_to_close_timeout=self._limits.turn_give_up,
-            retry_policy=self._retries(),
-            summary=f"{decision.decided_by} {'approved' if decision.approved else 'declined'} an action",
-        )
-        self._note(decided.state)
-        self._memory.delivery_due |= decided.to_deliver
-        self._show(busy=False)
-
-    async def _reset(self, request: ResetRequest) -> None:
-        await workflow.execute_activity_method(
-            Remembering.reset,
-            request.model_copy(update={"conversation_id": self._start.conversation_id}),
-            summary="Begin anew",
-            **self._record_options(),
-        )
-        self._note(State.BOT)
-        if request.new_thread:
-            self._memory.thread = None
-        self._show(busy=False)
-
-    async def _watch_idleness(self) -> None:
-        """One timer for a long time, armed again only if someone spoke meanwhile."""
-        while (left := policy.time_until_idle(self._limits, self._last_heard, workflow.now())) > timedelta():
-            await workflow.sleep(left, summary="End when idle")
-        self._idle = True
-
-    def _hear(self, message: MessageStored) -> None:
-        self._memory.newest_seq = max(self._memory.newest_seq, message.seq)
-        self._last_heard = workflow.now()
-        self._gave_up = False
-
-    def _remember(self, outcome: TurnOutcome, told_of: int) -> None:
-        memory = self._memory
-        if outcome.cursor == memory.cursor:  # nothing waits, for what we were *told of* was erased meanwhile
-            memory.newest_seq = memory.cursor if memory.newest_seq == told_of else memory.newest_seq
-            return
-        memory.cursor = outcome.cursor
-        memory.newest_seq = max(memory.newest_seq, memory.cursor)
-        memory.thread = outcome.thread or memory.thread
-        memory.turns += 1
-        self._note(outcome.state, outcome.verdict, outcome.ticket_id)
-
-    def _note(self, state: State, verdict: Verdict | None = None, ticket_id: str | None = None) -> None:
-        memory = self._memory
-        memory.state = state
-        memory.last_verdict = verdict or memory.last_verdict
-        memory.ticket_id = ticket_id or memory.ticket_id
-        self._show_attributes()
-
-    def _show_attributes(self) -> None:
-        """Shows operators what changed: one event for all of it, none if nothing did."""
-        memory, shown = self._memory, workflow.info().typed_search_attributes
-        changes = list[SearchAttributeUpdate[Any]]()
-        if shown.get(_STATE) != memory.state:
-            changes.append(_STATE.value_set(memory.state))
-        handed_over = memory.state is State.HUMAN_HANDOFF
-        if shown.get(_HANDOFF_OPEN, False) != handed_over:
-            changes.append(_HANDOFF_OPEN.value_set(handed_over))
-        if memory.last_verdict and shown.get(_LAST_VERDICT) != memory.last_verdict:
-            changes.append(_LAST_VERDICT.value_set(memory.last_verdict))
-        if memory.ticket_id and shown.get(_TICKET) != memory.ticket_id:
-            changes.append(_TICKET.value_set(memory.ticket_id))
-        if changes:
-            workflow.upsert_search_attributes(changes)
-
-    def _work_waits(self) -> bool:
-        return self._memory.newest_seq > self._memory.cursor and not self._gave_up
+    def _next_deadline(self) -> datetime | None:
+        return policy.next_deadline(self._memory, workflow.now(), gave_up=self._gave_up)
 
     def _is_full(self) -> bool:
         info = workflow.info()
@@ -370,58 +211,142 @@ class Conversation:
             suggested=info.is_continue_as_new_suggested(),
         )
 
-    def _run_is_over(self) -> bool:
-        """A full run leaves messages to the next one, but no reply undelivered; an idle one leaves nothing."""
-        if self._memory.delivery_due:
-            return False
-        return self._is_full() or (self._idle and not self._work_waits())
+    def _is_over(self) -> bool:
+        """What is under way is never left behind."""
+        return not self._under_way and (self._is_full() or self._idle)
 
-    def _something_is_due(self) -> bool:
-        return self._memory.delivery_due or self._work_waits()
+    def _goes_on(self) -> bool:
+        """Another run takes over what waits; an idle one leaves nothing, and nobody who waits for something."""
+        waits = policy.work_waits(self._memory, gave_up=self._gave_up) or self._memory.delivery_due or self._stale
+        return self._is_full() or waits or self._memory.standing.keeps_the_run
 
-    def _show(self, *, busy: bool) -> None:
-        workflow.set_current_details(policy.details(self._memory, busy=busy))
+    # What is due
 
-    def _turn_name(self) -> str:
-        return f"Turn {self._memory.turns + 1}"
-
-    def _asking_options(self) -> dict[str, Any]:
-        """For activities that ask the model: slow, watched by heartbeats, retried as the failure says."""
-        return {
-            "start_to_close_timeout": self._limits.turn_timeout,
-            "schedule_to_close_timeout": self._limits.turn_give_up,
-            "heartbeat_timeout": self._limits.turn_heartbeat,
-            "retry_policy": self._retries(),
-        }
-
-    def _retries(self) -> RetryPolicy:
-        return RetryPolicy(
-            initial_interval=self._limits.turn_retry_pause, maximum_interval=self._limits.turn_retry_pause_max
+    async def _recall(self) -> None:
+        """Each run begins with the database, however long that takes: it outlives every workflow."""
+        self._stale = False
+        recalled = await workflow.execute_activity_method(
+            Remembering.recall,
+            self._start.model_copy(update={"memory": None}),
+            summary="Read what is stored",
+            **options.reading(self._limits),
         )
+        self._limits = recalled.limits
+        self._memory = policy.recall(self._memory, recalled.memory, self._limits, workflow.now())
+        self._recalled = True
+        self._gave_up = False
 
-    def _record_options(self) -> dict[str, Any]:
-        """For activities that only read or write the record: quick, safe to repeat, given up with the turn."""
-        return {
-            "start_to_close_timeout": self._limits.record_timeout,
-            "schedule_to_close_timeout": self._limits.turn_give_up,
-            "retry_policy": self._retries(),
-        }
+    async def _expire(self) -> None:
+        """Ends what nobody answered in time, and tells."""
+        try:
+            ended = await workflow.execute_activity_method(
+                Remembering.expire,
+                Expire(conversation_id=self._start.conversation_id),
+                summary="End what nobody answered in time",
+                **options.writing(self._limits),
+            )
+        except ActivityError as error:
+            raise_if_cancelled(error)
+            self._memory.deadlines.expiry = workflow.now() + self._limits.turn_retry_pause_max
+        else:
+            self._changed(ended)
 
+    async def _deliver(self) -> None:
+        """Sends what is due. A channel that is away for too long is tried anew after a while."""
+        self._memory.delivery_due = False
+        self._memory.deadlines.delivery = None
+        try:
+            await workflow.execute_activity_method(
+                Delivering.deliver,
+                Deliver(conversation_id=self._start.conversation_id),
+                summary=f"Send the replies that are due over {self._start.channel}",
+                **options.delivering(self._limits),
+            )
+        except ActivityError as error:
+            raise_if_cancelled(error)
+            workflow.logger.error("Replies are not delivered: %s", type(error.cause).__name__)
+            self._memory.delivery_due = True
+            self._memory.deadlines.delivery = workflow.now() + self._limits.delivery_pause
 
-_WHY = {
-    Step.REPAIR: "ask again, for the output could not be used",
-    Step.CONCLUDE: "ask for the final words, with the action's result",
-}
+    async def _answer(self) -> None:
+        """Takes the turn of what waits. The thread counts only once an answer in it is accepted."""
+        async with self._turn_lock:
+            policy.begin_turn(self._memory.deadlines)
+            thread = self._memory.thread or self._new_thread or Thread(frontend_context_uuid=workflow.uuid4())
+            self._new_thread = thread
+            request = TurnRequest(
+                conversation_id=self._start.conversation_id, cursor=self._memory.cursor, thread=thread
+            )
+            told_of, changes = self._memory.newest_seq, self._changes
+            try:
+                outcome = await take_turn(request, self._limits, self._memory.turns + 1)
+            except FailureError as error:
+                raise_if_cancelled(error)
+                workflow.logger.error("A turn is given up: %s", type(error.cause or error).__name__)
+                self._gave_up = True
+                self._turns_in_run += 1
+            else:
+                self._come_to(request, outcome, told_of)
+            self._stale |= changes != self._changes  # it may be withheld, its thread ended
 
+    async def _end_unless_somebody_waits(self) -> None:
+        await self._recall()
+        self._idle = policy.may_end(self._memory, self._limits, workflow.now())
 
-def _raise_if_cancelled(error: ActivityError) -> None:
-    """A cancelled run ends; what its activity then reports is no failure of the turn."""
-    if is_cancelled_exception(error):
-        raise error
+    async def _stop(self) -> None:
+        """An operator cancelled the run: nobody is apologised to, and nobody wakes it for what waits now."""
+        self._stopped = self._gave_up = True  # whoever waits is told that there is no answer now
+        for task in self._under_way.values():
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        with suppress(ActivityError):
+            await workflow.execute_activity_method(
+                Remembering.stop,
+                Stop(conversation_id=self._start.conversation_id),
+                summary="Note that an operator cancelled the run",
+                **options.writing(self._limits),
+            )
+        await workflow.wait_condition(workflow.all_handlers_finished)
 
+    def _come_to(self, request: TurnRequest, outcome: TurnOutcome, told_of: int) -> None:
+        """What the turn came to; where the account has no room for its question, it comes again."""
+        if outcome.step is Step.WAIT:
+            self._memory.deadlines.room = workflow.now() + outcome.wait
+            return
+        policy.remember(self._memory, outcome, request.cursor, told_of)
+        if outcome.turn_id and outcome.standing and outcome.standing.version >= self._memory.standing.version:
+            policy.stand(self._memory, outcome.standing, self._limits, workflow.now())
+        self._stale |= policy.may_stand_otherwise(self._memory, outcome)
+        self._new_thread = None
+        self._turns_in_run += 1
 
-def _failure(error: ActivityError) -> FailureKind:
-    """The kind of failure that used up the tries; a worker that vanished has none of its own."""
-    if isinstance(error.cause, ApplicationError) and error.cause.type in set(FailureKind):
-        return FailureKind(error.cause.type)
-    return FailureKind.ABANDONED
+    # What handlers share
+
+    def _hear(self, message: MessageStored) -> None:
+        policy.hear(self._memory, self._limits, message.seq, workflow.now())
+        self._gave_up = False
+
+    async def _until_recalled(self) -> None:
+        await workflow.wait_condition(lambda: self._recalled or self._stopped)
+        self._refuse_if_stopped()
+
+    def _refuse_if_stopped(self) -> None:
+        if self._stopped:
+            raise ApplicationError("an operator cancelled the run; ask again", type="Stopped")
+
+    def _changed(self, changed: SessionChanged) -> SessionChanged:
+        """Somebody else than the turn under way changed who has the conversation, or what is open."""
+        self._changes += 1
+        self._memory.delivery_due |= changed.to_deliver
+        if changed.standing is None:
+            self._stale = True
+        else:
+            policy.stand(self._memory, changed.standing, self._limits, workflow.now())
+        self._show()
+        return changed.model_copy(update={"thread": self._memory.thread})
+
+    def _show(self) -> None:
+        """Tells operators where it stands, but for what is about to be read."""
+        workflow.set_current_details(policy.details(self._memory, busy=Duty.ANSWER in self._under_way))
+        if not self._stale and Duty.RECALL not in self._under_way:
+            show_attributes(self._memory)

@@ -1,11 +1,18 @@
-"""Pure decisions of a conversation: when its run is over, what failed, what operators are told."""
+"""Pure decisions of a conversation: what is due now and when to look again, what operators are told.
+
+The workflow asks; nothing here knows of Temporal. All times are the workflow's own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-from schemas.conversations import Limits, Memory
-from schemas.turns import State
+from schemas.actions import MOST_RETRIES
+from schemas.conversations import Deadlines, Limits, Memory, TurnOutcome
+from schemas.standing import Standing
+from schemas.turns import State, Verdict
 
 SETTABLE_STATES = frozenset({State.BOT, State.HUMAN_HANDOFF, State.CLOSED})
 """The others follow from what is open."""
@@ -19,19 +26,130 @@ _STATES = {
 }
 
 
+class Duty(StrEnum):
+    """What a run does, at most one of each at a time. They go on beside each other, but for `recall` and `end`."""
+
+    RECALL = "recall"  #: somebody changed the conversation in the database: read it, before anything else is begun
+    EXPIRE = "expire"  #: end the questions and approvals whose time is over
+    DELIVER = "deliver"  #: send the replies that are due over the channel
+    ANSWER = "answer"  #: take the turn of the messages after the cursor
+    END = "end"  #: nobody has written for long: read whether somebody still waits for something, else end
+
+
+def due(
+    memory: Memory, now: datetime, under_way: Collection[Duty], *, stale: bool, gave_up: bool, full: bool
+) -> tuple[Duty, ...]:
+    """What is to be begun now, beside what is *under_way*.
+
+    *stale*: the memory is not what the database says. *gave_up*: the database was out of reach for a turn. *full*: the
+    run begins nothing more, but it goes on answering for as long as a delivery keeps it.
+    """
+    if Duty.RECALL in under_way or Duty.END in under_way:
+        return ()
+    answers = work_waits(memory, gave_up=gave_up) and _may_answer(memory.deadlines, now)
+    wanted = {
+        Duty.EXPIRE: _came(memory.deadlines.expiry, now),
+        Duty.DELIVER: memory.delivery_due and _passed(memory.deadlines.delivery, now),
+        Duty.ANSWER: answers,
+    }
+    if full:
+        return (Duty.ANSWER,) if answers and under_way and Duty.ANSWER not in under_way else ()
+    if stale:
+        return (Duty.RECALL,)
+    if not under_way and not any(wanted.values()) and _came(memory.deadlines.idle, now):
+        return (Duty.END,)
+    return tuple(duty for duty, is_wanted in wanted.items() if is_wanted and duty not in under_way)
+
+
+def next_deadline(memory: Memory, now: datetime, *, gave_up: bool) -> datetime | None:
+    """The earliest moment to look again, if nothing happens before; what is due already needs no timer."""
+    deadlines = memory.deadlines
+    moments = [deadlines.expiry, deadlines.idle]
+    if work_waits(memory, gave_up=gave_up):
+        moments += [deadlines.quiet, deadlines.room]
+    if memory.delivery_due:
+        moments.append(deadlines.delivery)
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
+
+def work_waits(memory: Memory, *, gave_up: bool) -> bool:
+    """Whether messages are to be answered; after giving up, the next wake-up tries again."""
+    return memory.newest_seq > memory.cursor and not gave_up
+
+
 def run_is_full(limits: Limits, turns_in_run: int, events: int, *, suggested: bool) -> bool:
     """Whether to continue as new before the history gets heavy."""
     return suggested or turns_in_run >= limits.continue_as_new_turns or events >= limits.continue_as_new_events
 
 
-def time_until_idle(limits: Limits, last_heard: datetime, now: datetime) -> timedelta:
-    """How long until the conversation counts as idle; zero or less: it is."""
-    return last_heard + limits.idle_end - now
+def hear(memory: Memory, limits: Limits, seq: int, now: datetime) -> None:
+    """A message is stored: the debounce window moves with each, though not beyond its cap, and nobody is idle."""
+    deadlines = memory.deadlines
+    deadlines.idle = now + limits.idle_end
+    memory.newest_seq = max(memory.newest_seq, seq)
+    if limits.quiet > timedelta() and memory.newest_seq > memory.cursor:
+        deadlines.quiet_cap = deadlines.quiet_cap or now + limits.quiet_cap
+        deadlines.quiet = min(now + limits.quiet, deadlines.quiet_cap)
 
 
-def time_until_quiet(limits: Limits, begun: datetime, last_heard: datetime, now: datetime) -> timedelta:
-    """How long until the customer has been quiet long enough, or waited for long enough; zero or less: now."""
-    return min(last_heard + limits.quiet, begun + limits.quiet_cap) - now
+def begin_turn(deadlines: Deadlines) -> None:
+    """What led to the turn has done its duty: messages that come from now on open a window of their own."""
+    deadlines.quiet = deadlines.quiet_cap = deadlines.room = None
+
+
+def recall(heard: Memory, stored: Memory, limits: Limits, now: datetime) -> Memory:
+    """What is stored, with what only the workflow knows: wake-ups and deadlines."""
+    memory = stored.model_copy(update={"deadlines": heard.deadlines})
+    memory.newest_seq = max(stored.newest_seq, heard.newest_seq)
+    memory.delivery_due = heard.delivery_due or stored.standing.deliveries > 0
+    deadlines = memory.deadlines
+    deadlines.idle = min(deadlines.idle or now + limits.idle_end, now + limits.idle_end)
+    stand(memory, stored.standing, limits, now)
+    return memory
+
+
+def stand(memory: Memory, standing: Standing, limits: Limits, now: datetime) -> None:
+    """The conversation stands so. What has expired by our clock and not by the database's is looked at again soon."""
+    memory.standing = standing
+    memory.state = standing.state
+    memory.ticket_id = standing.tickets[-1] if standing.tickets else None
+    expires = standing.next_deadline
+    memory.deadlines.expiry = expires and max(expires, now + limits.turn_retry_pause)
+
+
+def remember(memory: Memory, outcome: TurnOutcome, asked: int, told_of: int) -> None:
+    """What a turn came to that was *asked* for after that number, and *told_of* messages up to the other one."""
+    if outcome.cursor == asked:  # nothing waits, for what we were told of was erased meanwhile
+        memory.newest_seq = memory.cursor if memory.newest_seq == told_of else memory.newest_seq
+        return
+    memory.cursor = max(memory.cursor, outcome.cursor)
+    memory.newest_seq = max(memory.newest_seq, memory.cursor)
+    memory.thread = outcome.thread or memory.thread
+    memory.turns += 1
+    memory.state = outcome.state if outcome.standing is None else memory.state
+    memory.last_verdict = outcome.verdict or memory.last_verdict
+    memory.ticket_id = (outcome.ticket_id if outcome.standing is None else None) or memory.ticket_id
+    memory.delivery_due |= outcome.to_deliver
+
+
+def may_stand_otherwise(memory: Memory, outcome: TurnOutcome) -> bool:
+    """Whether the turn may have changed who has the conversation, or what is open, and does not say to what."""
+    changed = outcome.verdict is Verdict.ACTION or outcome.state != memory.standing.state
+    return outcome.standing is None and outcome.turn_id is not None and changed
+
+
+def may_end(memory: Memory, limits: Limits, now: datetime) -> bool:
+    """Whether the run may end as idle, by what was just read; else it is asked again after the same time."""
+    if not _came(memory.deadlines.idle, now):  # somebody wrote meanwhile
+        return False
+    waits = memory.delivery_due or work_waits(memory, gave_up=False) or memory.standing.keeps_the_run
+    memory.deadlines.idle = now + limits.idle_end if waits else None
+    return not waits
+
+
+def action_give_up(limits: Limits) -> timedelta:
+    """An action is tried as often, and takes as long, as its definition says."""
+    return limits.turn_give_up + (1 + MOST_RETRIES) * limits.action_timeout
 
 
 def details(memory: Memory, *, busy: bool) -> str:
@@ -45,3 +163,17 @@ def details(memory: Memory, *, busy: bool) -> str:
     if memory.thread:
         lines.append(f"- Thread: `{memory.thread.frontend_context_uuid}`, answer `{memory.thread.backend_uuid}`")
     return "\n".join(lines)
+
+
+def _may_answer(deadlines: Deadlines, now: datetime) -> bool:
+    return _passed(deadlines.quiet, now) and _passed(deadlines.room, now)
+
+
+def _passed(moment: datetime | None, now: datetime) -> bool:
+    """Nothing is to be waited for (any more)."""
+    return moment is None or moment <= now
+
+
+def _came(moment: datetime | None, now: datetime) -> bool:
+    """A moment that was set has come."""
+    return moment is not None and moment <= now

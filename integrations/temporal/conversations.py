@@ -66,6 +66,7 @@ def limits_from(settings: Settings, channel: str = "") -> Limits:
         quiet_cap=timedelta(seconds=settings.quiet_cap_seconds),
         delivery_timeout=timedelta(seconds=settings.delivery_timeout_seconds),
         delivery_give_up=timedelta(seconds=settings.delivery_give_up_seconds),
+        delivery_pause=timedelta(seconds=settings.delivery_pause_max_seconds),
         idle_end=timedelta(seconds=settings.idle_end_seconds),
         turn_timeout=timedelta(seconds=settings.turn_timeout_seconds),
         turn_heartbeat=timedelta(seconds=settings.turn_heartbeat_seconds),

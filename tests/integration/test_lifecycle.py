@@ -130,6 +130,6 @@ async def test_operators_see_state_channel_assistant_and_verdict(system: System)
         if event.HasField("activity_task_scheduled_event_attributes")
     ]
     assert summaries == [
-        '"Read what is on record"',
+        '"Read what is stored"',
         '"Turn 1: ask Perplexity about what came after message 0"',
     ]

@@ -17,22 +17,10 @@ from temporalio.client import (
 from schemas.conversations import ConversationStart, StateRequest
 from schemas.turns import State
 from storage.overview import Overview
-from tests.support.waiting import until, within
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
+from tests.workflow.handles import attributes_of, ended, handle_of
 from worker.app import create_worker
-
-
-async def handle_of(system: System) -> WorkflowHandle[Any, Any]:
-    return system.temporal.get_workflow_handle((await system.session())["workflow_id"])
-
-
-async def attributes_of(system: System) -> dict[str, Any]:
-    description = await (await handle_of(system)).describe()
-    return {pair.key.name: pair.value for pair in description.typed_search_attributes}
-
-
-async def ended(handle: WorkflowHandle[Any, Any]) -> None:
-    await within("the end of the workflow", handle.result(), lambda: handle.id)
 
 
 async def cancelled_while_answering(system: System) -> tuple[WorkflowHandle[Any, Any], int]:
@@ -98,10 +86,10 @@ async def test_a_database_that_cannot_be_read_fails_no_workflow(system: System) 
 
 
 async def test_a_fresh_run_shows_what_is_true(postgres_url: str, temporal_address: str) -> None:
-    async with running_system(postgres_url, temporal_address, idle_end_seconds=0.5) as system:
+    async with running_system(postgres_url, temporal_address) as system:
         await system.send("Hello")
         await system.http.post("/api/session/c-1/state", json={"state": "human_handoff", "reason": "mine"})
-        await ended(await handle_of(system))
+        await (await handle_of(system)).terminate("as if its server was made anew")
 
         held = await system.send("Are you there?")
         attributes = await attributes_of(system)

@@ -1,0 +1,39 @@
+"""Ends questions and approvals whose time is over, and tells: for one conversation's workflow at that moment, and for
+the sweep, where no workflow runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from activities.bots import Bots
+from config.logs import get_logger
+from config.settings import Settings
+from schemas.actions import Confirmation
+from schemas.waking import Waking
+from storage.questions import Questions
+
+log = get_logger(__name__)
+
+_NOTES = {
+    Confirmation.STAFF: "Nobody approved {action} in time; the customer was told.",
+    Confirmation.CUSTOMER: "The customer did not answer in time whether to do {action}; they were told.",
+}
+
+
+class Expiring:
+    """Customers were promised an answer, or asked for one; staff see what they let pass."""
+
+    def __init__(self, questions: Questions, bots: Bots, settings: Settings) -> None:
+        self._questions = questions
+        self._bots = bots
+        self._settings = settings
+
+    async def expire(self, conversation_id: UUID | None = None) -> AsyncIterator[tuple[Waking, bool]]:
+        """Ends up to SWEEP_BATCH of them, each once; gives its conversation, and whether a reply is due there."""
+        for question in await self._questions.expired(self._settings.sweep_batch, conversation_id):
+            bot = await self._bots.at(question.assistant, question.assistant_version)
+            note = _NOTES[question.confirmation_by].format(action=question.name)
+            is_due = await self._questions.expire(question.action_id, words=bot.texts.expired, note=note)
+            log.warning("question_expired", conversation_id=str(question.conversation_id), action=question.name)
+            yield question, is_due

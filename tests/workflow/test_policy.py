@@ -1,0 +1,204 @@
+"""What is due, by the deadlines of a conversation: every duty by itself, and which of them go on beside each other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from schemas.conversations import Deadlines, Limits, Memory, TurnOutcome
+from schemas.standing import Owner, Standing
+from schemas.turns import State, Verdict
+from tests.support.clock import NOW
+from workflows import policy
+from workflows.policy import Duty
+
+SOON, PAST = NOW + timedelta(seconds=5), NOW - timedelta(seconds=5)
+LIMITS = Limits(quiet=timedelta(seconds=2), quiet_cap=timedelta(seconds=8))
+ANYBODY = [Standing(owner=Owner.HUMAN), Standing(questions=1), Standing(approvals=1), Standing(tickets=("T-1",))]
+
+
+def due(memory: Memory, *under_way: Duty, **known: bool) -> tuple[Duty, ...]:
+    return policy.due(memory, NOW, under_way, **{"stale": False, "gave_up": False, "full": False, **known})
+
+
+def waiting(**deadlines: Any) -> Memory:
+    return Memory(newest_seq=1, deadlines=Deadlines(**deadlines))
+
+
+def test_nothing_is_due_where_nothing_happened() -> None:
+    assert due(Memory(deadlines=Deadlines(idle=SOON))) == ()
+
+
+def test_a_message_is_answered_at_once() -> None:
+    assert due(waiting()) == (Duty.ANSWER,)
+
+
+@pytest.mark.parametrize("kind", ["quiet", "room"])
+def test_a_message_waits_for_the_window_and_for_room(kind: str) -> None:
+    assert due(waiting(**{kind: SOON})) == ()
+    assert due(waiting(**{kind: PAST})) == (Duty.ANSWER,)
+
+
+def test_after_giving_up_nothing_is_asked_before_the_next_wake_up() -> None:
+    assert due(waiting(), gave_up=True) == ()
+
+
+def test_a_reply_goes_out_beside_the_answer_and_what_expires() -> None:
+    memory = Memory(newest_seq=1, delivery_due=True, deadlines=Deadlines(expiry=PAST))
+
+    assert due(memory) == (Duty.EXPIRE, Duty.DELIVER, Duty.ANSWER)
+    assert due(memory, Duty.DELIVER) == (Duty.EXPIRE, Duty.ANSWER)
+    assert due(memory, Duty.ANSWER, Duty.EXPIRE) == (Duty.DELIVER,)
+
+
+def test_a_delivery_that_was_given_up_is_tried_anew_after_its_pause() -> None:
+    assert due(Memory(delivery_due=True, deadlines=Deadlines(delivery=SOON))) == ()
+    assert due(Memory(delivery_due=True, deadlines=Deadlines(delivery=PAST))) == (Duty.DELIVER,)
+
+
+def test_what_somebody_changed_is_read_before_anything_else_is_begun() -> None:
+    memory = Memory(newest_seq=1, delivery_due=True)
+
+    assert due(memory, stale=True) == (Duty.RECALL,)
+    assert due(memory, Duty.DELIVER, stale=True) == (Duty.RECALL,)
+    assert due(memory, Duty.RECALL, stale=True) == ()
+
+
+def test_a_full_run_begins_nothing_but_answers_while_a_delivery_keeps_it() -> None:
+    memory = Memory(newest_seq=1, delivery_due=True, deadlines=Deadlines(expiry=PAST, idle=PAST))
+
+    assert due(memory, full=True) == ()
+    assert due(memory, Duty.DELIVER, full=True) == (Duty.ANSWER,)
+    assert due(memory, Duty.DELIVER, Duty.ANSWER, full=True) == ()
+
+
+def test_an_idle_run_looks_whether_it_may_end_once_nothing_is_under_way() -> None:
+    idle = Memory(deadlines=Deadlines(idle=PAST))
+
+    assert due(idle) == (Duty.END,)
+    assert due(idle, Duty.DELIVER) == ()
+    assert due(waiting(idle=PAST)) == (Duty.ANSWER,)
+
+
+@pytest.mark.parametrize("standing", [*ANYBODY, Standing(deliveries=1)])
+def test_nobody_who_waits_for_something_is_left(standing: Standing) -> None:
+    memory = Memory(standing=standing, deadlines=Deadlines(idle=PAST))
+
+    assert not policy.may_end(memory, LIMITS, NOW)
+    assert memory.deadlines.idle == NOW + LIMITS.idle_end
+
+
+def test_a_run_ends_that_nobody_needs() -> None:
+    assert policy.may_end(Memory(deadlines=Deadlines(idle=PAST)), LIMITS, NOW)
+
+
+def test_a_message_of_the_last_moment_keeps_the_run() -> None:
+    assert not policy.may_end(waiting(idle=PAST), LIMITS, NOW)
+    assert not policy.may_end(Memory(deadlines=Deadlines(idle=SOON)), LIMITS, NOW)
+
+
+def test_the_earliest_deadline_is_the_next() -> None:
+    memory = Memory(newest_seq=1, deadlines=Deadlines(room=SOON, expiry=NOW + timedelta(hours=1), idle=PAST))
+
+    assert policy.next_deadline(memory, NOW, gave_up=False) == SOON
+    assert policy.next_deadline(memory, NOW, gave_up=True) == NOW + timedelta(hours=1)
+
+
+def test_the_window_moves_with_each_message_up_to_its_cap() -> None:
+    memory = Memory()
+    for second in range(0, 12, 1):
+        policy.hear(memory, LIMITS, second + 1, NOW + timedelta(seconds=second))
+
+    assert memory.deadlines.quiet == NOW + LIMITS.quiet_cap
+
+
+def test_a_turn_opens_a_new_window() -> None:
+    memory = waiting(quiet=PAST, quiet_cap=PAST, room=PAST)
+
+    policy.begin_turn(memory.deadlines)
+    policy.hear(memory, LIMITS, 2, NOW)
+
+    assert memory.deadlines.quiet == NOW + LIMITS.quiet
+    assert memory.deadlines.room is None
+
+
+def test_reading_again_keeps_what_only_the_run_knows() -> None:
+    heard = Memory(newest_seq=9, delivery_due=True, deadlines=Deadlines(room=SOON, idle=SOON, expiry=PAST))
+    stored = Memory(cursor=4, newest_seq=7, standing=Standing(approvals=1, next_deadline=SOON))
+
+    memory = policy.recall(heard, stored, LIMITS, NOW)
+
+    assert (memory.cursor, memory.newest_seq, memory.delivery_due) == (4, 9, True)
+    assert memory.deadlines == Deadlines(room=SOON, idle=SOON, expiry=SOON)
+
+
+def test_reading_twice_is_as_reading_once() -> None:
+    stored = Memory(cursor=4, newest_seq=7, standing=Standing(questions=1, next_deadline=SOON, tickets=("T-1",)))
+
+    once = policy.recall(Memory(), stored, LIMITS, NOW)
+
+    assert policy.recall(once, stored, LIMITS, NOW) == once
+
+
+def test_a_shorter_limit_holds_from_now() -> None:
+    later = Memory(deadlines=Deadlines(idle=NOW + timedelta(days=9)))
+
+    assert policy.recall(later, Memory(), LIMITS, NOW).deadlines.idle == NOW + LIMITS.idle_end
+
+
+def test_what_the_database_does_not_take_for_expired_is_looked_at_again_soon() -> None:
+    memory = Memory()
+
+    policy.stand(memory, Standing(questions=1, next_deadline=PAST), LIMITS, NOW)
+
+    assert memory.deadlines.expiry == NOW + LIMITS.turn_retry_pause
+
+
+def test_the_newest_open_ticket_is_shown_and_none_once_all_are_resolved() -> None:
+    memory = Memory()
+
+    policy.stand(memory, Standing(tickets=("T-1", "T-2")), LIMITS, NOW)
+    two = memory.ticket_id
+    policy.stand(memory, Standing(), LIMITS, NOW)
+
+    assert (two, memory.ticket_id) == ("T-2", None)
+
+
+def test_a_turn_that_was_read_before_it_was_reported_loses_no_later_message() -> None:
+    memory = Memory(cursor=5, newest_seq=6)  # read while the turn was under way
+
+    policy.remember(memory, TurnOutcome(cursor=5, turn_id=uuid4()), asked=4, told_of=6)
+
+    assert (memory.cursor, memory.newest_seq) == (5, 6)
+
+
+def test_what_was_erased_meanwhile_waits_no_more() -> None:
+    memory = Memory(cursor=4, newest_seq=6)
+
+    policy.remember(memory, TurnOutcome(cursor=4), asked=4, told_of=6)
+
+    assert memory.newest_seq == 4
+
+
+@pytest.mark.parametrize(
+    ("outcome", "unknown"),
+    [
+        (TurnOutcome(cursor=1, verdict=Verdict.TEXT), False),
+        (TurnOutcome(cursor=1, verdict=Verdict.ACTION), True),
+        (TurnOutcome(cursor=1, verdict=Verdict.TEXT, state=State.CLOSED), True),
+        (TurnOutcome(cursor=1, verdict=Verdict.ACTION, standing=Standing()), False),
+    ],
+)
+def test_what_a_turn_may_have_changed_is_read_unless_it_says_so(outcome: TurnOutcome, unknown: bool) -> None:
+    outcome.turn_id = uuid4()
+
+    assert policy.may_stand_otherwise(Memory(), outcome) is unknown
+
+
+def test_an_action_is_tried_for_as_long_as_any_definition_may_say() -> None:
+    limits = Limits(turn_give_up=timedelta(hours=1), action_timeout=timedelta(seconds=660))
+
+    assert policy.action_give_up(limits) > 11 * timedelta(seconds=600)

@@ -1,0 +1,79 @@
+"""One turn, an activity for each of its steps; how far it has come, each step learns from the database."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+
+from workflows import options
+
+with workflow.unsafe.imports_passed_through():
+    from activities.acting import Acting
+    from activities.answering import Answering
+    from schemas.conversations import Apologize, Limits, Perform, Step, TurnOutcome, TurnRequest
+    from schemas.failures import FailureKind
+
+_WHY = {
+    Step.REPAIR: "ask again, for the output could not be used",
+    Step.CONCLUDE: "ask for the final words, with the action's result",
+}
+
+
+async def take_turn(request: TurnRequest, limits: Limits, number: int) -> TurnOutcome:
+    """Until it is finished, or waits for room at the account. *number* is for operators.
+
+    Raises FailureError when the database is out of reach for too long, or the run is cancelled.
+    """
+    outcome = await _ask(request, Step.FINISHED, limits, number)
+    while outcome.step not in (Step.FINISHED, Step.WAIT):
+        if outcome.step is Step.PERFORM:
+            outcome = await _perform(request, outcome, limits, number)
+        else:
+            outcome = await _ask(request, outcome.step, limits, number)
+    return outcome
+
+
+async def _ask(request: TurnRequest, step: Step, limits: Limits, number: int) -> TurnOutcome:
+    """The turn's first step, or after an outcome that asks for more, its next."""
+    why = _WHY.get(step) or f"ask Perplexity about what came after message {request.cursor}"
+    try:
+        return await workflow.execute_activity_method(
+            Answering.answer, request, summary=f"Turn {number}: {why}", **options.asking(limits)
+        )
+    except ActivityError as error:
+        raise_if_cancelled(error)
+        return await workflow.execute_activity_method(
+            Answering.apologize,
+            Apologize(**request.model_dump(), failure=_failure(error)),
+            summary=f"Turn {number}: tell the customer that there is no answer ({_failure(error)})",
+            **options.writing(limits),
+        )
+
+
+async def _perform(request: TurnRequest, outcome: TurnOutcome, limits: Limits, number: int) -> TurnOutcome:
+    if outcome.action_id is None:
+        raise ApplicationError("an action is to be done, and it is not said which", type="NoAction")
+    return await workflow.execute_activity_method(
+        Acting.perform,
+        Perform(
+            conversation_id=request.conversation_id,
+            cursor=request.cursor,
+            thread=outcome.thread or request.thread,
+            action_id=outcome.action_id,
+        ),
+        summary=f"Turn {number}: do what was decided",
+        **options.acting(limits),
+    )
+
+
+def raise_if_cancelled(error: FailureError) -> None:
+    """A cancelled run ends; what its activity then reports is no failure of the turn."""
+    if is_cancelled_exception(error):
+        raise error
+
+
+def _failure(error: ActivityError) -> FailureKind:
+    """The kind of failure that used up the tries; a worker that vanished has none of its own."""
+    if isinstance(error.cause, ApplicationError) and error.cause.type in set(FailureKind):
+        return FailureKind(error.cause.type)
+    return FailureKind.ABANDONED
