@@ -15,8 +15,10 @@ from integrations.endpoints.port import CallProblem, EndpointFailed
 from schemas.actions import AssistantActions, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Perform, Step, Thread, TurnOutcome, TurnRequest
-from schemas.effects import EffectStatus, LedgerRow, Settlement
+from schemas.effects import Claim, EffectStatus, LedgerRow, Settlement
+from storage.actions import Actions
 from storage.desk import Desk
+from storage.ledger import Ledger
 from tests.incoming import incoming
 from tests.system_in_process import System, running_system
 from worker.app import Activities, create_activities
@@ -84,6 +86,12 @@ def dying(boundary: str, system: System) -> Activities:
     return does
 
 
+async def claim(system: System, perform: Perform) -> Claim:
+    """As an attempt that vanishes after it."""
+    action = await Actions(system.database).get(perform.action_id)
+    return await Ledger(system.database).claim(action.effect_key, lease_seconds=600, give_up_seconds=3_600)
+
+
 CALL = {"action": "api_call", "metadata": {"endpoint": "order", "params": {}}}
 KNOWN: list[tuple[str, Endpoint, str, int]] = [
     ("before the call", ORDER, "unknown", 0),
@@ -130,9 +138,8 @@ async def test_a_worker_that_dies_around_a_ticket_opens_one(system: System, boun
 
 async def test_an_attempt_with_an_older_fence_writes_nothing(system: System) -> None:
     perform = await planned(system, CALL, KEYED)
-    ledger = activities(system).acting._ledger
-    key = (await activities(system).acting._actions.get(perform.action_id)).effect_key
-    old, new = await ledger.claim(key), await ledger.claim(key)
+    ledger = Ledger(system.database)
+    old, new = await claim(system, perform), await claim(system, perform)
 
     late = [await ledger.fail(old, "failed", {}), await ledger.release(old, None, {})]
     late.append(await ledger.complete(old, Settlement(status=EffectStatus.UNKNOWN)))
@@ -168,7 +175,7 @@ async def test_where_the_other_side_can_be_asked_it_is_asked_first(
     handler = Asked(found)
     does.acting._handlers = Handlers(Desk(system.database), system.endpoints, more=(handler,))
     await system.database.rows("UPDATE effects SET recovery = 'look_up'")
-    await does.acting._ledger.claim((await does.acting._actions.get(perform.action_id)).effect_key)
+    await claim(system, perform)
 
     outcome = await ActivityEnvironment().run(does.acting.perform, perform)
 
@@ -180,7 +187,7 @@ async def test_where_the_other_side_can_be_asked_it_is_asked_first(
 async def test_a_result_that_did_not_reach_its_turn_reaches_it_with_the_next_attempt(system: System) -> None:
     """The effect is confirmed, the worker dies, and the turn stands where it stood."""
     perform, does = await planned(system, CALL, KEYED), activities(system)
-    claimed = await does.acting._ledger.claim((await does.acting._actions.get(perform.action_id)).effect_key)
+    claimed = await claim(system, perform)
     await does.acting._ledger.complete(claimed, Settlement(status=EffectStatus.CONFIRMED, result={"body": "done"}))
 
     outcome = await ActivityEnvironment().run(does.acting.perform, perform)
