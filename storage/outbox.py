@@ -167,7 +167,12 @@ class Outbox:
         )
         if not claim.won:
             return ClaimedPart(part=None, withheld=claim.withheld)
-        taken = {"fence": claim.fence, "attempts": claim.attempts, "claimed_at": claim.claimed_at}
+        taken = {
+            "status": claim.status,
+            "fence": claim.fence,
+            "attempts": claim.attempts,
+            "claimed_at": claim.claimed_at,
+        }
         return ClaimedPart(part=part.model_copy(update=taken))
 
     async def withhold(self, message_id: UUID) -> None:
