@@ -22,10 +22,7 @@ WITH changed AS (
     SELECT * FROM change_owner(:conversation_id, :event, CAST(:rules AS jsonb), :who, :reason, NULL, coalesce(
         (SELECT CAST(k.body #>> '{handoff,answer_waiting_after_release}' AS boolean) FROM configurations k
            JOIN conversations c ON c.assistant = k.assistant WHERE c.id = :conversation_id
-          ORDER BY k.version DESC LIMIT 1), true))
-), ended AS (
-    UPDATE threads SET ended_at = agent_now(), end_reason = 'reset'
-     WHERE conversation_id = :conversation_id AND ended_at IS NULL AND CAST(:new_thread AS boolean)
+          ORDER BY k.version DESC LIMIT 1), true), CAST(:new_thread AS boolean))
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)
     SELECT :who, :deed, 'conversation/' || CAST(:conversation_id AS uuid), CAST(:details AS jsonb) FROM changed
