@@ -12,7 +12,7 @@ from schemas.actions import (
     HandoffSupportMetadata,
     TicketStatusMetadata,
 )
-from schemas.turns import State
+from schemas.standing import Owner
 
 METADATA_MODELS: dict[str, type[ActionMetadata]] = {
     "handoff_sales": HandoffSalesMetadata,
@@ -37,7 +37,7 @@ BUILT_IN_ACTIONS: tuple[ActionDefinition, ...] = (
         safe=True,
         safe_because="built in",
         plain="pass you on to our sales team",
-        leads_to=State.HUMAN_HANDOFF,
+        leads_to=Owner.HUMAN,
         settings={"team": "sales"},
         example={"summary": "Wants 40 office chairs by March, asks for a quote.", "urgency": "high"},
     ),
@@ -49,7 +49,7 @@ BUILT_IN_ACTIONS: tuple[ActionDefinition, ...] = (
         safe=True,
         safe_because="built in",
         plain="pass you on to a colleague in support",
-        leads_to=State.HUMAN_HANDOFF,
+        leads_to=Owner.HUMAN,
         settings={"team": "support"},
         example={"summary": "Has tried both resets; the device still does not start."},
     ),
@@ -61,7 +61,6 @@ BUILT_IN_ACTIONS: tuple[ActionDefinition, ...] = (
         safe=True,
         safe_because="built in",
         plain="open a ticket for you",
-        leads_to=State.TICKET_OPEN,
         example={
             "subject": "Order A-10023 arrived broken",
             "description": "The lamp of order A-10023 arrived with a cracked shade. The customer wants a new one.",
@@ -98,7 +97,7 @@ BUILT_IN_ACTIONS: tuple[ActionDefinition, ...] = (
         safe=True,
         safe_because="built in",
         plain="close this conversation",
-        leads_to=State.CLOSED,
+        leads_to=Owner.CLOSED,
         example={"summary": "Delivery times explained; nothing is open."},
     ),
 )

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from actions.gates import Event
 from actions.yes_no import YesNo, understand
 from schemas.actions import ActionRequest, AssistantActions, Confirmation, PendingAction
 from schemas.messages import WaitingMessage
-from schemas.turns import State
+from schemas.transitions import Event
 
 _NOT_YET = datetime(9999, 12, 31, tzinfo=UTC)
 """`accepted_at` of a question that the channel has not taken: nothing can be an answer to it."""
@@ -57,7 +56,6 @@ def pending_action(
     asked_at: datetime,
     config: AssistantActions,
     asked_seq: int = 0,
-    return_to: State = State.BOT,
 ) -> PendingAction:
     """The open question for *request*, in force as long as the assistant's configuration says."""
     seconds = config.approval_seconds if by is Confirmation.STAFF else config.confirmation_seconds
@@ -68,7 +66,6 @@ def pending_action(
         asked_at=asked_at,
         expires_at=asked_at + timedelta(seconds=seconds),
         asked_seq=asked_seq,
-        return_to=return_to,
     )
 
 

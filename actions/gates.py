@@ -1,163 +1,162 @@
-"""State gates: what may happen to a conversation here and now. One table, every state × every event.
+"""The gates: what may happen to a conversation here and now. One table: event × owner, then what is open.
 
-Pure: the engine says what occurred and gets a `Decision`; nothing the model or a customer writes widens it. Only an
-assistant's configuration varies two rows (`ticket_open`, `unclear_answer`).
+Pure: the engine says what occurred and gets a `Decision`; nothing the model or a customer writes widens it. What has
+no cell is refused. Changes from outside are one statement of the database, which is handed its event's row
+(`rules_of`) and applies the owner's cell under a lock. Only an assistant's configuration varies two cells
+(`ticket_open`, `unclear_answer`).
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from schemas.actions import ActionDefinition, AssistantActions, Confirmation
+from schemas.standing import Owner, Standing
+from schemas.transitions import Event
 from schemas.turns import State
-
-
-class Event(StrEnum):
-    """What can occur. Answers to a question that is open count as such only while it is in force."""
-
-    MESSAGE = "message"  # the customer writes; while a question is open: anything but yes or no
-    ACTION = "action"  # the model asks for one valid action
-    CONFIRMED = "confirmed"  # whoever was asked agrees to exactly the pending action, in time
-    DECLINED = "declined"
-    EXPIRED = "expired"  # nobody answered in time
-    HANDOFF = "handoff"  # a person takes the conversation
-    RELEASE = "release"  # a person gives it back
-    TICKET_UPDATED = "ticket_updated"  # a ticket changed and is still open
-    TICKET_RESOLVED = "ticket_resolved"  # the last open ticket was resolved
 
 
 class Decision(BaseModel):
     """What follows.
 
-    `allowed`: the event takes effect; if not, it is recorded and changes nothing. `ask_model`: a turn is due.
-    `hold`: the customer's words are kept and passed on to people. `perform`: the pending or requested action is done.
-    `drop_pending`: an open question is cancelled. `next_state` is where the conversation is afterwards (for an action
-    that is performed: before its own `leads_to`).
+    `allowed`: the event takes effect; if not, it changes nothing. `after`: where the conversation stands then, as far
+    as the event itself changes that. `ask_model`: a turn is due. `hold`: the customer's words are kept and passed on
+    to people. `perform`: the pending or requested action is done. `drops`: whose open questions are cancelled.
+    `tell`: what the bot has to say goes to the customer; else it is a note for staff.
     """
 
     model_config = ConfigDict(frozen=True)
 
     allowed: bool
     why: str
-    next_state: State
+    after: Standing
     ask_model: bool = False
     hold: bool = False
     perform: bool = False
-    drop_pending: bool = False
+    drops: tuple[Confirmation, ...] = ()
+    tell: bool = False
     confirm_by: Confirmation = Confirmation.NONE
+
+    @property
+    def drops_question(self) -> bool:
+        """Whether the open question to the customer is cancelled."""
+        return Confirmation.CUSTOMER in self.drops
 
 
 class _Rule(BaseModel):
-    """A cell of the table. `to` None: the state stays; `back`: it is the one from before the open question."""
+    """A cell of the table. `to` None: the owner stays; `needs`: whether a question to the customer must be open."""
 
     model_config = ConfigDict(frozen=True)
 
     why: str
-    allowed: bool = True
-    to: State | None = None
-    back: bool = False
+    to: Owner | None = None
+    needs: Literal["question", "no question"] | None = None
     ask: bool = False
     hold: bool = False
     perform: bool = False
-    drop: bool = False
+    tell: bool = False
+    drops: tuple[Confirmation, ...] = ()
+    anew: bool = False
+    """What is under way belongs to before, though the owner may stay the same."""
+    note: bool = False
+    """Leaves a transition, though the owner stays the same."""
 
 
-def _no(why: str) -> _Rule:
-    return _Rule(allowed=False, why=why)
+_CUSTOMERS = (Confirmation.CUSTOMER,)
+_ALL = (Confirmation.CUSTOMER, Confirmation.STAFF)
+_NEW_TICKET = _Rule(why="a ticket is opened; who has the conversation stays", note=True)
+_TICKET_DONE = _Rule(why="a ticket is resolved; nothing else changes", note=True)
+_BEGUN_ANEW = _Rule(why="begins anew", to=Owner.BOT, drops=_ALL, anew=True)
+_ERASED = _Rule(why="the customer is erased", to=Owner.CLOSED, drops=_ALL, anew=True)
+_SAID = _Rule(why="staff decided", tell=True)
+_SAID_TO_STAFF = _Rule(why="staff decided; a person tells the customer")
+_AGREED = _Rule(why="staff decided", perform=True, tell=True)
+_AGREED_UNDER_A_HUMAN = _Rule(why="staff decided; a person tells the customer", perform=True)
 
-
-_NO_QUESTION = _no("no question is open")
-_NOT_HANDED = _no("no person has the conversation")
-_NOTED = _Rule(why="the customer is told; nothing else changes")
-_TAKEN = _Rule(why="a person takes the conversation", to=State.HUMAN_HANDOFF)
-_TAKEN_FROM_QUESTION = _TAKEN.model_copy(update={"drop": True})
-_HUMAN = "a person has the conversation"
-
-_TABLE: dict[State, dict[Event, _Rule]] = {
-    State.BOT: {
-        Event.MESSAGE: _Rule(why="the bot answers", ask=True),
-        Event.ACTION: _Rule(why="allowed here", perform=True),
-        Event.CONFIRMED: _NO_QUESTION,
-        Event.DECLINED: _NO_QUESTION,
-        Event.EXPIRED: _NO_QUESTION,
-        Event.HANDOFF: _TAKEN,
-        Event.RELEASE: _NOT_HANDED,
-        Event.TICKET_UPDATED: _NOTED,
-        Event.TICKET_RESOLVED: _NOTED,
+_TABLE: dict[Event, dict[Owner, _Rule]] = {
+    Event.MESSAGE: {
+        Owner.BOT: _Rule(why="the bot answers", ask=True, drops=_CUSTOMERS),
+        Owner.HUMAN: _Rule(why="a person has the conversation", hold=True),
+        Owner.CLOSED: _Rule(why="a new message opens the conversation again", to=Owner.BOT, ask=True),
     },
-    State.AWAITING_CONFIRMATION: {
-        Event.MESSAGE: _Rule(why="neither yes nor no: the question is cancelled", ask=True, drop=True, back=True),
-        Event.ACTION: _no("another action waits for its confirmation"),
-        Event.CONFIRMED: _Rule(why="confirmed", perform=True, back=True),
-        Event.DECLINED: _Rule(why="declined: nothing is done", drop=True, back=True),
-        Event.EXPIRED: _Rule(why="nobody answered in time: nothing is done", drop=True, back=True),
-        Event.HANDOFF: _TAKEN_FROM_QUESTION,
-        Event.RELEASE: _NOT_HANDED,
-        Event.TICKET_UPDATED: _NOTED,
-        Event.TICKET_RESOLVED: _NOTED,
+    Event.ACTION: {
+        Owner.BOT: _Rule(why="allowed here", needs="no question", perform=True),
     },
-    State.HUMAN_HANDOFF: {
-        Event.MESSAGE: _Rule(why=_HUMAN, hold=True),
-        Event.ACTION: _no(_HUMAN),
-        Event.CONFIRMED: _no(_HUMAN),
-        Event.DECLINED: _no(_HUMAN),
-        Event.EXPIRED: _no(_HUMAN),
-        Event.HANDOFF: _no("a person has the conversation already"),
-        Event.RELEASE: _Rule(why="given back to the bot", to=State.BOT),
-        Event.TICKET_UPDATED: _NOTED,
-        Event.TICKET_RESOLVED: _NOTED,
+    Event.HANDOFF: {
+        Owner.BOT: _Rule(why="a person is called", to=Owner.HUMAN),
+        Owner.CLOSED: _Rule(why="a person is called, as staff approved", to=Owner.HUMAN),
     },
-    State.TICKET_OPEN: {
-        Event.MESSAGE: _Rule(why="the bot answers while the ticket is open", ask=True),
-        Event.ACTION: _Rule(why="allowed here", perform=True),
-        Event.CONFIRMED: _NO_QUESTION,
-        Event.DECLINED: _NO_QUESTION,
-        Event.EXPIRED: _NO_QUESTION,
-        Event.HANDOFF: _TAKEN,
-        Event.RELEASE: _Rule(why="given back to the bot", to=State.BOT),
-        Event.TICKET_UPDATED: _NOTED,
-        Event.TICKET_RESOLVED: _Rule(why="the ticket is resolved", to=State.BOT),
+    Event.CONFIRMED: {
+        Owner.BOT: _Rule(why="confirmed", needs="question", perform=True),
     },
-    State.CLOSED: {
-        Event.MESSAGE: _Rule(why="a new message opens the conversation again", to=State.BOT, ask=True),
-        Event.ACTION: _no("the conversation is closed"),
-        Event.CONFIRMED: _NO_QUESTION,
-        Event.DECLINED: _NO_QUESTION,
-        Event.EXPIRED: _NO_QUESTION,
-        Event.HANDOFF: _TAKEN,
-        Event.RELEASE: _NOT_HANDED,
-        Event.TICKET_UPDATED: _NOTED,
-        Event.TICKET_RESOLVED: _NOTED,
+    Event.DECLINED: {
+        Owner.BOT: _Rule(why="declined: nothing is done", needs="question", drops=_CUSTOMERS),
     },
+    Event.EXPIRED: {  # of a question, or of an approval
+        Owner.BOT: _Rule(why="nobody answered in time: nothing is done", drops=_CUSTOMERS, tell=True),
+        Owner.HUMAN: _Rule(why="nobody answered in time: a person tells the customer"),
+        Owner.CLOSED: _Rule(why="nobody answered in time: nothing is done", tell=True),
+    },
+    Event.APPROVED: {
+        Owner.BOT: _AGREED,
+        Owner.HUMAN: _AGREED_UNDER_A_HUMAN,
+        Owner.CLOSED: _AGREED,
+    },
+    Event.DISAPPROVED: {
+        Owner.BOT: _SAID,
+        Owner.HUMAN: _SAID_TO_STAFF,
+        Owner.CLOSED: _SAID,
+    },
+    Event.TAKEN: {
+        Owner.BOT: _Rule(why="a person takes the conversation", to=Owner.HUMAN, drops=_CUSTOMERS),
+        Owner.CLOSED: _Rule(why="a person takes the conversation", to=Owner.HUMAN),
+    },
+    Event.RELEASED: {
+        Owner.BOT: _Rule(why="the bot has it already; an open question is dropped", drops=_CUSTOMERS),
+        Owner.HUMAN: _Rule(why="given back to the bot", to=Owner.BOT),
+        Owner.CLOSED: _Rule(why="opened again", to=Owner.BOT),
+    },
+    Event.CLOSED: {
+        Owner.BOT: _Rule(why="closed", to=Owner.CLOSED, drops=_CUSTOMERS),
+        Owner.HUMAN: _Rule(why="closed", to=Owner.CLOSED),
+    },
+    Event.RESET: {Owner.BOT: _BEGUN_ANEW, Owner.HUMAN: _BEGUN_ANEW, Owner.CLOSED: _BEGUN_ANEW},
+    Event.TICKET_OPENED: {Owner.BOT: _NEW_TICKET, Owner.HUMAN: _NEW_TICKET, Owner.CLOSED: _NEW_TICKET},
+    Event.TICKET_RESOLVED: {Owner.BOT: _TICKET_DONE, Owner.HUMAN: _TICKET_DONE, Owner.CLOSED: _TICKET_DONE},
+    Event.ERASED: {Owner.BOT: _ERASED, Owner.HUMAN: _ERASED, Owner.CLOSED: _ERASED},
 }
 
-_TICKET_HOLDS = _Rule(why="held while the ticket is open", hold=True)
+_TICKET_HOLDS = _Rule(why="held while a ticket is open", hold=True)
 _QUESTION_STAYS = _Rule(why="neither yes nor no: the question stays open", ask=True)
+_NEEDS = {"question": "no question is open", "no question": "another action waits for its confirmation"}
 
 
-def decide(
-    state: State, event: Event, config: AssistantActions | None = None, *, return_to: State = State.BOT
-) -> Decision:
-    """What *event* does in *state*. *return_to* is the pending action's, for answers to its question.
+def decide(event: Event, standing: Standing, config: AssistantActions | None = None) -> Decision:
+    """What *event* does to a conversation that stands as *standing*.
 
     For actions the model asks for use `decide_action`, which also looks at the action.
     """
-    rule = _rule(state, event, config or AssistantActions())
+    rule = _rule(event, standing, config or AssistantActions())
+    if rule is None:
+        return Decision(allowed=False, why=f"not while the owner is {standing.owner}", after=standing)
+    if rule.needs and (rule.needs == "question") != bool(standing.questions):
+        return Decision(allowed=False, why=_NEEDS[rule.needs], after=standing)
     return Decision(
-        allowed=rule.allowed,
+        allowed=True,
         why=rule.why,
-        next_state=return_to if rule.back else rule.to or state,
+        after=_after(standing, rule),
         ask_model=rule.ask,
         hold=rule.hold,
         perform=rule.perform,
-        drop_pending=rule.drop,
+        drops=rule.drops,
+        tell=rule.tell,
     )
 
 
 def decide_action(
-    state: State,
+    standing: Standing,
     definition: ActionDefinition | None,
     config: AssistantActions | None = None,
     *,
@@ -169,32 +168,62 @@ def decide_action(
     *rounds_used* counts the actions of this turn whose result already went back to the model.
     """
     config = config or AssistantActions()
-    decision = decide(state, Event.ACTION, config)
-    refusal = _refusal(state, definition, config, enabled=enabled, rounds_used=rounds_used)
+    decision = decide(Event.ACTION, standing, config)
+    refusal = _refusal(standing.state, definition, config, enabled=enabled, rounds_used=rounds_used)
     if not decision.allowed or refusal is not None or definition is None:
         why = decision.why if not decision.allowed or refusal is None else refusal
-        return Decision(allowed=False, why=why, next_state=state)
-    if definition.confirmed_by is Confirmation.NONE:
+        return Decision(allowed=False, why=why, after=standing)
+    by = definition.confirmed_by
+    if by is Confirmation.NONE:
         return decision
-    return Decision(
-        allowed=True,
-        why=f"needs a confirmation by {definition.confirmed_by}",
-        next_state=State.AWAITING_CONFIRMATION,
-        confirm_by=definition.confirmed_by,
+    opened = {"questions": standing.questions + 1} if by is Confirmation.CUSTOMER else {"approvals": 1}
+    after = standing.model_copy(update=opened)
+    return Decision(allowed=True, why=f"needs a confirmation by {by}", after=after, confirm_by=by)
+
+
+def event_of(definition: ActionDefinition) -> Event | None:
+    """What an action that is done does to the owner; None: nothing."""
+    return {Owner.HUMAN: Event.HANDOFF, Owner.CLOSED: Event.CLOSED}.get(definition.leads_to or Owner.BOT)
+
+
+def rules_of(event: Event) -> dict[str, dict[str, Any]]:
+    """The event's row as the database's `change_owner` reads it."""
+    names = {"to", "drops", "anew", "note"}
+    return {
+        owner: rule.model_dump(mode="json", include=names, exclude_defaults=True)
+        for owner, rule in _TABLE[event].items()
+    }
+
+
+def told_by_the_bot(event: Event) -> list[str]:
+    """Under which owners the bot itself tells the customer of *event*; under the others staff are told."""
+    return [owner for owner, rule in _TABLE[event].items() if rule.tell]
+
+
+def cells() -> dict[tuple[Event, Owner], str]:
+    """The table, for people and tests: why, by event and owner."""
+    return {(event, owner): rule.why for event, row in _TABLE.items() for owner, rule in row.items()}
+
+
+def _after(standing: Standing, rule: _Rule) -> Standing:
+    owner = rule.to or standing.owner
+    return standing.model_copy(
+        update={
+            "owner": owner,
+            "version": standing.version + (owner is not standing.owner or rule.anew),
+            "questions": 0 if Confirmation.CUSTOMER in rule.drops else standing.questions,
+            "approvals": 0 if Confirmation.STAFF in rule.drops else standing.approvals,
+        }
     )
 
 
-def state_after(definition: ActionDefinition, state: State) -> State:
-    """Where the conversation is once the action is done; *state* is the decision's `next_state`."""
-    return definition.leads_to or state
-
-
-def _rule(state: State, event: Event, config: AssistantActions) -> _Rule:
-    if event is Event.MESSAGE and state is State.TICKET_OPEN and config.ticket_open == "hold":
-        return _TICKET_HOLDS
-    if event is Event.MESSAGE and state is State.AWAITING_CONFIRMATION and config.unclear_answer == "keep":
-        return _QUESTION_STAYS
-    return _TABLE[state][event]
+def _rule(event: Event, standing: Standing, config: AssistantActions) -> _Rule | None:
+    if event is Event.MESSAGE and standing.owner is Owner.BOT:
+        if standing.state is State.TICKET_OPEN and config.ticket_open == "hold":
+            return _TICKET_HOLDS
+        if standing.questions and config.unclear_answer == "keep":
+            return _QUESTION_STAYS
+    return _TABLE[event].get(standing.owner)
 
 
 def _refusal(
@@ -206,7 +235,7 @@ def _refusal(
     if not enabled:
         return "the action is not on for this assistant"
     if state is State.TICKET_OPEN and config.ticket_open == "hold":
-        return "held while the ticket is open"
+        return "held while a ticket is open"
     if state not in definition.states:
         return f"the action is not allowed in the state {state}"
     if definition.returns_result and rounds_used >= config.rounds:

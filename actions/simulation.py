@@ -7,12 +7,17 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from actions.gates import decide_action
+from actions.gates import decide, decide_action
 from actions.questions import question_text
 from actions.reading import read_output
 from actions.registry import Registry
 from schemas.actions import ActionRequest, Confirmation
+from schemas.standing import Standing
+from schemas.transitions import Event
 from schemas.turns import OutputError, State, Verdict
+
+NOBODY_YET = Standing()
+"""Of a customer who writes for the first time."""
 
 
 class SimulatedGate(BaseModel):
@@ -47,21 +52,26 @@ class Simulation(BaseModel):
 
 
 def simulate(
-    output: str | dict[str, Any], registry: Registry, state: State = State.BOT, language: str = "en"
+    output: str | dict[str, Any], registry: Registry, standing: Standing = NOBODY_YET, language: str = "en"
 ) -> Simulation:
-    """Reads *output* (raw, or the action's object itself) as if the model had written it in *state*."""
+    """Reads *output* (raw, or the action's object itself) as if the model had written it in a conversation that stands
+    as *standing*."""
     raw = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
     parsed = read_output(raw, registry)
     simulation = Simulation(verdict=parsed.verdict, action=parsed.action, errors=parsed.errors, notes=parsed.notes)
-    return simulation if parsed.action is None else _judged(simulation, parsed.action, registry, state, language)
+    return simulation if parsed.action is None else _judged(simulation, parsed.action, registry, standing, language)
 
 
 def _judged(
-    simulation: Simulation, request: ActionRequest, registry: Registry, state: State, language: str
+    simulation: Simulation, request: ActionRequest, registry: Registry, standing: Standing, language: str
 ) -> Simulation:
     rules = registry.rules_for(request)
-    decision = decide_action(state, rules, registry.config, enabled=request.action in registry.enabled)
-    gate = SimulatedGate(allowed=decision.allowed, why=decision.why, next_state=decision.next_state)
+    decision = decide(Event.MESSAGE, standing, registry.config)  # the one that the action comes after
+    if not decision.hold:
+        enabled = request.action in registry.enabled
+        decision = decide_action(decision.after, rules, registry.config, enabled=enabled)
+    allowed = decision.allowed and not decision.hold
+    gate = SimulatedGate(allowed=allowed, why=decision.why, next_state=decision.after.state)
     by = decision.confirm_by
     asked = question_text(rules, request, language) if rules and by is not Confirmation.NONE else None
     confirmation = SimulatedConfirmation(needed=by is not Confirmation.NONE, by=by, question=asked)

@@ -21,6 +21,7 @@ from actions import gates
 from activities.accounting import report_action, report_performed
 from activities.asking import Beat, beating
 from activities.bots import Bot, Bots
+from activities.deciding import move_after
 from activities.handlers import ActionCall, ActionHandler, HandlerFailed, Handlers, in_own_database
 from activities.outcomes import outcome_of
 from config.clock import Clock, utc_now
@@ -29,12 +30,15 @@ from schemas.actions import ActionDefinition, ActionRequest
 from schemas.channels import is_sent
 from schemas.conversations import Decision, Perform, SessionChanged, Step, Thread, TurnOutcome
 from schemas.effects import Claim, EffectStatus, Recovery, Settlement
-from schemas.turn_decisions import Reply
+from schemas.standing import Owner
+from schemas.transitions import Event
+from schemas.turn_decisions import Move, NotBegun, Reply, TurnDecision
 from schemas.turn_record import TurnStatus
-from schemas.turns import State, Verdict
+from schemas.turns import Verdict
 from storage.actions import AcceptedAction, Actions, Decided
 from storage.ledger import Ledger
 from storage.patience import patiently
+from storage.standings import Standings
 from storage.turns import TurnFence, Turns
 
 T = TypeVar("T")
@@ -50,16 +54,19 @@ class _Work:
     action: AcceptedAction
     bot: Bot
     call: ActionCall | None
+    by_staff: bool = False
+    """Staff decided on it: it is theirs, whoever has the conversation."""
 
     def goes_back(self, settlement: Settlement) -> bool:
         """Whether the model says the final words."""
         returns = self.call is not None and self.call.definition.returns_result
         return returns and settlement.status is EffectStatus.CONFIRMED
 
-    def state_after(self, settlement: Settlement, otherwise: State) -> State:
+    def move_after(self, settlement: Settlement) -> Move | None:
+        """The owner that a done action gives the conversation to."""
         if self.call is None or settlement.status is not EffectStatus.CONFIRMED:
-            return otherwise
-        return State(gates.state_after(self.call.definition, otherwise))
+            return None
+        return move_after(self.call.definition, self.action.standing)
 
 
 class Acting:
@@ -70,6 +77,7 @@ class Acting:
         turns: Turns,
         actions: Actions,
         ledger: Ledger,
+        standings: Standings,
         bots: Bots,
         handlers: Handlers,
         settings: Settings,
@@ -79,6 +87,7 @@ class Acting:
         self._turns = turns
         self._actions = actions
         self._ledger = ledger
+        self._standings = standings
         self._bots = bots
         self._handlers = handlers
         self._settings = settings
@@ -112,44 +121,61 @@ class Acting:
         assert decision.conversation_id is not None
         async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
             decided = await self._actions.decide(decision)
-            if decided is None:
-                return SessionChanged(state=await self._actions.state_of(decision.conversation_id))
-            words, state = await self._decided(decided, approved=decision.approved)
-            await self._actions.tell(decision.conversation_id, decided.action_id, words, state)
-        return SessionChanged(state=state, to_deliver=is_sent(decided.channel, decided.account))
+            if decided is not None:
+                words, moved = await self._decided(decided, decision)
+                event = Event.APPROVED if decision.approved else Event.DISAPPROVED
+                told_under = [*gates.told_by_the_bot(event), *moved]
+                await self._actions.tell(decision.conversation_id, decided.action_id, words, told_under)
+            standing = await self._standings.of(decision.conversation_id)
+        to_deliver = decided is not None and is_sent(decided.channel, decided.account)
+        return SessionChanged(state=standing.state, standing=standing, to_deliver=to_deliver)
 
     async def _perform(self, request: Perform) -> TurnOutcome:
         work = await self._work(request.action_id)
         settlement = await self._settled(work)
-        if work.action.turn_status is TurnStatus.ACTING:
+        if settlement is None:
+            await self._commit(work, NotBegun())
+        elif work.action.turn_status is TurnStatus.ACTING:
             if work.goes_back(settlement):
                 await self._patiently(lambda: self._turns.resulted(_fence(work.action)))
             else:
                 await self._end(work, settlement)
         return outcome_of(await self._turns.get(work.action.turn_id))
 
-    async def _decided(self, decided: Decided, *, approved: bool) -> tuple[str, State]:
-        """What the customer is told of a decided action, and the state after it."""
+    async def _decided(self, decided: Decided, decision: Decision) -> tuple[str, list[Owner]]:
+        """What is said of a decided action, and the owner that it gave the conversation to, if it did."""
         newest = await self._bots.at(decided.assistant, decided.newest_version)
-        if not approved:
-            return newest.texts.declined, decided.state
-        work = await self._work(decided.action_id)
+        if not decision.approved:
+            return newest.texts.declined, []
+        work = await self._work(decided.action_id, by_staff=True)
         if _asked(work.action, newest) is None or work.action.name not in newest.registry.enabled:
             claimed = await self._claim(work)
             if claimed.won:
                 await self._record(work, claimed, _failed("not configured any more"))
-            return newest.texts.refused, decided.state
+            return newest.texts.refused, []
         settlement = await self._settled(work)
-        return _words(work, settlement), work.state_after(settlement, decided.state)
+        assert settlement is not None  # what staff decided is theirs, whoever has the conversation
+        move = work.move_after(settlement)
+        if move is not None:
+            action = work.action
+            await self._standings.change(
+                action.conversation_id, move.why, who=decision.decided_by, reason=action.reason
+            )
+        return _words(work, settlement), [move.to] if move else []
 
-    async def _work(self, action_id: UUID) -> _Work:
+    async def _work(self, action_id: UUID, *, by_staff: bool = False) -> _Work:
         action = await self._actions.get(action_id)
         bot = await self._bots.at(action.assistant, action.assistant_version)
-        return _Work(action, bot, _asked(action, bot))
+        return _Work(action, bot, _asked(action, bot), by_staff)
 
-    async def _settled(self, work: _Work) -> Settlement:
-        """What came of the action: as recorded, or after doing it now."""
+    async def _settled(self, work: _Work) -> Settlement | None:
+        """What came of the action: as recorded, or after doing it now; None: another owner has the conversation."""
+        if work.action.withdrawn:
+            return None
         claimed = await self._claim(work)
+        if not claimed.allowed:
+            await self._actions.withdraw(work.action)
+            return None
         if not claimed.won:
             return Settlement(status=claimed.status, result=claimed.result or {})
         return await self._record(work, claimed, await self._outcome(work, claimed))
@@ -159,6 +185,7 @@ class Acting:
             work.action.effect_key,
             lease_seconds=self._settings.action_timeout_seconds,
             give_up_seconds=self._settings.turn_give_up_seconds,
+            owner_version=None if work.by_staff else work.action.owner_version,
         )
 
     async def _outcome(self, work: _Work, claimed: Claim) -> Settlement:
@@ -228,12 +255,15 @@ class Acting:
         """The turn ends with what the customer is told; never with more than the ledger says."""
         reply = Reply(
             text=_words(work, settlement),
-            state=work.state_after(settlement, work.action.return_to),
+            move=work.move_after(settlement),
             verdict=Verdict.ACTION,
             ticket_id=settlement.result.get("ticket_id"),
         )
+        await self._commit(work, reply)
+
+    async def _commit(self, work: _Work, decision: TurnDecision) -> None:
         fence, commit_id = _fence(work.action), uuid4()
-        committed = await self._patiently(lambda: self._turns.commit(fence, reply, commit_id))
+        committed = await self._patiently(lambda: self._turns.commit(fence, decision, commit_id))
         report_performed(work.action, committed)
 
     async def _patiently(self, write: Callable[[], Awaitable[T]]) -> T:
@@ -244,7 +274,7 @@ def _asked(action: AcceptedAction, bot: Bot) -> ActionCall | None:
     """The action as its handler gets it; None if *bot*'s configuration does not know it."""
     request = ActionRequest(action=action.name, reason=action.reason, metadata=action.metadata)
     definition = bot.registry.rules_for(request)
-    return None if definition is None else ActionCall(request, definition, bot.registry)
+    return None if definition is None else ActionCall(request, definition, bot.registry, action.standing.version)
 
 
 def _failed(why: str) -> Settlement:
@@ -280,6 +310,7 @@ def _fence(action: AcceptedAction) -> TurnFence:
         attempt=action.turn_attempt,
         last_seq=action.last_seq,
         frontend_context_uuid=action.frontend_context_uuid,
+        owner_version=action.owner_version,
         from_statuses=(TurnStatus.ACTING,),
     )
 

@@ -78,7 +78,7 @@ class Answering:
         self._asking = asking
         self._acting = acting
         self._company = company
-        self._failing = Failing(turns, settings)
+        self._failing = Failing(turns, settings, now)
         self._settings = settings
         self._now = now
         self._yielding = Yielding(turns, asking, self._failing, settings)
@@ -124,7 +124,9 @@ class Answering:
             return outcome_of(turn)
         bot = await self._bots.at(turn.assistant, turn.assistant_version)
         thread = turn.thread or request.thread  # a step under way goes on from its newest output
-        if turn.purpose is Purpose.ANSWER and (decision := decide_without_model(turn, bot, self._now())) is not None:
+        if turn.thread_ended:  # the conversation began anew while the turn was under way
+            thread = Thread(frontend_context_uuid=uuid5(turn.id, f"after the owner's version {turn.owner_version}"))
+        if (decision := decide_without_model(turn, bot, self._now())) is not None:
             outcome = await self._commit(turn, turn.fence(thread), decision)
             if isinstance(decision, Hold):
                 await self._company.fetch_files(turn)  # a human wants to see them now
@@ -191,7 +193,10 @@ class Answering:
                     return await self._yielding.unless_newer(turn, turn.purpose, answering)
                 return await answering
         except Unanswered as unanswered:
-            raise await self._failing.settled(turn, unanswered, turn.purpose) from None
+            failed = await self._failing.settled(turn, unanswered, turn.purpose)
+            if not failed.non_retryable:
+                await self._company.while_waiting(turn, bot)
+            raise failed from None
         except asyncio.CancelledError:
             await self._failing.abandoned(turn, self._asking.slot_of(turn), turn.purpose)
             raise

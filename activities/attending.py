@@ -100,7 +100,12 @@ class Attending:
         message_id = patience_id(turn.id)
         try:
             await self._outbox.add(
-                turn.conversation_id, bot.texts.still_working, message_id=message_id, author="assistant", meta=meta
+                turn.conversation_id,
+                bot.texts.still_working,
+                message_id=message_id,
+                author="assistant",
+                meta=meta,
+                owner_version=turn.owner_version,
             )
             await self._delivering.deliver(Deliver(conversation_id=turn.conversation_id))
         except (StorageUnavailable, ApplicationError) as trouble:

@@ -6,23 +6,26 @@ reply, it is repaired, or its action is done, asked about first, or refused.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from uuid import uuid4
 
 from actions import gates
 from actions.confirmation import action_digest, cancel_payload, confirm_payload, pending_action, settle_all
-from actions.gates import Event
 from actions.questions import question_text
 from activities.bots import Bot
 from activities.handlers import ActionCall, Declared, declared
 from schemas.actions import ActionDefinition, ActionRequest, Confirmation, ParsedOutput
 from schemas.effects import Recovery
 from schemas.encoding import dump_json
+from schemas.standing import Owner, Standing
+from schemas.transitions import Event
 from schemas.turn_decisions import (
     AskConfirmation,
     ClosedQuestion,
     Hold,
+    Move,
     PerformAction,
     PerformConfirmed,
     PlannedAction,
@@ -30,8 +33,8 @@ from schemas.turn_decisions import (
     Reply,
     TurnDecision,
 )
-from schemas.turn_record import TurnStatus
-from schemas.turns import Source, State, Verdict
+from schemas.turn_record import Purpose, TurnStatus
+from schemas.turns import Source, Verdict
 from storage.turns import ClaimedTurn, PendingConfirmation
 
 _UNREADABLE = {"unknown", "unsupported"}
@@ -39,14 +42,16 @@ _UNREADABLE = {"unknown", "unsupported"}
 
 def decide_without_model(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDecision | None:
     """What the messages come to by themselves; None: the model is asked."""
-    state = turn.conversation_state
-    if on_message(turn, bot).hold:  # a human has the conversation
-        return Hold(state)
+    heard = on_message(turn, bot)
+    if turn.purpose is not Purpose.ANSWER:  # the words were heard; somebody may have taken the conversation since
+        return None if turn.standing.owner is Owner.BOT else Hold(TurnStatus.WITHHELD)
+    if heard.hold:
+        return Hold()
     counting = turn.counting
     if not counting:
-        return Reply(bot.texts.over_limit, state) if _to_be_told(turn) else Hold(state)
+        return Reply(bot.texts.over_limit, move_of(turn, heard)) if _to_be_told(turn) else Hold()
     if all(message.kind in _UNREADABLE for message in counting):
-        return Reply(with_limit_notice(bot.texts.unreadable, turn, bot), state)
+        return Reply(with_limit_notice(bot.texts.unreadable, turn, bot), move_of(turn, heard))
     return _answer_to_question(turn, bot, now)
 
 
@@ -55,22 +60,27 @@ def decide_output(
 ) -> TurnDecision:
     """What follows from the model's output."""
     heard = on_message(turn, bot)
-    closed = _dropped(turn, heard)
+    closed, move = _dropped(turn, heard), move_of(turn, heard)
     if parsed.action is not None:
-        return _on_action(parsed.action, turn, bot, now, heard.next_state, closed)
+        return _on_action(parsed.action, turn, bot, now, heard)
     if parsed.verdict is Verdict.TEXT:
         words = with_limit_notice(parsed.text, turn, bot)
-        return Reply(words, heard.next_state, verdict=Verdict.TEXT, accepted=True, sources=sources, closed=closed)
+        return Reply(words, move, verdict=Verdict.TEXT, accepted=True, sources=sources, closed=closed)
     if turn.repairs < bot.registry.config.repairs:
-        return Repair()
+        return Repair(move)
     unclear = bot.texts.action_done if turn.something_done else bot.texts.unclear
-    return Reply(unclear, heard.next_state, verdict=Verdict.INVALID, closed=closed)
+    return Reply(unclear, move, verdict=Verdict.INVALID, closed=closed)
 
 
-def decide_apology(turn: ClaimedTurn, bot: Bot, apology: str, failure: str) -> Reply:
+def decide_apology(turn: ClaimedTurn, bot: Bot, apology: str, failure: str) -> TurnDecision:
     """The end of a turn whose tries are used up. What an effect has confirmed is never denied."""
+    heard = on_message(turn, bot)
+    if turn.purpose is not Purpose.ANSWER and turn.standing.owner is not Owner.BOT:
+        return Hold(TurnStatus.WITHHELD)
+    if turn.standing.owner is Owner.HUMAN:
+        return Hold()
     words = bot.texts.action_done if turn.something_done else apology
-    return Reply(words, turn.conversation_state, status=TurnStatus.APOLOGISED, failure=failure)
+    return Reply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
 
 
 def on_message(turn: ClaimedTurn, bot: Bot) -> gates.Decision:
@@ -81,8 +91,22 @@ def on_message(turn: ClaimedTurn, bot: Bot) -> gates.Decision:
     config, asked = bot.registry.config, turn.question
     if asked is not None and turn.last_taken_seq <= asked.asked_seq:
         config = config.model_copy(update={"unclear_answer": "keep"})
-    return_to = asked.return_to if asked else State.BOT
-    return gates.decide(turn.conversation_state, Event.MESSAGE, config, return_to=return_to)
+    return gates.decide(Event.MESSAGE, turn.standing, config)
+
+
+def move_of(turn: ClaimedTurn, heard: gates.Decision) -> Move | None:
+    """The change of the owner that the customer's words make."""
+    return _move(Event.MESSAGE, turn.standing, heard)
+
+
+def move_after(definition: ActionDefinition, standing: Standing) -> Move | None:
+    """The change of the owner that an action makes once it is done."""
+    event = gates.event_of(definition)
+    return None if event is None else _move(event, standing, gates.decide(event, standing))
+
+
+def _move(event: Event, before: Standing, decision: gates.Decision) -> Move | None:
+    return Move(event, decision.after.owner) if decision.after.owner is not before.owner else None
 
 
 def with_limit_notice(reply: str, turn: ClaimedTurn, bot: Bot) -> str:
@@ -99,15 +123,15 @@ def _answer_to_question(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDecis
     question = turn.question
     event = settle_all(question.pending if question else None, turn.counting, now)
     if event is None:  # a button of a question that is not open any more
-        return Reply(bot.texts.expired, turn.conversation_state)
-    if question is None:
+        return Reply(bot.texts.expired, move_of(turn, on_message(turn, bot)))
+    if question is None or not gates.decide(event, turn.standing, bot.registry.config).allowed:
         return None
     if event is Event.CONFIRMED:
         return _confirmed(turn, question, bot)
     if event is Event.DECLINED:
-        return Reply(bot.texts.cancelled, question.return_to, closed=ClosedQuestion(question.id, "cancelled"))
+        return Reply(bot.texts.cancelled, closed=ClosedQuestion(question.id, event))
     if event is Event.EXPIRED:
-        return Reply(bot.texts.expired, question.return_to, closed=ClosedQuestion(question.id, "expired"))
+        return Reply(bot.texts.expired, closed=ClosedQuestion(question.id, event))
     return None
 
 
@@ -115,46 +139,41 @@ def _confirmed(turn: ClaimedTurn, question: PendingConfirmation, bot: Bot) -> Tu
     """The action is done as it was accepted, unless the configuration of now has it no more."""
     definition = bot.registry.rules_for(question.pending.request)
     if definition is None or question.name not in bot.registry.enabled:
-        return Reply(bot.texts.refused, question.return_to, closed=ClosedQuestion(question.id, "refused"))
+        return Reply(bot.texts.refused, closed=ClosedQuestion(question.id, Event.REFUSED))
     return PerformConfirmed(question.id, turn.actions, definition.handler)
 
 
 def _on_action(
-    request: ActionRequest, turn: ClaimedTurn, bot: Bot, now: datetime, state: State, closed: ClosedQuestion | None
+    request: ActionRequest, turn: ClaimedTurn, bot: Bot, now: datetime, heard: gates.Decision
 ) -> TurnDecision:
     definition = bot.registry.rules_for(request)
     enabled = request.action in bot.registry.enabled
-    gate = gates.decide_action(state, definition, bot.registry.config, enabled=enabled, rounds_used=turn.rounds)
-    action = _planned(request, turn, bot, state)
+    gate = gates.decide_action(heard.after, definition, bot.registry.config, enabled=enabled, rounds_used=turn.rounds)
+    action, closed, move = _planned(request, turn, bot), _dropped(turn, heard), move_of(turn, heard)
     if definition is None or not gate.allowed:
         words = with_limit_notice(bot.texts.refused, turn, bot)
-        return Reply(words, state, verdict=Verdict.ACTION, accepted=True, refused=action, closed=closed)
+        return Reply(words, move, verdict=Verdict.ACTION, accepted=True, refused=action, closed=closed)
     if gate.confirm_by is Confirmation.NONE:
-        return PerformAction(action, definition.handler, closed)
-    return _ask_confirmation(definition, action, turn, bot, now, closed)
+        return PerformAction(action, definition.handler, closed, move)
+    return replace(_ask_confirmation(definition, action, turn, bot, now), closed=closed, move=move)
 
 
 def _ask_confirmation(
-    definition: ActionDefinition,
-    action: PlannedAction,
-    turn: ClaimedTurn,
-    bot: Bot,
-    now: datetime,
-    closed: ClosedQuestion | None,
+    definition: ActionDefinition, action: PlannedAction, turn: ClaimedTurn, bot: Bot, now: datetime
 ) -> AskConfirmation:
     """The action waits for a yes: the customer's to this very question, or staff's (then the bot goes on meanwhile)."""
     by = definition.confirmed_by
     asked = pending_action(action.request, key=action.effect_key, by=by, asked_at=now, config=bot.registry.config)
     if by is Confirmation.STAFF:
         words = with_limit_notice(bot.texts.approval_asked, turn, bot)
-        return AskConfirmation(words, action.return_to, action, by, asked.expires_at, closed=closed)
+        return AskConfirmation(words, action, by, asked.expires_at)
     buttons = {"confirm": confirm_payload(asked.digest), "cancel": cancel_payload(asked.digest)}
     language = (bot.assistant.config.language or "en")[:2]
     words = with_limit_notice(question_text(definition, action.request, language), turn, bot)
-    return AskConfirmation(words, State.AWAITING_CONFIRMATION, action, by, asked.expires_at, buttons, closed)
+    return AskConfirmation(words, action, by, asked.expires_at, buttons)
 
 
-def _planned(request: ActionRequest, turn: ClaimedTurn, bot: Bot, state: State) -> PlannedAction:
+def _planned(request: ActionRequest, turn: ClaimedTurn, bot: Bot) -> PlannedAction:
     """The action with its place in the ledger: conversation, message, index; never a run's or an activity's id."""
     key = f"{turn.conversation_id}/{turn.first_seq}/{turn.actions}"
     definition = bot.registry.rules_for(request)
@@ -166,7 +185,6 @@ def _planned(request: ActionRequest, turn: ClaimedTurn, bot: Bot, state: State) 
         digest=action_digest(request, key),
         request_hash=sha256(f"{request.action}\n{dump_json(request.metadata)}".encode()).hexdigest(),
         effect_key=key,
-        return_to=state,
         side_effect=effect.changes,
         recovery=effect.recovery,
     )
@@ -174,4 +192,4 @@ def _planned(request: ActionRequest, turn: ClaimedTurn, bot: Bot, state: State) 
 
 def _dropped(turn: ClaimedTurn, heard: gates.Decision) -> ClosedQuestion | None:
     """The open question, if the customer's words cancel it."""
-    return ClosedQuestion(turn.question.id, "cancelled") if turn.question and heard.drop_pending else None
+    return ClosedQuestion(turn.question.id, Event.CANCELLED) if turn.question and heard.drops_question else None

@@ -7,6 +7,7 @@ a possible duplicate and a possible loss.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import NoReturn
@@ -40,6 +41,10 @@ class Undeliverable(Exception):
     def __init__(self, kind: FailureKind, explanation: str) -> None:
         super().__init__(explanation)
         self.kind = kind
+
+
+class Withheld(Exception):
+    """A person has taken the conversation: the rest of the message is kept. Raised by `_send`, handled by `deliver`."""
 
 
 class Delivering:
@@ -87,6 +92,8 @@ class Delivering:
                     again |= not await self._outbox.finish(message.id)
                 except Undeliverable as failed:
                     again |= await self._gave_up(message, bot, failed)
+                except Withheld:
+                    await self._withhold(message)
         return sent
 
     async def _send_all(self, message: DueMessage, bot: Bot) -> int:
@@ -117,9 +124,7 @@ class Delivering:
             await self._settle(part)
         if not channel.may_send(part, message.wrote_at, self._now()):
             raise Undeliverable(FailureKind.OUTSIDE_WINDOW, "it is too long since the customer wrote")
-        begun = await self._outbox.claim(part, self._settings.delivery_timeout_seconds)
-        if begun is None:
-            raise ApplicationError("another attempt is sending this part", type="Overtaken")
+        begun = await self._begin(message, part)
         try:
             answer = await _put(channel, message, begun)
         except SendFailed as failed:
@@ -127,6 +132,28 @@ class Delivering:
         else:
             await self._outbox.sent(begun, answer.channel_message_id)
             metrics.DELIVERIES.labels(message.channel, "sent").inc()
+
+    async def _begin(self, message: DueMessage, part: Part) -> Part:
+        """The part, claimed under the owner's version: its request begins at once, or not at all.
+
+        A take-over waits TAKE_OVER_WAIT_SECONDS for what was claimed before it. Who got the claim's answer later than
+        that gives way: the next attempt finds whether the words may still leave.
+        """
+        asked = time.monotonic()
+        claimed = await self._outbox.claim(message, part, self._settings.delivery_timeout_seconds)
+        if claimed.withheld:
+            raise Withheld
+        if claimed.part is None:
+            raise ApplicationError("another attempt is sending this part", type="Overtaken")
+        if time.monotonic() - asked >= self._settings.take_over_wait_seconds:
+            await self._outbox.ledger.release(claimed.part, "gave_way", {"explanation": "claimed too slowly"})
+            raise ApplicationError("the claim took too long", type="GaveWay")
+        return claimed.part
+
+    async def _withhold(self, message: DueMessage) -> None:
+        await self._outbox.withhold(message.id)
+        metrics.DELIVERIES.labels(message.channel, "withheld").inc()
+        log.info("delivery_withheld", conversation_id=str(message.conversation_id), message_id=str(message.id))
 
     async def _after_failure(self, message: DueMessage, part: Part, channel: Channel) -> Part:
         """A part that the channel took and then reported as failed: planned again if that may help."""
@@ -194,7 +221,14 @@ class Delivering:
             meta = {"template": template.model_dump(), "instead_of": str(message.id)}
             new_id = uuid5(message.id, "template")
             text = f"[Template {template.name}]"
-            await self._outbox.add(message.conversation_id, text, message_id=new_id, author="assistant", meta=meta)
+            await self._outbox.add(
+                message.conversation_id,
+                text,
+                message_id=new_id,
+                author="assistant",
+                meta=meta,
+                owner_version=message.owner_version,
+            )
         channel = self._channels.get(message.channel)
         note = channel.note(failed.kind) if channel else _NO_CHANNEL
         await self._outbox.give_up(message.id, failed.kind, {"explanation": str(failed)}, note)

@@ -15,6 +15,7 @@ from storage.questions import Questions
 
 log = get_logger(__name__)
 
+_UNTOLD = "Nobody decided {action} in time. The customer was not told, for a person has the conversation."
 _NOTES = {
     Confirmation.STAFF: "Nobody approved {action} in time; the customer was told.",
     Confirmation.CUSTOMER: "The customer did not answer in time whether to do {action}; they were told.",
@@ -34,6 +35,9 @@ class Expiring:
         for question in await self._questions.expired(self._settings.sweep_batch, conversation_id):
             bot = await self._bots.at(question.assistant, question.assistant_version)
             note = _NOTES[question.confirmation_by].format(action=question.name)
-            is_due = await self._questions.expire(question.action_id, words=bot.texts.expired, note=note)
+            untold = _UNTOLD.format(action=question.name)
+            is_due = await self._questions.expire(
+                question.action_id, words=bot.texts.expired, note=note, untold_note=untold
+            )
             log.warning("question_expired", conversation_id=str(question.conversation_id), action=question.name)
             yield question, is_due

@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from temporalio.exceptions import ApplicationError
 
 from activities.accounting import TurnReport
 from activities.asking import Unanswered
+from config.clock import Clock
 from config.settings import Settings
-from schemas.failures import Certainty, FailureKind, TryLimits, pause_before_retry
+from schemas.failures import WAITED_OUT, Certainty, FailureKind, TryLimits, pause_before_retry
 from schemas.turn_record import Purpose
 from storage.database import StorageUnavailable
+from storage.patience import patiently
 from storage.turns import ClaimedTurn, FailedAttempt, Turns
 
 
 class Failing:
     """Settles attempts without an answer, by the table in `schemas.failures`."""
 
-    def __init__(self, turns: Turns, settings: Settings) -> None:
+    def __init__(self, turns: Turns, settings: Settings, now: Clock) -> None:
         self._turns = turns
         self._settings = settings
+        self._now = now
         self.limits = TryLimits(
             attempts=settings.turn_attempts,
             reasks_after_unknown=settings.turn_reasks_after_unknown,
@@ -33,25 +36,26 @@ class Failing:
     async def settled(self, taken: ClaimedTurn, failed: Unanswered, purpose: Purpose) -> ApplicationError:
         """The error to raise once the attempt is on record: retryable with its delay, or the last one."""
         unknown = failed.error.policy.certainty is Certainty.UNKNOWN
-        await self._turns.fail(
-            FailedAttempt(
-                turn_id=taken.id,
-                conversation_id=taken.conversation_id,
-                attempt=taken.attempt,
-                raw_output_id=uuid4(),
-                purpose=purpose,
-                failure=failed.error.kind,
-                explanation=failed.error.explanation,
-                unknown=unknown,
-                text=failed.error.partial,
-                slot=failed.slot,
-                model_ms=failed.model_ms,
-            )
+        away = self._is_waited_out(taken, failed.error.kind)
+        attempt = FailedAttempt(
+            turn_id=taken.id,
+            conversation_id=taken.conversation_id,
+            attempt=taken.attempt,
+            raw_output_id=uuid5(taken.id, f"away: {failed.error.kind}") if away else uuid4(),  # one for all looks
+            purpose=purpose,
+            failure=failed.error.kind,
+            explanation=failed.error.explanation,
+            unknown=unknown,
+            given_back=away,
+            text=failed.error.partial,
+            slot=failed.slot,
+            model_ms=failed.model_ms,
         )
+        await patiently(lambda: self._turns.fail(attempt), self._settings.record_patience_seconds)
         pause = pause_before_retry(
             failed.error.kind,
             self.limits,
-            attempt=taken.tries,
+            attempt=taken.tries - int(away),
             unsettled=taken.unsettled + int(unknown),
             retry_after=failed.error.retry_after,
         )
@@ -62,6 +66,12 @@ class Failing:
             non_retryable=pause is None,
             next_retry_delay=None if pause is None else timedelta(seconds=pause),
         )
+
+    def _is_waited_out(self, taken: ClaimedTurn, kind: FailureKind) -> bool:
+        """Whether this failure costs no try, for nobody has been reached, and not for too long yet."""
+        since = taken.unreachable_since or self._now()
+        patience = timedelta(seconds=self._settings.perplexity_patience_seconds)
+        return kind in WAITED_OUT and self._now() - since < patience
 
     async def abandoned(self, taken: ClaimedTurn, slot: UUID, purpose: Purpose) -> None:
         """This worker stops: says so, if it can, so that its slot is free and the next attempt knows at once."""

@@ -39,6 +39,8 @@ class ActionCall:
     request: ActionRequest
     definition: ActionDefinition
     registry: Registry
+    owner_version: int = 0
+    """The owner's, under which it is done."""
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -121,6 +123,7 @@ class HandOff(_Handler):
             reason=call.request.reason,
             details=call.request.metadata,
             opened_by="assistant",
+            owner_version=call.owner_version,
         )
         return Settlement(status=EffectStatus.CONFIRMED, result={"team": team})
 
@@ -142,7 +145,10 @@ class CreateTicket(_Handler):
         return f"open a ticket at the built-in desk: {request.metadata.get('subject', '')}"
 
     async def perform(self, call: ActionCall, effect: LedgerRow) -> Settlement:
-        ticket = await self._desk.open_ticket(effect.conversation_id, effect.key, _ticket_of(call.request))
+        assert effect.turn_id is not None
+        ticket = await self._desk.open_ticket(
+            effect.conversation_id, effect.key, _ticket_of(call.request), who="assistant", turn_id=effect.turn_id
+        )
         result = {"ticket_id": ticket.ticket_id, "status": ticket.status}
         return Settlement(status=EffectStatus.CONFIRMED, result=result, external_id=ticket.ticket_id)
 

@@ -18,6 +18,7 @@ _STEPS = {
     TurnStatus.INVALID: Step.REPAIR,
     TurnStatus.ACTING: Step.PERFORM,
     TurnStatus.RESULTED: Step.CONCLUDE,
+    TurnStatus.REOPENED: Step.AGAIN,
 }
 
 
@@ -27,7 +28,7 @@ def outcome_of(turn: TurnRow) -> TurnOutcome:
     return TurnOutcome(
         cursor=turn.last_seq if finished else turn.first_seq - 1,
         turn_id=turn.id,
-        state=turn.state if finished else turn.conversation_state,
+        state=turn.state if finished else turn.standing.state,
         standing=turn.standing,
         verdict=turn.verdict,
         thread=turn.thread,

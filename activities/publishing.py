@@ -69,7 +69,10 @@ class Publisher:
         event = StreamEvent(n=self._next, kind=kind, text=text)
         self._next += 1
         try:
-            await self._events.add(self._turn.conversation_id, self._turn.first_seq, self._turn.last_taken_seq, event)
+            turn = self._turn
+            await self._events.add(
+                turn.conversation_id, turn.first_seq, turn.last_taken_seq, event, owner_version=turn.owner_version
+            )
         except StorageUnavailable as trouble:
             log.warning("stream_event_lost", why=str(trouble))
 

@@ -18,14 +18,18 @@ from schemas.conversations import (
     StateRequest,
     Stop,
 )
+from schemas.transitions import Event
+from schemas.turns import State
 from storage.sessions import Sessions
+from storage.standings import Standings
 
 
 class Remembering:
     """Reads a conversation for a run, and changes it. Each is safe to repeat."""
 
-    def __init__(self, sessions: Sessions, expiring: Expiring, settings: Settings) -> None:
+    def __init__(self, sessions: Sessions, standings: Standings, expiring: Expiring, settings: Settings) -> None:
         self._sessions = sessions
+        self._standings = standings
         self._expiring = expiring
         self._settings = settings
 
@@ -49,22 +53,22 @@ class Remembering:
 
     @activity.defn
     async def set_state(self, request: StateRequest) -> SessionChanged:
-        """Puts the conversation into another state, with a handoff opened or released."""
+        """Changes who has the conversation, by the statement that the API runs too."""
         assert request.conversation_id is not None
-        await self._sessions.set_state(
-            request.conversation_id, request.state, reason_id=request.reason_id, requested_by=request.requested_by
-        )
+        await self._standings.change(request.conversation_id, _EVENTS[request.state], who=request.requested_by)
         return await self._session(request.conversation_id)
 
     @activity.defn
     async def reset(self, request: ResetRequest) -> SessionChanged:
         """Gives the conversation back to the bot, with a new thread if asked."""
         assert request.conversation_id is not None
-        await self._sessions.reset(
-            request.conversation_id, new_thread=request.new_thread, requested_by=request.requested_by
-        )
+        who = request.requested_by
+        await self._standings.reset(request.conversation_id, new_thread=request.new_thread, who=who)
         return await self._session(request.conversation_id)
 
     async def _session(self, conversation_id: UUID) -> SessionChanged:
-        standing = await self._sessions.standing(conversation_id)
+        standing = await self._standings.of(conversation_id)
         return SessionChanged(state=standing.state, standing=standing, to_deliver=standing.deliveries > 0)
+
+
+_EVENTS = {State.HUMAN_HANDOFF: Event.TAKEN, State.BOT: Event.RELEASED, State.CLOSED: Event.CLOSED}

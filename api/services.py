@@ -25,6 +25,7 @@ from storage.inbox import Inbox
 from storage.notifications import StreamNotifications
 from storage.outbox import Outbox
 from storage.sessions import Sessions
+from storage.standings import Standings
 from storage.streams import StreamEvents
 from storage.turn_views import TurnViews
 from storage.waiting import Waiting
@@ -37,6 +38,7 @@ class Services:
     inbox: Inbox
     turns: TurnViews
     sessions: Sessions
+    standings: Standings
     events: StreamEvents
     notifications: StreamNotifications
     waiting: Waiting
@@ -69,6 +71,7 @@ def create_services(
         inbox=inbox,
         turns=turns,
         sessions=Sessions(database),
+        standings=Standings(database),
         events=StreamEvents(database),
         notifications=StreamNotifications(settings.database_url, settings.database_timeout_seconds),
         waiting=Waiting(database),

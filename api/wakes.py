@@ -36,6 +36,10 @@ class Wakes:
         for waking in {waking.workflow_id: waking for waking in wakings}.values():
             self._start(self._conversations.deliver, waking)
 
+    def standing_changed(self, waking: Waking) -> None:
+        """What the conversation's workflow remembers is old; the database has changed already."""
+        self._start(self._conversations.tell_standing, waking)
+
     async def close(self) -> None:
         """Lets what is under way come to its end."""
         if self._tasks:

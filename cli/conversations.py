@@ -14,7 +14,6 @@ from cli.standing import Standing, conversation_text
 from cli.surroundings import on_database, stop
 from config.settings import Settings
 from schemas import requests
-from schemas.conversations import ResetRequest
 from schemas.encoding import dump_json
 from schemas.sessions import Session
 from schemas.waking import Waking
@@ -24,6 +23,7 @@ from storage.erasure import Busy, Erased, Erasure
 from storage.exports import Exports
 from storage.overview import Overview
 from storage.sessions import Sessions
+from storage.standings import Standings
 from storage.turn_views import TurnViews
 
 app = typer.Typer(help="Conversations: look at one, begin it anew, export or erase it.", no_args_is_help=True)
@@ -61,26 +61,26 @@ def reset(
     channel: Channel = "http",
     new_thread: Annotated[bool, typer.Option("--new-thread", help="The model forgets; old ids are kept.")] = False,
 ) -> None:
-    """Give the conversation back to the bot, after the turn that is under way. Handoffs and open questions end."""
+    """Give the conversation back to the bot, at once. Handoffs and questions end; a turn under way begins again."""
     from integrations.temporal.connection import connect
-    from integrations.temporal.conversations import Conversations, StillWaiting, TemporalUnavailable
+    from integrations.temporal.conversations import Conversations, TemporalUnavailable
 
     async def begin_anew(database: Database, settings: Settings) -> Session:
         session = await _found(database, channel, customer_id)
-        request = ResetRequest(new_thread=new_thread, requested_by=_user())
         conversations = Conversations(await connect(settings, lazy=True), settings)
         if not (await conversations.health()).answers:
             raise TemporalUnavailable(f"nothing answers at {settings.temporal_address}")
-        waking = Waking.model_validate(session.model_dump())
-        await conversations.reset(waking, request, settings.change_wait_seconds)
+        changed = await Standings(database).reset(session.conversation_id, new_thread=new_thread, who=_user())
+        waking = Waking.model_validate({**session.model_dump(), "seq": changed.waiting_seq or 0})
+        await conversations.tell_standing(waking)
+        if changed.waiting_seq is not None:
+            await conversations.wake(waking)
         return await _found(database, channel, customer_id)
 
     try:
         session = on_database(begin_anew)
     except TemporalUnavailable as error:
         raise stop(f"Temporal cannot be reached: {error}") from None
-    except StillWaiting as error:
-        raise stop(f"{error}; is a worker running? Try again") from None
     thread = "a new thread" if new_thread else "the same thread"
     typer.echo(f"{customer_id} on {channel}: {session.state}, going on in {thread}")
 

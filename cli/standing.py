@@ -40,6 +40,8 @@ def _head(session: Session, threads: list[PastThread]) -> Iterator[str]:
     yield from _threads(threads)
     yield _line("tickets", ", ".join(session.tickets) or "none")
     yield _line("handoff", _handoff(session))
+    if session.held:
+        yield _line("held", f"{session.held} messages that nobody has answered")
     if action := session.pending_action:
         asked = f"{action['action']}, to be confirmed by {action['confirmation_by']}: {action['reason']}"
         yield _line("open question", asked)

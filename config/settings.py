@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     temporal_tls_ca: ReadableFile | None = None
     temporal_rpc_timeout_seconds: Seconds = 10.0
     temporal_look_seconds: Seconds = 1.0
+    temporal_report_seconds: Seconds = 60.0
+    temporal_report_pause_seconds: Seconds = 1.0
 
     # Secrets and first users
     api_key: HeaderValue = None
@@ -83,6 +85,7 @@ class Settings(BaseSettings):
     perplexity_stream_bytes: int = Field(default=67_108_864, ge=1_000)
     perplexity_breaker_failures: int = Field(default=5, ge=1, le=1_000)
     perplexity_breaker_open_seconds: Seconds = 15.0
+    perplexity_patience_seconds: Seconds = 180.0
     account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
     account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
     account_slot_seconds: Seconds = 45.0
@@ -98,6 +101,7 @@ class Settings(BaseSettings):
     turn_give_up_seconds: Seconds = 3_600.0
     record_timeout_seconds: Seconds = 30.0
     record_patience_seconds: Seconds = 60.0
+    record_retry_pause_seconds: Seconds = 5.0
     join_waiting_messages: bool = True
     join_max_messages: int = Field(default=100, ge=1, le=200)
     message_max_characters: int = Field(default=20_000, ge=1, le=1_000_000)
@@ -127,6 +131,7 @@ class Settings(BaseSettings):
     # The front door
     reply_wait_seconds: Seconds = 300.0
     change_wait_seconds: Seconds = 10.0
+    take_over_wait_seconds: float = Field(default=0.5, gt=0, le=1)
     api_shutdown_seconds: Seconds = 1.5
     readiness_timeout_seconds: Seconds = 3.0
     readiness_cache_seconds: float = Field(default=1.0, ge=0, le=60)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from schemas.standing import Owner
 from schemas.turns import OutputError, State, Verdict
 
 ActionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -110,8 +111,8 @@ class CloseConversationMetadata(ActionMetadata):
 class ActionDefinition(BaseModel):
     """Declares one action: what may be asked for, where, with whose consent, and how it is done.
 
-    `plain` finishes the sentence “Shall I …?” for the customer. `leads_to` is the conversation's state once the action
-    is done (None: unchanged). `settings` are the handler's own. `retries` counts further tries after the first.
+    `plain` finishes the sentence “Shall I …?” for the customer. `leads_to` is who has the conversation once the
+    action is done (None: unchanged). `settings` are the handler's own. `retries` counts further tries after the first.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -130,7 +131,7 @@ class ActionDefinition(BaseModel):
     retries: int = Field(default=2, ge=0, le=MOST_RETRIES)
     time_limit_seconds: float = Field(default=30.0, gt=0, le=600)
     returns_result: bool = False
-    leads_to: State | None = None
+    leads_to: Owner | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     example: dict[str, Any] = Field(default_factory=dict)
     """A metadata object that fits the schema, shown to the model."""
@@ -214,7 +215,7 @@ class AssistantActions(BaseModel):
 
 
 class PendingAction(BaseModel):
-    """A question that is open: the action, who has to agree, until when, and the state to go back to.
+    """A question that is open: the action, who has to agree, and until when.
 
     A yes from before the question is no answer: `asked_seq` is the newest message that had arrived when it was asked;
     `accepted_at` is when the channel took the question, None where nothing is sent over a channel.
@@ -227,7 +228,6 @@ class PendingAction(BaseModel):
     expires_at: datetime
     asked_seq: int = 0
     accepted_at: datetime | None = None
-    return_to: State = State.BOT
 
 
 class ParsedOutput(BaseModel):

@@ -71,6 +71,15 @@ class TemplateName(BaseModel):
     language: str = Field(default="en", pattern=r"^[a-z]{2,3}(_[A-Za-z]{2,4})?$")
 
 
+class HandoffConfig(BaseModel):
+    """How conversations come back from a person."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    answer_waiting_after_release: bool = True
+    """What the customer wrote to a person who has not answered it is answered by the bot after a release."""
+
+
 class AssistantConfig(BaseModel):
     """What `agent assistant apply FILE` stores. None means: as the DEFAULT_* settings say."""
 
@@ -86,6 +95,7 @@ class AssistantConfig(BaseModel):
     accounts: Accounts = Field(default_factory=Accounts)
     template: TemplateName | None = None
     actions: AssistantActions = Field(default_factory=AssistantActions)
+    handoff: HandoffConfig = Field(default_factory=HandoffConfig)
 
 
 class Assistant(BaseModel):

@@ -142,6 +142,7 @@ class Step(StrEnum):
     REPAIR = "repair"  # the output was invalid: ask once more, quoting the errors
     PERFORM = "perform"  # an action is accepted and planned: do it
     CONCLUDE = "conclude"  # an action's result is there: ask the model for the final words
+    AGAIN = "again"  # the conversation began anew meanwhile: ask from the beginning
     WAIT = "wait"  # the account takes no further question now: come again after `wait`
 
 
@@ -201,8 +202,6 @@ class StateRequest(BaseModel):
     """An operator's or a human agent's change of who has the conversation."""
 
     state: State
-    reason_id: int | None = None
-    """Of the audit's row that holds the reason: an operator's words stay out of Temporal."""
     requested_by: str = "operator"
     conversation_id: UUID | None = None
 

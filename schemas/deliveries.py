@@ -74,6 +74,8 @@ class DueMessage(BaseModel):
     sources: list[Source] = Field(default_factory=list)
     meta: dict[str, Any] = Field(default_factory=dict)
     stored_at: datetime
+    owner_version: int | None = None
+    """The owner's that the bot's words belong to; None for staff's."""
     channel: str
     account: str
     assistant: str
@@ -98,6 +100,7 @@ class DeliveryState(StrEnum):
     DELETED = "deleted"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    WITHHELD = "withheld"
 
 
 class Delivery(BaseModel):

@@ -91,6 +91,8 @@ class Claim(LedgerRow):
     """A row after a claim. *won*: it is ours under its fence; else it stands as somebody else has left it."""
 
     won: bool
+    allowed: bool = True
+    """False: who has the conversation now forbids it."""
     status_before: EffectStatus
 
 

@@ -57,7 +57,8 @@ class FailurePolicy(BaseModel):
     """One row: see the module's docstring. `first_pause` is seconds before the first retry; it doubles each time.
 
     A `Retry-After` of the service replaces the pause. Retries are bounded by TURN_ATTEMPTS, and where the
-    outcome is unknown also by TURN_REASKS_AFTER_UNKNOWN.
+    outcome is unknown also by TURN_REASKS_AFTER_UNKNOWN. `waited_out`: nobody was reached, so for
+    PERPLEXITY_PATIENCE_SECONDS it costs neither a try nor one of the account's calls.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,14 +66,15 @@ class FailurePolicy(BaseModel):
     certainty: Certainty
     retried: bool
     first_pause: float = 2.0
+    waited_out: bool = False
     apology: Apology = Apology.TROUBLE
 
 
 _NOT_ASKED, _FAILED, _UNKNOWN = Certainty.NOT_ASKED, Certainty.FAILED, Certainty.UNKNOWN
 
 FAILURES: dict[FailureKind, FailurePolicy] = {
-    FailureKind.CONNECT: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0),
-    FailureKind.SESSION: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0),
+    FailureKind.CONNECT: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0, waited_out=True),
+    FailureKind.SESSION: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0, waited_out=True),
     FailureKind.RATE_LIMITED: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=10.0),
     FailureKind.OVERLOADED: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
     FailureKind.BUSY_HERE: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=5.0),
@@ -92,6 +94,10 @@ FAILURES: dict[FailureKind, FailurePolicy] = {
 }
 
 
+WAITED_OUT = frozenset(kind for kind, policy in FAILURES.items() if policy.waited_out)
+"""Failures that say that the wrapper, or upstream behind it, cannot be reached."""
+
+
 class TryLimits(BaseModel):
     """How often a turn's question is put: in all, and again although an answer may exist (settings TURN_*)."""
 
@@ -107,14 +113,14 @@ def pause_before_retry(
 ) -> float | None:
     """Seconds to wait before the next try after *kind*, or None if there is to be none.
 
-    *attempt* counts the tries so far from 1; *unsettled* those among them whose outcome nobody knows.
+    *attempt* counts the tries so far that count; *unsettled* those among them whose outcome nobody knows.
     """
     policy = FAILURES[kind]
     if not policy.retried or not may_ask(limits, attempt=attempt + 1, unsettled=unsettled):
         return None
     if retry_after is not None:
         return min(max(retry_after, 0.0), limits.pause_max)
-    return float(min(policy.first_pause * 2 ** (attempt - 1), limits.pause_max))
+    return float(min(policy.first_pause * 2 ** max(attempt - 1, 0), limits.pause_max))
 
 
 def may_ask(limits: TryLimits, *, attempt: int, unsettled: int) -> bool:

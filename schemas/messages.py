@@ -147,5 +147,8 @@ class WaitingMessage(BaseModel):
 
     @property
     def counts(self) -> bool:
-        """Whether it is to be answered: not taken back meanwhile, and within the limits."""
-        return self.kind != "deleted" and self.limited is None
+        """Whether it is to be answered: not taken back meanwhile, within the limits, and words of the customer.
+
+        A message of kind `held` only asks for an answer to earlier ones, which a person had and did not answer.
+        """
+        return self.kind not in {"deleted", "held"} and self.limited is None

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from schemas.standing import Owner
 from schemas.turns import State
 
 
@@ -57,7 +58,9 @@ class Session(BaseModel):
     workflow_id: str
     run_id: str | None = None
     assistant: str = "default"
+    owner: Owner
     state: State
+    """What callers see of the owner and of what is open."""
     thread: SessionThread
     pending_action: dict[str, Any] | None = None
     """The newest of `questions`."""
@@ -66,4 +69,13 @@ class Session(BaseModel):
     handoff: dict[str, Any] | None = None
     turns: int = 0
     waiting_messages: int = 0
+    """Stored and not processed."""
+    held: int = 0
+    """Kept for a person, who has not answered them; nor has the bot, after a release."""
     last_message_at: datetime | None = None
+
+
+class ChangedSession(Session):
+    """The session after its owner changed. `in_flight`: requests with the bot's words that were under way by then."""
+
+    in_flight: int = 0

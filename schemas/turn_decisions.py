@@ -12,8 +12,10 @@ from uuid import UUID
 
 from schemas.actions import ActionRequest, Confirmation
 from schemas.effects import Recovery
+from schemas.standing import Owner
+from schemas.transitions import Event
 from schemas.turn_record import TurnStatus
-from schemas.turns import Source, State, Verdict
+from schemas.turns import Source, Verdict
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,6 @@ class PlannedAction:
     digest: str
     request_hash: str
     effect_key: str
-    return_to: State
     side_effect: bool
     """False for what only reads: repeating it, or failing after it, denies nothing."""
     recovery: Recovery = Recovery.NONE
@@ -35,10 +36,23 @@ class PlannedAction:
 
 @dataclass(frozen=True)
 class ClosedQuestion:
-    """An open question to the customer that this turn ends: `cancelled`, `expired` or `refused`."""
+    """An open question to the customer that this turn ends; *why*: declined, cancelled, expired or refused."""
 
     id: UUID
-    status: str
+    why: Event
+
+    @property
+    def status(self) -> str:
+        """The action's, afterwards."""
+        return "cancelled" if self.why is Event.DECLINED else self.why.value
+
+
+@dataclass(frozen=True)
+class Move:
+    """The owner changes with this commit, as the gate of *why* says."""
+
+    why: Event
+    to: Owner
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class Reply:
     """
 
     text: str
-    state: State
+    move: Move | None = None
     status: TurnStatus = TurnStatus.ANSWERED
     verdict: Verdict | None = None
     accepted: bool = False
@@ -62,14 +76,16 @@ class Reply:
 
 @dataclass(frozen=True)
 class Hold:
-    """The turn ends in silence: the messages are kept, the model is not asked."""
+    """The turn ends in silence: the messages are kept, the model is not asked (any more)."""
 
-    state: State
+    status: TurnStatus = TurnStatus.HELD
 
 
 @dataclass(frozen=True)
 class Repair:
     """The output cannot be used; the next step asks again."""
+
+    move: Move | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,7 @@ class PerformAction:
     action: PlannedAction
     handler: str
     closed: ClosedQuestion | None = None
+    move: Move | None = None
 
 
 @dataclass(frozen=True)
@@ -95,15 +112,20 @@ class AskConfirmation:
     """The turn ends with a question: the action waits for a yes. `buttons` are ids by name, for the customer's."""
 
     text: str
-    state: State
     action: PlannedAction
     by: Confirmation
     expires_at: datetime
     buttons: dict[str, str] = field(default_factory=dict)
     closed: ClosedQuestion | None = None
+    move: Move | None = None
 
 
-TurnDecision = Reply | Hold | Repair | PerformAction | PerformConfirmed | AskConfirmation
+@dataclass(frozen=True)
+class NotBegun:
+    """The turn's action was withdrawn before it began, for the conversation has another owner by now."""
+
+
+TurnDecision = Reply | Hold | Repair | PerformAction | PerformConfirmed | AskConfirmation | NotBegun
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ asking ──fail──▶ failed ──claim──▶ asking        each claim 
   ├─▶ invalid ──claim──▶ asking (purpose repair)
   ├─▶ acting ──effect's result──▶ resulted ──claim──▶ asking (purpose conclude)
   │      └─commit─▶ answered
-  └─▶ answered │ apologised │ held               the end: `finished_at` is set
+  ├─▶ answered │ apologised │ held │ withheld    the end: `finished_at` is set
+  └─▶ reopened ──claim──▶ asking                 the owner changed meanwhile and is the bot again: from the beginning
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class TurnStatus(StrEnum):
     ANSWERED = "answered"  #: the end, with a reply
     APOLOGISED = "apologised"  #: the end: the tries were used up
     HELD = "held"  #: the end: kept, and nothing is said
+    WITHHELD = "withheld"  #: the end: another owner has the conversation; what came is kept, and not sent
+    REOPENED = "reopened"  #: what came is not used, for the conversation began anew meanwhile; it is asked again
 
 
 class Purpose(StrEnum):

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.turn_record import TurnStatus
+
 
 class State(StrEnum):
     """Who has the conversation, and what it waits for."""
@@ -119,6 +121,8 @@ class Turn(BaseModel):
     turn_id: UUID
     conversation_id: UUID
     message_id: str
+    status: TurnStatus | None = None
+    """`withheld`: a person took the conversation before it was finished; the reply is for staff to see."""
     state: State
     reply: Reply | None = None
     action: TurnAction | None = None

@@ -10,10 +10,12 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from actions import gates
 from schemas.conversations import Decision
 from schemas.effects import EffectStatus
+from schemas.standing import Standing
+from schemas.transitions import Event
 from schemas.turn_record import TurnStatus
-from schemas.turns import State
 from storage.channels import DELIVERY
 from storage.database import Database
 
@@ -24,8 +26,9 @@ EFFECT_OF_ACTION = """
 """How an accepted row of `actions`, selected FROM somewhere, enters the ledger."""
 
 _GET = """
-SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.effect_key, a.return_to,
-       a.assistant_version, c.assistant,
+SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.effect_key, a.assistant_version,
+       a.status = 'cancelled' AS withdrawn, c.assistant, t.owner_version,
+       (SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = a.conversation_id) AS standing,
        t.attempt AS turn_attempt, t.step AS turn_step, t.status AS turn_status, t.last_seq, t.frontend_context_uuid
   FROM actions a
   JOIN conversations c ON c.id = a.conversation_id
@@ -33,12 +36,22 @@ SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata
  WHERE a.id = :action_id
 """
 
+_WITHDRAW = """
+WITH effect AS (
+    UPDATE effects SET status = 'failed', failure = 'withdrawn', fence = fence + 1, settled_at = agent_now(),
+           error = jsonb_build_object('explanation', 'another owner has the conversation')
+     WHERE key = :effect_key AND status = 'planned' RETURNING key
+)
+UPDATE actions SET status = 'cancelled', settled_at = agent_now() WHERE effect_key IN (SELECT key FROM effect)
+"""
+
 _DECIDE = f"""
 WITH decided AS (
     UPDATE actions SET status = CASE WHEN CAST(:approved AS boolean) THEN 'accepted' ELSE 'cancelled' END,
            decided_by = :decided_by, settled_at = agent_now()
      WHERE conversation_id = :conversation_id AND digest = :digest
-       AND (confirmation_by = 'staff' OR CAST(:for_customer AS boolean))
+       AND (confirmation_by = 'staff' OR CAST(:for_customer AS boolean) AND EXISTS (
+           SELECT 1 FROM conversations WHERE id = :conversation_id AND owner = ANY(:owners_asked)))
        AND status = 'awaiting_confirmation' AND expires_at > agent_now()
     RETURNING *
 ), effect AS (
@@ -47,6 +60,13 @@ WITH decided AS (
     INSERT INTO audit (actor, deed, subject, details)
     SELECT :decided_by, 'action.decided', 'action/' || id, jsonb_build_object('approved', CAST(:approved AS boolean))
       FROM decided
+), transition AS (
+    INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
+    SELECT c.id, c.owner_version, c.owner, c.owner,
+           CASE WHEN confirmation_by = 'staff' AND CAST(:approved AS boolean) THEN 'approved'
+                WHEN confirmation_by = 'staff' THEN 'disapproved'
+                WHEN CAST(:approved AS boolean) THEN 'confirmed' ELSE 'declined' END, :decided_by
+      FROM decided JOIN conversations c ON c.id = decided.conversation_id
 ), found AS (
     SELECT id, conversation_id FROM decided
     UNION
@@ -55,20 +75,19 @@ WITH decided AS (
        AND (status <> 'cancelled') = CAST(:approved AS boolean)
 )
 SELECT f.id AS action_id, c.assistant, c.channel, c.account,
-       CASE WHEN c.state = 'awaiting_confirmation' AND a.confirmation_by = 'customer' THEN a.return_to ELSE c.state END
-           AS state,
        (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS newest_version
-  FROM found f JOIN conversations c ON c.id = f.conversation_id JOIN actions a ON a.id = f.id LIMIT 1
+  FROM found f JOIN conversations c ON c.id = f.conversation_id LIMIT 1
 """
 
 _TELL = f"""
-WITH told AS (
-    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text, delivery)
-    SELECT gen_random_uuid(), id, 'out', 'assistant', channel, 'action', CAST(:action_id AS text), :words, {DELIVERY}
-      FROM conversations WHERE id = :conversation_id ON CONFLICT DO NOTHING RETURNING id
-)
-UPDATE conversations SET state = :state WHERE id = :conversation_id AND EXISTS (SELECT 1 FROM told)
+INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, kind, text,
+                      owner_version, delivery)
+SELECT id, CASE WHEN owner = ANY(:told_under) THEN 'out' ELSE 'event' END, 'assistant', channel, 'action',
+       CAST(:action_id AS text), CASE WHEN owner = ANY(:told_under) THEN 'text' ELSE 'note' END, :words,
+       owner_version, CASE WHEN owner = ANY(:told_under) THEN {DELIVERY} END
+  FROM conversations WHERE id = :conversation_id ON CONFLICT DO NOTHING
 """
+"""To the customer, or where a person has the conversation: to staff, who tell them."""
 
 _LAST_RESULT = """
 SELECT a.name, e.status, coalesce(e.result, '{}') AS result
@@ -88,7 +107,11 @@ class AcceptedAction(BaseModel):
     reason: str
     metadata: dict[str, Any]
     effect_key: str
-    return_to: State
+    standing: Standing
+    owner_version: int
+    """The owner's, that the turn belongs to."""
+    withdrawn: bool
+    """It was not begun and is not to be: another owner had the conversation first."""
     turn_attempt: int
     turn_step: int
     turn_status: TurnStatus
@@ -115,7 +138,6 @@ class Decided(BaseModel):
     newest_version: int | None
     channel: str
     account: str
-    state: State
 
 
 class Actions:
@@ -131,23 +153,23 @@ class Actions:
             raise LookupError(f"no action {action_id}")
         return AcceptedAction.model_validate(dict(row))
 
+    async def withdraw(self, action: AcceptedAction) -> None:
+        """It is not begun: another owner has the conversation than the turn knew."""
+        await self._database.rows(_WITHDRAW, {"effect_key": action.effect_key})
+
     async def decide(self, decision: Decision) -> Decided | None:
         """The pending action of that digest, approved into the ledger or declined; None if there is none (any more).
 
         Decided again the same way by the same person, it is returned again: the first time may not have got far.
         """
-        row = await self._database.row(_DECIDE, decision.model_dump())
+        owners = list(gates.rules_of(Event.CONFIRMED))
+        row = await self._database.row(_DECIDE, {**decision.model_dump(), "owners_asked": owners})
         return None if row is None else Decided.model_validate(dict(row))
 
-    async def state_of(self, conversation_id: UUID) -> State:
-        row = await self._database.row("SELECT state FROM conversations WHERE id = :id", {"id": conversation_id})
-        assert row is not None
-        return State(row["state"])
-
-    async def tell(self, conversation_id: UUID, action_id: UUID, words: str, state: State) -> None:
-        """What the customer is told of a decided action, once, and the state after it."""
-        values = {"conversation_id": conversation_id, "action_id": str(action_id), "words": words, "state": state}
-        await self._database.rows(_TELL, values)
+    async def tell(self, conversation_id: UUID, action_id: UUID, words: str, told_under: list[str]) -> None:
+        """What is said of a decided action, once: to the customer under the owners *told_under*, else to staff."""
+        values = {"conversation_id": conversation_id, "action_id": str(action_id), "words": words}
+        await self._database.rows(_TELL, {**values, "told_under": told_under})
 
     async def last_result(self, turn_id: UUID) -> LastResult:
         row = await self._database.row(_LAST_RESULT, {"turn_id": turn_id})

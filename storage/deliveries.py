@@ -26,6 +26,7 @@ WITH resent AS (
            external_id = NULL, settled_by = :asked_by
       FROM messages m
      WHERE e.id = :id AND e.kind = 'part' AND e.status IN ('failed', 'unknown') AND e.request ? 'text'
+       AND e.failure IS DISTINCT FROM 'withheld'
        AND m.id = e.message_id AND m.delivery IS DISTINCT FROM 'due'
     RETURNING e.id, e.message_id, e.conversation_id
 ), due AS (

@@ -10,7 +10,10 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from actions import gates
 from schemas.encoding import dump_json
+from schemas.transitions import Event
+from schemas.waking import Waking
 from storage.database import Database
 
 _PREFIX = "T-"
@@ -21,7 +24,8 @@ WITH opened AS (
     VALUES (:conversation_id, :effect_key, :subject, :description, :priority, :category)
     ON CONFLICT (effect_key) DO NOTHING RETURNING number, status
 )
-SELECT number, status FROM opened
+SELECT number, status FROM opened, change_owner(:conversation_id, 'ticket_opened', CAST(:rules AS jsonb), :who, '',
+                                                CAST(:turn_id AS uuid))
 UNION ALL
 SELECT number, status FROM tickets WHERE effect_key = :effect_key
 LIMIT 1
@@ -37,11 +41,23 @@ SELECT number, subject, status, priority, created_at, updated_at FROM tickets
  ORDER BY number DESC LIMIT 1
 """
 
+_RESOLVE = """
+WITH resolved AS (
+    UPDATE tickets SET status = 'resolved', updated_at = agent_now()
+     WHERE number = :number AND status NOT IN ('resolved', 'closed') RETURNING conversation_id
+)
+SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq
+  FROM resolved, change_owner(resolved.conversation_id, 'ticket_resolved', CAST(:rules AS jsonb), :who, ''),
+       conversations c WHERE c.id = resolved.conversation_id
+"""
+
 _HAND_OFF = """
 INSERT INTO handoffs (conversation_id, effect_key, team, reason, details, opened_by)
-VALUES (:conversation_id, :effect_key, :team, :reason, CAST(:details AS jsonb), :opened_by)
+SELECT id, :effect_key, :team, :reason, CAST(:details AS jsonb), :opened_by FROM conversations
+ WHERE id = :conversation_id AND owner_version = :owner_version
 ON CONFLICT DO NOTHING
 """
+"""Nobody is called where the owner has changed meanwhile: the end of the turn then changes nothing either."""
 
 
 class Ticket(BaseModel):
@@ -59,7 +75,9 @@ class Desk:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open_ticket(self, conversation_id: UUID, effect_key: str, metadata: dict[str, Any]) -> Ticket:
+    async def open_ticket(
+        self, conversation_id: UUID, effect_key: str, metadata: dict[str, Any], *, who: str, turn_id: UUID
+    ) -> Ticket:
         """The ticket for *effect_key*, opened now or before. *metadata* as `CreateTicketMetadata`."""
         row = await self._database.row(
             _OPEN,
@@ -70,6 +88,9 @@ class Desk:
                 "description": metadata["description"],
                 "priority": metadata.get("priority", "normal"),
                 "category": metadata.get("category") or None,
+                "rules": dump_json(gates.rules_of(Event.TICKET_OPENED)),
+                "who": who,
+                "turn_id": turn_id,
             },
         )
         assert row is not None
@@ -96,8 +117,25 @@ class Desk:
             priority=row["priority"],
         )
 
+    async def resolve_ticket(self, ticket_id: str, *, who: str) -> Waking | None:
+        """Ends an open ticket, and nothing else: the conversation it belongs to; None if there is no such open one."""
+        digits = ticket_id.strip().upper().removeprefix(_PREFIX)
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 18):
+            return None
+        rules = dump_json(gates.rules_of(Event.TICKET_RESOLVED))
+        row = await self._database.row(_RESOLVE, {"number": int(digits), "rules": rules, "who": who})
+        return None if row is None else Waking.model_validate(dict(row))
+
     async def hand_off(
-        self, conversation_id: UUID, effect_key: str, *, team: str, reason: str, details: dict[str, Any], opened_by: str
+        self,
+        conversation_id: UUID,
+        effect_key: str,
+        *,
+        team: str,
+        reason: str,
+        details: dict[str, Any],
+        opened_by: str,
+        owner_version: int,
     ) -> None:
         """Records that a human is called. One handoff is open at most; a second call changes nothing."""
         await self._database.rows(
@@ -109,5 +147,6 @@ class Desk:
                 "reason": reason,
                 "details": dump_json(details),
                 "opened_by": opened_by,
+                "owner_version": owner_version,
             },
         )

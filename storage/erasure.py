@@ -12,6 +12,9 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from actions import gates
+from schemas.encoding import dump_json
+from schemas.transitions import Event
 from schemas.turns import State
 from storage.database import Database, Transaction
 
@@ -49,7 +52,9 @@ _GIVE_UP = (
     """INSERT INTO turns (conversation_id, first_seq, last_seq, status, failure, state, finished_at)
        SELECT id, cursor + 1, last_seq, 'held', 'erased', :state, agent_now() FROM conversations
         WHERE id = ANY(:ids) AND cursor < last_seq ON CONFLICT (conversation_id, first_seq) DO NOTHING""",
-    "UPDATE conversations SET cursor = last_seq, state = :state WHERE id = ANY(:ids)",
+    "UPDATE conversations SET cursor = last_seq WHERE id = ANY(:ids)",
+    """SELECT each.owner FROM unnest(CAST(:ids AS uuid[])) AS id,
+              change_owner(id, 'erased', CAST(:rules AS jsonb), :actor, '') AS each""",
     # Nobody began a planned effect, so it surely failed; of one being sent nobody knows. A late attempt has no fence.
     """UPDATE effects SET status = CASE status WHEN 'planned' THEN 'failed' ELSE 'unknown' END, fence = fence + 1,
               settled_at = agent_now()
@@ -136,6 +141,7 @@ class Erasure:
         changed nothing, while messages wait or an action is under way; with *force* those are given up.
         """
         values: dict[str, Any] = {"customer_id": customer_id, "actor": actor, "state": State.CLOSED}
+        values["rules"] = dump_json(gates.rules_of(Event.ERASED))
         async with self._database.transaction() as transaction:
             for statement in (_LOCK_NAMES, *_LOCK_WORK):
                 await transaction.rows(statement, values)

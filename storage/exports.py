@@ -31,10 +31,13 @@ _SECTIONS: dict[str, tuple[str, str, str, str]] = {
     "tickets": ("tickets", "id", _MINE, "created_at"),
     "handoffs": ("handoffs", "id", _MINE, "opened_at"),
     "media": ("media", "id", _MINE, "created_at"),
+    "transitions": ("transitions", "id", _MINE, "at"),
     "deliveries": ("deliveries", "id", _MINE, "created_at"),
 }
 
 _FIRST = UUID(int=0)
+_NUMBERED = {"transitions"}
+"""Sections whose keys are numbers."""
 
 
 class Exports:
@@ -66,7 +69,7 @@ async def _section(transaction: Transaction, name: str, customer_id: UUID) -> li
         f"WHERE {condition} AND {key} > :after ORDER BY {key} LIMIT {_PAGE}"
     )
     rows: list[dict[str, Any]] = []
-    after = _FIRST
+    after: UUID | int = 0 if name in _NUMBERED else _FIRST
     while page := await transaction.rows(statement, {"customer_id": customer_id, "after": after}):
         rows += [dict(each["row"]) for each in page]
         after = page[-1]["key"]

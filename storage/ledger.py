@@ -21,6 +21,10 @@ from storage.database import Database
 CLAIM = """
 WITH before AS (
     SELECT * FROM effects WHERE key = :key FOR UPDATE
+), place AS MATERIALIZED (
+    SELECT (CAST(:owner_version AS bigint) IS NULL OR before.status <> 'planned' OR c.owner_version = :owner_version)
+           AND (CAST(:not_taken_since AS bigint) IS NULL OR c.taken_version <= :not_taken_since) AS allowed
+      FROM before JOIN conversations c ON c.id = before.conversation_id FOR SHARE OF c
 ), claimed AS (
     UPDATE effects e
        SET status = 'sending', fence = e.fence + 1, attempts = e.attempts + 1, claimed_at = agent_now(),
@@ -28,18 +32,18 @@ WITH before AS (
            not_before = agent_now() + make_interval(secs => :lease),
            deadline = coalesce(e.deadline, agent_now() + make_interval(secs => :give_up)),
            reached = NULL, settled_at = NULL
-      FROM before
-     WHERE e.key = before.key
+      FROM before, place
+     WHERE e.key = before.key AND place.allowed
        AND before.status = ANY(:from_statuses)
        AND (CAST(:fence AS bigint) IS NULL OR before.fence = :fence)
     RETURNING e.*
 )
-SELECT claimed.*, true AS won, before.status AS status_before FROM claimed JOIN before USING (key)
+SELECT claimed.*, true AS won, true AS allowed, before.status AS status_before FROM claimed JOIN before USING (key)
 UNION ALL
-SELECT before.*, false, before.status FROM before WHERE NOT EXISTS (SELECT 1 FROM claimed)
+SELECT before.*, false, place.allowed, before.status FROM before, place WHERE NOT EXISTS (SELECT 1 FROM claimed)
 """
-"""Takes a row under a new fence, or tells how it stands. Whoever claims under more conditions adds a line to the last
-WHERE."""
+"""Takes a row under a new fence, or tells how it stands. The owner is looked at under a lock: what a person's take-over
+forbids is claimed before it, or not at all."""
 
 _IF_OPEN = "CASE WHEN e.status IN ('sending', 'unknown') THEN"
 
@@ -157,11 +161,14 @@ class Ledger:
         give_up_seconds: float,
         from_statuses: Sequence[EffectStatus] = OPEN,
         fence: int | None = None,
+        owner_version: int | None = None,
+        not_taken_since: int | None = None,
     ) -> Claim:
         """`sending` under a new fence, or the row as it stands. With *fence* only if nobody has claimed it since.
 
         *lease_seconds*: how long the claimer may be at it before the sweep asks. *give_up_seconds*: from the first
-        claim to the deadline, where it was planned without one.
+        claim to the deadline, where it was planned without one. *owner_version*: nobody begins it under another;
+        *not_taken_since*: nor once a person has taken the conversation after that version. Then it is not `allowed`.
         """
         row = await self._database.row(
             CLAIM,
@@ -169,6 +176,8 @@ class Ledger:
                 "key": key,
                 "from_statuses": list(from_statuses),
                 "fence": fence,
+                "owner_version": owner_version,
+                "not_taken_since": not_taken_since,
                 "lease": lease_seconds,
                 "give_up": give_up_seconds,
             },

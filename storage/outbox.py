@@ -6,6 +6,8 @@ nobody knows. A status of the channel may settle it first (`storage.delivery_rep
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid5
@@ -20,7 +22,8 @@ from storage.database import Database
 from storage.ledger import COMPLETE, Ledger, complete_values
 
 _DUE = """
-SELECT m.id, m.conversation_id, m.text, m.sources, m.meta, m.stored_at, c.channel, c.account, c.assistant,
+SELECT m.id, m.conversation_id, m.text, m.sources, m.meta, m.stored_at, m.owner_version, c.channel, c.account,
+       c.assistant,
        (SELECT max(version) FROM configurations k WHERE k.assistant = c.assistant) AS assistant_version,
        (SELECT i.value FROM channel_identities i WHERE i.customer_id = c.customer_id AND i.channel = c.channel
            AND i.kind = 'phone' ORDER BY i.created_at DESC LIMIT 1) AS phone,
@@ -54,6 +57,21 @@ SELECT {_PART} AS part FROM planned e ORDER BY (e.request ->> 'part')::int
 
 _PARTS = f"SELECT {_PART} AS part FROM effects e WHERE message_id = :message_id ORDER BY (request ->> 'part')::int"
 
+_WITHHOLD = """
+WITH parts AS (
+    UPDATE effects SET status = 'failed', failure = 'withheld', settled_at = agent_now()
+     WHERE message_id = :message_id AND status = 'planned'
+)
+UPDATE messages SET delivery = 'withheld' WHERE id = :message_id
+"""
+
+_UNDER_WAY = """
+SELECT count(*) AS requests,
+       count(*) FILTER (WHERE e.claimed_at > agent_now() - make_interval(secs => :begin_seconds)) AS beginning
+  FROM effects e JOIN messages m ON m.id = e.message_id
+ WHERE e.conversation_id = :conversation_id AND e.status = 'sending' AND m.owner_version IS NOT NULL
+"""
+
 _GIVE_UP = """
 WITH parts AS (
     UPDATE effects SET status = CASE WHEN status = 'planned' THEN 'failed' ELSE status END,
@@ -81,8 +99,9 @@ UPDATE messages SET delivery = 'done' WHERE id = :message_id
 
 _ADD = f"""
 WITH added AS (
-    INSERT INTO messages (id, conversation_id, direction, author, author_name, channel, id_scope, text, meta, delivery)
-    SELECT :id, id, 'out', :author, :author_name, channel, '', :text, CAST(:meta AS jsonb), {DELIVERY}
+    INSERT INTO messages (id, conversation_id, direction, author, author_name, channel, id_scope, text, meta,
+                          owner_version, delivery)
+    SELECT :id, id, 'out', :author, :author_name, channel, '', :text, CAST(:meta AS jsonb), :owner_version, {DELIVERY}
       FROM conversations WHERE id = :conversation_id
     ON CONFLICT DO NOTHING RETURNING text, delivery
 )
@@ -92,11 +111,29 @@ SELECT text, delivery IS NOT DISTINCT FROM 'due' FROM messages WHERE id = :id
 """
 
 
+_LOOK_AGAIN_SECONDS = 0.05
+
+
 class AddedMessage(BaseModel):
     """As it is on record. `is_due`: it waits to be sent over the channel."""
 
     text: str
     is_due: bool
+
+
+class BegunPart(BaseModel):
+    """`part` is None if another attempt has it; `withheld`: a person has taken the conversation since it was said."""
+
+    part: Part | None
+    withheld: bool = False
+
+
+class UnderWay(BaseModel):
+    """Requests with the bot's words that have not come back; `beginning`: claimed so lately that they may not have
+    begun (a sender that comes to it later than that gives way)."""
+
+    requests: int
+    beginning: int
 
 
 class Outbox:
@@ -120,20 +157,40 @@ class Outbox:
             rows = await self._database.rows(_PARTS, {"message_id": message.id})
         return [Part.model_validate(row["part"]) for row in rows]
 
-    async def claim(self, part: Part, lease_seconds: float) -> Part | None:
-        """Takes the part for sending; None if it is no longer as *part* says."""
+    async def claim(self, message: DueMessage, part: Part, lease_seconds: float) -> BegunPart:
+        """Takes the part for sending, if it is as *part* says and may leave."""
         claim = await self.ledger.claim(
             part.key,
             from_statuses=[part.status],
             fence=part.fence,
             lease_seconds=lease_seconds,
             give_up_seconds=lease_seconds,
+            not_taken_since=message.owner_version,
         )
         if not claim.won:
-            return None
-        return part.model_copy(
-            update={"fence": claim.fence, "attempts": claim.attempts, "claimed_at": claim.claimed_at}
-        )
+            return BegunPart(part=None, withheld=not claim.allowed)
+        begun = {"fence": claim.fence, "attempts": claim.attempts, "claimed_at": claim.claimed_at}
+        return BegunPart(part=part.model_copy(update={**begun, "status": EffectStatus.SENDING}))
+
+    async def withhold(self, message_id: UUID) -> None:
+        """What is left of the message is kept and not sent: a person has the conversation."""
+        await self._database.rows(_WITHHOLD, {"message_id": message_id})
+
+    async def under_way_after(self, conversation_id: UUID, begin_seconds: float) -> int:
+        """How many requests with the bot's words are under way, once none can begin any more.
+
+        Each that was claimed before the call has begun or given way within *begin_seconds*: so long this waits.
+        """
+        until = time.monotonic() + begin_seconds
+        while True:
+            now = await self._under_way(conversation_id, begin_seconds)
+            if not now.beginning or time.monotonic() >= until:
+                return now.requests
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    async def _under_way(self, conversation_id: UUID, begin_seconds: float) -> UnderWay:
+        row = await self._database.row(_UNDER_WAY, {"conversation_id": conversation_id, "begin_seconds": begin_seconds})
+        return UnderWay.model_validate(dict(row or {}))
 
     async def sent(self, part: Part, channel_message_id: str) -> None:
         """The channel took it. A status that came before this answer stands."""
@@ -163,8 +220,12 @@ class Outbox:
         author: str,
         author_name: str | None = None,
         meta: dict[str, Any] | None = None,
+        owner_version: int | None = None,
     ) -> AddedMessage:
-        """A message that is no turn's reply. One with the same id that was added before stays as it is."""
+        """A message that is no turn's reply. One with the same id that was added before stays as it is.
+
+        *owner_version*: the owner's that the bot's words belong to; staff's own have none, and always leave.
+        """
         values = {
             "id": message_id,
             "conversation_id": conversation_id,
@@ -172,6 +233,7 @@ class Outbox:
             "author_name": author_name,
             "text": text,
             "meta": dump_json(meta or {}),
+            "owner_version": owner_version,
         }
         row = await self._database.row(_ADD, values)
         assert row is not None

@@ -18,8 +18,8 @@ SELECT c.id, c.channel, c.assistant, c.state, c.turns, c.last_seq - c.cursor AS 
 """
 
 _MESSAGES = """
-SELECT direction, author, text, stored_at FROM messages
- WHERE conversation_id = :conversation_id ORDER BY stored_at DESC LIMIT :limit
+SELECT direction, author, text, stored_at, delivery IS NOT DISTINCT FROM 'withheld' AS withheld FROM messages
+ WHERE conversation_id = :conversation_id AND kind <> 'held' ORDER BY stored_at DESC LIMIT :limit
 """
 
 _TROUBLE = """
@@ -63,6 +63,8 @@ class MessageRow(BaseModel):
     author: str
     text: str
     stored_at: datetime
+    withheld: bool = False
+    """Not sent, for a person took the conversation before it left."""
 
 
 class TroubleRow(BaseModel):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from actions import gates
 from schemas.actions import Confirmation
 from schemas.sessions import OpenQuestion
+from schemas.transitions import Event
 from schemas.waking import Waking
 from storage.channels import DELIVERY
 from storage.database import Database
@@ -26,6 +28,7 @@ SELECT a.id AS action_id, a.name, a.confirmation_by, c.id AS conversation_id, c.
   FROM actions a JOIN conversations c ON c.id = a.conversation_id
  WHERE a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now()
    AND a.conversation_id = coalesce(CAST(:conversation_id AS uuid), a.conversation_id)
+   AND c.last_seq > coalesce(c.stopped_seq, -1)
  ORDER BY a.expires_at LIMIT :limit
 """
 
@@ -33,19 +36,22 @@ _EXPIRE = f"""
 WITH expired AS (
     UPDATE actions SET status = 'expired', settled_at = agent_now()
      WHERE id = :action_id AND status = 'awaiting_confirmation' AND expires_at <= agent_now()
-    RETURNING id, conversation_id, confirmation_by, return_to
-), conversation AS (
-    UPDATE conversations c SET state = expired.return_to FROM expired
-     WHERE c.id = expired.conversation_id AND c.state = 'awaiting_confirmation' AND expired.confirmation_by = 'customer'
-), told AS (
-    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text, delivery)
-    SELECT gen_random_uuid(), c.id, 'out', 'assistant', c.channel, 'action', CAST(:action_id AS text), :words,
-           {DELIVERY}
+    RETURNING id, conversation_id
+), transition AS (
+    INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
+    SELECT c.id, c.owner_version, c.owner, c.owner, 'expired', 'nobody'
       FROM conversations c JOIN expired ON expired.conversation_id = c.id
+), told AS (
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text,
+                          owner_version, delivery)
+    SELECT gen_random_uuid(), c.id, 'out', 'assistant', c.channel, 'action', CAST(:action_id AS text), :words,
+           c.owner_version, {DELIVERY}
+      FROM conversations c JOIN expired ON expired.conversation_id = c.id WHERE c.owner = ANY(:told_under)
     ON CONFLICT DO NOTHING RETURNING delivery
 ), note AS (
     INSERT INTO messages (conversation_id, direction, author, channel, id_scope, kind, text)
-    SELECT c.id, 'event', 'assistant', c.channel, '', 'note', :note
+    SELECT c.id, 'event', 'assistant', c.channel, '', 'note',
+           CASE WHEN c.owner = ANY(:told_under) THEN :note ELSE :untold_note END
       FROM conversations c JOIN expired ON expired.conversation_id = c.id
 )
 SELECT delivery IS NOT DISTINCT FROM 'due' AS is_due FROM told
@@ -77,7 +83,12 @@ class Questions:
         rows = await self._database.rows(_EXPIRED, {"limit": limit, "conversation_id": conversation_id})
         return [ExpiredQuestion.model_validate(dict(row)) for row in rows]
 
-    async def expire(self, action_id: UUID, *, words: str, note: str) -> bool:
-        """Ends it and tells the customer and staff, once; whether the words wait to be sent over a channel."""
-        row = await self._database.row(_EXPIRE, {"action_id": action_id, "words": words, "note": note})
+    async def expire(self, action_id: UUID, *, words: str, note: str, untold_note: str) -> bool:
+        """Ends it and tells staff, and the customer unless a person has the conversation (then *untold_note*), once.
+
+        Whether the words wait to be sent over a channel.
+        """
+        told_under = gates.told_by_the_bot(Event.EXPIRED)
+        values = {"action_id": action_id, "words": words, "note": note, "untold_note": untold_note}
+        row = await self._database.row(_EXPIRE, {**values, "told_under": told_under})
         return row is not None and bool(row["is_due"])

@@ -7,19 +7,19 @@ from uuid import UUID
 
 from schemas.conversations import Memory, Thread
 from schemas.sessions import PastThread, Session, SessionThread, ThreadHistory
-from schemas.standing import Standing
-from schemas.turns import State
 from storage.database import Database
 from storage.questions import Questions
 
 _SESSION = """
-SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.state, c.turns, c.last_message_at,
+SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.owner, c.state, c.turns, c.last_message_at,
        c.last_seq - c.cursor AS waiting_messages, t.backend_uuid, t.frontend_context_uuid::text,
        t.thread_url_slug, t.collection_uuid, t.account_name,
        (SELECT coalesce(array_agg('T-' || k.number ORDER BY k.number), '{}') FROM tickets k
          WHERE k.conversation_id = c.id) AS tickets,
+       (SELECT count(*) FROM held_messages(c.id)) AS held,
        (SELECT jsonb_build_object('team', h.team, 'reason', h.reason, 'opened_at', h.opened_at,
-                                  'opened_by', h.opened_by)
+                                  'opened_by', h.opened_by, 'waiting_messages',
+                                  (SELECT count(*) FROM held_messages(c.id)))
           FROM handoffs h WHERE h.conversation_id = c.id AND h.released_at IS NULL) AS handoff,
        (SELECT jsonb_build_object('action', a.name, 'reason', a.reason, 'metadata', a.metadata,
                                   'digest', a.digest, 'confirmation_by', a.confirmation_by, 'expires_at', a.expires_at)
@@ -41,46 +41,14 @@ SELECT backend_uuid, frontend_context_uuid::text, thread_url_slug, collection_uu
 
 _MEMORY = """
 SELECT c.cursor, CASE WHEN c.stopped_seq >= c.last_seq THEN c.cursor ELSE c.last_seq END AS newest_seq, c.state,
-       c.turns, t.frontend_context_uuid, t.backend_uuid, t.thread_url_slug,
+       to_jsonb(s) AS standing, c.turns, t.frontend_context_uuid, t.backend_uuid, t.thread_url_slug,
        (SELECT ticket_id FROM turns WHERE conversation_id = c.id AND ticket_id IS NOT NULL
          ORDER BY first_seq DESC LIMIT 1) AS ticket_id,
        (SELECT verdict FROM turns WHERE conversation_id = c.id AND verdict IS NOT NULL
          ORDER BY first_seq DESC LIMIT 1) AS last_verdict
-  FROM conversations c
+  FROM conversations c JOIN standings s ON s.conversation_id = c.id
   LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL AND t.backend_uuid IS NOT NULL
  WHERE c.id = :conversation_id ORDER BY t.updated_at DESC LIMIT 1
-"""
-
-STANDING = """
-SELECT CASE c.state WHEN 'human_handoff' THEN 'human' WHEN 'closed' THEN 'closed' ELSE 'bot' END AS owner,
-       (SELECT count(*) FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation'
-           AND a.confirmation_by = 'customer') AS questions,
-       (SELECT count(*) FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation'
-           AND a.confirmation_by = 'staff') AS approvals,
-       (SELECT min(a.expires_at) FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation')
-           AS next_deadline,
-       (SELECT coalesce(array_agg('T-' || k.number ORDER BY k.number), '{}') FROM tickets k
-         WHERE k.conversation_id = c.id AND k.status NOT IN ('resolved', 'closed')) AS tickets,
-       (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due') AS deliveries
-  FROM conversations c WHERE c.id = :conversation_id
-"""
-
-_RESET = """
-WITH ended AS (
-    UPDATE threads SET ended_at = agent_now(), end_reason = 'reset'
-     WHERE conversation_id = :conversation_id AND ended_at IS NULL AND CAST(:new_thread AS boolean)
-), released AS (
-    UPDATE handoffs SET released_at = agent_now(), released_by = :requested_by
-     WHERE conversation_id = :conversation_id AND released_at IS NULL
-), cancelled AS (
-    UPDATE actions SET status = 'cancelled', settled_at = agent_now()
-     WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation'
-), noted AS (
-    INSERT INTO audit (actor, deed, subject, details)
-    VALUES (:requested_by, 'conversation.reset', :subject,
-            jsonb_build_object('new_thread', CAST(:new_thread AS boolean)))
-)
-UPDATE conversations SET state = 'bot', stopped_seq = NULL WHERE id = :conversation_id
 """
 
 _STOP = """
@@ -100,34 +68,6 @@ UPDATE conversations SET stopped_seq = last_seq WHERE id = :conversation_id
 """
 """What the run was asking is released under a new step: an answer that still comes is not used. Of a part that it was
 sending nobody knows whether it left."""
-
-_SET_STATE = """
-WITH released AS (
-    UPDATE handoffs SET released_at = agent_now(), released_by = :requested_by
-     WHERE conversation_id = :conversation_id AND released_at IS NULL AND :state <> 'human_handoff'
-), opened AS (
-    INSERT INTO handoffs (conversation_id, team, reason, opened_by)
-    SELECT :conversation_id, 'support',
-           coalesce((SELECT details ->> 'reason' FROM audit WHERE id = CAST(:reason_id AS bigint)), 'by hand'),
-           :requested_by
-     WHERE :state = 'human_handoff' ON CONFLICT DO NOTHING
-), cancelled AS (
-    UPDATE actions SET status = 'cancelled', settled_at = agent_now()
-     WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation' AND confirmation_by = 'customer'
-), noted AS (
-    INSERT INTO audit (actor, deed, subject, details)
-    SELECT :requested_by, 'conversation.set_state', :subject, jsonb_build_object('state', CAST(:state AS text))
-     WHERE CAST(:reason_id AS bigint) IS NULL
-)
-UPDATE conversations SET state = :state WHERE id = :conversation_id
-"""
-
-_KEEP_REASON = """
-INSERT INTO audit (actor, deed, subject, details)
-VALUES (:requested_by, 'conversation.set_state', :subject,
-        jsonb_build_object('state', CAST(:state AS text), 'reason', CAST(:reason AS text)))
-RETURNING id
-"""
 
 _THREAD_FIELDS = tuple(SessionThread.model_fields)
 
@@ -162,47 +102,7 @@ class Sessions:
             raise LookupError(f"no conversation {conversation_id}")
         values = dict(row)
         thread = Thread.model_validate(values) if values["frontend_context_uuid"] else None
-        standing = await self.standing(conversation_id)
-        return Memory.model_validate({**values, "thread": thread, "standing": standing})
-
-    async def standing(self, conversation_id: UUID) -> Standing:
-        """Who has the conversation and what is open. Raises LookupError for one that was never stored."""
-        row = await self._database.row(STANDING, {"conversation_id": conversation_id})
-        if row is None:
-            raise LookupError(f"no conversation {conversation_id}")
-        return Standing.model_validate(dict(row))
-
-    async def keep_reason(self, conversation_id: UUID, state: State, *, reason: str, requested_by: str) -> int:
-        """Notes why somebody changes who has the conversation; only the note's number goes through Temporal."""
-        values = {"state": state, "reason": reason, "requested_by": requested_by}
-        row = await self._database.row(_KEEP_REASON, {**values, "subject": f"conversation/{conversation_id}"})
-        assert row is not None
-        return int(row["id"])
-
-    async def set_state(self, conversation_id: UUID, state: State, *, reason_id: int | None, requested_by: str) -> None:
-        """Who has the conversation; opens or releases the handoff. Doing it again changes nothing."""
-        await self._database.rows(
-            _SET_STATE,
-            {
-                "conversation_id": conversation_id,
-                "state": state,
-                "reason_id": reason_id,
-                "requested_by": requested_by,
-                "subject": f"conversation/{conversation_id}",
-            },
-        )
-
-    async def reset(self, conversation_id: UUID, *, new_thread: bool, requested_by: str) -> None:
-        """Back to the bot; with *new_thread* the thread ends (its ids stay). Doing it again changes nothing."""
-        await self._database.rows(
-            _RESET,
-            {
-                "conversation_id": conversation_id,
-                "new_thread": new_thread,
-                "requested_by": requested_by,
-                "subject": f"conversation/{conversation_id}",
-            },
-        )
+        return Memory.model_validate({**values, "thread": thread})
 
     async def stop(self, conversation_id: UUID) -> None:
         """Its run was cancelled: nobody wakes it for what waits now, until its next message or a reset."""

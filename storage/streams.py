@@ -19,7 +19,8 @@ EVENTS_PER_ATTEMPT = 1_000_000
 _ADD = f"""
 WITH added AS (
     INSERT INTO stream_events (conversation_id, first_seq, last_seq, n, kind, text)
-    VALUES (:conversation_id, :first_seq, :last_seq, :n, :kind, :text) ON CONFLICT DO NOTHING RETURNING n
+    SELECT id, :first_seq, :last_seq, :n, :kind, :text FROM conversations
+     WHERE id = :conversation_id AND owner_version = :owner_version ON CONFLICT DO NOTHING RETURNING n
 )
 SELECT pg_notify('{CHANNEL}', CAST(:conversation_id AS text)) FROM added
 """
@@ -44,8 +45,12 @@ class StreamEvents:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, conversation_id: UUID, first_seq: int, last_seq: int, event: StreamEvent) -> None:
+    async def add(
+        self, conversation_id: UUID, first_seq: int, last_seq: int, event: StreamEvent, *, owner_version: int
+    ) -> None:
+        """Shows no more once the conversation has another owner than the turn knows."""
         place = {"conversation_id": conversation_id, "first_seq": first_seq, "last_seq": last_seq}
+        place["owner_version"] = owner_version
         await self._database.rows(_ADD, {**place, **event.model_dump()})
 
     async def after(self, conversation_id: UUID, seq: int, n: int) -> list[StreamEvent]:

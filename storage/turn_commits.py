@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, assert_never
 from uuid import UUID
 
-from schemas.actions import ActionStatus
+from schemas.actions import ActionStatus, Confirmation
 from schemas.effects import Recovery
 from schemas.encoding import dump_json
+from schemas.transitions import Event
 from schemas.turn_decisions import (
     AskConfirmation,
     ClosedQuestion,
     Hold,
+    Move,
+    NotBegun,
     OutputRecord,
     PerformAction,
     PerformConfirmed,
@@ -29,7 +33,8 @@ if TYPE_CHECKING:
 _NOTHING: dict[str, Any] = {
     "status": None,
     "finishes": False,
-    "state": None,
+    "owner": None,
+    "again": True,
     "verdict": None,
     "failure": None,
     "handler": None,
@@ -52,7 +57,6 @@ _NOTHING: dict[str, Any] = {
     "effect_key": "",
     "confirmation_by": None,
     "expires_at": None,
-    "return_to": "bot",
     "side_effect": True,
     "recovery": Recovery.NONE,
 }
@@ -64,6 +68,8 @@ def commit_values(
     """The values that `turn_statements.COMMIT` names."""
     values = {**_NOTHING, **_decided(decision)}
     accepted = values.pop("accepted")
+    if TurnStatus.ACTING in fence.from_statuses and not isinstance(decision, NotBegun):
+        values["again"] = False  # its action has begun
     return {
         **values,
         **_output(output),
@@ -72,6 +78,8 @@ def commit_values(
         "turn_id": fence.turn_id,
         "conversation_id": fence.conversation_id,
         "step": fence.step,
+        "owner_version": fence.owner_version,
+        "transitions": dump_json([{"why": why, "who": who} for why, who in _transitions(decision)]),
         "attempt": fence.attempt,
         "last_seq": fence.last_seq,
         "frontend_context_uuid": fence.frontend_context_uuid,
@@ -85,18 +93,20 @@ def _decided(decision: TurnDecision) -> dict[str, Any]:
         case Reply():
             return _reply(decision)
         case Hold():
-            return {"status": TurnStatus.HELD, "finishes": True, "state": decision.state}
+            return {"status": decision.status, "finishes": True}
         case Repair():
-            return {"status": TurnStatus.INVALID, "verdict": Verdict.INVALID}
+            return {"status": TurnStatus.INVALID, "verdict": Verdict.INVALID} | _move(decision.move)
         case PerformAction():
             acting = {"status": TurnStatus.ACTING, "verdict": Verdict.ACTION, "handler": decision.handler}
-            accepted = {"accepted": True} | _action(decision.action, ActionStatus.ACCEPTED)
-            return acting | accepted | _closed(decision.closed)
+            action = _action(decision.action, ActionStatus.ACCEPTED)
+            return acting | {"accepted": True} | action | _closed(decision.closed) | _move(decision.move)
         case PerformConfirmed():
             acting = {"status": TurnStatus.ACTING, "verdict": Verdict.ACTION, "handler": decision.handler}
             return acting | {"confirmed_id": decision.question_id, "action_index": decision.index}
         case AskConfirmation():
             return _question(decision)
+        case NotBegun():
+            return {"status": TurnStatus.WITHHELD, "finishes": True}
         case _:
             assert_never(decision)
 
@@ -105,7 +115,6 @@ def _reply(reply: Reply) -> dict[str, Any]:
     values = {
         "status": reply.status,
         "finishes": True,
-        "state": reply.state,
         "verdict": reply.verdict,
         "failure": reply.failure,
         "reply": reply.text,
@@ -113,14 +122,14 @@ def _reply(reply: Reply) -> dict[str, Any]:
         "accepted": reply.accepted,
         "ticket_id": reply.ticket_id,
     }
-    return values | _closed(reply.closed) | (_action(reply.refused, ActionStatus.REFUSED) if reply.refused else {})
+    refused = _action(reply.refused, ActionStatus.REFUSED) if reply.refused else {}
+    return values | _closed(reply.closed) | _move(reply.move) | refused
 
 
 def _question(asked: AskConfirmation) -> dict[str, Any]:
     values = {
         "status": TurnStatus.ANSWERED,
         "finishes": True,
-        "state": asked.state,
         "verdict": Verdict.ACTION,
         "reply": asked.text,
         "reply_meta": dump_json({"buttons": asked.buttons} if asked.buttons else {}),
@@ -128,7 +137,8 @@ def _question(asked: AskConfirmation) -> dict[str, Any]:
         "confirmation_by": asked.by,
         "expires_at": asked.expires_at,
     }
-    return values | _action(asked.action, ActionStatus.AWAITING_CONFIRMATION) | _closed(asked.closed)
+    asking = _action(asked.action, ActionStatus.AWAITING_CONFIRMATION)
+    return values | asking | _closed(asked.closed) | _move(asked.move)
 
 
 def _action(action: PlannedAction, status: ActionStatus) -> dict[str, Any]:
@@ -142,7 +152,6 @@ def _action(action: PlannedAction, status: ActionStatus) -> dict[str, Any]:
         "action_digest": action.digest,
         "request_hash": action.request_hash,
         "effect_key": action.effect_key,
-        "return_to": action.return_to,
         "side_effect": action.side_effect,
         "recovery": action.recovery,
     }
@@ -150,6 +159,22 @@ def _action(action: PlannedAction, status: ActionStatus) -> dict[str, Any]:
 
 def _closed(question: ClosedQuestion | None) -> dict[str, Any]:
     return {} if question is None else {"closed_id": question.id, "closed_status": question.status}
+
+
+def _move(move: Move | None) -> dict[str, Any]:
+    return {} if move is None else {"owner": move.to}
+
+
+def _transitions(decision: TurnDecision) -> Iterator[tuple[Event, str]]:
+    """Why the conversation stands otherwise after this commit, and who did that: the owner's change comes first."""
+    if isinstance(decision, Reply | Repair | PerformAction | AskConfirmation) and decision.move:
+        yield decision.move.why, "customer" if decision.move.why is Event.MESSAGE else "assistant"
+    if isinstance(decision, Reply | PerformAction | AskConfirmation) and decision.closed:
+        yield decision.closed.why, "customer"
+    if isinstance(decision, PerformConfirmed):
+        yield Event.CONFIRMED, "customer"
+    if isinstance(decision, AskConfirmation):
+        yield (Event.APPROVAL_ASKED if decision.by is Confirmation.STAFF else Event.ASKED), "assistant"
 
 
 def _output(output: OutputRecord | None) -> dict[str, Any]:

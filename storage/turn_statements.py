@@ -3,6 +3,10 @@
 A turn's `step` is its fence for outcomes: a commit names the step it belongs to and raises it, so within a step the
 first committed output wins, and what an earlier step or attempt brings later touches no row. What it brought is kept
 all the same, as not used. `commit_id` lets a repeated commit find that it was the one.
+
+The owner's version is the fence against people: a claim notes it, and a commit that finds a newer one does not do as
+was decided. It *withholds* (what came is kept, nothing is sent, no action begins), or, where the bot has the
+conversation all the same and no action of the turn began, puts the turn *again*.
 """
 
 from __future__ import annotations
@@ -12,45 +16,55 @@ from storage.channels import DELIVERY
 
 _STANDING = """
        turn.id, turn.conversation_id, turn.first_seq, turn.last_seq, turn.status, turn.step, turn.purpose, turn.attempt,
-       turn.commit_id, turn.state, turn.verdict, turn.finished_at, turn.frontend_context_uuid, turn.backend_uuid,
-       turn.newest_backend_uuid, turn.ticket_id, conversation.channel, conversation.account,
-       conversation.state AS conversation_state"""
-"""How far a turn has come: the columns of `TurnRow`, but for the thread's slug and the newest action."""
+       turn.commit_id, turn.state, turn.owner_version, turn.verdict, turn.finished_at, turn.frontend_context_uuid,
+       turn.backend_uuid, turn.newest_backend_uuid, turn.ticket_id, conversation.channel, conversation.account"""
+"""How far a turn has come: the columns of `TurnRow`, but for the thread's slug, the newest action and the standing."""
 
+_NOW = "(SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = turn.conversation_id) AS standing"
 _NEWEST_ACTION = "(SELECT a.id FROM actions a WHERE a.turn_id = turn.id ORDER BY a.index DESC LIMIT 1)"
-_UNDECIDED = "('claimed', 'asking', 'failed')"
-_CLAIMABLE = "('claimed', 'asking', 'failed', 'invalid', 'resulted')"
+_UNDECIDED = "('claimed', 'asking', 'failed', 'reopened')"
+_CLAIMABLE = "('claimed', 'asking', 'failed', 'reopened', 'invalid', 'resulted')"
+_FROM_THE_BEGINNING = f"(turns.step = 0 AND turns.status IN {_UNDECIDED} OR turns.status = 'reopened')"
+_MESSAGE = """id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'limited' AS limited, meta ? 'media'
+           AS has_media, channel_message_id, sent_at, stored_at, wants_stream, request_id"""
 
 CLAIM = f"""
 WITH waiting AS (
-    SELECT id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'limited' AS limited, meta ? 'media'
-           AS has_media, channel_message_id, sent_at, stored_at, wants_stream, request_id FROM messages
+    SELECT {_MESSAGE}, meta -> 'held' AS held FROM messages
      WHERE conversation_id = :conversation_id AND direction = 'in' AND seq > :cursor
        AND seq <= coalesce((SELECT last_seq FROM turns WHERE conversation_id = :conversation_id
               AND first_seq = CAST(:cursor AS bigint) + 1
               AND (purpose <> 'answer' OR status NOT IN {_UNDECIDED})), {2**62})
      ORDER BY seq LIMIT :limit
+), held AS (
+    SELECT {_MESSAGE} FROM messages WHERE conversation_id = :conversation_id AND direction = 'in'
+       AND seq IN (SELECT CAST(jsonb_array_elements(waiting.held) AS bigint) FROM waiting WHERE kind = 'held')
 ), newest AS (
     SELECT max(version) AS version FROM configurations c
       JOIN conversations v ON v.assistant = c.assistant WHERE v.id = :conversation_id
 ), turn AS (
-    INSERT INTO turns (conversation_id, first_seq, last_seq, status, frontend_context_uuid, assistant_version)
-    SELECT :conversation_id, min(seq), max(seq), 'claimed', :frontend_context_uuid, (SELECT version FROM newest)
+    INSERT INTO turns (conversation_id, first_seq, last_seq, status, frontend_context_uuid, assistant_version,
+                       owner_version)
+    SELECT :conversation_id, min(seq), max(seq), 'claimed', :frontend_context_uuid, (SELECT version FROM newest),
+           (SELECT owner_version FROM conversations WHERE id = :conversation_id)
       FROM waiting HAVING count(*) > 0
     ON CONFLICT (conversation_id, first_seq) DO UPDATE SET
         attempt = turns.attempt + (turns.status IN {_CLAIMABLE})::int,
         unsettled = turns.unsettled + (turns.status = 'asking')::int,
         purpose = CASE turns.status WHEN 'invalid' THEN 'repair' WHEN 'resulted' THEN 'conclude'
                   ELSE turns.purpose END,
-        assistant_version = CASE WHEN turns.step = 0 AND turns.status IN {_UNDECIDED}
+        assistant_version = CASE WHEN {_FROM_THE_BEGINNING}
                             THEN excluded.assistant_version ELSE turns.assistant_version END,
-        frontend_context_uuid = CASE WHEN turns.step = 0 AND turns.status IN {_UNDECIDED}
+        frontend_context_uuid = CASE WHEN {_FROM_THE_BEGINNING}
                                 THEN excluded.frontend_context_uuid ELSE turns.frontend_context_uuid END,
+        owner_version = CASE WHEN turns.status IN {_CLAIMABLE} THEN excluded.owner_version
+                        ELSE turns.owner_version END,
         status = CASE WHEN turns.status IN {_CLAIMABLE} THEN 'claimed' ELSE turns.status END
     RETURNING *
 )
-SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
-       turn.unsettled, turn.questions, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
+SELECT {_STANDING}, {_NOW}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
+       thread.ended_at IS NOT NULL AS thread_ended, turn.unsettled, turn.questions, turn.repairs, turn.rounds,
+       turn.started_at, turn.assistant_version,
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
        (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
          ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
@@ -61,6 +75,8 @@ SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
            AS something_done,
        (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
            AS final_failures,
+       (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out))
+           AS unreachable_since,
        (SELECT to_jsonb(p) || jsonb_build_object('accepted_at', (SELECT CASE WHEN m.delivery IS NOT NULL
                    THEN coalesce((SELECT max(e.settled_at) FROM effects e
                                    WHERE e.message_id = m.id AND e.status = 'confirmed' AND e.reached <> 'deleted'),
@@ -69,7 +85,10 @@ SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
           FROM actions p WHERE p.conversation_id = :conversation_id
            AND p.status = 'awaiting_confirmation' AND p.confirmation_by = 'customer'
          ORDER BY p.created_at DESC LIMIT 1) AS question,
-       (SELECT jsonb_agg(to_jsonb(waiting) ORDER BY sent_at NULLS LAST, seq) FROM waiting) AS messages
+       (SELECT jsonb_agg(to_jsonb(taken) ORDER BY sent_at NULLS LAST, seq)
+          FROM (SELECT * FROM held UNION ALL
+                SELECT id, seq, kind, text, choice_id, limited, has_media, channel_message_id, sent_at, stored_at,
+                       wants_stream, request_id FROM waiting) taken) AS messages
   FROM turn
   JOIN conversations conversation ON conversation.id = :conversation_id
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
@@ -77,7 +96,7 @@ SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
 """Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is."""
 
 GET = f"""
-SELECT {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id
+SELECT {_STANDING}, {_NOW}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id
   FROM turns turn
   JOIN conversations conversation ON conversation.id = turn.conversation_id
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
@@ -93,60 +112,127 @@ UPDATE turns SET status = 'resulted', step = step + 1, rounds = rounds + 1, comm
 _RAW_COLUMNS = """id, turn_id, conversation_id, attempt, purpose, verdict, errors, notes, failure, explanation, text,
                   details, prompt_pack, pack_echoed, backend_uuid, model_ms, first_text_ms"""
 
-_FREE_SLOT = "slot AS (UPDATE account_calls SET ended_at = agent_now() WHERE id = :slot)"
-
 FAIL = f"""
 WITH failed AS (
     UPDATE turns SET status = 'failed', failure = :failure, unsettled = unsettled + :unsettled,
+           questions = questions - CAST(:given_back AS boolean)::int,
            purpose = CASE WHEN CAST(:anew AS boolean) THEN 'answer' ELSE purpose END
      WHERE id = :turn_id AND attempt = :attempt AND status IN ('claimed', 'asking') RETURNING id
-), {_FREE_SLOT}
+), slot AS (
+    UPDATE account_calls SET ended_at = agent_now() WHERE id = :slot AND NOT CAST(:given_back AS boolean)
+), call AS (
+    DELETE FROM account_calls WHERE id = :slot AND CAST(:given_back AS boolean)
+)
 INSERT INTO raw_outputs ({_RAW_COLUMNS})
 VALUES (:raw_output_id, :turn_id, :conversation_id, :attempt, :purpose, NULL, '[]', '[]', :failure, :explanation,
         :text, '{{}}', NULL, NULL, NULL, :model_ms, :first_text_ms)
 ON CONFLICT DO NOTHING
 """
-"""An attempt ends without an answer. `anew`: the step is given up for a question with newer messages."""
+"""An attempt ends without an answer. `anew`: the step is given up for a question with newer messages. `given_back`: it
+counts neither as a try nor as one of the account's calls."""
+
+_FATE = """
+mine AS MATERIALIZED (
+    SELECT id, conversation_id, status FROM turns
+     WHERE id = :turn_id AND step = :step AND finished_at IS NULL AND status = ANY(:from_statuses)
+       AND owner_version = :owner_version FOR UPDATE
+), place AS MATERIALIZED (
+    SELECT c.id, c.owner, c.owner_version FROM conversations c
+     WHERE c.id = (SELECT conversation_id FROM mine) FOR NO KEY UPDATE
+), fate AS (
+    SELECT place.*, CASE WHEN place.owner_version = CAST(:owner_version AS bigint) THEN 'decided'
+                         WHEN place.owner = 'bot' AND CAST(:again AS boolean) THEN 'again'
+                         ELSE 'withheld' END AS fate FROM place
+), owned AS (
+    SELECT fate.*, fate = 'withheld' OR fate = 'decided' AND CAST(:finishes AS boolean) AS finishes,
+           CASE WHEN fate = 'decided' THEN coalesce(CAST(:owner AS text), owner) ELSE owner END AS owner_after,
+           owner_version + (fate = 'decided' AND coalesce(CAST(:owner AS text), owner) <> owner)::int AS version_after
+      FROM fate
+), open AS (
+    SELECT count(*) FILTER (WHERE confirmation_by = 'customer') AS questions,
+           count(*) FILTER (WHERE confirmation_by = 'staff') AS approvals, min(expires_at) AS next_deadline
+      FROM actions WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation'
+       AND id IS DISTINCT FROM CAST(:closed_id AS uuid) AND id IS DISTINCT FROM CAST(:confirmed_id AS uuid)
+), asked AS (
+    SELECT (fate = 'decided' AND :action_status = 'awaiting_confirmation' AND :confirmation_by = 'customer')::int
+           AS questions,
+           (fate = 'decided' AND :action_status = 'awaiting_confirmation' AND :confirmation_by = 'staff')::int
+           AS approvals,
+           CASE WHEN fate = 'decided' AND :action_status = 'awaiting_confirmation'
+                THEN CAST(:expires_at AS timestamptz) END AS deadline
+      FROM fate
+), after AS (
+    SELECT owned.*, open.questions + asked.questions AS questions, open.approvals + asked.approvals AS approvals,
+           least(open.next_deadline, asked.deadline) AS next_deadline, still.tickets, still.deliveries,
+           state_of(owner_after, open.questions + asked.questions, cardinality(still.tickets)) AS state
+      FROM owned, open, asked, standings still WHERE still.conversation_id = owned.id
+)"""
+"""What becomes of the step: the turn is locked, then the conversation, so that a change of the owner comes before or
+after. `after` is where the conversation stands once the commit is done."""
 
 _WON = """
 won AS (
     UPDATE turns SET step = step + 1, commit_id = :commit_id, questions = 0, unsettled = 0,
-           status = :status, last_seq = :last_seq, state = coalesce(:state, state),
-           verdict = coalesce(:verdict, verdict), failure = :failure, handler = coalesce(:handler, handler),
-           frontend_context_uuid = :frontend_context_uuid,
-           backend_uuid = coalesce(:accepted_backend_uuid, backend_uuid),
-           newest_backend_uuid = coalesce(:output_backend_uuid, newest_backend_uuid),
+           status = CASE WHEN after.fate = 'withheld' THEN 'withheld' WHEN after.fate = 'decided' THEN :status
+                    WHEN purpose = 'conclude' THEN 'resulted' ELSE 'reopened' END,
+           purpose = CASE WHEN after.fate = 'again' AND purpose <> 'conclude' THEN 'answer' ELSE purpose END,
+           last_seq = :last_seq, state = CASE WHEN after.finishes THEN after.state ELSE turns.state END,
+           owner_version = after.version_after,
+           verdict = coalesce(:verdict, verdict), failure = CASE WHEN after.fate = 'decided' THEN :failure END,
+           handler = coalesce(:handler, handler), frontend_context_uuid = :frontend_context_uuid,
+           backend_uuid = CASE WHEN after.fate = 'decided' THEN coalesce(:accepted_backend_uuid, backend_uuid)
+                          ELSE backend_uuid END,
+           newest_backend_uuid = CASE WHEN after.fate <> 'again'
+                                 THEN coalesce(:output_backend_uuid, newest_backend_uuid)
+                                 WHEN purpose = 'conclude' THEN newest_backend_uuid END,
            ticket_id = coalesce(:ticket_id, ticket_id), prompt_pack = coalesce(:pack_told, prompt_pack),
-           repairs = repairs + (:status = 'invalid')::int,
+           repairs = CASE WHEN after.fate = 'again' THEN 0 ELSE repairs + (:status = 'invalid')::int END,
            model_ms = coalesce(model_ms + :model_ms, model_ms, :model_ms),
            first_text_ms = coalesce(first_text_ms, :first_text_ms),
-           finished_at = CASE WHEN CAST(:finishes AS boolean) THEN agent_now() END
-     WHERE id = :turn_id AND step = :step AND finished_at IS NULL AND status = ANY(:from_statuses) RETURNING *
+           finished_at = CASE WHEN after.finishes THEN agent_now() END
+      FROM after
+     WHERE turns.id = :turn_id AND step = :step AND finished_at IS NULL AND status = ANY(:from_statuses)
+    RETURNING turns.*
 )"""
 
 _CONVERSATION = """
 conversation_after AS (
-    UPDATE conversations SET cursor = greatest(cursor, :last_seq), turns = turns + 1, state = :state
-     WHERE id = :conversation_id AND CAST(:finishes AS boolean) AND EXISTS (SELECT 1 FROM won)
-    RETURNING id, channel, account
+    UPDATE conversations SET cursor = CASE WHEN after.finishes THEN greatest(cursor, :last_seq) ELSE cursor END,
+           turns = turns + after.finishes::int, owner = after.owner_after, owner_version = after.version_after,
+           taken_version = CASE WHEN after.owner_after = 'human' AND after.owner <> 'human' THEN after.version_after
+                           ELSE taken_version END
+      FROM after
+     WHERE conversations.id = after.id AND (after.finishes OR after.owner_after <> after.owner)
+       AND EXISTS (SELECT 1 FROM won)
+    RETURNING conversations.id, channel, account
+), transition AS (
+    INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who, turn_id)
+    SELECT after.id, after.version_after, CASE WHEN n = 1 AND CAST(:owner AS text) IS NOT NULL THEN after.owner
+           ELSE after.owner_after END, after.owner_after, each ->> 'why', each ->> 'who', :turn_id
+      FROM after, won, jsonb_array_elements(CAST(:transitions AS jsonb)) WITH ORDINALITY AS given(each, n)
+     WHERE after.fate = 'decided'
+     ORDER BY n
 )"""
 
 _REPLY = f"""
 reply AS (
     INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, text, sources, meta, turn_id,
-                          delivery)
-    SELECT :commit_id, id, 'out', 'assistant', channel, '', :reply, CAST(:sources AS jsonb), CAST(:reply_meta AS jsonb),
-           :turn_id, {DELIVERY}
-      FROM conversation_after WHERE CAST(:reply AS text) IS NOT NULL
+                          owner_version, delivery)
+    SELECT :commit_id, conversation_after.id, 'out', 'assistant', channel, '', :reply, CAST(:sources AS jsonb),
+           CAST(:reply_meta AS jsonb), :turn_id, after.version_after,
+           CASE WHEN after.fate = 'withheld' THEN 'withheld' ELSE {DELIVERY} END
+      FROM conversation_after, after WHERE CAST(:reply AS text) IS NOT NULL AND after.fate <> 'again'
 )"""
 
 _THREAD = """
 thread_after AS (
     INSERT INTO threads (frontend_context_uuid, conversation_id, backend_uuid, thread_url_slug, collection_uuid,
                          account_name, prompt_pack, turns)
-    SELECT :frontend_context_uuid, conversation_id, :accepted_backend_uuid, :thread_url_slug, :collection_uuid,
-           :account_name, :pack_told, (CAST(:accepted_backend_uuid AS text) IS NOT NULL)::int
-      FROM won WHERE CAST(:account_name AS text) IS NOT NULL
+    SELECT :frontend_context_uuid, conversation_id,
+           CASE WHEN after.fate = 'decided' THEN CAST(:accepted_backend_uuid AS text) END, :thread_url_slug,
+           :collection_uuid, :account_name, :pack_told,
+           (after.fate = 'decided' AND CAST(:accepted_backend_uuid AS text) IS NOT NULL)::int
+      FROM won, after WHERE CAST(:account_name AS text) IS NOT NULL
     ON CONFLICT (frontend_context_uuid) DO UPDATE SET updated_at = agent_now(), turns = threads.turns + excluded.turns,
            backend_uuid = coalesce(excluded.backend_uuid, threads.backend_uuid),
            thread_url_slug = coalesce(excluded.thread_url_slug, threads.thread_url_slug),
@@ -155,10 +241,12 @@ thread_after AS (
            prompt_pack = coalesce(excluded.prompt_pack, threads.prompt_pack)
 )"""
 
-_LOST_THREAD = """
+_DECIDED = "EXISTS (SELECT 1 FROM won, after WHERE after.fate = 'decided')"
+
+_LOST_THREAD = f"""
 lost_thread AS (
     UPDATE threads SET ended_at = agent_now(), end_reason = 'lost'
-     WHERE frontend_context_uuid = :lost_thread AND ended_at IS NULL AND EXISTS (SELECT 1 FROM won)
+     WHERE frontend_context_uuid = :lost_thread AND ended_at IS NULL AND {_DECIDED}
 )"""
 
 _OUTPUT = f"""
@@ -166,7 +254,8 @@ output AS (
     INSERT INTO raw_outputs ({_RAW_COLUMNS}, used)
     SELECT :output_id, :turn_id, :conversation_id, :attempt, :output_purpose, :output_verdict, CAST(:errors AS jsonb),
            CAST(:notes AS jsonb), NULL, NULL, :raw_text, CAST(:details AS jsonb), :prompt_pack, :pack_echoed,
-           :output_backend_uuid, :model_ms, :first_text_ms, EXISTS (SELECT 1 FROM won)
+           :output_backend_uuid, :model_ms, :first_text_ms,
+           EXISTS (SELECT 1 FROM won, after WHERE after.fate <> 'again')
      WHERE CAST(:output_id AS uuid) IS NOT NULL
     ON CONFLICT DO NOTHING
 )"""
@@ -174,38 +263,52 @@ output AS (
 _ACTIONS = f"""
 closed AS (
     UPDATE actions SET status = :closed_status, settled_at = agent_now()
-     WHERE id = :closed_id AND status = 'awaiting_confirmation' AND EXISTS (SELECT 1 FROM won)
+     WHERE id = :closed_id AND status = 'awaiting_confirmation' AND {_DECIDED}
 ), confirmed AS (
     UPDATE actions SET status = 'accepted', turn_id = :turn_id, index = :action_index, decided_by = 'customer',
            settled_at = agent_now()
-     WHERE id = :confirmed_id AND status = 'awaiting_confirmation' AND EXISTS (SELECT 1 FROM won)
+     WHERE id = :confirmed_id AND status = 'awaiting_confirmation' AND {_DECIDED}
     RETURNING *
 ), action AS (
     INSERT INTO actions (id, turn_id, conversation_id, index, name, reason, metadata, status, digest, request_hash,
-                         effect_key, confirmation_by, expires_at, asked_seq, return_to, side_effect, recovery,
-                         assistant_version)
+                         effect_key, confirmation_by, expires_at, asked_seq, side_effect, recovery, assistant_version)
     SELECT :action_id, :turn_id, :conversation_id, :action_index, :action_name, :action_reason,
-           CAST(:action_metadata AS jsonb), :action_status, :action_digest, :request_hash, :effect_key,
-           :confirmation_by, :expires_at, (SELECT last_seq FROM conversations WHERE id = :conversation_id), :return_to,
-           :side_effect, :recovery, won.assistant_version
-      FROM won WHERE CAST(:action_id AS uuid) IS NOT NULL
+           CAST(:action_metadata AS jsonb), CASE WHEN after.fate = 'withheld' THEN 'cancelled' ELSE :action_status END,
+           :action_digest, :request_hash, :effect_key, :confirmation_by, :expires_at,
+           (SELECT last_seq FROM conversations WHERE id = :conversation_id), :side_effect, :recovery,
+           won.assistant_version
+      FROM won, after WHERE CAST(:action_id AS uuid) IS NOT NULL AND after.fate <> 'again'
     RETURNING *
 ), effect AS ({EFFECT_OF_ACTION}
       FROM (SELECT * FROM confirmed UNION ALL SELECT * FROM action) AS each WHERE status = 'accepted'
 ), handoff AS (
-    UPDATE handoffs SET released_at = agent_now(), released_by = 'assistant'
-     WHERE conversation_id = :conversation_id AND released_at IS NULL AND CAST(:finishes AS boolean)
-       AND :state <> 'human_handoff' AND EXISTS (SELECT 1 FROM won)
+    INSERT INTO handoffs (conversation_id, team, reason, opened_by)
+    SELECT after.id, 'support', 'called by an action', 'assistant' FROM won, after
+     WHERE after.owner_after = 'human' AND after.owner <> 'human'
+    ON CONFLICT DO NOTHING
 )"""
 
-_PLACE = """
-place AS (DELETE FROM account_places WHERE conversation_id = :conversation_id AND EXISTS (SELECT 1 FROM won))"""
+_FREE_SLOTS = """
+slots AS (
+    UPDATE account_calls SET ended_at = agent_now()
+     WHERE ended_at IS NULL AND (id = :slot OR turn_id IN (SELECT id FROM won))
+)"""
+"""The output's own, and with the step's outcome what its dead attempts left."""
+
+_QUEUE = """
+queue AS (DELETE FROM account_places WHERE conversation_id = :conversation_id AND EXISTS (SELECT 1 FROM won))"""
 
 COMMIT = f"""
-WITH {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_LOST_THREAD}, {_FREE_SLOT}, {_PLACE}, {_OUTPUT}, {_ACTIONS}
+/* the commit of a step, which is known by its commit_id */
+WITH {_FATE}, {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_LOST_THREAD}, {_FREE_SLOTS}, {_QUEUE}, {_OUTPUT},
+     {_ACTIONS}
 SELECT {_STANDING}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread_url_slug,
-       coalesce(:action_id, :confirmed_id, {_NEWEST_ACTION}) AS action_id
-  FROM won turn
+       coalesce(:action_id, :confirmed_id, {_NEWEST_ACTION}) AS action_id,
+       jsonb_build_object('owner', after.owner_after, 'version', after.version_after, 'questions', after.questions,
+           'approvals', after.approvals, 'tickets', after.tickets, 'next_deadline', after.next_deadline,
+           'deliveries', after.deliveries + (SELECT count(*) FROM conversation_after
+              WHERE CAST(:reply AS text) IS NOT NULL AND after.fate = 'decided' AND {DELIVERY} = 'due')) AS standing
+  FROM won turn CROSS JOIN after
   JOIN conversations conversation ON conversation.id = turn.conversation_id
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
 """
@@ -214,7 +317,7 @@ SELECT {_STANDING}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread
 RECAP = """
 SELECT direction, author, text FROM messages
  WHERE conversation_id = :conversation_id AND text <> ''
-   AND (direction = 'out' OR direction = 'in' AND seq < :before_seq)
+   AND (direction = 'out' AND delivery IS DISTINCT FROM 'withheld' OR direction = 'in' AND seq < :before_seq)
  ORDER BY stored_at DESC LIMIT :limit
 """
 

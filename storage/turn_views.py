@@ -12,16 +12,17 @@ from schemas.turns import Attempt, Drift, Reply, Timings, Turn, TurnAction, Turn
 from storage.database import Database
 
 _TURN = """
-SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.state, t.verdict, t.frontend_context_uuid::text,
+SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.status, t.state, t.verdict, t.frontend_context_uuid::text,
        t.backend_uuid, t.ticket_id, t.model_ms, t.first_text_ms, t.finished_at,
-       r.text AS reply_text, r.sources AS reply_sources,
+       CASE WHEN :with_raw OR r.delivery IS DISTINCT FROM 'withheld' THEN r.text END AS reply_text,
+       r.sources AS reply_sources,
        m.channel_message_id AS message_id,
        (extract(epoch FROM t.finished_at - m.stored_at) * 1000)::int AS total_ms,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('raw_output_id', o.id, 'verdict', o.verdict, 'errors', o.errors,
                'failure', o.failure, 'raw_output', CASE WHEN :with_raw THEN o.text END) ORDER BY o.created_at), '[]')
           FROM raw_outputs o WHERE o.turn_id = t.id) AS attempts,
        (SELECT jsonb_build_object('action', a.name, 'reason', a.reason, 'metadata', a.metadata,
-               'status', coalesce(e.status, a.status), 'result', e.result)
+               'status', CASE a.status WHEN 'accepted' THEN e.status ELSE a.status END, 'result', e.result)
           FROM actions a LEFT JOIN effects e ON e.key = a.effect_key
          WHERE a.turn_id = t.id ORDER BY a.index DESC LIMIT 1) AS action
   FROM turns t
@@ -87,6 +88,7 @@ def _turn(row: RowMapping) -> Turn:
         turn_id=values["turn_id"],
         conversation_id=values["conversation_id"],
         message_id=values["message_id"] or "",
+        status=values["status"],
         state=values["state"],
         verdict=values["verdict"],
         reply=None if text is None else Reply(text=text, sources=sources or []),

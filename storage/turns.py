@@ -16,15 +16,14 @@ from pydantic import BaseModel, Field
 from schemas.actions import ActionRequest, Confirmation, PendingAction
 from schemas.channels import is_sent
 from schemas.conversations import Thread
-from schemas.failures import FailureKind
+from schemas.failures import WAITED_OUT, FailureKind
 from schemas.messages import WaitingMessage
 from schemas.standing import Standing
-from schemas.turn_decisions import AskConfirmation, OutputRecord, TurnDecision
+from schemas.turn_decisions import OutputRecord, TurnDecision
 from schemas.turn_record import Purpose, TurnStatus
 from schemas.turns import OutputError, State, Verdict
 from storage import turn_statements as sql
 from storage.database import Database
-from storage.sessions import STANDING
 from storage.turn_commits import commit_values
 
 
@@ -41,7 +40,6 @@ class PendingConfirmation(BaseModel):
     expires_at: datetime
     asked_seq: int
     accepted_at: datetime | None
-    return_to: State
 
     @property
     def pending(self) -> PendingAction:
@@ -54,13 +52,13 @@ class PendingConfirmation(BaseModel):
             expires_at=self.expires_at,
             asked_seq=self.asked_seq,
             accepted_at=self.accepted_at,
-            return_to=self.return_to,
         )
 
 
 @dataclass(frozen=True)
 class TurnFence:
-    """What a commit names: the turn, the step it belongs to, and the messages and thread it covers.
+    """What a commit names: the turn, the step it belongs to, the owner's version it was claimed under, and the messages
+    and thread it covers.
 
     `from_statuses`: a step that asks commits from any of its own, the end of an action from `acting`.
     """
@@ -71,6 +69,7 @@ class TurnFence:
     attempt: int
     last_seq: int
     frontend_context_uuid: UUID
+    owner_version: int
     from_statuses: tuple[TurnStatus, ...] = (TurnStatus.CLAIMED, TurnStatus.ASKING, TurnStatus.FAILED)
     lost_thread: UUID | None = None
     """The thread that upstream forgot, and that this step goes on without."""
@@ -89,6 +88,8 @@ class TurnRow(BaseModel):
     attempt: int
     commit_id: UUID | None
     state: State
+    owner_version: int
+    """The owner's when this step was claimed, or after the commit that ended it."""
     verdict: Verdict | None
     finished_at: datetime | None
     frontend_context_uuid: UUID | None
@@ -98,9 +99,8 @@ class TurnRow(BaseModel):
     ticket_id: str | None
     channel: str
     account: str = ""
-    conversation_state: State
-    standing: Standing | None = None
-    """The conversation's, as of this row; None: no action of this turn can have changed it."""
+    standing: Standing
+    """The conversation's, as of this row."""
     action_id: UUID | None
 
     @property
@@ -124,11 +124,13 @@ class TurnRow(BaseModel):
 class ClaimedTurn(TurnRow):
     """A turn with all that its next step needs. One that is not `claimed` is nobody's to ask now.
 
-    `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread knows; `pack_pasted`:
-    the version last confirmed as pasted into the assistant's Space. `final_failures`: attempts that surely failed
-    upstream.
+    `thread_ended`: its thread is over, by a reset. `something_done`: an effect of this turn is confirmed. `pack_told`:
+    the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the assistant's Space.
+    `final_failures`: attempts that surely failed upstream. `unreachable_since`: the first time in this turn that nobody
+    was reached upstream.
     """
 
+    thread_ended: bool
     unsettled: int
     questions: int
     repairs: int
@@ -141,6 +143,7 @@ class ClaimedTurn(TurnRow):
     actions: int
     something_done: bool
     final_failures: int
+    unreachable_since: datetime | None = None
     question: PendingConfirmation | None
     messages: list[WaitingMessage]
 
@@ -167,12 +170,16 @@ class ClaimedTurn(TurnRow):
             attempt=self.attempt,
             last_seq=self.last_taken_seq,
             frontend_context_uuid=thread.frontend_context_uuid,
+            owner_version=self.owner_version,
         )
 
 
 @dataclass(frozen=True)
 class Committed:
-    """The turn after a commit; *won* is false when another attempt's outcome stands, which is then *turn*."""
+    """The turn after a commit; *won* is false when another attempt's outcome stands, which is then *turn*.
+
+    What was decided is withheld, or the turn reopened, where the conversation has another owner by then.
+    """
 
     turn: TurnRow
     won: bool
@@ -181,7 +188,8 @@ class Committed:
 class FailedAttempt(BaseModel):
     """A question that got no answer. `unknown`: an answer may exist that we did not get.
 
-    `anew`: it was dropped for one with newer messages, so the turn begins again.
+    `anew`: it was dropped for one with newer messages, so the turn begins again. `given_back`: nobody was reached, so
+    it counts neither as a try nor as one of the account's calls.
     """
 
     turn_id: UUID
@@ -193,6 +201,7 @@ class FailedAttempt(BaseModel):
     explanation: str
     unknown: bool
     anew: bool = False
+    given_back: bool = False
     text: str = ""
     slot: UUID | None = None
     model_ms: int | None = None
@@ -232,6 +241,7 @@ class Turns:
             "limit": limit,
             "frontend_context_uuid": thread,
             "final_failures": [FailureKind.UPSTREAM, FailureKind.NO_ANSWER],
+            "waited_out": list(WAITED_OUT),
         }
         row = await self._database.row(sql.CLAIM, values)
         return None if row is None else ClaimedTurn.model_validate(dict(row))
@@ -240,12 +250,7 @@ class Turns:
         """A turn as it stands."""
         row = await self._database.row(sql.GET, {"turn_id": turn_id})
         assert row is not None
-        return await self._with_standing(TurnRow.model_validate(dict(row)))
-
-    async def _with_standing(self, turn: TurnRow) -> TurnRow:
-        row = await self._database.row(STANDING, {"conversation_id": turn.conversation_id})
-        assert row is not None
-        return turn.model_copy(update={"standing": Standing.model_validate(dict(row))})
+        return TurnRow.model_validate(dict(row))
 
     async def commit(
         self, fence: TurnFence, decision: TurnDecision, commit_id: UUID, output: OutputRecord | None = None
@@ -253,8 +258,6 @@ class Turns:
         """Commits one step's outcome, unless the step has one. Safe to repeat under the same *commit_id*."""
         row = await self._database.row(sql.COMMIT, commit_values(fence, decision, commit_id, output))
         turn = TurnRow.model_validate(dict(row)) if row is not None else await self.get(fence.turn_id)
-        if isinstance(decision, AskConfirmation):
-            turn = await self._with_standing(turn)
         return Committed(turn, won=turn.commit_id == commit_id)
 
     async def resulted(self, fence: TurnFence) -> None:

@@ -26,6 +26,7 @@ from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.conversations import StateRequest
 from schemas.failures import FailureKind
+from schemas.transitions import Event
 from schemas.turns import State
 from tests.servers import postgres_server, temporal_server
 from tests.support.waiting import until, within
@@ -133,6 +134,39 @@ async def handed_over(system: System) -> None:
     await system.send("Thanks")
 
 
+async def taken_over(system: System) -> None:
+    """By the API, while the model answers; then released, so that what was held is answered."""
+    await system.send("Hello")
+    system.perplexity.gate.clear()
+    waiting = asyncio.create_task(system.send("What does it cost?"))
+    await system.until_asked(2)
+    await system.http.post("/api/session/c-1/state", json={"state": "human_handoff", "reason": "mine"})
+    system.perplexity.gate.set()
+    await waiting
+    await system.http.post("/api/session/c-1/state", json={"state": "bot", "reason": "done"})
+    await system.until_asked(3)
+    await system.send("Thanks")
+
+
+async def reopened(system: System) -> None:
+    """Taken and released while the model answers: the turn begins again."""
+    system.perplexity.gate.clear()
+    waiting = asyncio.create_task(system.send("What does it cost?"))
+    await system.until_asked(1)
+    for state in ("human_handoff", "bot"):
+        await system.http.post("/api/session/c-1/state", json={"state": state, "reason": "mine"})
+    system.perplexity.gate.set()
+    await waiting
+
+
+async def state_set_by_hand(system: System) -> None:
+    await system.send("Hello")
+    handle = system.temporal.get_workflow_handle((await system.session())["workflow_id"])
+    await handle.execute_update("set_state", {"state": "human_handoff", "requested_by": "me"})
+    await handle.execute_update("reset", {"new_thread": True, "requested_by": "me"})
+    await system.send("Hello again")
+
+
 async def whatsapp_turns(system: System) -> None:
     customer = Customer(system)
     await customer.write("Hello")
@@ -215,7 +249,8 @@ async def changed_in_the_database(system: System) -> None:
 
 async def _put(system: System, state: State) -> None:
     [row] = await system.database.rows("SELECT id FROM conversations")
-    await system.services.sessions.set_state(row["id"], state, reason_id=None, requested_by="Ann")
+    event = Event.TAKEN if state is State.HUMAN_HANDOFF else Event.RELEASED
+    await system.services.standings.change(row["id"], event, who="Ann")
     await (await handle_of(system)).signal("standing_changed")
     await until("what was read", lambda: memory_of(system), lambda memory: memory.state is state)
 
@@ -283,6 +318,9 @@ SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (confirmed, {}),
     (approved, {}),
     (handed_over, {}),
+    (taken_over, {}),
+    (reopened, {}),
+    (state_set_by_hand, {}),
     (whatsapp_turns, {**SETTINGS, "quiet_seconds": 0.05}),
     (whatsapp_turns_continued, {**SETTINGS, "continue_as_new_turns": 1}),
     (whatsapp_resent, SETTINGS),

@@ -39,6 +39,7 @@ from storage.media import Media
 from storage.outbox import Outbox
 from storage.questions import Questions
 from storage.sessions import Sessions
+from storage.standings import Standings
 from storage.streams import StreamEvents
 from storage.turns import Turns
 from storage.waiting import Waiting
@@ -101,13 +102,13 @@ def create_activities(
     fetching = Fetching(Media(database), channels, settings)
     company = Company(Attending(channels, outbox, delivering, settings, now), fetching)
     asking = Asking(outside.perplexity, accounts, events, settings)
-    expiring = Expiring(Questions(database), bots, settings)
-    acting = Acting(turns, actions, ledger, bots, handlers, settings, activity.heartbeat, now)
+    standings, expiring = Standings(database), Expiring(Questions(database), bots, settings)
+    acting = Acting(turns, actions, ledger, standings, bots, handlers, settings, activity.heartbeat, now)
     return Activities(
         answering=Answering(turns, actions, bots, asking, acting, company, settings, activity.heartbeat, now),
         acting=acting,
         delivering=delivering,
-        remembering=Remembering(Sessions(database), expiring, settings),
+        remembering=Remembering(Sessions(database), standings, expiring, settings),
         sweeping=Sweeping(
             Waiting(database),
             ledger,
@@ -147,7 +148,7 @@ def create_worker(
             does.remembering.reset,
             does.sweeping.sweep,
         ],
-        interceptors=[*interceptors, Wordless()],
+        interceptors=[*interceptors, Wordless(settings)],
         workflow_runner=SANDBOX,
         max_concurrent_activities=settings.worker_activities,
         max_concurrent_workflow_tasks=settings.worker_workflow_tasks,

@@ -42,18 +42,15 @@ def due(
     """What is to be begun now, beside what is *under_way*.
 
     *stale*: the memory is not what the database says. *gave_up*: the database was out of reach for a turn. *full*: the
-    run begins nothing more, but it goes on answering for as long as a delivery keeps it.
+    run is to leave; all but deliveries goes on for as long as one of them keeps it.
     """
-    if Duty.RECALL in under_way or Duty.END in under_way:
+    if Duty.RECALL in under_way or Duty.END in under_way or (full and Duty.DELIVER not in under_way):
         return ()
-    answers = work_waits(memory, gave_up=gave_up) and _may_answer(memory.deadlines, now)
     wanted = {
         Duty.EXPIRE: _came(memory.deadlines.expiry, now),
         Duty.DELIVER: memory.delivery_due and _passed(memory.deadlines.delivery, now),
-        Duty.ANSWER: answers,
+        Duty.ANSWER: work_waits(memory, gave_up=gave_up) and _may_answer(memory.deadlines, now),
     }
-    if full:
-        return (Duty.ANSWER,) if answers and under_way and Duty.ANSWER not in under_way else ()
     if stale:
         return (Duty.RECALL,)
     if not under_way and not any(wanted.values()) and _came(memory.deadlines.idle, now):

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from schemas.failures import FailureKind
 
 _WHY = {
+    Step.AGAIN: "ask from the beginning, for the conversation began anew meanwhile",
     Step.REPAIR: "ask again, for the output could not be used",
     Step.CONCLUDE: "ask for the final words, with the action's result",
 }

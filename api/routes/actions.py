@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from actions.prompt_pack import prompt_pack
 from actions.registry import Registry
-from actions.simulation import Simulation, simulate
+from actions.simulation import NOBODY_YET, Simulation, simulate
 from activities.handlers import dry_run
 from api.authentication import caller
 from api.problems import ProblemError, problem_docs
 from api.services import Services, Serving
 from schemas.requests import AssistantName, Channel, CustomerId, Text
-from schemas.turns import Drift, State
+from schemas.turns import Drift
 
 router = APIRouter(
     prefix="/api", tags=["actions"], dependencies=[Depends(caller)], responses=problem_docs(401, 422, 503)
@@ -72,11 +72,11 @@ class ShownPack(BaseModel):
 async def simulate_action(body: SimulateRequest, services: Serving) -> Simulation:
     """The verdict on an output, its errors, whether it is allowed in the conversation's state, and who must agree."""
     registry = await _registry(body.assistant, services)
-    state = State.BOT
+    standing = NOBODY_YET
     if body.customer_id is not None:
         session = await services.sessions.find(body.channel, body.customer_id)
-        state = session.state if session else State.BOT
-    simulation = simulate(body.raw(), registry, state)
+        standing = await services.standings.of(session.conversation_id) if session else standing
+    simulation = simulate(body.raw(), registry, standing)
     if simulation.action is None or simulation.handler.name is None:
         return simulation
     would_do = dry_run(simulation.handler.name, simulation.action) if simulation.gate.allowed else None

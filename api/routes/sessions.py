@@ -14,7 +14,7 @@ from api.problems import ProblemError, problem_docs
 from api.routes.messages import IdempotencyKey
 from api.services import Services, Serving
 from integrations.temporal.conversations import TemporalUnavailable
-from schemas.conversations import Decision, ResetRequest, StateRequest
+from schemas.conversations import Decision
 from schemas.requests import (
     ApprovalBody,
     Channel,
@@ -25,9 +25,11 @@ from schemas.requests import (
     ResetBody,
     StateBody,
 )
-from schemas.sessions import Session, ThreadHistory
+from schemas.sessions import ChangedSession, Session, ThreadHistory
+from schemas.transitions import Event, Transition
 from schemas.turns import State, Turn
 from schemas.waking import Waking
+from storage.standings import Changed
 
 router = APIRouter(
     prefix="/api/session", tags=["sessions"], dependencies=[Depends(caller)], responses=problem_docs(401, 404, 422, 503)
@@ -43,6 +45,9 @@ async def found(customer_id: Customer, services: Serving, channel: OnChannel = "
     if session is None:
         raise ProblemError(404, "This customer has no conversation on this channel.")
     return session
+
+
+_EVENTS = {State.HUMAN_HANDOFF: Event.TAKEN, State.BOT: Event.RELEASED, State.CLOSED: Event.CLOSED}
 
 
 async def to_change(session: Annotated[Session, Depends(found)], services: Serving) -> Session:
@@ -80,25 +85,40 @@ async def turns(
     return await services.turns.newest(session.conversation_id, limit, before)
 
 
+@router.get("/{customer_id}/transitions", summary="Who had the conversation, and what was opened and closed in it")
+async def transitions(
+    session: Found,
+    services: Serving,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: Annotated[int | None, Query(ge=1, description="Only those with a smaller id")] = None,
+) -> list[Transition]:
+    """Newest first: from which owner to which, why, who did it, when, in which turn."""
+    return await services.standings.transitions(session.conversation_id, limit, before)
+
+
 @router.post("/{customer_id}/reset", summary="Begin anew")
-async def reset(session: Changing, body: ResetBody, services: Serving, api_key: Caller) -> Session:
-    """Gives the conversation back to the bot once the turn under way is over. Old thread ids stay in `history`."""
-    request = ResetRequest(new_thread=body.new_thread, requested_by=f"api key {api_key.name}")
-    await services.conversations.reset(_waking(session), request, services.settings.change_wait_seconds)
+async def reset(session: Found, body: ResetBody, services: Serving, api_key: Caller) -> Session:
+    """Gives the conversation back to the bot, at once; a turn under way begins again. Old thread ids stay in
+    `history`."""
+    who = f"api key {api_key.name}"
+    changed = await services.standings.reset(session.conversation_id, new_thread=body.new_thread, who=who)
+    _tell(session, changed, services)
     return await _again(session, services)
 
 
 @router.post("/{customer_id}/state", summary="Change who has the conversation")
-async def set_state(session: Changing, body: StateBody, services: Serving, api_key: Caller) -> Session:
-    """`human_handoff`: the bot keeps quiet. `bot`: it answers again; an open handoff is released."""
-    requested_by = f"api key {api_key.name}"
-    state, reason = State(body.state), body.reason or "by hand"
-    reason_id = await services.sessions.keep_reason(
-        session.conversation_id, state, reason=reason, requested_by=requested_by
-    )
-    request = StateRequest(state=state, reason_id=reason_id, requested_by=requested_by)
-    await services.conversations.set_state(_waking(session), request, services.settings.change_wait_seconds)
-    return await _again(session, services)
+async def set_state(session: Found, body: StateBody, services: Serving, api_key: Caller) -> ChangedSession:
+    """Takes effect at once, whatever goes on. `human_handoff`: nothing of the bot begins to leave once this has
+    returned; `in_flight` names requests that were under way. `bot`: it answers again, also what the customer wrote
+    meanwhile and nobody answered; an open handoff is released, open tickets stay open."""
+    who, event = f"api key {api_key.name}", _EVENTS[State(body.state)]
+    changed = await services.standings.change(session.conversation_id, event, who=who, reason=body.reason or "by hand")
+    _tell(session, changed, services)
+    looking = asyncio.create_task(_run_id(session, services))
+    in_flight = await services.outbox.under_way_after(session.conversation_id, services.settings.take_over_wait_seconds)
+    found = await services.sessions.find(session.channel, session.customer_id)
+    assert found is not None
+    return ChangedSession(**found.model_dump(exclude={"run_id"}), run_id=await looking, in_flight=in_flight)
 
 
 @router.post(
@@ -150,6 +170,14 @@ async def decide_question(session: Found, question_id: UUID, body: QuestionBody,
     return await _again(session, services)
 
 
+def _tell(session: Session, changed: Changed, services: Services) -> None:
+    """Tells the workflow, beside the call: the change holds already."""
+    waking = _waking(session)
+    services.wakes.standing_changed(waking)
+    if changed.waiting_seq is not None:
+        services.wakes.message_stored([waking.model_copy(update={"seq": changed.waiting_seq})])
+
+
 def _waking(session: Session) -> Waking:
     return Waking(
         conversation_id=session.conversation_id,
@@ -166,9 +194,12 @@ async def _again(session: Session, services: Services) -> Session:
 
 
 async def _with_run_id(session: Session, services: Services) -> Session:
+    return session.model_copy(update={"run_id": await _run_id(session, services)})
+
+
+async def _run_id(session: Session, services: Services) -> str | None:
     try:
         async with asyncio.timeout(services.settings.temporal_look_seconds):
-            run_id = await services.conversations.run_id(session.workflow_id)
+            return await services.conversations.run_id(session.workflow_id)
     except (TemporalUnavailable, TimeoutError):
-        run_id = None
-    return session.model_copy(update={"run_id": run_id})
+        return None

@@ -10,12 +10,9 @@ import time
 from collections.abc import Callable
 
 from config.logs import get_logger
-from schemas.failures import FailureKind
+from schemas.failures import WAITED_OUT, FailureKind
 
 log = get_logger(__name__)
-
-COUNTED = frozenset({FailureKind.CONNECT, FailureKind.SESSION})
-"""Failures that say that the wrapper, or upstream behind it, cannot be reached."""
 
 
 class CircuitBreaker:
@@ -45,7 +42,7 @@ class CircuitBreaker:
         """A question failed; a failure of another kind shows that the wrapper was reached."""
         if kind is FailureKind.BUSY_HERE:
             return None  # nothing left this machine, so nothing was learnt
-        if kind not in COUNTED:
+        if kind not in WAITED_OUT:
             return self.reached()
         self._failures += 1
         if self._failures >= self._limit:
@@ -54,7 +51,7 @@ class CircuitBreaker:
         return None
 
     def reached(self) -> None:
-        """The wrapper answered: closed again."""
+        """The wrapper answers: closed again."""
         if self._failures >= self._limit:
             log.info("perplexity_reachable_again", failures=self._failures)
         self._failures = 0

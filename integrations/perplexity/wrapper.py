@@ -62,9 +62,15 @@ class WrapperClient:
             raise AskFailed(
                 FailureKind.CONNECT, "the wrapper was out of reach several times in a row", retry_after=wait
             )
+
+        async def heard(text: str) -> None:
+            self._breaker.reached()  # those who wait need not wait for the whole answer
+            if on_text:
+                await on_text(text)
+
         reading = Reading(
             question,
-            on_text,
+            heard,
             message_bytes=self._settings.perplexity_answer_bytes,
             stream_bytes=self._settings.perplexity_stream_bytes,
         )

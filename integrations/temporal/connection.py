@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from temporalio.client import Client, TLSConfig
+from temporalio.client import Client, RetryConfig, TLSConfig
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import Runtime
 
 from config.settings import Settings
 
+_MOST_RETRIES = 10_000
+"""More than fit into any time: seconds decide."""
 
-async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None) -> Client:
+
+async def connect(
+    settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None, retries: RetryConfig | None = None
+) -> Client:
     """A client. With *lazy* it connects at its first call, so a front door can start while Temporal is away."""
     key = settings.temporal_api_key
     return await Client.connect(
@@ -20,6 +25,17 @@ async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | 
         data_converter=pydantic_data_converter,
         lazy=lazy,
         runtime=runtime,
+        retry_config=retries,
+    )
+
+
+def reporting(settings: Settings) -> RetryConfig:
+    """A worker's: what an activity has come to is not lost with a Temporal that is away for a while, for without the
+    report it would begin again only once its heartbeat is missed."""
+    return RetryConfig(
+        max_interval_millis=int(settings.temporal_report_pause_seconds * 1_000),
+        max_elapsed_time_millis=int(settings.temporal_report_seconds * 1_000),
+        max_retries=_MOST_RETRIES,
     )
 
 

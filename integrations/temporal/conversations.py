@@ -32,9 +32,7 @@ from schemas.conversations import (
     Limits,
     MessageAnswered,
     MessageStored,
-    ResetRequest,
     SessionChanged,
-    StateRequest,
 )
 from schemas.operations import WORKFLOW_TYPE
 from schemas.turns import State
@@ -88,6 +86,7 @@ class Conversations:
         self._settings = settings
         self._task_queue = settings.temporal_task_queue
         self._rpc_timeout = timedelta(seconds=settings.temporal_rpc_timeout_seconds)
+        self._look_timeout = timedelta(seconds=settings.temporal_look_seconds)
 
     async def say(self, message: Waking, call_id: str, wait_seconds: float) -> None:
         """Waits until the conversation has worked off *message*: update-with-start, *call_id* the update's id.
@@ -123,13 +122,16 @@ class Conversations:
                 **self._options(message),
             )
 
-    async def reset(self, conversation: Waking, request: ResetRequest, wait_seconds: float) -> SessionChanged:
-        """Begins the conversation anew, after the turn that is under way. Raises as `say` does."""
-        return await self._change(conversation, "reset", request, wait_seconds)
-
-    async def set_state(self, conversation: Waking, request: StateRequest, wait_seconds: float) -> SessionChanged:
-        """Changes who has the conversation, after the turn that is under way. Raises as `say` does."""
-        return await self._change(conversation, "set_state", request, wait_seconds)
+    async def tell_standing(self, conversation: Waking) -> None:
+        """Says that somebody changed the owner, or what is open, in the database. One that does not run reads it with
+        its next start. Raises TemporalUnavailable, after TEMPORAL_LOOK_SECONDS at the latest."""
+        with _told_plainly():
+            handle = self._client.get_workflow_handle(conversation.workflow_id)
+            try:
+                await handle.signal("standing_changed", rpc_timeout=self._look_timeout)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND or _names_a_namespace(error):
+                    raise
 
     async def decide(self, conversation: Waking, decision: Decision, wait_seconds: float) -> SessionChanged:
         """Hands in staff's answer to a pending action. Raises as `say` does."""

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from storage.tables.columns import LIST, OBJECT, id_column, metadata, moment, reference
@@ -37,7 +49,9 @@ conversations = Table(
     Column("account", Text, nullable=False, server_default=""),  # our own number or account on the channel
     Column("assistant", Text, nullable=False, server_default="default"),
     Column("workflow_id", Text, nullable=False, unique=True),
-    Column("state", Text, nullable=False, server_default="bot"),
+    Column("owner", Text, nullable=False, server_default="bot"),  # schemas.standing.Owner; see the view `standings`
+    Column("owner_version", BigInteger, nullable=False, server_default="0"),  # each change of the owner raises it
+    Column("taken_version", BigInteger, nullable=False, server_default="0"),  # of the newest take-over by a person
     Column("last_seq", BigInteger, nullable=False, server_default="0"),  # newest stored message
     Column("cursor", BigInteger, nullable=False, server_default="0"),  # newest worked-off message
     Column("stopped_seq", BigInteger),  # newest message when an operator cancelled the run: nobody wakes it for that
@@ -88,16 +102,36 @@ messages = Table(
     Column("turn_id", UUID(as_uuid=True), index=True),  # outgoing ones: the turn they answer
     Column("wants_stream", Boolean, nullable=False, server_default=text("false")),
     Column("request_id", Text),
-    # Outgoing ones on a channel that we send over: due until each part is delivered or given up, then done.
+    # Outgoing ones on a channel that we send over: due until each part is delivered or given up, then done; withheld
+    # on any channel: a person took the conversation before it left.
     Column("delivery", Text),
+    # Outgoing ones of the bot: the owner's version they belong to. Staff's own have none.
+    Column("owner_version", BigInteger),
     moment("sent_at"),
     moment("stored_at", always=True),
     UniqueConstraint("channel", "id_scope", "channel_message_id"),
     UniqueConstraint("conversation_id", "seq"),
     Index("messages_conversation_id_stored_at_idx", "conversation_id", "stored_at"),
     Index("messages_due_idx", "stored_at", postgresql_where=text("delivery = 'due'")),
+    Index("messages_due_of_idx", "conversation_id", postgresql_where=text("delivery = 'due'")),
     CheckConstraint("(direction = 'in') = (seq IS NOT NULL)", name="seq"),
 )
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    reference("conversation_id", "conversations.id", index=False),
+    Column("version", BigInteger, nullable=False),  # the owner's, afterwards
+    Column("from_owner", Text, nullable=False),
+    Column("to_owner", Text, nullable=False),
+    Column("why", Text, nullable=False),  # schemas.transitions.Event
+    Column("who", Text, nullable=False),
+    Column("turn_id", UUID(as_uuid=True)),
+    moment("at", always=True),
+    Index("transitions_conversation_id_idx", "conversation_id", "id"),
+)
+"""Every change of who has a conversation and of what is open in it; never changed, never deleted."""
 
 stream_events = Table(
     "stream_events",

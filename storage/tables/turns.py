@@ -35,7 +35,8 @@ turns = Table(
     Column("questions", Integer, nullable=False, server_default="0"),  # how often this step's question was put
     Column("repairs", Integer, nullable=False, server_default="0"),  # invalid outputs that were asked again
     Column("rounds", Integer, nullable=False, server_default="0"),  # results that went back to the model
-    Column("state", Text, nullable=False, server_default="bot"),
+    Column("state", Text, nullable=False, server_default="bot"),  # the conversation's, once the turn is finished
+    Column("owner_version", BigInteger, nullable=False, server_default="0"),  # the owner's when its step was claimed
     Column("verdict", Text),
     Column("failure", Text),
     Column("handler", Text),
@@ -50,6 +51,7 @@ turns = Table(
     moment("started_at", always=True),
     moment("finished_at"),
     UniqueConstraint("conversation_id", "first_seq"),
+    Index("turns_kept_idx", "conversation_id", "first_seq", postgresql_where=text("status IN ('held', 'withheld')")),
     Index("turns_finished_at_idx", "finished_at"),
 )
 
@@ -129,7 +131,6 @@ actions = Table(
     Column("confirmation_by", Text),
     Column("decided_by", Text),
     Column("asked_seq", BigInteger, nullable=False, server_default="0"),  # newest message when it was asked back
-    Column("return_to", Text, nullable=False, server_default="bot"),
     Column("side_effect", Boolean, nullable=False, server_default=text("true")),  # false: it only reads
     Column("recovery", Text, nullable=False, server_default="none"),  # of its effect, once it is accepted
     Column("assistant_version", Integer),  # the configuration it was accepted under
@@ -137,6 +138,7 @@ actions = Table(
     moment("created_at", always=True),
     moment("settled_at"),  # when it was decided: by the customer, by staff, or by time
     UniqueConstraint("turn_id", "index"),
+    Index("actions_open_idx", "conversation_id", postgresql_where=text("status = 'awaiting_confirmation'")),
 )
 
 tickets = Table(

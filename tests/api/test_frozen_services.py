@@ -70,7 +70,8 @@ async def test_a_change_does_not_wait_for_as_long_as_a_reply(postgres_url: str, 
         await until("a stored message", system.services.waiting.count)
         began = time.monotonic()
 
-        response = await system.http.post("/api/session/c-1/reset", json={"new_thread": True})
+        decision = {"digest": "0" * 64, "approved": True, "agent_name": "Ann"}
+        response = await system.http.post("/api/session/c-1/approval", json=decision)
 
         assert response.status_code == 503, response.text
         assert time.monotonic() - began < 5

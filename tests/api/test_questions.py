@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowFailureError
 from temporalio.testing import ActivityEnvironment
 
 from schemas.actions import AssistantActions, Confirmation
@@ -14,6 +15,7 @@ from storage.overview import Overview
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
+from tests.workflow.handles import ended, handle_of
 from worker.app import create_activities
 
 
@@ -98,6 +100,17 @@ async def test_an_approval_that_nobody_gave_is_told_once(system: System, let_pas
     assert [note["text"] for note in notes] == ["Nobody approved create_ticket in time; the customer was told."]
     assert [row.what for row in trouble] == ["nobody approved in time: create_ticket"]
     assert (await decide(system, let_pass)).status_code == 404
+
+
+async def test_the_sweep_leaves_alone_what_an_operator_cancelled(system: System, let_pass: dict[str, Any]) -> None:
+    handle = await handle_of(system)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await ended(handle)
+
+    await sweep(system)
+
+    assert "has expired" not in (await replies(system))[-1]
 
 
 async def test_an_expired_approval_goes_out_over_the_customers_channel(

@@ -28,12 +28,13 @@ async def test_only_a_message_is_kept(postgres_url: str) -> None:
         began = time.monotonic()
         session = await system.session()
         took = time.monotonic() - began
-        reset = await system.http.post("/api/session/c-1/reset", json={"new_thread": True})
+        decision = {"digest": "0" * 64, "approved": True, "agent_name": "Ann"}
+        decided = await system.http.post("/api/session/c-1/approval", json=decision)
 
-    assert (message.status_code, reset.status_code) == (503, 503)
+    assert (message.status_code, decided.status_code) == (503, 503)
     assert "message_id" in message.json()["detail"]
-    assert "message" not in reset.json()["detail"]
-    assert "repeat the call" in reset.json()["detail"]
+    assert "message" not in decided.json()["detail"]
+    assert "repeat the call" in decided.json()["detail"]
     assert session["run_id"] is None
     assert took < 2
 

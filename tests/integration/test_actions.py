@@ -108,6 +108,7 @@ async def test_a_handoff_keeps_the_bot_quiet_until_released(system: System) -> N
     handed = (await system.send("I want to buy 40 chairs")).json()
 
     held = await system.send("Anybody there?")
+    await system.http.post("/api/session/c-1/messages", json={"text": "Here I am.", "agent_name": "Ann"})
     await system.http.post("/api/session/c-1/state", json={"state": "bot", "reason": "done"})
     answered = (await system.send("Thanks")).json()
 

@@ -36,6 +36,30 @@ async def test_a_final_failure_is_apologised_for_at_once(system: System, kind: F
     assert len(system.perplexity.questions) == 1
 
 
+async def test_a_wrapper_that_is_away_costs_no_try_and_no_call(system: System) -> None:
+    away = 3 * system.settings.turn_attempts
+    system.perplexity.scripts.extend(AskFailed(FailureKind.CONNECT, "away", retry_after=0.01) for _ in range(away))
+
+    turn = (await system.send("Hello")).json()
+
+    assert turn["reply"]["text"] == "You said: Hello"
+    assert [attempt["failure"] for attempt in turn["attempts"]] == ["connect", None]
+    [calls] = await system.database.rows("SELECT count(*) AS made FROM account_calls")
+    assert calls["made"] == 1
+
+
+async def test_one_that_stays_away_is_apologised_for(postgres_url: str, temporal_address: str) -> None:
+    async with running_system(postgres_url, temporal_address, perplexity_patience_seconds=0.001) as system:
+        tries = 1 + system.settings.turn_attempts  # the first was waited out
+        scripts = [AskFailed(FailureKind.SESSION, "away", retry_after=0.01) for _ in range(tries)]
+        system.perplexity.scripts.extend(scripts)
+
+        turn = (await system.send("Hello")).json()
+
+        assert "sorry" in turn["reply"]["text"]
+        assert len(system.perplexity.questions) == tries
+
+
 async def test_tries_are_bounded_and_the_conversation_stays_intact(system: System) -> None:
     before = (await system.send("First")).json()
     system.perplexity.scripts.extend(AskFailed(FailureKind.UPSTREAM, "down", retry_after=0.01) for _ in range(4))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -14,12 +15,13 @@ from pydantic import BaseModel
 from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from config.settings import Settings
 from integrations.perplexity.port import AskFailed
 from schemas.failures import FailureKind
 from storage.database import StatementFailed, StorageUnavailable
 from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
-from worker.wordless import without_words
+from worker.wordless import coming_again, without_words
 
 MARK = "Unmistakable"
 BLOCKED = """
@@ -112,6 +114,16 @@ async def test_no_error_of_the_database_quotes_a_value(system: System, statement
     shown = "".join(traceback.format_exception(raised.value))
     assert MARK not in shown
     assert MARK not in str(failure)
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 2), (2, 4), (3, 5), (2_000, 5)])
+def test_a_database_that_is_away_is_looked_for_often(attempt: int, seconds: float) -> None:
+    settings = Settings(_env_file=None, turn_retry_pause_seconds=2, record_retry_pause_seconds=5)  # type: ignore[call-arg]
+
+    told = coming_again(StorageUnavailable("it is away"), attempt, settings)
+
+    assert told.next_retry_delay == timedelta(seconds=seconds)
+    assert (told.type, told.non_retryable) == ("StorageUnavailable", False)
 
 
 async def test_a_defect_in_an_activity_tells_its_place_and_no_value(lines: list[Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from integrations.perplexity.port import AskFailed, Question
@@ -103,6 +104,35 @@ async def test_a_zombies_text_does_not_override_an_action_under_way(still: Syste
     assert await rows(still, "SELECT text, used FROM raw_outputs WHERE text LIKE '%zombie%'") == [
         ("A zombie's plain text", False)
     ]
+
+
+async def test_a_failure_is_on_record_though_the_database_was_away(still: System, does: Does) -> None:
+    """Unrecorded, a question that surely failed would count as one that may have been answered."""
+    request = await stored(still, "Hello")
+    still.perplexity.scripts.append(AskFailed(FailureKind.UPSTREAM, "down"))
+    away = [Stop("SET status = 'failed'", error=StorageUnavailable("away")) for _ in range(3)]
+
+    with pytest.raises(ApplicationError, match="no answer: upstream"):
+        await answer(does(still, *away), request)
+
+    assert await rows(still, "SELECT status, questions, unsettled FROM turns") == [("failed", 1, 0)]
+    assert await rows(still, "SELECT failure FROM raw_outputs") == [("upstream",)]
+
+
+async def test_the_end_of_a_turn_frees_the_slot_that_a_dead_attempt_left(still: System, does: Does) -> None:
+    request = await stored(still, "Hello")
+
+    def die(_question: Question) -> str:
+        raise RuntimeError("dead")
+
+    still.perplexity.scripts.append(die)
+    with pytest.raises(RuntimeError):
+        await answer(does(still), request)
+
+    sorry = Apologize(**request.model_dump(), failure="abandoned")
+    await ActivityEnvironment().run(does(still).answering.apologize, sorry)
+
+    assert await rows(still, "SELECT ended_at IS NULL FROM account_calls") == [(False,)]
 
 
 async def test_an_apology_does_not_override_an_action_under_way(still: System, does: Does) -> None:

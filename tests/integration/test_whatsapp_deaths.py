@@ -15,10 +15,10 @@ from integrations.whatsapp.double import RecordingWhatsApp
 from integrations.whatsapp.port import SendRequest
 from schemas.channels import WHATSAPP
 from schemas.conversations import Deliver
-from schemas.deliveries import Part, StatusReport, read_delivery_id
+from schemas.deliveries import DueMessage, Part, StatusReport, read_delivery_id
 from storage.configurations import Configurations
 from storage.delivery_reports import DeliveryReports
-from storage.outbox import Outbox
+from storage.outbox import BegunPart, Outbox
 from tests.support.clock import now
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
@@ -55,9 +55,9 @@ class MortalOutbox(Outbox):
             self.fatal = None
             raise Died
 
-    async def claim(self, part: Part, lease_seconds: float) -> Part | None:
+    async def claim(self, message: DueMessage, part: Part, lease_seconds: float) -> BegunPart:
         self._die("before it is begun", part)
-        begun = await super().claim(part, lease_seconds)
+        begun = await super().claim(message, part, lease_seconds)
         self._die("before it is sent", part)
         return begun
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -117,6 +118,21 @@ def test_nothing_begins_anew_while_temporal_is_away(program: Program) -> None:
 
     told = "agent: Temporal cannot be reached: nothing answers at 127.0.0.1:1\n"
     assert (done.returncode, done.stderr) == (2, told)
+
+
+def test_a_ticket_is_resolved_once(program: Program) -> None:
+    metadata = {"subject": "Lamp", "description": "Broken lamp"}
+    asked = json.dumps({"action": "create_ticket", "reason": "It broke", "metadata": metadata})
+    reply = base64.b64encode(asked.encode()).decode()
+    opened = program.insist(f"My lamp broke [[sim: reply=base64:{reply}]]", "m-1", "c-ticket")
+
+    resolved = agent(program, "ticket", "resolve", opened["ticket_id"])
+    again = agent(program, "ticket", "resolve", opened["ticket_id"])
+
+    assert resolved.stdout == f"{opened['ticket_id']} is resolved\n", resolved.stderr
+    assert (again.returncode, again.stderr) == (2, f"agent: {opened['ticket_id']}: there is no such open ticket\n")
+    shown = json.loads(agent(program, "conversation", "show", "c-ticket", "--json").stdout)["session"]
+    assert (opened["state"], shown["state"]) == ("ticket_open", "bot")
 
 
 def test_everything_kept_is_exported_into_a_file_of_ones_own(program: Program, tmp_path: Path) -> None:

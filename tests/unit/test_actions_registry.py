@@ -11,6 +11,7 @@ from actions.metadata_schemas import schema_problems
 from actions.registry import Registry, configuration_problems
 from actions.simulation import simulate
 from schemas.actions import BUILT_IN_NAMES, ActionDefinition, ActionRequest, AssistantActions, Confirmation, Endpoint
+from schemas.standing import Owner, Standing
 from schemas.turns import State, Verdict
 from tests.unit.outputs.corpus import CONFIG, REFUND_SCHEMA, REGISTRY
 
@@ -165,7 +166,7 @@ def test_simulating_an_action_that_must_be_confirmed() -> None:
 def test_simulating_what_is_off_or_out_of_place() -> None:
     off = simulate({"action": "close_account", "reason": "r"}, REGISTRY)
     assert (off.verdict, off.gate.allowed) == (Verdict.ACTION, False)
-    handed = simulate(WANTS_REFUND, REGISTRY, State.HUMAN_HANDOFF)
+    handed = simulate(WANTS_REFUND, REGISTRY, Standing(owner=Owner.HUMAN))
     assert (handed.gate.allowed, handed.gate.why) == (False, "a person has the conversation")
 
 
@@ -184,4 +185,4 @@ def test_injected_words_widen_nothing(where: str) -> None:
     simulation = simulate(request, Registry(config))
     refused = simulation.verdict is Verdict.INVALID
     assert refused or simulation.confirmation.by is Confirmation.STAFF
-    assert not simulate(request, Registry(config), State.CLOSED).gate.allowed
+    assert not simulate(request, Registry(config), Standing(owner=Owner.HUMAN)).gate.allowed

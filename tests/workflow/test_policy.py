@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from schemas.actions import MOST_RETRIES
 from schemas.conversations import Deadlines, Limits, Memory, TurnOutcome
 from schemas.standing import Owner, Standing
 from schemas.turns import State, Verdict
@@ -67,12 +68,13 @@ def test_what_somebody_changed_is_read_before_anything_else_is_begun() -> None:
     assert due(memory, Duty.RECALL, stale=True) == ()
 
 
-def test_a_full_run_begins_nothing_but_answers_while_a_delivery_keeps_it() -> None:
+def test_a_full_run_begins_nothing_but_for_as_long_as_a_delivery_keeps_it() -> None:
     memory = Memory(newest_seq=1, delivery_due=True, deadlines=Deadlines(expiry=PAST, idle=PAST))
 
-    assert due(memory, full=True) == ()
-    assert due(memory, Duty.DELIVER, full=True) == (Duty.ANSWER,)
-    assert due(memory, Duty.DELIVER, Duty.ANSWER, full=True) == ()
+    assert due(memory, full=True) == due(memory, Duty.ANSWER, full=True) == ()
+    assert due(memory, Duty.EXPIRE, full=True, stale=True) == ()
+    assert due(memory, Duty.DELIVER, full=True) == (Duty.EXPIRE, Duty.ANSWER)
+    assert due(memory, Duty.DELIVER, full=True, stale=True) == (Duty.RECALL,)
 
 
 def test_an_idle_run_looks_whether_it_may_end_once_nothing_is_under_way() -> None:
@@ -199,6 +201,6 @@ def test_what_a_turn_may_have_changed_is_read_unless_it_says_so(outcome: TurnOut
 
 
 def test_an_action_is_tried_for_as_long_as_any_definition_may_say() -> None:
-    limits = Limits(turn_give_up=timedelta(hours=1), action_timeout=timedelta(seconds=660))
+    limits = Limits(turn_give_up=timedelta(hours=1), action_timeout=timedelta(minutes=11))
 
-    assert policy.action_give_up(limits) > 11 * timedelta(seconds=600)
+    assert policy.action_give_up(limits) > (1 + MOST_RETRIES) * timedelta(minutes=10)

@@ -17,6 +17,7 @@ from temporalio.client import (
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Decision, ResetRequest, SessionChanged, StateRequest
+from schemas.transitions import Event
 from schemas.turns import State
 from tests.support.shop import output
 from tests.support.waiting import until, within
@@ -225,7 +226,7 @@ async def test_a_delivery_that_was_given_up_is_tried_anew_by_the_workflow(
 async def test_a_change_in_the_database_is_read_when_it_is_told(hanging: System) -> None:
     """As `POST …/state` does it: the database first, then the signal without content; the model answers meanwhile."""
     [row] = await hanging.database.rows("SELECT id FROM conversations")
-    await hanging.services.sessions.set_state(row["id"], State.HUMAN_HANDOFF, reason_id=None, requested_by="Ann")
+    await hanging.services.standings.change(row["id"], Event.TAKEN, who="Ann")
 
     await (await handle_of(hanging)).signal("standing_changed")
 

@@ -11,12 +11,14 @@ CREATE TRIGGER actions_blank_if_erased BEFORE INSERT ON actions FOR EACH ROW EXE
 INSERT INTO effects (id, key, kind, conversation_id, turn_id, message_id, status, request, recovery, fence, attempts,
                      unknown_attempts, planned_at, claimed_at, settled_at, external_id, reached, failure, error)
 SELECT d.id, d.message_id || '/' || d.part, 'part', d.conversation_id, t.id, d.message_id,
-       CASE WHEN d.status IN ('planned', 'sending', 'failed', 'unknown') THEN d.status ELSE 'confirmed' END,
+       CASE WHEN d.status IN ('planned', 'sending', 'failed', 'unknown') THEN d.status
+            WHEN d.status = 'withheld' THEN 'failed' ELSE 'confirmed' END,
        jsonb_build_object('part', d.part, 'kind', d.kind, 'text', d.text, 'choices', d.choices), 'report', d.fence,
        d.attempt, d.unknown_sends, d.created_at, d.sending_at,
        CASE WHEN d.status NOT IN ('planned', 'sending') THEN coalesce(d.accepted_at, d.updated_at) END,
        d.channel_message_id,
-       CASE WHEN d.status NOT IN ('planned', 'sending', 'failed', 'unknown') THEN d.status END, d.failure, d.error
+       CASE WHEN d.status NOT IN ('planned', 'sending', 'failed', 'unknown', 'withheld') THEN d.status END,
+       CASE WHEN d.status = 'withheld' THEN 'withheld' ELSE d.failure END, d.error
   FROM deliveries d JOIN messages m ON m.id = d.message_id LEFT JOIN turns t ON t.id = m.turn_id;
 --
 DROP TABLE deliveries;
@@ -25,7 +27,8 @@ DROP TABLE deliveries;
 CREATE VIEW deliveries AS
 SELECT id, message_id, conversation_id, split_part(key, '/', 2)::int AS part, request ->> 'kind' AS kind,
        coalesce(request ->> 'text', '') AS text, coalesce(request -> 'choices', '[]') AS choices,
-       CASE status WHEN 'planned' THEN 'due' WHEN 'confirmed' THEN reached ELSE status END AS status,
+       CASE WHEN status = 'planned' THEN 'due' WHEN status = 'confirmed' THEN reached
+            WHEN failure = 'withheld' THEN 'withheld' ELSE status END AS status,
        external_id AS channel_message_id, attempts AS attempt, unknown_attempts, fence, failure, error,
        planned_at AS created_at, claimed_at AS sending_at, settled_at
   FROM effects WHERE kind = 'part';

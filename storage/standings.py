@@ -1,0 +1,111 @@
+"""Who has a conversation, changed by one statement that wins at once; and how it stands, read.
+
+A turn or a part of a reply that belongs to an older version of the owner is withheld by the statement that would
+commit or begin it (`turn_statements.COMMIT`, `actions._BEGIN`, `outbox._BEGIN`): nobody has to be asked or waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from actions import gates
+from schemas.encoding import dump_json
+from schemas.standing import Owner, Standing
+from schemas.transitions import Event, Transition
+from storage.database import Database
+
+_CHANGE = """
+WITH changed AS (
+    SELECT * FROM change_owner(:conversation_id, :event, CAST(:rules AS jsonb), :who, :reason, NULL, coalesce(
+        (SELECT CAST(k.body #>> '{handoff,answer_waiting_after_release}' AS boolean) FROM configurations k
+           JOIN conversations c ON c.assistant = k.assistant WHERE c.id = :conversation_id
+          ORDER BY k.version DESC LIMIT 1), true))
+), ended AS (
+    UPDATE threads SET ended_at = agent_now(), end_reason = 'reset'
+     WHERE conversation_id = :conversation_id AND ended_at IS NULL AND CAST(:new_thread AS boolean)
+), noted AS (
+    INSERT INTO audit (actor, deed, subject, details)
+    SELECT :who, :deed, 'conversation/' || CAST(:conversation_id AS uuid), CAST(:details AS jsonb) FROM changed
+)
+SELECT changed, owner, version, waiting_seq FROM changed
+"""
+
+_OF = "SELECT * FROM standings WHERE conversation_id = :conversation_id"
+
+_TRANSITIONS = """
+SELECT id, version, from_owner, to_owner, why, who, at, turn_id FROM transitions
+ WHERE conversation_id = :conversation_id AND (CAST(:before AS bigint) IS NULL OR id < :before)
+ ORDER BY id DESC LIMIT :limit
+"""
+
+
+class Changed(BaseModel):
+    """The conversation's owner after a change, and whether anything changed.
+
+    `waiting_seq`: the newest message's number, where the change leaves some to be answered.
+    """
+
+    changed: bool
+    owner: Owner
+    version: int
+    waiting_seq: int | None = None
+
+
+class Standings:
+    """Changes are safe to repeat: done again, they change nothing (but a reset, which begins anew once more)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def change(self, conversation_id: UUID, event: Event, *, who: str, reason: str = "by hand") -> Changed:
+        """What the gates say of *event*, at once; *reason* is for staff. Raises LookupError.
+
+        After a release, what the customer wrote and no person answered is asked about, where the assistant's setting
+        `handoff.answer_waiting_after_release` says so.
+        """
+        return await self._change(conversation_id, event, who, reason, {"why": event, "reason": reason})
+
+    async def reset(self, conversation_id: UUID, *, new_thread: bool, who: str) -> Changed:
+        """Back to the bot; with *new_thread* the thread ends (its ids stay). A turn under way begins again."""
+        details = {"new_thread": new_thread}
+        return await self._change(conversation_id, Event.RESET, who, "reset", details, new_thread=new_thread)
+
+    async def _change(
+        self,
+        conversation_id: UUID,
+        event: Event,
+        who: str,
+        reason: str,
+        details: Mapping[str, object],
+        *,
+        new_thread: bool = False,
+    ) -> Changed:
+        values = {
+            "conversation_id": conversation_id,
+            "event": event,
+            "rules": dump_json(gates.rules_of(event)),
+            "who": who,
+            "reason": reason,
+            "new_thread": new_thread,
+            "deed": "conversation.reset" if event is Event.RESET else "conversation.set_state",
+            "details": dump_json(details),
+        }
+        row = await self._database.row(_CHANGE, values)
+        if row is None:
+            raise LookupError(f"no conversation {conversation_id}")
+        return Changed.model_validate(dict(row))
+
+    async def of(self, conversation_id: UUID) -> Standing:
+        """How the conversation stands. Raises LookupError."""
+        row = await self._database.row(_OF, {"conversation_id": conversation_id})
+        if row is None:
+            raise LookupError(f"no conversation {conversation_id}")
+        return Standing.model_validate(dict(row))
+
+    async def transitions(self, conversation_id: UUID, limit: int, before: int | None = None) -> list[Transition]:
+        """Up to *limit* changes with a number below *before*, newest first."""
+        values = {"conversation_id": conversation_id, "limit": limit, "before": before}
+        return [Transition.model_validate(dict(row)) for row in await self._database.rows(_TRANSITIONS, values)]

@@ -1,0 +1,231 @@
+"""A conversation's database, model and channel in memory, as its workflow meets them: activities of the same names.
+
+Each fails and hesitates as it is told to, and notes what must not happen: two answers or two deliveries of one run at
+once, or a decision beside an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, NoReturn
+from uuid import UUID, uuid4
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.asking import beating
+from schemas.conversations import (
+    Apologize,
+    ConversationStart,
+    Decision,
+    Deliver,
+    Delivered,
+    Expire,
+    Limits,
+    Memory,
+    Perform,
+    Recalled,
+    ResetRequest,
+    SessionChanged,
+    StateRequest,
+    Step,
+    Stop,
+    TurnOutcome,
+    TurnRequest,
+)
+from schemas.failures import FailureKind
+from schemas.standing import Owner, Standing
+from schemas.turns import State, Verdict
+from tests.support.waiting import within
+
+_OWNERS = {State.BOT: Owner.BOT, State.HUMAN_HANDOFF: Owner.HUMAN, State.CLOSED: Owner.CLOSED}
+_BEAT_SECONDS = 0.05
+_ALONE = ({"answer", "perform", "apologize", "decide"}, {"deliver"})
+"""Of each, at most one is under way in a run."""
+
+
+@dataclass
+class World:
+    """What one conversation's activities read and write."""
+
+    limits: Limits
+    pushes: bool
+    """Replies go out over a channel."""
+    slow_seconds: float = 0
+    """How long the database takes."""
+    id: UUID = field(default_factory=uuid4)
+    stored: int = 0
+    cursor: int = 0
+    standing: Standing = field(default_factory=Standing)
+    due: int = 0
+    turns: deque[str] = field(default_factory=deque)
+    """What becomes of the next steps of turns; then each is answered."""
+    sends: deque[str] = field(default_factory=deque)
+    under_way: Counter[tuple[str, str]] = field(default_factory=Counter)
+    looks: int = 0
+    stopped: bool = False
+    wrong: list[str] = field(default_factory=list)
+    model: asyncio.Event = field(default_factory=asyncio.Event)
+    channel: asyncio.Event = field(default_factory=asyncio.Event)
+    """Closed, the one and the other hang."""
+
+    def change(self, **facts: Any) -> Standing:
+        """Who has the conversation, or what is open, is another from now on."""
+        facts = {"version": self.standing.version + 1, **facts}
+        self.standing = self.standing.model_copy(update=facts)
+        return self.standing
+
+    def changed(self) -> SessionChanged:
+        return SessionChanged(state=self.standing.state, standing=self.seen, to_deliver=self.due > 0)
+
+    @property
+    def seen(self) -> Standing:
+        return self.standing.model_copy(update={"deliveries": self.due})
+
+    def answer(self, asked: int, verdict: Verdict | None = Verdict.TEXT) -> TurnOutcome:
+        """The turn after *asked*, finished now or before."""
+        if asked == self.cursor and self.stored > self.cursor:
+            self.cursor = self.stored
+            self.due += self.pushes and self.standing.owner is not Owner.HUMAN
+        if asked == self.cursor:
+            return TurnOutcome(cursor=asked)
+        return TurnOutcome(
+            cursor=self.cursor,
+            turn_id=uuid4(),
+            verdict=verdict,
+            state=self.standing.state,
+            standing=self.seen if self.cursor % 2 else None,
+            to_deliver=self.due > 0,
+        )
+
+    @asynccontextmanager
+    async def doing(self, name: str, gate: asyncio.Event | None = None) -> AsyncIterator[None]:
+        run = activity.info().workflow_run_id or ""
+        self.under_way[run, name] += 1
+        for alone in _ALONE:
+            if sum(self.under_way[run, each] for each in alone) > 1:
+                self.wrong.append(f"{name} beside one of {alone}")
+        try:
+            async with beating(activity.heartbeat, _BEAT_SECONDS):
+                if gate is not None:
+                    await within("an open gate", gate.wait(), lambda: self)
+                yield
+        finally:
+            self.under_way[run, name] -= 1
+
+
+class Scripted:
+    """The activities of all *worlds*, by the ids of their conversations."""
+
+    def __init__(self, worlds: dict[UUID, World]) -> None:
+        self._worlds = worlds
+
+    @property
+    def activities(self) -> list[Any]:
+        reads = [self.recall, self.set_state, self.reset, self.stop, self.expire]
+        return [self.answer, self.apologize, self.perform, self.decide, self.deliver, *reads]
+
+    @activity.defn
+    async def answer(self, request: TurnRequest) -> TurnOutcome:
+        world = self._worlds[request.conversation_id]
+        async with world.doing("answer", world.model):
+            match world.turns.popleft() if world.turns else "text":
+                case "wait":
+                    return TurnOutcome(cursor=request.cursor, step=Step.WAIT, wait=timedelta(milliseconds=20))
+                case "repair":
+                    return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=Step.REPAIR)
+                case "action":
+                    return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=Step.PERFORM, action_id=uuid4())
+                case "without an action":
+                    return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=Step.PERFORM)
+                case "retried":
+                    raise ApplicationError("once more", type=FailureKind.CUT)
+                case "fails":
+                    _fail(FailureKind.ACCOUNT)
+                case "gives up":
+                    world.turns.appendleft("no apology")
+                    _fail(FailureKind.ACCOUNT)
+            return world.answer(request.cursor)
+
+    @activity.defn
+    async def apologize(self, request: Apologize) -> TurnOutcome:
+        world = self._worlds[request.conversation_id]
+        async with world.doing("apologize"):
+            if world.turns and world.turns[0] == "no apology":
+                world.turns.popleft()
+                _fail("Unavailable")
+            return world.answer(request.cursor, verdict=None)
+
+    @activity.defn
+    async def perform(self, request: Perform) -> TurnOutcome:
+        world = self._worlds[request.conversation_id]
+        async with world.doing("perform", world.model):
+            world.change(tickets=(*world.standing.tickets, f"T-{request.cursor}"), version=world.standing.version)
+            return world.answer(request.cursor, Verdict.ACTION)
+
+    @activity.defn
+    async def decide(self, decision: Decision) -> SessionChanged:
+        world = self._worlds[_id(decision.conversation_id)]
+        async with world.doing("decide"):
+            world.change(approvals=0, next_deadline=None, version=world.standing.version)
+            return SessionChanged(state=world.standing.state)
+
+    @activity.defn
+    async def deliver(self, request: Deliver) -> Delivered:
+        world = self._worlds[request.conversation_id]
+        async with world.doing("deliver", world.channel):
+            match world.sends.popleft() if world.sends else "sent":
+                case "fails":
+                    _fail("Unavailable")
+                case "retried":
+                    raise ApplicationError("once more", type="Unsettled")
+            sent, world.due = world.due, 0
+            return Delivered(parts=sent)
+
+    @activity.defn
+    async def recall(self, start: ConversationStart) -> Recalled:
+        """Tells of no message after the cursor, as the database would: those are the workflow's to carry on."""
+        world = self._worlds[start.conversation_id]
+        await asyncio.sleep(world.slow_seconds)
+        world.looks += 1
+        memory = Memory(cursor=world.cursor, newest_seq=world.cursor, state=world.standing.state, standing=world.seen)
+        return Recalled(memory=memory, limits=world.limits)
+
+    @activity.defn
+    async def expire(self, request: Expire) -> SessionChanged:
+        world = self._worlds[request.conversation_id]
+        world.change(approvals=0, next_deadline=None, version=world.standing.version)
+        world.due += world.pushes
+        return world.changed()
+
+    @activity.defn
+    async def set_state(self, request: StateRequest) -> SessionChanged:
+        world = self._worlds[_id(request.conversation_id)]
+        await asyncio.sleep(world.slow_seconds)
+        world.change(owner=_OWNERS[request.state])
+        return world.changed()
+
+    @activity.defn
+    async def reset(self, request: ResetRequest) -> SessionChanged:
+        world = self._worlds[_id(request.conversation_id)]
+        await asyncio.sleep(world.slow_seconds)
+        world.change(owner=Owner.BOT, approvals=0, next_deadline=None)
+        return world.changed()
+
+    @activity.defn
+    async def stop(self, request: Stop) -> None:
+        self._worlds[request.conversation_id].stopped = True
+
+
+def _id(conversation_id: UUID | None) -> UUID:
+    assert conversation_id is not None
+    return conversation_id
+
+
+def _fail(kind: str) -> NoReturn:
+    raise ApplicationError("for good", type=kind, non_retryable=True)
