@@ -33,7 +33,7 @@ from tests.system_in_process import System, running_system
 TICKET = output("create_ticket", subject="Lamp", description="Broken lamp")
 INVALID = output("create_ticket")
 CALL = output("api_call", endpoint="book", params={})
-BEGIN = "FOR UPDATE OF e"
+CLAIM = "SET status = 'sending', fence"
 
 
 async def configure(system: System, **actions: Any) -> None:
@@ -203,11 +203,11 @@ async def test_a_zombie_between_the_living_claim_and_its_commit_changes_nothing(
 @pytest.mark.parametrize("asked", [TICKET, CALL])
 async def test_an_action_that_is_planned_is_not_begun_after_a_take_over(still: System, asked: str) -> None:
     await configure(still, endpoints=[BOOK])
-    request, before = await stored(still, "Do it"), Stop(BEGIN)
+    request, before = await stored(still, "Do it"), Stop(CLAIM)
     still.perplexity.scripts.append(asked)
     async with activities(still, before) as does:
         acting = asyncio.create_task(_to_the_end(does, request))
-        await within("the effect's begin", before.reached.wait(), lambda: still.perplexity.questions)
+        await within("the effect's claim", before.reached.wait(), lambda: still.perplexity.questions)
         await take(still)
         before.released.set()
         outcome = await acting
@@ -220,16 +220,17 @@ async def test_an_action_that_is_planned_is_not_begun_after_a_take_over(still: S
     ]
     assert await rows(still, "SELECT status FROM turns") == [("withheld",)]
     assert await rows(still, "SELECT 1 FROM messages WHERE direction = 'out'") == []
+    assert (await turns(still))[0]["action"]["status"] == "cancelled"
 
 
 @pytest.mark.parametrize("asked", [TICKET, CALL])
 async def test_an_action_that_was_not_begun_is_thought_about_anew_after_a_release(still: System, asked: str) -> None:
     await configure(still, endpoints=[BOOK])
-    request, before = await stored(still, "Do it"), Stop(BEGIN)
+    request, before = await stored(still, "Do it"), Stop(CLAIM)
     still.perplexity.scripts.extend([asked, "Never mind."])
     async with activities(still, before) as does:
         acting = asyncio.create_task(_to_the_end(does, request))
-        await within("the effect's begin", before.reached.wait(), lambda: still.perplexity.questions)
+        await within("the effect's claim", before.reached.wait(), lambda: still.perplexity.questions)
         await take_and_release(still)
         before.released.set()
         outcome = await acting
