@@ -96,12 +96,14 @@ class Acting:
 
     async def _perform(self, request: Perform) -> TurnOutcome:
         begun = await self._ledger.begin(request.action_id)
+        if begun.turn_status is not TurnStatus.ACTING:  # another attempt's, or an erasure's, which leaves no words
+            return outcome_of(await self._turns.get(begun.turn_id))
         bot = await self._bots.at(begun.assistant, begun.assistant_version)
         asked = ActionRequest(action=begun.name, reason=begun.reason, metadata=begun.metadata)
         definition = bot.registry.rules_for(asked)
         settlement = await self._settlement(begun, bot, asked, definition)
         returns = definition is not None and definition.returns_result and settlement.status == "confirmed"
-        if not returns and begun.turn_status is TurnStatus.ACTING:
+        if not returns:
             await self._end(begun, bot, definition, settlement)
         return outcome_of(await self._turns.get(begun.turn_id))
 
@@ -120,7 +122,7 @@ class Acting:
         settlement = await self._settlement(begun, bot, asked, definition)
         done = settlement.status == "confirmed" and definition is not None
         state = gates.state_after(definition, decided.state) if done and definition else decided.state
-        return _words(bot, definition, settlement), state
+        return _words(bot, definition, settlement, begun), state
 
     async def _settlement(
         self, begun: BegunAction, bot: Bot, asked: ActionRequest, definition: ActionDefinition | None
@@ -180,7 +182,7 @@ class Acting:
         """The turn ends with what the customer is told; never with more than the ledger says."""
         done = settlement.status == "confirmed" and definition is not None
         reply = Reply(
-            text=_words(bot, definition, settlement),
+            text=_words(bot, definition, settlement, begun),
             state=State(gates.state_after(definition, begun.return_to)) if done and definition else begun.return_to,
             verdict=Verdict.ACTION,
             ticket_id=settlement.result.get("ticket_id"),
@@ -217,13 +219,13 @@ def _earlier_outcome(
     return begun.repeated.result or {} if age <= bot.registry.config.repeat_window_seconds else None
 
 
-def _words(bot: Bot, definition: ActionDefinition | None, settlement: Settlement) -> str:
-    """What the customer is told of an outcome that does not go back to the model."""
+def _words(bot: Bot, definition: ActionDefinition | None, settlement: Settlement, begun: BegunAction) -> str:
+    """What the customer is told where the result does not go back to the model; what was done before is not denied."""
     texts = bot.texts
     if settlement.status == "unknown":
         return texts.action_unknown
     if settlement.status == "failed" or definition is None:
-        return texts.action_failed
+        return texts.partly_done if begun.something_done else texts.action_failed
     words = {
         "create_ticket": texts.ticket_opened.replace("{ticket}", str(settlement.result.get("ticket_id", ""))),
         "handoff": texts.handed_over,

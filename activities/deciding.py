@@ -77,7 +77,9 @@ def on_message(turn: ClaimedTurn, bot: Bot) -> gates.Decision:
     Words from before the question was asked leave it open.
     """
     config, asked = bot.registry.config, turn.question
-    if asked is not None and turn.last_taken_seq <= asked.asked_seq:
+    if asked is None:  # answered by this very turn, maybe: there is none to keep
+        config = config.model_copy(update={"unclear_answer": "cancel"})
+    elif turn.last_taken_seq <= asked.asked_seq:
         config = config.model_copy(update={"unclear_answer": "keep"})
     return_to = asked.return_to if asked else State.BOT
     return gates.decide(turn.conversation_state, Event.MESSAGE, config, return_to=return_to)
@@ -125,7 +127,8 @@ def _on_action(
     gate = gates.decide_action(state, definition, bot.registry.config, enabled=enabled, rounds_used=turn.rounds)
     action = _planned(request, turn, bot, state)
     if definition is None or not gate.allowed:
-        words = with_limit_notice(bot.texts.refused, turn, bot)
+        no = bot.texts.partly_done if turn.something_done else bot.texts.refused
+        words = with_limit_notice(no, turn, bot)
         return Reply(words, state, verdict=Verdict.ACTION, accepted=True, refused=action, closed=closed)
     if gate.confirm_by is Confirmation.NONE:
         return PerformAction(action, definition.handler, closed)

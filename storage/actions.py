@@ -32,6 +32,8 @@ SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata
        coalesce(taken.attempt, e.attempt) AS attempt, e.result,
        t.attempt AS turn_attempt, t.step AS turn_step, t.last_seq, t.status AS turn_status,
        t.frontend_context_uuid, c.assistant, a.assistant_version,
+       EXISTS (SELECT 1 FROM actions b WHERE b.turn_id = a.turn_id AND b.id <> a.id AND b.side_effect
+                  AND b.status = 'confirmed') AS something_done,
        (SELECT jsonb_build_object('result', r.result, 'settled_at', r.settled_at) FROM effects r
          WHERE r.conversation_id = a.conversation_id AND r.kind = a.name AND r.request_hash = a.request_hash
            AND r.key <> a.effect_key AND r.status = 'confirmed' AND a.side_effect
@@ -142,6 +144,8 @@ class BegunAction(BaseModel):
     assistant: str
     assistant_version: int | None
     """The configuration it was accepted under."""
+    something_done: bool
+    """Another effect of the same turn is confirmed."""
     repeated: Earlier | None
 
     @property
