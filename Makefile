@@ -15,7 +15,7 @@ WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 TIMES ?= 30
 TEST ?= tests/integration/test_whatsapp_turns.py::test_the_same_webhook_again_changes_nothing
 
-.PHONY: help run install test lint repeat bench chaos lock clean
+.PHONY: help run install test lint repeat bench chaos power lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ bench: install  ## measure; prints a table and writes bench/results.json
 
 chaos: install  ## the long fault runs
 	$(BIN)/python -m pytest -m chaos
+
+power: install  ## how soon the model test finds old defects that are put back
+	$(BIN)/python -m tests.model.power
 
 lock: install  ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-header --no-emit-index-url -o requirements.lock

@@ -129,24 +129,28 @@ class Acting:
         return SessionChanged(state=standing.state, standing=standing, to_deliver=to_deliver)
 
     async def _perform(self, request: Perform) -> TurnOutcome:
-        work = await self._work(request.action_id)
+        action = await self._actions.get(request.action_id)
+        if action.turn_status is TurnStatus.ACTING:
+            await self._carry_out(await self._work(action))
+        # else it is another attempt's by now, or an erasure's, which leaves no words to do anything with
+        return outcome_of(await self._turns.get(action.turn_id))
+
+    async def _carry_out(self, work: _Work) -> None:
         claimed = await self._claim(work)
         settlement = await self._settled(work, claimed)
-        if work.action.turn_status is TurnStatus.ACTING:
-            if claimed.withheld:
-                await self._commit(work, NotBegun())
-            elif work.goes_back(settlement):
-                await self._patiently(lambda: self._turns.resulted(_fence(work.action)))
-            else:
-                await self._end(work, settlement)
-        return outcome_of(await self._turns.get(work.action.turn_id))
+        if claimed.withheld:
+            await self._commit(work, NotBegun())
+        elif work.goes_back(settlement):
+            await self._patiently(lambda: self._turns.resulted(_fence(work.action)))
+        else:
+            await self._end(work, settlement)
 
     async def _decided(self, decided: Decided, decision: Decision) -> tuple[str, list[Owner]]:
         """What is said of a decided action, and the owner that it gave the conversation to, if it did."""
         newest = await self._bots.at(decided.assistant, decided.newest_version)
         if not decision.approved:
             return newest.texts.declined, []
-        work = await self._work(decided.action_id)
+        work = await self._work(await self._actions.get(decided.action_id))
         claimed = await self._claim(work)
         if _asked(work.action, newest) is None or work.action.name not in newest.registry.enabled:
             if claimed.won:
@@ -161,8 +165,7 @@ class Acting:
             )
         return _words(work, settlement), [move.to] if move else []
 
-    async def _work(self, action_id: UUID) -> _Work:
-        action = await self._actions.get(action_id)
+    async def _work(self, action: AcceptedAction) -> _Work:
         bot = await self._bots.at(action.assistant, action.assistant_version)
         return _Work(action, bot, _asked(action, bot))
 
@@ -311,12 +314,12 @@ def _fence(action: AcceptedAction) -> TurnFence:
 
 
 def _words(work: _Work, settlement: Settlement) -> str:
-    """What the customer is told of an outcome that does not go back to the model."""
+    """What the customer is told where the result does not go back to the model; what was done before is not denied."""
     texts = work.bot.texts
     if settlement.status is EffectStatus.UNKNOWN:
         return texts.action_unknown
     if settlement.status is EffectStatus.FAILED or work.call is None:
-        return texts.action_failed
+        return texts.partly_done if work.action.something_done else texts.action_failed
     words = {
         "create_ticket": texts.ticket_opened.replace("{ticket}", str(settlement.result.get("ticket_id", ""))),
         "handoff": texts.handed_over,

@@ -89,7 +89,9 @@ def on_message(turn: ClaimedTurn, bot: Bot) -> gates.Decision:
     Words from before the question was asked leave it open.
     """
     config, asked = bot.registry.config, turn.question
-    if asked is not None and turn.last_taken_seq <= asked.asked_seq:
+    if asked is None:  # answered by this very turn, maybe: there is none to keep
+        config = config.model_copy(update={"unclear_answer": "cancel"})
+    elif turn.last_taken_seq <= asked.asked_seq:
         config = config.model_copy(update={"unclear_answer": "keep"})
     return gates.decide(Event.MESSAGE, turn.standing, config)
 
@@ -151,7 +153,8 @@ def _on_action(
     gate = gates.decide_action(heard.after, definition, bot.registry.config, enabled=enabled, rounds_used=turn.rounds)
     action, closed, move = _planned(request, turn, bot), _dropped(turn, heard), move_of(turn, heard)
     if definition is None or not gate.allowed:
-        words = with_limit_notice(bot.texts.refused, turn, bot)
+        no = bot.texts.partly_done if turn.something_done else bot.texts.refused
+        words = with_limit_notice(no, turn, bot)
         return Reply(words, move, verdict=Verdict.ACTION, accepted=True, refused=action, closed=closed)
     if gate.confirm_by is Confirmation.NONE:
         return PerformAction(action, definition.handler, closed, move)

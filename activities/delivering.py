@@ -20,7 +20,7 @@ from actions.questions import words_for
 from activities.asking import Beat, beating
 from activities.bots import Bot, Bots
 from config import metrics
-from config.clock import Clock, utc_now
+from config.clock import Clock, Monotonic, utc_now
 from config.logs import get_logger
 from config.settings import Settings
 from integrations.channels.failures import FAILURES, FailureKind, SendFailed
@@ -50,7 +50,7 @@ class Withheld(Exception):
 class Delivering:
     """*channels*: the adapter for each channel that replies are sent over, as far as one is configured.
 
-    *now*: the one clock, which the database's times follow too (`agent_now()`).
+    *now*: the one clock, which the database's times follow too (`agent_now()`); *monotonic*: for what lasts moments.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Delivering:
         settings: Settings,
         beat: Beat,
         now: Clock = utc_now,
+        monotonic: Monotonic = time.monotonic,
     ) -> None:
         self._outbox = outbox
         self._channels = channels
@@ -68,6 +69,7 @@ class Delivering:
         self._settings = settings
         self._beat = beat
         self._now = now
+        self._monotonic = monotonic
 
     @activity.defn
     async def deliver(self, request: Deliver) -> Delivered:
@@ -139,13 +141,13 @@ class Delivering:
         A take-over waits TAKE_OVER_WAIT_SECONDS for what was claimed before it. Who got the claim's answer later than
         that gives way: the next attempt finds whether the words may still leave.
         """
-        asked = time.monotonic()
+        asked = self._monotonic()
         claimed = await self._outbox.claim(part, self._settings.delivery_timeout_seconds)
         if claimed.withheld:
             raise Withheld
         if claimed.part is None:
             raise ApplicationError("another attempt is sending this part", type="Overtaken")
-        if time.monotonic() - asked >= self._settings.take_over_wait_seconds:
+        if self._monotonic() - asked >= self._settings.take_over_wait_seconds:
             await self._outbox.ledger.release(claimed.part, "gave_way", {"explanation": "claimed too slowly"})
             raise ApplicationError("the claim took too long", type="GaveWay")
         return claimed.part

@@ -13,6 +13,9 @@ from datetime import UTC, datetime
 Clock = Callable[[], datetime]
 """Now, in UTC."""
 
+Monotonic = Callable[[], float]
+"""Seconds that only ever grow, for what lasts moments: `time.monotonic`."""
+
 
 def utc_now() -> datetime:
     return datetime.now(UTC)

@@ -31,7 +31,10 @@ SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata
        a.assistant_version, c.assistant,
        (SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = a.conversation_id) AS standing,
        t.attempt AS turn_attempt, t.step AS turn_step, t.status AS turn_status, t.last_seq, t.frontend_context_uuid,
-       t.owner_version
+       t.owner_version,
+       EXISTS (SELECT 1 FROM actions b JOIN effects e ON e.key = b.effect_key
+                WHERE b.turn_id = a.turn_id AND b.id <> a.id AND b.side_effect AND e.status = 'confirmed')
+           AS something_done
   FROM actions a
   JOIN conversations c ON c.id = a.conversation_id
   JOIN turns t ON t.id = a.turn_id
@@ -115,6 +118,8 @@ class AcceptedAction(BaseModel):
     assistant: str
     assistant_version: int | None
     """The configuration it was accepted under."""
+    something_done: bool
+    """Another effect of the same turn is confirmed."""
 
 
 class LastResult(BaseModel):

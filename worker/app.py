@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +24,7 @@ from activities.fetching import Fetching
 from activities.handlers import Handlers
 from activities.remembering import Remembering
 from activities.sweeping import Sweeping
-from config.clock import Clock, utc_now
+from config.clock import Clock, Monotonic, utc_now
 from config.settings import Settings
 from integrations.channels.port import Channel
 from integrations.endpoints.port import Endpoints
@@ -83,7 +84,12 @@ class Outside:
 
 
 def create_activities(
-    client: Client, database: Database, outside: Outside, settings: Settings, now: Clock = utc_now
+    client: Client,
+    database: Database,
+    outside: Outside,
+    settings: Settings,
+    now: Clock = utc_now,
+    monotonic: Monotonic = time.monotonic,
 ) -> Activities:
     """The activities over what is passed in; the caller closes that."""
     events = StreamEvents(database)
@@ -98,7 +104,7 @@ def create_activities(
     ledger = Ledger(database)
     handlers = Handlers(Desk(database), outside.endpoints)
     outbox, channels = Outbox(database), outside.channels
-    delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat, now)
+    delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat, now, monotonic)
     fetching = Fetching(Media(database), channels, settings)
     company = Company(Attending(channels, outbox, delivering, settings, now), fetching)
     asking = Asking(outside.perplexity, accounts, events, settings)

@@ -1,0 +1,51 @@
+"""The assistant's configurations that an example may put in force."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from schemas.actions import AssistantActions, Confirmation, Endpoint
+from schemas.assistants import Accounts, AssistantConfig
+from tests.support.shop import BOOK, CANCEL
+
+ACCOUNT = "100"
+LOOK_UP = Endpoint(name="look_up", description="Looks up", url="https://shop.example/orders")
+PAY = Endpoint(
+    name="pay",
+    description="Pays",
+    method="POST",
+    url="https://shop.example/pay",
+    honours_idempotency_key=True,
+    safe=True,
+    safe_because="it is the shop's money",
+)
+
+
+class Configured(StrEnum):
+    ALL = "all"
+    NO_ENDPOINTS = "no endpoints"
+    APPROVALS = "approvals"
+    KEEPS_QUESTIONS = "keeps questions"
+    NO_REPAIRS = "no repairs"
+
+
+_ALL: dict[str, Any] = {
+    "endpoints": (LOOK_UP, BOOK, PAY, CANCEL),
+    "repair_pause_seconds": 0.0,
+    "confirmation_seconds": 900.5,
+    "approval_seconds": 7_200.5,
+    "repeat_window_seconds": 600.5,
+}
+_CHANGES: dict[Configured, dict[str, Any]] = {
+    Configured.ALL: {},
+    Configured.NO_ENDPOINTS: {"endpoints": (LOOK_UP,)},
+    Configured.APPROVALS: {"confirmations": {"create_ticket": Confirmation.STAFF}},
+    Configured.KEEPS_QUESTIONS: {"unclear_answer": "keep"},
+    Configured.NO_REPAIRS: {"repairs": 0},
+}
+
+
+def configuration(which: Configured) -> AssistantConfig:
+    actions = AssistantActions(**{**_ALL, **_CHANGES[which]})
+    return AssistantConfig(accounts=Accounts(whatsapp=(ACCOUNT,)), account_name="acct-1", actions=actions)

@@ -1,0 +1,62 @@
+"""A real database for actors: each statement that counts is a stop, and a variant's text takes the core's place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import RowMapping
+
+from config.clock import Clock
+from storage.database import Database, Transaction
+from tests.model.statements import statement_of
+from tests.model.stops import Place, Stops
+from tests.model.virtual_loop import VirtualLoop
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """In the statement that holds *marker*, *new* stands in the place of *old*: what a variant changes."""
+
+    marker: str
+    old: str
+    new: str
+
+
+class ModelDatabase(Database):
+    """Kept from one example to the next; `stops` are the running example's."""
+
+    def __init__(self, url: str, loop: VirtualLoop, now: Clock) -> None:
+        super().__init__(url, now=now)
+        self._loop = loop
+        self.stops = Stops(loop)
+        self.rewrites: Sequence[Rewrite] = ()
+        self.rewritten: set[Rewrite] = set()
+        """Which of them met a statement."""
+
+    async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
+        known = statement_of(statement, values)
+        if known is not None:
+            await self.stops.at(Place.BEFORE, known.name)
+        with self._loop.real():
+            result = await super().rows(self._rewritten(statement), values)
+        if known is not None and known.writes:
+            await self.stops.at(Place.AFTER, known.name)
+        return result
+
+    @asynccontextmanager
+    async def transaction(
+        self, isolation: Literal["READ COMMITTED", "REPEATABLE READ"] = "READ COMMITTED"
+    ) -> AsyncIterator[Transaction]:
+        with self._loop.real():
+            async with super().transaction(isolation) as transaction:
+                yield transaction
+
+    def _rewritten(self, statement: str) -> str:
+        for each in self.rewrites:
+            if each.marker in statement and each.old in statement:
+                self.rewritten.add(each)
+                statement = statement.replace(each.old, each.new, 1)
+        return statement

@@ -1,0 +1,369 @@
+"""Plays the workflow's part for one conversation, and calls the core's activities as the workflow does.
+
+What is due it asks workflows/policy.py; the rest mirrors workflows/conversation.py and workflows/turn.py: each method
+names what it stands for there. Temporal's own part is here too: a failed attempt is followed by the next, one that
+nobody hears of any more as well, and updates wait in line. A run goes on where the workflow continues as new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from config.clock import Clock
+from schemas.conversations import (
+    Apologize,
+    ConversationStart,
+    Decision,
+    Deliver,
+    Expire,
+    Limits,
+    Memory,
+    Perform,
+    SessionChanged,
+    Step,
+    Stop,
+    Thread,
+    TurnOutcome,
+    TurnRequest,
+)
+from schemas.failures import FailureKind
+from storage.database import StorageUnavailable
+from tests.model.stops import Actor, Lost, Stops
+from tests.model.virtual_loop import VirtualLoop
+from worker.app import Activities
+from workflows import policy
+from workflows.policy import Duty
+
+_PAUSE = 2.0
+"""Before the next attempt, where the failed one names none (`_retries`)."""
+
+
+class GivenUp(Exception):
+    """`ActivityError`: no further attempt follows. `kind` is the type of the last one's error."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class Run:
+    """One run of `Conversation` and those that continue it. `ended` once it is idle, or cancelled."""
+
+    def __init__(
+        self, letter: str, conversation_id: UUID, does: Activities, stops: Stops, loop: VirtualLoop, now: Clock
+    ) -> None:
+        self.letter = letter
+        self.conversation_id = conversation_id
+        self.ended = False
+        self.abandoned = False
+        """The example is over."""
+        self.defects: list[str] = []
+        self._memory, self._limits = Memory(), Limits()
+        self._activities = does
+        self._stops = stops
+        self._loop = loop
+        self._now = now
+        self._does: dict[Duty, Callable[[], Coroutine[Any, Any, None]]] = {
+            Duty.RECALL: self._recall,
+            Duty.EXPIRE: self._expire,
+            Duty.DELIVER: self._deliver,
+            Duty.ANSWER: self._answer,
+            Duty.END: self._end_unless_somebody_waits,
+        }
+        self._under_way: dict[Duty, asyncio.Task[None]] = {}
+        self._turn_lock = asyncio.Lock()
+        self._new_thread: Thread | None = None
+        self._changes = 0
+        self._recalled = self._stale = self._gave_up = self._idle = self._stopped = False
+        self._handlers = 0
+        self._waiters: list[asyncio.Future[None]] = []
+        self._attempts = 0
+        self._task = loop.create_task(self._run())
+
+    # Signals and updates
+
+    def message_stored(self, seq: int) -> None:
+        """`_hear`."""
+        policy.hear(self._memory, self._limits, seq, self._now())
+        self._gave_up = False
+        self._wake()
+
+    def delivery_due(self) -> None:
+        self._memory.delivery_due = True
+        self._wake()
+
+    def standing_changed(self) -> None:
+        self._stale = True
+        self._changes += 1
+        self._wake()
+
+    async def decide(self, decision: Decision) -> None:
+        """The update of that name."""
+        self._handlers += 1
+        try:
+            await self._until(lambda: self._recalled or self._stopped)
+            async with self._turn_lock:
+                if self._stopped:
+                    raise GivenUp("Stopped")
+                wanted = decision.model_copy(update={"conversation_id": self.conversation_id})
+                limit = policy.action_give_up(self._limits)
+                changed = await self._activity("decide", self._activities.acting.decide, wanted, limit)
+            self._changed(changed)
+        finally:
+            self._handlers -= 1
+            self._wake()
+
+    def cancel(self) -> None:
+        """Cancel in Temporal's UI."""
+        self._task.cancel()
+
+    def abandon(self) -> None:
+        self.abandoned = True
+        for task in (self._task, *self._under_way.values()):
+            task.cancel()
+
+    @property
+    def rests(self) -> bool:
+        """Nothing is to be done, as far as it knows, until a deadline comes."""
+        waits = self._stale or self._memory.delivery_due or policy.work_waits(self._memory, gave_up=self._gave_up)
+        return self.ended or not (waits or self._under_way or self._handlers or not self._recalled)
+
+    # The loop
+
+    async def _run(self) -> None:
+        """`run`."""
+        try:
+            await self._recall()
+            while not self._is_over():
+                self._look()
+                await self._until(self._has_to_look, self._next_deadline)
+            await self._until(lambda: not self._handlers)
+        except asyncio.CancelledError:
+            if self.abandoned:
+                raise
+            await self._stop()
+        except Exception as error:
+            self.defects.append(f"{self.letter}: {type(error).__name__}: {error}")
+        finally:
+            self.ended = True
+
+    def _look(self) -> None:
+        """`_look`."""
+        for duty, task in list(self._under_way.items()):
+            if task.done():
+                del self._under_way[duty]
+                task.result()
+        for duty in self._due():
+            self._idle = False
+            self._under_way[duty] = self._loop.create_task(self._does[duty]())
+            self._under_way[duty].add_done_callback(lambda _: self._wake())
+
+    def _has_to_look(self) -> bool:
+        return any(task.done() for task in self._under_way.values()) or bool(self._due()) or self._is_over()
+
+    def _due(self) -> tuple[Duty, ...]:
+        return policy.due(
+            self._memory, self._now(), self._under_way, stale=self._stale, gave_up=self._gave_up, full=False
+        )
+
+    def _next_deadline(self) -> datetime | None:
+        return policy.next_deadline(self._memory, self._now(), gave_up=self._gave_up)
+
+    def _is_over(self) -> bool:
+        """`_is_over`, and `_goes_on`: what waits is another run's, which begins with `recall`."""
+        waits = policy.work_waits(self._memory, gave_up=self._gave_up) or self._memory.delivery_due or self._stale
+        return self._idle and not self._under_way and not waits and not self._memory.standing.keeps_the_run
+
+    # What is due
+
+    async def _recall(self) -> None:
+        """`_recall`."""
+        self._stale = False
+        start = ConversationStart(conversation_id=self.conversation_id, channel="whatsapp")
+        recalled = await self._activity("recall", self._activities.remembering.recall, start, None)
+        self._limits = recalled.limits
+        self._memory = policy.recall(self._memory, recalled.memory, self._limits, self._now())
+        self._recalled = True
+        self._gave_up = False
+
+    async def _expire(self) -> None:
+        """`_expire`."""
+        request = Expire(conversation_id=self.conversation_id)
+        try:
+            ended = await self._write("expire", self._activities.remembering.expire, request)
+        except GivenUp:
+            self._memory.deadlines.expiry = self._now() + self._limits.turn_retry_pause_max
+        else:
+            self._changed(ended)
+
+    async def _deliver(self) -> None:
+        """`_deliver`."""
+        self._memory.delivery_due = False
+        self._memory.deadlines.delivery = None
+        due, limit = Deliver(conversation_id=self.conversation_id), self._limits.delivery_give_up
+        try:
+            await self._activity("deliver", self._activities.delivering.deliver, due, limit, waits_for_its_end=True)
+        except GivenUp:
+            self._stops.trace.append(f"{self.letter}: replies wait for a while")
+            self._memory.delivery_due = True
+            self._memory.deadlines.delivery = self._now() + self._limits.delivery_pause
+
+    async def _answer(self) -> None:
+        """`_answer`, and `_come_to`."""
+        async with self._turn_lock:
+            policy.begin_turn(self._memory.deadlines)
+            thread = self._memory.thread or self._new_thread or Thread(frontend_context_uuid=uuid4())
+            self._new_thread = thread
+            request = TurnRequest(conversation_id=self.conversation_id, cursor=self._memory.cursor, thread=thread)
+            told_of, changes = self._memory.newest_seq, self._changes
+            try:
+                outcome = await self._take_turn(request)
+            except GivenUp:
+                self._gave_up = True
+            else:
+                self._come_to(request, outcome, told_of)
+            self._stale |= changes != self._changes
+
+    async def _end_unless_somebody_waits(self) -> None:
+        await self._recall()
+        self._idle = policy.may_end(self._memory, self._limits, self._now())
+
+    async def _stop(self) -> None:
+        """`_stop`."""
+        self._stopped = self._gave_up = True
+        self._wake()
+        for task in self._under_way.values():
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        with suppress(GivenUp):
+            await self._write("stop", self._activities.remembering.stop, Stop(conversation_id=self.conversation_id))
+        await self._until(lambda: not self._handlers)
+
+    def _come_to(self, request: TurnRequest, outcome: TurnOutcome, told_of: int) -> None:
+        if outcome.step is Step.WAIT:
+            self._memory.deadlines.room = self._now() + outcome.wait
+            return
+        policy.remember(self._memory, outcome, request.cursor, told_of)
+        if outcome.turn_id and outcome.standing and outcome.standing.version >= self._memory.standing.version:
+            policy.stand(self._memory, outcome.standing, self._limits, self._now())
+        self._stale |= policy.may_stand_otherwise(self._memory, outcome)
+        self._new_thread = None
+
+    def _changed(self, changed: SessionChanged) -> None:
+        self._changes += 1
+        self._memory.delivery_due |= changed.to_deliver
+        if changed.standing is None:
+            self._stale = True
+        else:
+            policy.stand(self._memory, changed.standing, self._limits, self._now())
+
+    # The turn
+
+    async def _take_turn(self, request: TurnRequest) -> TurnOutcome:
+        """`take_turn`."""
+        outcome = await self._ask(request)
+        while outcome.step not in (Step.FINISHED, Step.WAIT):
+            outcome = await (self._perform(request, outcome) if outcome.step is Step.PERFORM else self._ask(request))
+        return outcome
+
+    async def _ask(self, request: TurnRequest) -> TurnOutcome:
+        """`_ask`."""
+        try:
+            answered: TurnOutcome = await self._write("answer", self._activities.answering.answer, request)
+        except GivenUp as error:
+            kind = error.kind if error.kind in set(FailureKind) else FailureKind.ABANDONED
+            sorry = Apologize(**request.model_dump(), failure=kind)
+            answered = await self._write("apologize", self._activities.answering.apologize, sorry)
+        return answered
+
+    async def _perform(self, request: TurnRequest, outcome: TurnOutcome) -> TurnOutcome:
+        """`_perform`."""
+        values = {**request.model_dump(), "thread": outcome.thread or request.thread, "action_id": outcome.action_id}
+        limit = policy.action_give_up(self._limits)
+        performed: TurnOutcome = await self._activity(
+            "perform", self._activities.acting.perform, Perform(**values), limit
+        )
+        return performed
+
+    # Temporal
+
+    async def _write(self, name: str, does: Callable[[Any], Coroutine[Any, Any, Any]], request: Any) -> Any:
+        return await self._activity(name, does, request, self._limits.turn_give_up)
+
+    async def _activity(
+        self,
+        name: str,
+        does: Callable[[Any], Coroutine[Any, Any, Any]],
+        request: Any,
+        give_up: timedelta | None,
+        *,
+        waits_for_its_end: bool = False,
+    ) -> Any:
+        """One attempt after the other, until one succeeds or no other may follow: then GivenUp.
+
+        *waits_for_its_end*: also when it is cancelled (`WAIT_CANCELLATION_COMPLETED`).
+        """
+        began = self._loop.time()
+        while True:
+            self._attempts += 1
+            actor = self._stops.start(
+                f"{self.letter}{self._attempts} {name}", lambda: ActivityEnvironment().run(does, request)
+            )
+            kind, pause = FailureKind.ABANDONED.value, _PAUSE
+            try:
+                await asyncio.wait([actor.ended])
+                return actor.ended.result()
+            except asyncio.CancelledError:
+                await self._cancelled(actor, waits_for_its_end=waits_for_its_end)
+                raise
+            except ApplicationError as error:
+                kind = error.type or ""
+                if error.non_retryable:
+                    raise GivenUp(kind) from None
+                pause = _PAUSE if error.next_retry_delay is None else error.next_retry_delay.total_seconds()
+            except (Lost, StorageUnavailable):
+                pass
+            except Exception as error:
+                self.defects.append(f"{actor.name}: {type(error).__name__}: {error}")
+            if give_up is not None and self._loop.time() + pause >= began + give_up.total_seconds():
+                raise GivenUp(kind)
+            await asyncio.sleep(pause)
+
+    async def _cancelled(self, actor: Actor, *, waits_for_its_end: bool) -> None:
+        self._stops.cancel(actor)
+        if waits_for_its_end and not self.abandoned:
+            await asyncio.wait([actor.ended])
+
+    async def _until(self, enough: Callable[[], bool], deadline: Callable[[], datetime | None] = lambda: None) -> None:
+        """`workflow.wait_condition`, or until the deadline of that moment, and the alarm rings."""
+        while not enough():
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._waiters.append(waiter)
+            rings_at = deadline()
+            timer = None
+            if rings_at is not None:
+                seconds = (rings_at - self._now()).total_seconds()
+                timer = self._loop.call_later(seconds, _ring, waiter)
+            try:
+                await waiter
+            finally:
+                if timer is not None:
+                    timer.cancel()
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            _ring(waiter)
+        self._waiters.clear()
+
+
+def _ring(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

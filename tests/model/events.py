@@ -1,0 +1,50 @@
+"""What may happen to a conversation, by name: one list for the rules and for the table event × phase."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from schemas.transitions import Event as Change
+
+
+class Event(StrEnum):
+    MESSAGE = "message"
+    YES = "yes"
+    NO = "no"
+    BURST = "burst"
+    LATE_YES = "late yes"
+    UNWOKEN = "unwoken message"
+    AGAIN = "duplicate"
+    BUTTON = "button"
+    OLD_BUTTON = "old button"
+    KILLED = "killed"
+    ZOMBIE = "zombie"
+    BREAKS = "connection breaks"
+    STOPPED = "stopped"
+    HANGS = "hangs"
+    SENT = "status sent"
+    READ = "status read"
+    FAILED = "status failed"
+    FAILED_FOR_GOOD = "status failed for good"
+    TAKE_OVER = "take-over"
+    RELEASE = "release"
+    CLOSE = "close"
+    RESET = "reset"
+    DECIDED = "staff decide"
+    CANCEL = "cancel"
+    ERASE = "erase"
+    CONFIGURED = "configured"
+    SWEEP = "sweep"
+    TIME = "time passes"
+
+
+OF_ACTORS = frozenset({Event.KILLED, Event.ZOMBIE, Event.BREAKS, Event.STOPPED, Event.HANGS})
+"""These happen to somebody who is at work."""
+
+CHANGES = {Event.TAKE_OVER: Change.TAKEN, Event.RELEASE: Change.RELEASED, Event.CLOSE: Change.CLOSED}
+REPORTS: dict[Event, tuple[str, int | None]] = {
+    Event.SENT: ("sent", None),
+    Event.READ: ("read", None),
+    Event.FAILED: ("failed", 131000),
+    Event.FAILED_FOR_GOOD: ("failed", 131026),
+}

@@ -1,0 +1,253 @@
+"""Defects that the core once had, put back one at a time: a statement's text, a setting or a collaborator is another.
+
+They are the proven holes of the review behind issue 10, numbered as there. `power.py` says how soon each is found.
+Two are not here: 9 (nothing beat while the database was away) is a matter of heartbeats, which nobody counts here; 11
+(two customers become one) is still open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+
+from activities.acting import Acting, _Work
+from activities.answering import Answering
+from activities.bots import Bot, Bots
+from config.clock import Clock, Monotonic
+from config.settings import Settings
+from schemas.effects import Claim, Settlement
+from schemas.messages import WaitingMessage
+from storage.configurations import Configurations
+from storage.database import Database
+from storage.turns import ClaimedTurn, Turns
+from tests.model.database import Rewrite
+from worker.app import Activities, Outside, create_activities
+
+CLAIM = "WITH waiting AS ("
+COMMIT = "the commit of a step"
+COMPLETE = "AND :status = 'unknown')::int"
+_LATELY = "h.opened_at > agent_now() - interval '10 minutes'"
+GET = "WHERE turn.id = :turn_id"
+
+
+@dataclass(frozen=True)
+class Hole:
+    """*turns*, *bots*, *acting*: classes in the place of the core's."""
+
+    number: int
+    name: str
+    rewrites: Sequence[Rewrite] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    turns: type[Turns] = Turns
+    bots: type[Bots] = Bots
+    acting: type[Acting] = Acting
+
+
+class _LastCounts(ClaimedTurn):
+    @property
+    def counting(self) -> list[WaitingMessage]:
+        return super().counting[-1:]
+
+
+class _LastAnswers(Turns):
+    """Of messages that are answered together, only the last is looked at."""
+
+    async def claim(self, conversation_id: UUID, cursor: int, thread: UUID, limit: int) -> ClaimedTurn | None:
+        turn = await super().claim(conversation_id, cursor, thread, limit)
+        return None if turn is None else _LastCounts.model_validate(turn.model_dump())
+
+
+class _OldButtonsAreMessages(Turns):
+    """A button of another question than the open one is a message like any other."""
+
+    async def claim(self, conversation_id: UUID, cursor: int, thread: UUID, limit: int) -> ClaimedTurn | None:
+        turn = await super().claim(conversation_id, cursor, thread, limit)
+        for message in turn.messages if turn is not None else ():
+            digest = (message.choice_id or "").partition(":")[2]
+            if digest and (turn is None or turn.question is None or digest != turn.question.digest):
+                message.choice_id, message.text = None, f"[{message.text}]"
+        return turn
+
+
+class _NewestBots(Bots):
+    """Whatever version was meant, the newest is taken."""
+
+    async def at(self, name: str, version: int | None) -> Bot:
+        newest = await self._configurations.newest(name)
+        return await super().at(name, newest.version or None)
+
+
+class _BeginsFirst(Acting):
+    """An action that is in the configuration no more fails after it was begun, each time."""
+
+    async def _outcome(self, work: _Work, claimed: Claim) -> Settlement:
+        if work.call is None:
+            raise ApplicationError("no such action", non_retryable=True)
+        return await super()._outcome(work, claimed)
+
+
+HOLES: tuple[Hole, ...] = (
+    Hole(
+        1,
+        "a zombie's text overrides an action under way",
+        [
+            Rewrite(
+                COMMIT,
+                "AND step = :step AND finished_at IS NULL AND status = ANY(:from_statuses)\n       AND owner",
+                "AND :step >= 0 AND finished_at IS NULL AND owner",
+            ),
+            Rewrite(
+                COMMIT,
+                "AND step = :step AND finished_at IS NULL AND status = ANY(:from_statuses)\n    RETURNING",
+                "AND finished_at IS NULL\n    RETURNING",
+            ),
+        ],
+    ),
+    Hole(
+        2,
+        "a reply of unknown outcome is sent again without end",
+        [
+            Rewrite(
+                COMPLETE,
+                "unknown_attempts = e.unknown_attempts + (e.status = 'sending' AND :status = 'unknown')::int",
+                "unknown_attempts = e.unknown_attempts",
+            )
+        ],
+    ),
+    Hole(3, "of a burst only the last message counts", turns=_LastAnswers),
+    Hole(
+        4,
+        "a yes from before the question confirms it",
+        [Rewrite(CLAIM, "SELECT CASE WHEN m.delivery IS NOT NULL", "SELECT CASE WHEN false")],
+    ),
+    Hole(
+        5,
+        "a second handoff within ten minutes is not recorded",
+        [
+            Rewrite(
+                "INSERT INTO handoffs (conversation_id, effect_key",
+                "WHERE id = :conversation_id",
+                f"WHERE NOT EXISTS (SELECT 1 FROM handoffs h WHERE h.conversation_id = conversations.id AND {_LATELY})"
+                " AND id = :conversation_id",
+            ),
+            Rewrite(
+                COMMIT,
+                "WHERE after.owner_after = 'human' AND after.owner <> 'human'",
+                "WHERE after.owner_after = 'human' AND after.owner <> 'human'"
+                f" AND NOT EXISTS (SELECT 1 FROM handoffs h WHERE h.conversation_id = after.id AND {_LATELY})",
+            ),
+        ],
+    ),
+    Hole(
+        6,
+        "a repaired action takes the first one's place",
+        [
+            Rewrite(
+                CLAIM,
+                "(SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions",
+                "CASE turn.purpose WHEN 'repair' THEN 0 ELSE"
+                " (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) END AS actions",
+            )
+        ],
+    ),
+    Hole(
+        7,
+        "a failure after a confirmed effect denies it",
+        [Rewrite(CLAIM, "a.side_effect AND e.status = 'confirmed'", "false")],
+    ),
+    Hole(8, "a changed configuration blocks the conversation", bots=_NewestBots, acting=_BeginsFirst),
+    Hole(
+        10,
+        "a failed delivery is forgotten if its status comes first",
+        [
+            Rewrite(
+                "SELECT finish_message(",
+                "SELECT finish_message(:message_id) AS finished",
+                "UPDATE messages SET delivery = 'done' WHERE id = :message_id RETURNING true AS finished",
+            )
+        ],
+    ),
+    Hole(
+        12,
+        "a repeated commit breaks on its own output",
+        [Rewrite(COMMIT, "AS uuid) IS NOT NULL\n    ON CONFLICT DO NOTHING", "AS uuid) IS NOT NULL")],
+    ),
+    Hole(
+        13,
+        "waiting for the account is a try",
+        [
+            Rewrite(
+                CLAIM,
+                "unsettled = turns.unsettled",
+                "questions = turns.questions + (turns.status = 'claimed')::int, unsettled = turns.unsettled",
+            )
+        ],
+    ),
+    Hole(
+        14,
+        "an approval expires in silence",
+        [Rewrite("SELECT a.id AS action_id, a.name", "a.expires_at <= agent_now()", "false")],
+    ),
+    Hole(15, "a button of an older question is a message", turns=_OldButtonsAreMessages),
+    Hole(
+        16,
+        "a thread that begins with an action knows no account",
+        [
+            Rewrite(
+                COMMIT,
+                "WHERE CAST(:account_name AS text) IS NOT NULL",
+                "WHERE CAST(:account_name AS text) IS NOT NULL AND CAST(:output_verdict AS text) = 'text'",
+            )
+        ],
+    ),
+    Hole(
+        17,
+        "a rejected output is where the conversation goes on",
+        [
+            Rewrite(
+                CLAIM,
+                "turn.frontend_context_uuid,\n       turn.backend_uuid,",
+                "turn.frontend_context_uuid, coalesce(turn.newest_backend_uuid, turn.backend_uuid) AS backend_uuid,",
+            )
+        ],
+    ),
+    Hole(
+        18,
+        "a zombie's look costs the living attempt its tries",
+        [
+            Rewrite(
+                GET,
+                "\nSELECT ",
+                "\nWITH looked AS (UPDATE turns SET unsettled = unsettled + 1"
+                " WHERE id = :turn_id AND status = 'asking')\nSELECT ",
+            )
+        ],
+    ),
+)
+
+
+def composed(
+    hole: Hole,
+    client: Client,
+    database: Database,
+    outside: Outside,
+    settings: Settings,
+    now: Clock,
+    monotonic: Monotonic,
+) -> Activities:
+    """As `worker.app.create_activities`, with the hole's collaborators."""
+    does = create_activities(client, database, outside, settings, now, monotonic)
+    if hole.turns is Turns and hole.bots is Bots and hole.acting is Acting:
+        return does
+    was, answering = does.acting, does.answering
+    turns, bots = hole.turns(database), hole.bots(Configurations(database), settings)
+    beat, actions = activity.heartbeat, was._actions
+    acting = hole.acting(turns, actions, was._ledger, was._standings, bots, was._handlers, settings, beat, now)
+    answers = Answering(turns, actions, bots, answering._asking, acting, answering._company, settings, beat, now)
+    return Activities(answers, acting, does.delivering, does.remembering, does.sweeping)

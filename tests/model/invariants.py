@@ -1,0 +1,269 @@
+"""What must be true of a run, whatever met whatever: the promises, each with what breaks it in words.
+
+`at_each_moment` holds between any two statements, `at_the_end` once everybody has had the time to do what they must.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from schemas.assistants import Texts
+from schemas.deliveries import read_delivery_id
+from tests.model import inside
+from tests.model.outside import Taken
+from tests.model.world import World
+
+Row = dict[str, Any]
+_TEXTS = Texts()
+_DENIALS = {
+    *(_TEXTS.trouble, _TEXTS.too_long, _TEXTS.unclear, _TEXTS.refused, _TEXTS.cancelled, _TEXTS.expired),
+    *(_TEXTS.declined, _TEXTS.action_failed),
+}
+"""Words that say, or let believe, that nothing was done."""
+
+
+_TELLS_ITSELF = frozenset({"withheld", "superseded", "erased"})
+"""Why a part was not sent, where nobody has to be told."""
+
+
+class Facts:
+    """What the tables hold, read once."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        look = world.look
+        self.conversations = {row["id"]: row for row in look(inside.CONVERSATIONS)}
+        self.turns = look(inside.TURNS)
+        self.messages = look(inside.MESSAGES)
+        self.outputs = look(inside.OUTPUTS)
+        self.effects = look(inside.EFFECTS)
+        self.deliveries = look(inside.DELIVERIES)
+        self.threads = look(inside.THREADS)
+        self.turn = {row["id"]: row for row in self.turns}
+
+    def kept(self, row: Row) -> bool:
+        """Whether its customer was not erased: of the others no words are left to judge."""
+        return not self.conversations[row["conversation_id"]]["erased"]
+
+    def name(self, row: Row) -> str:
+        return self.world.name_of(row.get("conversation_id") or row["id"])
+
+
+def at_each_moment(world: World) -> list[str]:
+    """Promises that hold while everything is still going on."""
+    broken = [f"{world.name_of(row['conversation_id'])} owes {row['what']}" for row in world.look(inside.OWES)]
+    broken += [f"a defect: {each}" for each in world.defects]
+    broken += [f"a defect: {each}" for run in world.all_runs for each in run.defects]
+    return broken
+
+
+def at_the_end(world: World) -> list[str]:
+    """Every promise; empty if all are kept."""
+    facts = Facts(world)
+    broken = at_each_moment(world)
+    for promise in PROMISES:
+        broken += [f"{promise.__name__}: {each}" for each in promise(facts)]
+    return broken
+
+
+def each_message_has_one_outcome(facts: Facts) -> Iterator[str]:
+    covered: dict[Any, Counter[int]] = defaultdict(Counter)
+    for turn in facts.turns:
+        if turn["finished_at"] is not None:
+            covered[turn["conversation_id"]].update(range(turn["first_seq"], turn["last_seq"] + 1))
+    for conversation in facts.conversations.values():
+        if conversation["stopped_seq"] is not None or conversation["erased"]:
+            continue
+        for seq in range(1, conversation["last_seq"] + 1):
+            if covered[conversation["id"]][seq] != 1:
+                yield f"{facts.name(conversation)}{seq} has {covered[conversation['id']][seq]} outcomes"
+    for turn in filter(facts.kept, facts.turns):
+        wanted = {"answered": 1, "apologised": 1, "held": 0}.get(turn["status"])
+        if wanted is not None and len(turn["replies"]) != wanted:
+            yield f"{facts.name(turn)}{turn['first_seq']} is {turn['status']} with {len(turn['replies'])} replies"
+
+
+def nobody_is_apologised_to_unasked(facts: Facts) -> Iterator[str]:
+    """But for an hour of failing machines."""
+    asked = {output["turn_id"] for output in facts.world.look(inside.TRIES)}
+    for turn in facts.turns:
+        if turn["status"] == "apologised" and turn["id"] not in asked and facts.name(turn) not in facts.world.troubled:
+            yield f"{facts.name(turn)}{turn['first_seq']} is apologised for, and was never asked"
+
+
+def replies_are_in_order(facts: Facts) -> Iterator[str]:
+    replied = [turn for turn in facts.turns if turn["replies"] and facts.kept(turn)]
+    stored = {row["turn_id"]: row["stored_at"] for row in facts.messages if row["turn_id"]}
+    for before, after in pairwise(replied):
+        if before["conversation_id"] == after["conversation_id"] and stored[before["id"]] > stored[after["id"]]:
+            yield f"{facts.name(after)}{after['first_seq']} is answered before {before['first_seq']}"
+    order = {str(row["id"]): (row["replied_at"], row["part"]) for row in facts.deliveries}
+    first = dict.fromkeys(str(read_delivery_id(each.request.delivery_id)[0]) for each in facts.world.whatsapp.sent)
+    by_conversation: dict[Any, list[Any]] = defaultdict(list)
+    of = {str(row["id"]): row["conversation_id"] for row in facts.deliveries}
+    for delivery in first:
+        by_conversation[of[delivery]].append(order[delivery])
+    for conversation_id, sent in by_conversation.items():
+        if sent != sorted(sent):
+            yield f"{facts.world.name_of(conversation_id)} got its replies out of order"
+
+
+def parts_are_sent_once(facts: Facts) -> Iterator[str]:
+    """Once more for each failure that the channel reported, and once where nobody knows."""
+    begun: dict[str, list[Taken]] = defaultdict(list)
+    failed = Counter(str(read_delivery_id(each)[0]) for each in facts.world.reported_failed)
+    for each in facts.world.whatsapp.begun:
+        begun[str(read_delivery_id(each.delivery_id)[0])].append(each.taken)
+    for delivery, tries in begun.items():
+        may_have_gone = [taken for taken in tries if taken not in (Taken.BUSY, Taken.FINAL)]
+        if len(may_have_gone) > 2 + failed[delivery]:
+            yield f"a part was sent {len(may_have_gone)} times, of which {failed[delivery]} were reported as failed"
+
+
+def each_effect_happened_once(facts: Facts) -> Iterator[str]:
+    done = Counter(call.key for call in facts.world.endpoints.calls if call.done and call.endpoint != "look_up")
+    effects = {row["key"]: row for row in facts.effects}
+    for key, times in done.items():
+        if times > 1:
+            yield f"{effects[key]['name']} was done {times} times"
+        if effects[key]["status"] not in ("confirmed", "unknown"):
+            yield f"{effects[key]['name']} was done, and the ledger says {effects[key]['status']}"
+    for effect in facts.effects:
+        called = effect["name"] == "api_call" and effect["metadata"].get("endpoint") not in (None, "look_up")
+        if called and effect["status"] == "confirmed" and not done[effect["key"]] and not _repeated(effect):
+            yield f"{effect['name']} is confirmed, and was never done"
+        wanted = "cancelled" if effect["failure"] == "withheld" else "accepted"
+        if effect["action_status"] != wanted:
+            yield f"{effect['name']} is {effect['status']}, and its action {effect['action_status']}, not {wanted}"
+
+
+def _repeated(effect: Row) -> bool:
+    return bool((effect["result"] or {}).get("repeated"))
+
+
+def nothing_done_is_denied(facts: Facts) -> Iterator[str]:
+    for effect in facts.effects:
+        turn = facts.turn[effect["of_turn"]]
+        if effect["status"] == "confirmed" and effect["side_effect"] and effect["confirmation_by"] != "staff":
+            for reply in set(turn["replies"]) & _DENIALS:
+                yield f"{effect['name']} of {facts.name(turn)}{turn['first_seq']} was done; the customer read: {reply}"
+
+
+def threads_are_continuous(facts: Facts) -> Iterator[str]:
+    parents = {asked.backend_uuid: asked.question for asked in facts.world.perplexity.asked}
+    rows = {row["frontend_context_uuid"]: row for row in facts.threads}
+    used: dict[Any, list[Row]] = defaultdict(list)
+    for output in facts.outputs:
+        if output["used"] and output["turn_id"] in facts.turn:
+            used[output["turn_id"]].append(output)
+    accepted: dict[str, str] = {}
+    for turn in filter(facts.kept, facts.turns):
+        thread, newest = turn["frontend_context_uuid"], dict(accepted)
+        for output in used[turn["id"]]:
+            asked = parents[output["backend_uuid"]]
+            known = {newest.get(asked.frontend_context_uuid)}
+            if facts.name(turn) in facts.world.changed:  # it may have begun again
+                known.add(accepted.get(asked.frontend_context_uuid))
+            if asked.backend_uuid not in known:
+                yield f"{facts.name(turn)}{turn['first_seq']} was asked behind another answer than the last accepted"
+            newest[asked.frontend_context_uuid] = output["backend_uuid"]
+        if turn["backend_uuid"] is not None:
+            accepted[str(thread)] = turn["backend_uuid"]
+        row = rows.get(thread)
+        if used[turn["id"]] and (row is None or not row["account_name"] or not row["thread_url_slug"]):
+            yield f"the thread of {facts.name(turn)}{turn['first_seq']} knows no account or slug"
+    yield from _new_threads(facts)
+
+
+def _new_threads(facts: Facts) -> Iterator[str]:
+    """A new thread begins where there was none, or after a reset."""
+    last: dict[Any, Any] = {}
+    for turn in facts.turns:
+        if turn["backend_uuid"] is None or not facts.kept(turn):
+            continue
+        before = last.get(turn["conversation_id"])
+        threads = [row for row in facts.threads if row["frontend_context_uuid"] == before]
+        ended = any(row["ended_at"] for row in threads)
+        if before not in (None, turn["frontend_context_uuid"]) and not ended:
+            yield f"{facts.name(turn)}{turn['first_seq']} began a new thread for nothing"
+        last[turn["conversation_id"]] = turn["frontend_context_uuid"]
+
+
+def no_slot_is_leaked(facts: Facts) -> Iterator[str]:
+    """Whoever ends a question frees its slot; only a dead worker's is left to its lease."""
+    for row in facts.world.look(inside.SLOTS):
+        name = facts.world.name_of(row["conversation_id"])
+        if name not in facts.world.troubled:
+            yield f"a {row['what']} of {name} is left"
+
+
+def deliveries_and_channel_agree(facts: Facts) -> Iterator[str]:
+    taken = {str(read_delivery_id(each.request.delivery_id)[0]) for each in facts.world.whatsapp.sent}
+    for row in filter(facts.kept, facts.deliveries):
+        if row["status"] in ("sent", "delivered", "read") and str(row["id"]) not in taken:
+            yield f"a part is {row['status']}, and the channel never had it"
+        stopped = facts.conversations[row["conversation_id"]]["stopped_seq"] is not None
+        untold = row["status"] in ("failed", "unknown", "due", "sending") and row["failure"] not in _TELLS_ITSELF
+        if untold and not row["noted"] and not stopped:
+            yield f"a part ended as {row['status']}, and staff were not told"
+
+
+def nothing_stays_owed(facts: Facts) -> Iterator[str]:
+    for row in facts.world.look(inside.OVERDUE):
+        yield f"{facts.world.name_of(row['conversation_id'])} is still owed {row['what']}"
+
+
+def a_yes_is_this_questions(facts: Facts) -> Iterator[str]:
+    """What was done on a customer's yes was asked about before, and everything said since says yes."""
+    incoming = {(row["conversation_id"], row["seq"]): row for row in facts.messages if row["direction"] == "in"}
+    for row in facts.world.look(inside.CONFIRMED):
+        turn = facts.turn[row["turn_id"]]
+        if not facts.kept(turn) or row["decided_by"] != "customer":
+            continue
+        for seq in range(turn["first_seq"], turn["last_seq"] + 1):
+            said = incoming[turn["conversation_id"], seq]
+            button = (said["meta"] or {}).get("choice_id")
+            if button not in (None, f"confirm:{row['digest']}") or (button is None and said["text"] != "yes"):
+                yield f"{facts.name(turn)}{turn['first_seq']}: done on the words {said['text']!r}"
+            elif button is None and row["accepted_at"] is None:
+                yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes to a question that never left"
+            elif button is None and said["sent_at"] <= row["accepted_at"].replace(microsecond=0):
+                yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes from before the question"
+
+
+def a_button_is_no_message(facts: Facts) -> Iterator[str]:
+    """It answers its own question, or nothing: the model is not asked what it means."""
+    incoming = {(row["conversation_id"], row["seq"]): row for row in facts.messages if row["direction"] == "in"}
+    asked = {row["turn_id"] for row in facts.world.look(inside.TRIES) if row["purpose"] == "answer"}
+    for turn in filter(facts.kept, facts.turns):
+        said = incoming.get((turn["conversation_id"], turn["first_seq"]))
+        alone = turn["first_seq"] == turn["last_seq"]
+        if alone and said and (said["meta"] or {}).get("choice_id") and turn["id"] in asked:
+            yield f"{facts.name(turn)}{turn['first_seq']}: the model was asked what a button means"
+
+
+def nothing_of_the_bot_leaves_under_a_human(facts: Facts) -> Iterator[str]:
+    """Neither the model's words nor an action's result; that a colleague comes is told."""
+    for begun in facts.world.whatsapp.begun:
+        if begun.too_late and begun.text.startswith("Answer "):
+            yield f"{begun.text!r} left under a human"
+
+
+PROMISES: tuple[Callable[[Facts], Iterator[str]], ...] = (
+    each_message_has_one_outcome,
+    nobody_is_apologised_to_unasked,
+    replies_are_in_order,
+    parts_are_sent_once,
+    each_effect_happened_once,
+    nothing_done_is_denied,
+    threads_are_continuous,
+    no_slot_is_leaked,
+    deliveries_and_channel_agree,
+    nothing_stays_owed,
+    a_yes_is_this_questions,
+    a_button_is_no_message,
+    nothing_of_the_bot_leaves_under_a_human,
+)

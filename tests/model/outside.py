@@ -1,0 +1,229 @@
+"""The outside, scripted: the model, the services, the channel and Temporal, which do what the example says.
+
+Each remembers what really happened, which is what the ledger is compared with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid5
+
+from integrations.channels.failures import FailureKind as SendKind
+from integrations.channels.failures import SendFailed
+from integrations.channels.port import Choice, Sent, Template
+from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointResult
+from integrations.perplexity.double import ScriptedPerplexity, words
+from integrations.perplexity.port import Answer, AskFailed, OnText, Question
+from integrations.whatsapp.double import Posted, RecordingWhatsApp
+from integrations.whatsapp.port import SendRequest
+from schemas.actions import Endpoint
+from schemas.conversations import Decision, MessageStored
+from schemas.failures import FailureKind
+from tests.model.stops import Place, Stops
+from tests.support.shop import output
+
+_NAMES = UUID("5a4b1b0e-3a57-4c59-9d0a-0d6f1d3f3b11")
+
+
+class Said(StrEnum):
+    """What the model says, or how it fails."""
+
+    TEXT = "text"
+    INVALID = "invalid"
+    HANDOFF = "handoff"
+    TICKET = "ticket"
+    TICKET_STATUS = "ticket status"
+    LOOK_UP = "look up"
+    BOOK = "book"
+    PAY = "pay"
+    CANCEL_ORDER = "cancel order"
+    CLOSE = "close"
+    FAILS = "fails"
+    CUT = "cut"
+    ACCOUNT = "account"
+
+
+class Served(StrEnum):
+    """What a service does."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    NOT_SENT = "not sent"
+    DONE_UNKNOWN = "done, unknown"
+    NOT_DONE_UNKNOWN = "not done, unknown"
+
+
+class Taken(StrEnum):
+    """What the channel does with a part."""
+
+    TAKEN = "taken"
+    TAKEN_UNKNOWN = "taken, unknown"
+    LOST_UNKNOWN = "lost, unknown"
+    BUSY = "busy"
+    FINAL = "final"
+
+
+OUTPUTS: dict[Said, str] = {
+    Said.INVALID: output("create_ticket"),
+    Said.HANDOFF: output("handoff_support"),
+    Said.TICKET: output("create_ticket", subject="Lamp", description="Broken lamp"),
+    Said.TICKET_STATUS: output("ticket_status"),
+    Said.LOOK_UP: output("api_call", endpoint="look_up", params={}),
+    Said.BOOK: output("api_call", endpoint="book", params={}),
+    Said.PAY: output("api_call", endpoint="pay", params={}),
+    Said.CANCEL_ORDER: output("api_call", endpoint="cancel_order", params={}),
+    Said.CLOSE: output("close_conversation"),
+}
+FAILURES: dict[Said, FailureKind] = {
+    Said.FAILS: FailureKind.UPSTREAM,
+    Said.CUT: FailureKind.CUT,
+    Said.ACCOUNT: FailureKind.ACCOUNT,
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question as it was put, and what the model answered. `said` None: no answer was given (yet)."""
+
+    question: Question
+    said: Said
+    backend_uuid: str | None = None
+
+    @property
+    def words(self) -> str:
+        return words(self.question)
+
+
+class ModelPerplexity(ScriptedPerplexity):
+    def __init__(self, stops: Stops) -> None:
+        super().__init__()
+        self._stops = stops
+        self.asked: list[Asked] = []
+
+    async def ask(self, question: Question, on_text: OnText | None = None) -> Answer:
+        said = await self._stops.at(Place.ASK, "the model", question) or Said.TEXT
+        number = len(self.asked) + 1
+        if said in FAILURES:
+            self.asked.append(Asked(question, said))
+            await self._stops.at(Place.ANSWER, f"{said}")
+            raise AskFailed(FAILURES[said], "as the example says")
+        answer = Answer(
+            text=OUTPUTS.get(said, f"Answer {number}."),
+            backend_uuid=str(uuid5(_NAMES, f"answer {number}")),
+            frontend_context_uuid=question.frontend_context_uuid,
+            thread_url_slug=f"thread-{question.frontend_context_uuid[:8]}",
+        )
+        self.asked.append(Asked(question, said, answer.backend_uuid))
+        await self._stops.at(Place.ANSWER, f"{said}")
+        return answer
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that reached a service. `done`: it did what was asked, for the first time under its key."""
+
+    endpoint: str
+    key: str
+    done: bool
+
+
+@dataclass
+class ModelEndpoints:
+    """Services: those that honour a key do one thing once for it."""
+
+    stops: Stops
+    calls: list[Call] = field(default_factory=list)
+
+    async def call(self, endpoint: Endpoint, params: dict[str, Any], key: str) -> EndpointResult:
+        served = await self.stops.at(Place.CALL, endpoint.name) or Served.DONE
+        does = served in {Served.DONE, Served.DONE_UNKNOWN}
+        known = endpoint.honours_idempotency_key and any(each.key == key and each.done for each in self.calls)
+        self.calls.append(Call(endpoint.name, key, does and not known))
+        await self.stops.at(Place.RESULT, endpoint.name)
+        if served is Served.DONE:
+            return EndpointResult(status=200, body=json.dumps({"call": len(self.calls)}))
+        raise EndpointFailed(_PROBLEMS[served], "as the example says")
+
+    async def close(self) -> None:
+        return None
+
+
+_PROBLEMS = {
+    Served.REFUSED: CallProblem.FAILED,
+    Served.NOT_SENT: CallProblem.NOT_SENT,
+    Served.DONE_UNKNOWN: CallProblem.UNKNOWN,
+    Served.NOT_DONE_UNKNOWN: CallProblem.UNKNOWN,
+}
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A part whose request began. `too_late`: a person had the conversation then, and had taken it before this was
+    claimed, or longer before than a claimed part may take to begin."""
+
+    delivery_id: str
+    text: str
+    too_late: bool
+    taken: Taken
+
+
+class ModelWhatsApp(RecordingWhatsApp):
+    """*is_too_late*: of the part with that delivery id, as of this moment (`Begun`)."""
+
+    def __init__(self, stops: Stops, is_too_late: Callable[[str], Awaitable[bool]]) -> None:
+        super().__init__()
+        self._stops = stops
+        self._is_too_late = is_too_late
+        self.begun: list[Begun] = []
+
+    async def send_text(self, request: SendRequest, text: str) -> Sent:
+        return await self._sent(request, text)
+
+    async def send_buttons(self, request: SendRequest, text: str, choices: tuple[Choice, ...]) -> Sent:
+        return await self._sent(request, text, choices=choices)
+
+    async def send_template(self, request: SendRequest, template: Template) -> Sent:
+        return await self._sent(request, f"[{template.name}]", template=template)
+
+    async def _sent(self, request: SendRequest, text: str, **more: Any) -> Sent:
+        too_late = await self._is_too_late(request.delivery_id)
+        taken = await self._stops.at(Place.SEND, "the channel", request) or Taken.TAKEN
+        self.begun.append(Begun(request.delivery_id, text, too_late, taken))
+        if taken in {Taken.TAKEN, Taken.TAKEN_UNKNOWN}:
+            self.sent.append(Posted(request, f"wamid.{len(self.sent) + 1}", text, **more))
+        mine = f"wamid.{len(self.sent)}"
+        await self._stops.at(Place.TAKEN, f"{taken}")
+        if taken is Taken.TAKEN:
+            return Sent(channel_message_id=mine)
+        raise SendFailed(_SEND_KINDS[taken], "as the example says")
+
+
+_SEND_KINDS = {
+    Taken.TAKEN_UNKNOWN: SendKind.UNKNOWN,
+    Taken.LOST_UNKNOWN: SendKind.UNKNOWN,
+    Taken.BUSY: SendKind.TRANSIENT,
+    Taken.FINAL: SendKind.RECIPIENT_FINAL,
+}
+
+
+@dataclass
+class ModelTemporal:
+    """In the place of Temporal's client: hands each signal to the conversation's driver."""
+
+    signalled: Callable[[str, str, int], None]
+    decided: Callable[[str, Decision], None]
+
+    async def start_workflow(
+        self, _type: str, _start: object, *, id: str, start_signal: str, start_signal_args: list[Any], **_: object
+    ) -> None:
+        seq = next((each.seq for each in start_signal_args if isinstance(each, MessageStored)), 0)
+        self.signalled(id, start_signal, seq)
+
+    async def start_update_with_start_workflow(
+        self, _name: str, decision: Decision, *, start_workflow_operation: Any, **_: object
+    ) -> None:
+        self.decided(start_workflow_operation._start_workflow_input.id, decision)

@@ -1,0 +1,53 @@
+"""What the core's statements are called in a trace, and where an actor stops because of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Statement:
+    """`writes`: there is a stop before and one after it; else only before. `of_part`: its name where it is about a
+    reply's part, and not about an action."""
+
+    name: str
+    writes: bool = True
+    of_part: str = ""
+
+
+_BY_MARKER: dict[str, Statement] = {
+    "the commit of a step": Statement("commit"),
+    "WITH waiting AS (": Statement("claim"),
+    "WITH failed AS (": Statement("fail"),
+    "begin_question(": Statement("begin question"),
+    "SELECT * FROM effects WHERE key = :key FOR UPDATE": Statement("begin effect", of_part="begin part"),
+    "AND :status = 'unknown')::int": Statement("settle effect", of_part="settle part"),
+    "status = 'failed', failure = :failure": Statement("settle effect", of_part="settle part"),
+    "status = 'planned', failure = :failure": Statement("release effect", of_part="part again"),
+    "failure = 'abandoned'": Statement("give up effect"),
+    "SET status = 'resulted'": Statement("resulted"),
+    "SET status = 'cancelled', settled_at = agent_now() WHERE id = :action_id": Statement("withdraw"),
+    "WITH expired AS (": Statement("expire"),
+    "WITH decided AS (": Statement("decide"),
+    "'action',\n       CAST(:action_id AS text)": Statement("tell"),
+    "INSERT INTO handoffs (conversation_id, effect_key": Statement("open handoff"),
+    "INSERT INTO tickets": Statement("open ticket"),
+    "WITH planned AS (": Statement("plan parts"),
+    "delivery = 'withheld' WHERE id = :message_id": Statement("withhold"),
+    "finish_message(": Statement("message done"),
+    "failure = 'superseded'": Statement("drop message"),
+    "), note AS (\n    INSERT INTO messages (id,": Statement("give up message"),
+    "WITH added AS (\n    INSERT INTO messages": Statement("add message"),
+    "m.delivery = 'due'\n ORDER BY": Statement("read what is due", writes=False),
+    "stopped_seq = last_seq": Statement("stop"),
+}
+
+
+def statement_of(text: str, values: Mapping[str, Any] | None) -> Statement | None:
+    """None: nobody stops for it."""
+    statement = next((statement for marker, statement in _BY_MARKER.items() if marker in text), None)
+    if statement is not None and statement.of_part and str((values or {})["key"]).count("/") == 1:
+        return replace(statement, name=statement.of_part)
+    return statement

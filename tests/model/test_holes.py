@@ -1,0 +1,189 @@
+"""Each hole that is put back shows in a script made for it: the promises see it, once an example comes by.
+
+How soon drawn examples come by, `make power` measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import structlog
+
+from tests.model.configurations import Configured
+from tests.model.events import Event
+from tests.model.holes import HOLES, composed
+from tests.model.machine import ConversationMachine, To
+from tests.model.outside import Said, Served, Taken
+from tests.model.phases import Phase
+from tests.model.stage import Stage, stage_at
+from tests.model.world import World, model_settings
+
+S = ConversationMachine
+ALL = Configured.ALL
+
+
+@pytest.fixture(scope="module")
+def stage(postgres_url: str) -> Iterator[Stage]:
+    with stage_at(postgres_url) as stage, structlog.testing.capture_logs():
+        yield stage
+
+
+def meets(state: S, event: Event, phase: Phase, *said: Said, rounds: int = 4, **more: Any) -> None:
+    values: dict[str, Any] = {"served": Served.DONE, "taken": Taken.TAKEN, "others": To.END, "customer": 0} | more
+    state.meets(event=event, phase=phase, said=list(said), rounds=rounds, **values)
+
+
+def late(state: S, phase: Phase, brings: Said, *said: Said, others: To, rounds: int) -> None:
+    values = {"phase": phase, "late": brings, "said": list(said), "served": Served.DONE}
+    state.zombie_comes_late(**values, others=others, rounds=rounds)
+
+
+def answered(state: S, *said: Said, customer: int = 0) -> None:
+    state.is_answered(customer=customer, said=list(said), served=Served.DONE)
+
+
+def happens(state: S, *events: Event, customer: int = 0, which: int = 0) -> None:
+    for event in events:
+        state.happens(event=event, customer=customer, which=which)
+
+
+def ends(state: S, *said: Said) -> None:
+    """Whoever is at work, to the end."""
+    answers = list(said)
+    for _ in range(6):
+        if state.world.stops.waiting:
+            state.goes_on(who=0, to=To.END, said=answers, served=Served.DONE, taken=Taken.TAKEN)
+            answers = answers[1:] or [Said.TEXT]
+
+
+def zombie_over_action(state: S) -> None:
+    late(state, Phase.ANSWERED, Said.TEXT, Said.BOOK, others=To.COMMIT, rounds=2)
+
+
+def silent_channel(state: S) -> None:
+    state.channel_has_trouble(taken=Taken.LOST_UNKNOWN)
+
+
+def no_and_yes(state: S) -> None:
+    answered(state, Said.CANCEL_ORDER)
+    happens(state, Event.BURST)
+
+
+def yes_before(state: S) -> None:
+    answered(state, Said.CANCEL_ORDER)
+    happens(state, Event.LATE_YES)
+
+
+def second_handoff(state: S) -> None:
+    answered(state, Said.HANDOFF)
+    happens(state, Event.RELEASE)
+    ends(state)
+    answered(state, Said.HANDOFF)
+
+
+def repaired(state: S) -> None:
+    answered(state, Said.LOOK_UP, Said.INVALID, Said.TICKET)
+
+
+def apology_after(state: S) -> None:
+    answered(state, Said.BOOK, Said.ACCOUNT)
+
+
+def configured_meanwhile(state: S) -> None:
+    meets(state, Event.CONFIGURED, Phase.COMMITTED, Said.BOOK)
+
+
+def status_first(state: S) -> None:
+    meets(state, Event.FAILED_FOR_GOOD, Phase.TAKEN, Said.TEXT)
+
+
+def answer_is_lost(state: S) -> None:
+    meets(state, Event.BREAKS, Phase.COMMITTED, Said.TEXT)
+
+
+def account_is_full(state: S) -> None:
+    happens(state, Event.MESSAGE, customer=1)
+    meets(state, Event.HANGS, Phase.ASKS, Said.TEXT)
+
+
+def nobody_approves(state: S) -> None:
+    answered(state, Said.TICKET)
+
+
+def old_button(state: S) -> None:
+    answered(state, Said.CANCEL_ORDER)
+    answered(state, Said.CANCEL_ORDER)
+    happens(state, Event.OLD_BUTTON)
+
+
+def action_first(state: S) -> None:
+    answered(state, Said.TICKET)
+
+
+def dies_after_commit(state: S) -> None:
+    meets(state, Event.KILLED, Phase.COMMITTED, Said.INVALID)
+    answered(state, Said.TEXT)
+
+
+def zombie_looks(state: S) -> None:
+    late(state, Phase.ANSWERED, Said.TEXT, Said.INVALID, others=To.CALL, rounds=3)
+
+
+SCRIPTS: dict[int, tuple[Configured, Callable[[S], None]]] = {
+    1: (ALL, zombie_over_action),
+    2: (ALL, silent_channel),
+    3: (ALL, no_and_yes),
+    4: (ALL, yes_before),
+    5: (ALL, second_handoff),
+    6: (ALL, repaired),
+    7: (ALL, apology_after),
+    8: (ALL, configured_meanwhile),
+    10: (ALL, status_first),
+    12: (ALL, answer_is_lost),
+    13: (ALL, account_is_full),
+    14: (Configured.APPROVALS, nobody_approves),
+    15: (ALL, old_button),
+    16: (ALL, action_first),
+    17: (Configured.NO_REPAIRS, dies_after_commit),
+    18: (ALL, zombie_looks),
+}
+
+
+def played(stage: Stage, number: int, *, with_hole: bool) -> None:
+    hole = next(hole for hole in HOLES if hole.number == number)
+    configured, script = SCRIPTS[number]
+    composes: dict[str, Any] = {"composes": partial(composed, hole)} if with_hole else {}
+    stage.database.rewrites = hole.rewrites if with_hole else ()
+    machine: type[S] = type(
+        "Machine",
+        (S,),
+        {"make_world": staticmethod(lambda: World(stage.loop, stage.database, model_settings(), **composes))},
+    )
+    state = machine()
+    try:
+        state.begins(which=configured)
+        ends(state) if number not in _AT_ONCE else None
+        script(state)
+    finally:
+        try:
+            state.teardown()
+        finally:
+            stage.database.rewrites = ()
+
+
+_AT_ONCE = {1, 2, 6, 7, 8, 10, 12, 13, 14, 16, 17, 18}
+"""Their scripts are about the first message, or need none to be answered before."""
+
+
+@pytest.mark.parametrize("number", SCRIPTS)
+def test_a_hole_breaks_a_promise(stage: Stage, number: int) -> None:
+    with pytest.raises(AssertionError, match="Broken:"):
+        played(stage, number, with_hole=True)
+
+
+@pytest.mark.parametrize("number", SCRIPTS)
+def test_without_the_hole_all_promises_are_kept(stage: Stage, number: int) -> None:
+    played(stage, number, with_hole=False)

@@ -1,0 +1,106 @@
+"""Drawn examples against the core as it is, and that an example plays the same way every time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+import structlog
+
+from tests.model.configurations import Configured
+from tests.model.events import OF_ACTORS, Event
+from tests.model.holes import HOLES, composed
+from tests.model.machine import ConversationMachine, To
+from tests.model.outside import Said, Served, Taken
+from tests.model.phases import Phase
+from tests.model.report import Met, reached, table
+from tests.model.running import examples
+from tests.model.stage import Stage, stage_at
+from tests.model.world import World, model_settings
+
+SEEDS = (1, 2, 3)
+RUNS_OF_EACH = 10
+MANY = 1_000
+WANTED_PAIRS = 0.95
+TIMES = 20
+
+
+@pytest.fixture(scope="module")
+def stage(postgres_url: str) -> Iterator[Stage]:
+    with stage_at(postgres_url) as stage:
+        yield stage
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """An example's log would hide its script."""
+    with structlog.testing.capture_logs():
+        yield
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_meets_whatever_the_promises_hold(stage: Stage, seed: int) -> None:
+    examples(stage, RUNS_OF_EACH, seed)
+
+
+def test_an_example_plays_the_same_way_every_time(stage: Stage) -> None:
+    traces = {tuple(_played(stage, number=7).stops.trace) for _ in range(TIMES)}
+
+    assert [len(trace) > 20 for trace in traces] == [True]
+
+
+def test_the_model_finds_a_hole_that_is_put_back(stage: Stage) -> None:
+    """The quickest of those that `make power` looks for."""
+    hole = next(hole for hole in HOLES if hole.number == 2)
+    stage.database.rewrites = hole.rewrites
+    try:
+        with pytest.raises(AssertionError, match="a part was sent"):
+            examples(stage, 30, 1, composes=partial(composed, hole), shrink=False)
+    finally:
+        stage.database.rewrites = ()
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(7_200)
+def test_whatever_can_meet_has_met(stage: Stage) -> None:
+    worlds: list[World] = []
+    met = Met()
+
+    def seen(world: World) -> None:
+        """The one before is over by now."""
+        if worlds:
+            met.update(worlds.pop().met)
+        worlds.append(world)
+
+    examples(stage, MANY, 1, seen=seen)
+
+    print(table(met))
+    assert reached(met) >= WANTED_PAIRS, table(met)
+
+
+def _played(stage: Stage, number: int) -> World:
+    """An example of its own: some of everything, as *number* says, as a kept script would be played."""
+    machine: type[ConversationMachine] = type(
+        "Machine",
+        (ConversationMachine,),
+        {"make_world": staticmethod(lambda: World(stage.loop, stage.database, model_settings()))},
+    )
+    state, chosen = machine(), random.Random(number)
+    state.begins(which=Configured.ALL)
+    for _ in range(2):
+        said = [chosen.choice(list(Said)), chosen.choice(list(Said))]
+        state.meets(
+            customer=chosen.randrange(2),
+            event=chosen.choice(sorted(OF_ACTORS)),
+            phase=chosen.choice([Phase.ASKS, Phase.ANSWERED, Phase.COMMITTED, Phase.TAKEN]),
+            said=said,
+            served=Served.DONE,
+            taken=chosen.choice(list(Taken)),
+            others=To.END,
+            rounds=2,
+        )
+        state.happens(event=chosen.choice([Event.YES, Event.TIME, Event.SWEEP]), customer=0, which=0)
+    state.teardown()
+    return state.world
