@@ -152,9 +152,9 @@ class Acting:
             return newest.texts.declined, []
         work = await self._work(await self._actions.get(decided.action_id))
         claimed = await self._claim(work)
-        if _asked(work.action, newest) is None or work.action.name not in newest.registry.enabled:
-            if claimed.won:
-                await self._record(work, claimed, _failed("not configured any more"))
+        configured = _asked(work.action, newest) is not None and work.action.name in newest.registry.enabled
+        if claimed.won and not claimed.unknown_attempts and not configured:  # what was begun is carried on
+            await self._record(work, claimed, _failed("not configured any more"))
             return newest.texts.refused, []
         settlement = await self._settled(work, claimed)
         move = work.move(settlement)
@@ -203,10 +203,11 @@ class Acting:
             return await self._after_failure(work.call.definition, claimed, failed)
 
     async def _after_failure(self, definition: ActionDefinition, claimed: Claim, failed: HandlerFailed) -> Settlement:
-        """Tried again where that cannot do it twice and tries are left."""
+        """Tried again where that cannot do it twice and tries are left. What an earlier attempt may have done, no
+        later failure makes surely undone."""
         again = claimed.recovery is not Recovery.NONE if failed.unknown else failed.retryable
         if again and not self._is_late(claimed) and claimed.attempts <= definition.retries:
-            if not failed.unknown:
+            if not failed.unknown and not claimed.unknown_attempts:
                 error = {"explanation": failed.explanation}
                 await self._ledger.release(claimed, "not_done", error, failed.retry_after)
             raise ApplicationError(
@@ -214,7 +215,7 @@ class Acting:
                 type="HandlerFailed",
                 next_retry_delay=timedelta(seconds=failed.retry_after),
             ) from None
-        status = EffectStatus.UNKNOWN if failed.unknown else EffectStatus.FAILED
+        status = EffectStatus.UNKNOWN if failed.unknown or claimed.unknown_attempts else EffectStatus.FAILED
         return Settlement(status=status, error=failed.explanation)
 
     def _is_late(self, claimed: Claim) -> bool:

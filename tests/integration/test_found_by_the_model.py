@@ -1,24 +1,28 @@
-"""What the model test (tests/model/) found: two actions of one turn, a question that is kept, an erasure in between."""
+"""What the model test (tests/model/) found: two actions of one turn, a question that is kept, an erasure in
+between, an attempt of unknown outcome before one that surely failed."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointResult
-from schemas.actions import AssistantActions
+from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, Texts
-from schemas.conversations import Perform, Step, Thread, TurnRequest
+from schemas.conversations import Decision, Perform, Step, Thread, TurnRequest
 from storage.erasure import Erasure
+from storage.ledger import Ledger
 from tests.incoming import incoming
 from tests.support.shop import BOOK, CANCEL, output
 from tests.system_in_process import System, running_system
-from worker.app import create_activities
+from worker.app import Activities, create_activities
 
 BOOKS = output("api_call", endpoint="book", params={})
-PAY = BOOK.model_copy(update={"name": "pay", "url": "https://shop.example/pay"})
+PAY = BOOK.model_copy(update={"name": "pay", "url": "https://shop.example/pay", "honours_idempotency_key": True})
 
 
 async def configure(system: System, **actions: Any) -> None:
@@ -61,19 +65,76 @@ async def test_an_action_whose_customer_was_erased_before_it_began_ends_at_once(
 ) -> None:
     async with running_system(postgres_url, temporal_address, worker=False) as still:
         await configure(still)
-        still.perplexity.scripts.append(BOOKS)
-        does = create_activities(still.temporal, still.database, still.outside, still.settings)
-        message = await still.services.inbox.store(incoming("Book it", 1))
-        thread = Thread(frontend_context_uuid=uuid4())
-        request = TurnRequest(conversation_id=message.conversation_id, cursor=0, thread=thread)
-        planned = await ActivityEnvironment().run(does.answering.answer, request)
-        await _erase(still, message.conversation_id)
+        does, perform = await _planned(still, BOOKS)
+        await _erase(still, perform.conversation_id)
 
-        perform = Perform(**request.model_dump(), action_id=planned.action_id)
         outcome = await ActivityEnvironment().run(does.acting.perform, perform)
 
     assert (outcome.step, outcome.cursor) == (Step.FINISHED, 1)
     assert still.endpoints.calls == []
+
+
+async def test_what_an_earlier_attempt_may_have_done_is_not_said_to_have_failed(
+    postgres_url: str, temporal_address: str
+) -> None:
+    async with running_system(postgres_url, temporal_address, worker=False) as still:
+        await configure(still)
+        does, planned = await _planned(still, output("api_call", endpoint="pay", params={}))
+        await _begin(still)  # by an attempt that then vanished
+        still.endpoints.outcomes.extend([EndpointFailed(CallProblem.NOT_SENT, "nobody there")] * 9)
+
+        await _performed(does, planned)
+
+        effect = await still.database.row("SELECT status FROM effects")
+    assert effect is not None
+    assert effect["status"] == "unknown"
+
+
+async def test_an_approved_action_that_was_done_is_not_refused_because_the_configuration_changed(
+    postgres_url: str, temporal_address: str
+) -> None:
+    async with running_system(postgres_url, temporal_address, worker=False) as still:
+        await configure(still, confirmations={"create_ticket": Confirmation.STAFF})
+        does, asked = await _planned(still, output("create_ticket", subject="Lamp", description="Broken"))
+        row = await still.database.row("SELECT digest FROM actions")
+        assert row is not None
+        decision = Decision(
+            digest=row["digest"], approved=True, decided_by="Ann", conversation_id=asked.conversation_id
+        )
+        await ActivityEnvironment().run(does.acting.decide, decision)
+        await still.database.rows("DELETE FROM messages WHERE id_scope = 'action'")  # that worker died before it told
+        await configure(still, enabled=("api_call",))
+
+        await ActivityEnvironment().run(does.acting.decide, decision)
+
+        told = await still.database.row("SELECT text FROM messages WHERE id_scope = 'action'")
+    assert told is not None
+    assert told["text"].startswith(Texts().ticket_opened.partition("{")[0])
+
+
+async def _planned(still: System, said: str) -> tuple[Activities, Perform]:
+    """The model said so to a customer's message; what the next step of the turn would be asked for."""
+    still.perplexity.scripts.append(said)
+    does = create_activities(still.temporal, still.database, still.outside, still.settings)
+    message = await still.services.inbox.store(incoming("Please", 1))
+    thread = Thread(frontend_context_uuid=uuid4())
+    request = TurnRequest(conversation_id=message.conversation_id, cursor=0, thread=thread)
+    outcome = await ActivityEnvironment().run(does.answering.answer, request)
+    return does, Perform(**request.model_dump(), action_id=outcome.action_id)
+
+
+async def _performed(does: Activities, perform: Perform) -> None:
+    """Attempt after attempt, as Temporal makes them."""
+    for _ in range(9):
+        with suppress(ApplicationError):
+            await ActivityEnvironment().run(does.acting.perform, perform)
+            return
+
+
+async def _begin(still: System) -> None:
+    row = await still.database.row("SELECT key FROM effects")
+    assert row is not None
+    await Ledger(still.database).claim(row["key"], lease_seconds=0, give_up_seconds=3_600)
 
 
 async def _erase(system: System, conversation_id: UUID) -> None:
