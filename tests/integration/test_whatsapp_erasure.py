@@ -37,7 +37,8 @@ async def _with_a_picture(system: System, folder: Path) -> str:
     system.whatsapp.keep_file("9001", PICTURE, "image/jpeg")
     image = {"id": "9001", "mime_type": "image/jpeg", "caption": "Zanzibar"}
     await customer.send(written("", type="image", text=None, image=image))
-    await until("a kept file", lambda: _kept(folder))
+    kept = "SELECT 1 FROM media WHERE status = 'kept'"  # its row comes after the file
+    await until("a kept file", lambda: system.database.rows(kept))
     system.perplexity.gate.set()
     await customer.until_idle()
     return _kept(folder)[0].name
