@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -19,11 +18,13 @@ from worker.app import SANDBOX
 from workflows.conversation import Conversation
 
 
-@dataclass
 class Lab:
-    client: Client
-    worlds: dict[UUID, World]
-    reached: set[str] = field(default_factory=set)
+    """All conversations of a module, and what their runs came to. No dataclass: a failure would show it all."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.worlds = dict[UUID, World]()
+        self.reached = set[str]()
 
     def driver(self, limits: Limits, *, pushes: bool = True) -> Driver:
         world = World(limits, pushes)
@@ -35,7 +36,7 @@ class Lab:
 async def lab(temporal_address: str) -> AsyncIterator[Lab]:
     """One worker for all drawn conversations, with scripted activities."""
     client = await Client.connect(temporal_address, data_converter=pydantic_data_converter)
-    lab = Lab(client, {})
+    lab = Lab(client)
     brief = timedelta(milliseconds=100)
     async with Worker(
         client,

@@ -67,7 +67,10 @@ class Plan:
 MOSTLY: list[Act] = ["message", "message", "message and wait", "delivery", "decide"]
 ACTS = st.lists(st.sampled_from([*get_args(Act), *MOSTLY]), min_size=6, max_size=16)
 TURNS = st.lists(
-    st.sampled_from(["text", "wait", "repair", "action", "retried", "fails", "gives up", "without an action"]),
+    st.sampled_from(
+        ["text", "wait", "repair", "action", "action", "retried", "fails", "fails", "gives up", "without an action"]
+    ),
+    min_size=1,
     max_size=6,
 )
 PLANS = st.builds(

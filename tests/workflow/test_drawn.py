@@ -106,7 +106,7 @@ async def every_run_replays(lab: Lab, driver: Driver) -> None:
             EventType.Name(event.event_type).removeprefix("EVENT_TYPE_WORKFLOW_EXECUTION_") for event in history.events
         }
         assert ("CANCEL_REQUESTED" in kinds) == ("CANCELED" in kinds)
-        assert begun_after_its_cancel(history) <= {"stop", "set_state", "reset"}
+        assert begun_after_its_cancel(history) <= {"stop", "set_state", "reset", "decide"}
         assert "COMPLETED" not in kinds or not last_read(history).keeps_the_run
         lab.reached |= kinds & ENDS
         lab.reached |= {event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events}
