@@ -115,6 +115,8 @@ class Delivering:
     async def _send(self, message: DueMessage, part: Part, channel: WhatsApp, *, last: bool) -> None:
         if part.status in {"sending", "unknown"}:
             await self._settle(part)
+        if message.phone is None and message.user_id is None:
+            raise Undeliverable(FailureKind.RECIPIENT_FINAL, "the customer's address belongs to somebody else by now")
         if part.kind != "template" and not is_open(message.wrote_at, self._now()):
             raise Undeliverable(FailureKind.OUTSIDE_WINDOW, "more than 24 hours since the customer wrote")
         begun = await self._outbox.begin(part, [part.status])

@@ -36,6 +36,11 @@ class Wakes:
         for waking in {waking.workflow_id: waking for waking in wakings}.values():
             self._start(self._conversations.deliver, waking)
 
+    def merged(self, wakings: Iterable[Waking]) -> None:
+        """Conversations that ended: each hands over what is left to the one that goes on."""
+        for waking in wakings:
+            self._start(self._conversations.end_merged, waking)
+
     async def close(self) -> None:
         """Lets what is under way come to its end."""
         if self._tasks:

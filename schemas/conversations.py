@@ -57,6 +57,8 @@ class Memory(BaseModel):
     last_verdict: Verdict | None = None
     delivery_due: bool = False
     """A reply waits to be sent over the channel."""
+    merged: bool = False
+    """The customer turned out to be another one, with whose conversation it goes on."""
 
 
 class ConversationStart(BaseModel):
@@ -74,6 +76,12 @@ class Recalled(BaseModel):
 
     memory: Memory
     limits: Limits
+
+
+class HandOver(BaseModel):
+    """Asks for what is left in a merged conversation to be handed to the one that goes on; safe to ask again."""
+
+    conversation_id: UUID
 
 
 class Stop(BaseModel):

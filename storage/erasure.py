@@ -22,12 +22,14 @@ SELECT lock_in_order(array_agg(channel || ':' || kind || ':' || value))
 
 _MINE = "(SELECT id FROM conversations WHERE customer_id = :customer_id)"
 
+_LOCK_CUSTOMER = "SELECT merged_into FROM customers WHERE id = :customer_id FOR UPDATE"
+"""First of all rows, as the inbox does: nobody is merged with them meanwhile."""
+
 _LOCK_WORK = (
     f"SELECT id FROM effects WHERE conversation_id IN {_MINE} AND status IN ('planned', 'sending') "
     "ORDER BY id FOR UPDATE",
     f"SELECT id FROM turns WHERE conversation_id IN {_MINE} AND finished_at IS NULL ORDER BY id FOR UPDATE",
     "SELECT id FROM conversations WHERE customer_id = :customer_id ORDER BY id FOR UPDATE",
-    "SELECT id FROM customers WHERE id = :customer_id FOR UPDATE",
 )
 
 _LOOK = f"""
@@ -132,19 +134,24 @@ class Erasure:
     async def erase(self, customer_id: UUID, *, actor: str, force: bool = False) -> Erased:
         """Removes a customer's words and names from all conversations; ids, numbers, statuses and counts stay.
 
-        Open ends are closed: questions cancelled, handoffs released, the conversations closed. Raises Busy, having
-        changed nothing, while messages wait or an action is under way; with *force* those are given up.
+        A customer who turned out to be another one is erased as that one. Open ends are closed: questions cancelled,
+        handoffs released, the conversations closed. Raises Busy, having changed nothing, while messages wait or an
+        action is under way; with *force* those are given up.
         """
         values: dict[str, Any] = {"customer_id": customer_id, "actor": actor, "state": State.CLOSED}
         async with self._database.transaction() as transaction:
-            for statement in (_LOCK_NAMES, *_LOCK_WORK):
-                await transaction.rows(statement, values)
-            found = await transaction.rows(_LOOK, values)
-            if not found:
+            await transaction.rows(_LOCK_NAMES, values)
+            customer = await transaction.rows(_LOCK_CUSTOMER, values)
+            if not customer:
                 raise LookupError(f"no customer {customer_id}")
-            if found[0]["erased"]:
-                return Erased(again=True)
-            return await self._erase(transaction, dict(found[0]), values, force=force)
+            if customer[0]["merged_into"] is None:
+                for statement in _LOCK_WORK:
+                    await transaction.rows(statement, values)
+                (found,) = await transaction.rows(_LOOK, values)
+                if found["erased"]:
+                    return Erased(again=True)
+                return await self._erase(transaction, dict(found), values, force=force)
+        return await self.erase(customer[0]["merged_into"], actor=actor, force=force)
 
     async def _erase(
         self, transaction: Transaction, found: dict[str, Any], values: dict[str, Any], *, force: bool

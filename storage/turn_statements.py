@@ -8,6 +8,7 @@ all the same, as not used. `commit_id` lets a repeated commit find that it was t
 from __future__ import annotations
 
 from storage.channels import DELIVERY
+from storage.merges import WITH_MERGED
 
 _STANDING = """
        turn.id, turn.conversation_id, turn.first_seq, turn.last_seq, turn.status, turn.step, turn.purpose, turn.attempt,
@@ -205,10 +206,10 @@ SELECT {_STANDING}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread
 """
 """One step's outcome, all of it or nothing; no row if the step is another's by now."""
 
-RECAP = """
+RECAP = f"""
 SELECT direction, author, text FROM messages
- WHERE conversation_id = :conversation_id AND text <> ''
-   AND (direction = 'out' OR direction = 'in' AND seq < :before_seq)
+ WHERE conversation_id IN {WITH_MERGED} AND text <> ''
+   AND (direction = 'out' OR direction = 'in' AND (seq < :before_seq OR conversation_id <> :conversation_id))
  ORDER BY stored_at DESC LIMIT :limit
 """
 

@@ -164,6 +164,23 @@ async def whatsapp_staff(system: System) -> None:
     await customer.until_idle()
 
 
+async def merged(system: System) -> None:
+    """A customer known by number and, in a newer conversation, by id turns out to be one while that one is asked."""
+    customer, by_id = Customer(system), {"from": None, "from_user_id": "US.1"}
+    await customer.write("Hello")
+    await customer.until_idle()
+    system.perplexity.gate.clear()
+    await customer.write("Hello by id", **by_id)
+    await system.until_asked(2)
+    await customer.write("It is me", from_user_id="US.1")
+    await system.until_asked(3)
+    system.perplexity.gate.set()
+    await customer.until_idle()
+    (row,) = await system.database.rows("SELECT workflow_id FROM conversations WHERE merged_into IS NOT NULL")
+    handle = system.temporal.get_workflow_handle(row["workflow_id"])
+    await within("the merged conversation's end", handle.result(), lambda: handle)
+
+
 Scenario = Callable[[System], Awaitable[None]]
 SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (plain_turns, {}),
@@ -183,6 +200,7 @@ SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (whatsapp_turns_continued, {**SETTINGS, "continue_as_new_turns": 1}),
     (whatsapp_resent, SETTINGS),
     (whatsapp_staff, SETTINGS),
+    (merged, SETTINGS),
 ]
 
 
@@ -197,8 +215,8 @@ async def record(wanted: set[str]) -> None:
 
 
 async def _write(system: System, name: str) -> None:
-    """Every run of the scenario's conversation, in a file each."""
-    (row,) = await system.database.rows("SELECT workflow_id FROM conversations")
+    """Every run of the scenario's conversation, or of the one that ended by a merge, in a file each."""
+    row, *_ = await system.database.rows("SELECT workflow_id FROM conversations ORDER BY merged_into IS NULL")
     workflow_id = row["workflow_id"]
     run_id: str | None = await _first_run(system, workflow_id)
     number = 0

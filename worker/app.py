@@ -20,6 +20,7 @@ from activities.company import Company
 from activities.delivering import Delivering
 from activities.fetching import Fetching
 from activities.handlers import Handlers
+from activities.merging import Merging
 from activities.remembering import Remembering
 from activities.sweeping import Sweeping
 from config.clock import Clock, utc_now
@@ -34,6 +35,7 @@ from storage.configurations import Configurations
 from storage.database import Database
 from storage.desk import Desk
 from storage.media import Media
+from storage.merges import Merges
 from storage.outbox import Outbox
 from storage.questions import Questions
 from storage.sessions import Sessions
@@ -67,6 +69,7 @@ class Activities:
     acting: Acting
     delivering: Delivering
     remembering: Remembering
+    merging: Merging
     sweeping: Sweeping
 
 
@@ -93,6 +96,7 @@ def create_activities(
     )
     turns, ledger, bots = Turns(database), Ledger(database), Bots(Configurations(database), settings)
     outbox, channels = Outbox(database), outside.channels
+    conversations = Conversations(client, settings)
     delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat, now)
     fetching = Fetching(Media(database), channels, settings)
     company = Company(Attending(channels, outbox, delivering, settings, now), fetching)
@@ -103,12 +107,13 @@ def create_activities(
         acting=acting,
         delivering=delivering,
         remembering=Remembering(Sessions(database), settings),
+        merging=Merging(Merges(database), conversations),
         sweeping=Sweeping(
             Waiting(database),
             outbox,
             fetching,
             events,
-            Conversations(client, settings),
+            conversations,
             Questions(database),
             bots,
             settings,
@@ -140,6 +145,7 @@ def create_worker(
             does.remembering.set_state,
             does.remembering.stop,
             does.remembering.reset,
+            does.merging.hand_over,
             does.sweeping.sweep,
         ],
         interceptors=[*interceptors, Wordless()],

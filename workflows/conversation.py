@@ -20,12 +20,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
     from activities.answering import Answering
     from activities.delivering import Delivering
+    from activities.merging import Merging
     from activities.remembering import Remembering
     from schemas.conversations import (
         Apologize,
         ConversationStart,
         Decision,
         Deliver,
+        HandOver,
         Memory,
         MessageAnswered,
         MessageStored,
@@ -60,6 +62,7 @@ class Conversation:
         self._limits = start.limits
         self._memory = start.memory or Memory()
         self._recalled = False
+        self._stale = False  # somebody changed the database: it is read again before the next step
         self._turn_lock = asyncio.Lock()  # a turn and an operator's change never interleave
         self._turns_in_run = 0
         self._new_thread: Thread | None = None  # of a first turn that is not answered yet
@@ -83,22 +86,29 @@ class Conversation:
         await self._recall()
         idleness = asyncio.create_task(self._watch_idleness())
         while not self._leaving:
-            await workflow.wait_condition(lambda: self._something_is_due() or self._run_is_over())
-            if self._memory.delivery_due:
+            await workflow.wait_condition(lambda: self._stale or self._something_is_due() or self._run_is_over())
+            if self._stale:
+                async with self._turn_lock:
+                    await self._recall()
+            elif self._memory.delivery_due and not self._memory.merged:
                 await self._deliver()
             elif self._work_waits():
                 await self._wait_for_quiet()
                 await self._wait_for_room(await self._take_turn())
             self._leaving = self._run_is_over()
+        if self._memory.merged:
+            await self._hand_over()
         await workflow.wait_condition(workflow.all_handlers_finished)
         idleness.cancel()
-        if self._is_full() or self._something_is_due():
+        if not self._memory.merged and (self._is_full() or self._something_is_due()):
             workflow.continue_as_new(self._start.model_copy(update={"memory": self._memory}))
 
     @workflow.update(description="A stored message waits for its answer; returns once it is worked off")
     async def say(self, message: MessageStored) -> MessageAnswered:
         self._hear(message)
         await workflow.wait_condition(lambda: self._memory.cursor >= message.seq or self._leaving or self._gave_up)
+        if self._memory.merged:  # it is answered, or waits in the conversation that goes on: the database knows
+            return MessageAnswered(cursor=message.seq)
         return MessageAnswered(cursor=self._memory.cursor, gave_up=self._gave_up and self._memory.cursor < message.seq)
 
     @say.validator
@@ -153,6 +163,10 @@ class Conversation:
     def delivery_due(self) -> None:
         self._memory.delivery_due = True
 
+    @workflow.signal(description="Somebody changed the conversation in the database")
+    def standing_changed(self) -> None:
+        self._stale = True
+
     @workflow.query(description="What the conversation remembers")
     def memory(self) -> Memory:
         return self._memory
@@ -161,6 +175,7 @@ class Conversation:
 
     async def _recall(self) -> None:
         """Each run begins with the record, however long that takes: it outlives every workflow."""
+        self._stale = False
         recalled = await workflow.execute_activity_method(
             Remembering.recall,
             self._start.model_copy(update={"memory": None}),
@@ -169,10 +184,21 @@ class Conversation:
             retry_policy=self._retries(),
         )
         heard, self._memory, self._limits = self._memory, recalled.memory, recalled.limits
-        self._memory.newest_seq = max(self._memory.newest_seq, heard.newest_seq)
+        if not self._memory.merged:
+            self._memory.newest_seq = max(self._memory.newest_seq, heard.newest_seq)
         self._memory.delivery_due = heard.delivery_due
         self._recalled = True
         self._show_attributes()
+
+    async def _hand_over(self) -> None:
+        """The customer turned out to be another one: what is left goes on in that one's conversation."""
+        await workflow.execute_activity_method(
+            Merging.hand_over,
+            HandOver(conversation_id=self._start.conversation_id),
+            summary="Hand over to the conversation that goes on",
+            start_to_close_timeout=self._limits.record_timeout,
+            retry_policy=self._retries(),
+        )
 
     async def _stop(self) -> None:
         """An operator cancelled the run: nobody is apologised to, and nobody wakes it for what waits now."""
@@ -372,6 +398,8 @@ class Conversation:
 
     def _run_is_over(self) -> bool:
         """A full run leaves messages to the next one, but no reply undelivered; an idle one leaves nothing."""
+        if self._memory.merged:
+            return not self._work_waits()
         if self._memory.delivery_due:
             return False
         return self._is_full() or (self._idle and not self._work_waits())

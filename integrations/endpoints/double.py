@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import Any
 
@@ -10,14 +11,17 @@ from schemas.actions import Endpoint
 
 
 class ScriptedEndpoints:
-    """Gives the next of *outcomes*, then a plain success."""
+    """Gives the next of *outcomes*, then a plain success. Holds calls back while `gate` is closed."""
 
     def __init__(self, *outcomes: EndpointResult | EndpointFailed) -> None:
         self.calls: list[tuple[str, dict[str, Any], str]] = []
         self.outcomes: deque[EndpointResult | EndpointFailed] = deque(outcomes)
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     async def call(self, endpoint: Endpoint, params: dict[str, Any], key: str) -> EndpointResult:
         self.calls.append((endpoint.name, params, key))
+        await self.gate.wait()
         outcome = self.outcomes.popleft() if self.outcomes else EndpointResult(status=200, body='{"ok": true}')
         if isinstance(outcome, EndpointFailed):
             raise outcome

@@ -110,6 +110,23 @@ class Conversations:
         """Says that a reply waits to be sent. Raises TemporalUnavailable."""
         await self._signal(conversation, "delivery_due", [])
 
+    async def end_merged(self, conversation: Waking) -> None:
+        """Has a merged conversation hand over what is left, and end. Raises TemporalUnavailable."""
+        await self._signal(conversation, "standing_changed", [])
+
+    async def tell_standing(self, conversation: Waking) -> None:
+        """Says that somebody changed the conversation in the database; without effect if it does not run.
+
+        Raises TemporalUnavailable.
+        """
+        with _told_plainly():
+            try:
+                handle = self._client.get_workflow_handle(conversation.workflow_id)
+                await handle.signal("standing_changed", rpc_timeout=self._rpc_timeout)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+
     async def _signal(self, message: Waking, signal: str, arguments: list[Any]) -> None:
         with _told_plainly():
             await self._client.start_workflow(
