@@ -23,7 +23,7 @@ class Merging:
         if successor is None:
             return
         await self._conversations.tell_standing(successor)
-        if successor.is_waiting:
+        if successor.is_waiting or successor.files:
             await self._conversations.wake(successor)
         if successor.is_due:
             await self._conversations.deliver(successor)

@@ -27,8 +27,9 @@ class Wakes:
         """One wake-up for each conversation, with the newest of its numbers."""
         newest: dict[str, Waking] = {}
         for waking in wakings:
-            known = newest.get(waking.workflow_id)
-            newest[waking.workflow_id] = waking if known is None or waking.seq > known.seq else known
+            known = newest.get(waking.workflow_id, waking)
+            both = {"seq": max(waking.seq, known.seq), "files": waking.files or known.files}
+            newest[waking.workflow_id] = waking.model_copy(update=both)
         for waking in newest.values():
             self._start(self._conversations.wake, waking)
 

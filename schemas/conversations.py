@@ -57,6 +57,8 @@ class Memory(BaseModel):
     last_verdict: Verdict | None = None
     delivery_due: bool = False
     """A reply waits to be sent over the channel."""
+    files_due: bool = False
+    """Files came that are not fetched yet."""
     merged: bool = False
     """The customer turned out to be another one, with whose conversation it goes on."""
 
@@ -94,6 +96,8 @@ class MessageStored(BaseModel):
     """The wake-up: a message with this number is in the inbox."""
 
     seq: int
+    files: bool = False
+    """With files, which are to be fetched."""
 
 
 class MessageAnswered(BaseModel):
@@ -170,6 +174,12 @@ class Delivered(BaseModel):
     """How many messages the channel took."""
 
     parts: int = 0
+
+
+class FetchFiles(BaseModel):
+    """Asks for the files that are due in a conversation to be fetched; safe to ask again."""
+
+    conversation_id: UUID
 
 
 class StateRequest(BaseModel):

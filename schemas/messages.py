@@ -139,7 +139,6 @@ class WaitingMessage(BaseModel):
     choice_id: str | None = None
     """The id of the button that was pressed, where the channel has them."""
     channel_message_id: str | None = None
-    has_media: bool = False
     limited: str | None = None
     """Over a rate limit: `tell` the customer so, or `quiet` if they were told. The model is not asked about it."""
     sent_at: datetime | None = None

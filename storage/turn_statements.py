@@ -23,8 +23,8 @@ _CLAIMABLE = "('claimed', 'asking', 'failed', 'invalid', 'resulted')"
 
 CLAIM = f"""
 WITH waiting AS (
-    SELECT id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'limited' AS limited, meta ? 'media'
-           AS has_media, channel_message_id, sent_at, stored_at, wants_stream, request_id FROM messages
+    SELECT id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'limited' AS limited,
+           channel_message_id, sent_at, stored_at, wants_stream, request_id FROM messages
      WHERE conversation_id = :conversation_id AND direction = 'in' AND seq > :cursor
        AND seq <= coalesce((SELECT last_seq FROM turns WHERE conversation_id = :conversation_id
               AND first_seq = CAST(:cursor AS bigint) + 1

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from integrations.endpoints.port import CallProblem, EndpointFailed
@@ -22,9 +23,9 @@ from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.failures import FailureKind
 from tests.servers import postgres_server, temporal_server
-from tests.support.waiting import within
+from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
-from tests.whatsapp_customer import SETTINGS, Customer
+from tests.whatsapp_customer import SETTINGS, Customer, written
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -164,6 +165,16 @@ async def whatsapp_staff(system: System) -> None:
     await customer.until_idle()
 
 
+async def whatsapp_photo(system: System) -> None:
+    """Fetched beside the turn."""
+    customer = Customer(system)
+    system.whatsapp.keep_file("9001", b"pixels", "image/jpeg")
+    await customer.send(written("", type="image", text=None, image={"id": "9001"}))
+    kept = "SELECT id FROM media WHERE status = 'kept'"
+    await until("a kept photo", lambda: system.database.rows(kept))
+    await customer.until_idle()
+
+
 async def merged(system: System) -> None:
     """A customer known by number and, in a newer conversation, by id turns out to be one while that one is asked."""
     customer, by_id = Customer(system), {"from": None, "from_user_id": "US.1"}
@@ -200,6 +211,7 @@ SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (whatsapp_turns_continued, {**SETTINGS, "continue_as_new_turns": 1}),
     (whatsapp_resent, SETTINGS),
     (whatsapp_staff, SETTINGS),
+    (whatsapp_photo, {**SETTINGS, "media_dir": Path(gettempdir()) / "agent-recorded-files"}),
     (merged, SETTINGS),
 ]
 

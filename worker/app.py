@@ -16,7 +16,6 @@ from activities.answering import Answering
 from activities.asking import Asking
 from activities.attending import Attending
 from activities.bots import Bots
-from activities.company import Company
 from activities.delivering import Delivering
 from activities.fetching import Fetching
 from activities.handlers import Handlers
@@ -68,6 +67,7 @@ class Activities:
     answering: Answering
     acting: Acting
     delivering: Delivering
+    fetching: Fetching
     remembering: Remembering
     merging: Merging
     sweeping: Sweeping
@@ -98,14 +98,15 @@ def create_activities(
     outbox, channels = Outbox(database), outside.channels
     conversations = Conversations(client, settings)
     delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat, now)
-    fetching = Fetching(Media(database), channels, settings)
-    company = Company(Attending(channels, outbox, delivering, settings, now), fetching)
+    fetching = Fetching(Media(database), channels, settings, activity.heartbeat)
+    attending = Attending(channels, outbox, delivering, settings, now)
     asking = Asking(outside.perplexity, accounts, events, settings)
     acting = Acting(turns, ledger, bots, Handlers(Desk(database), outside.endpoints), settings, activity.heartbeat, now)
     return Activities(
-        answering=Answering(turns, ledger, bots, asking, acting, company, settings, activity.heartbeat, now),
+        answering=Answering(turns, ledger, bots, asking, acting, attending, settings, activity.heartbeat, now),
         acting=acting,
         delivering=delivering,
+        fetching=fetching,
         remembering=Remembering(Sessions(database), settings),
         merging=Merging(Merges(database), conversations),
         sweeping=Sweeping(
@@ -141,6 +142,7 @@ def create_worker(
             does.acting.perform,
             does.acting.decide,
             does.delivering.deliver,
+            does.fetching.fetch,
             does.remembering.recall,
             does.remembering.set_state,
             does.remembering.stop,

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
     from activities.answering import Answering
     from activities.delivering import Delivering
+    from activities.fetching import Fetching
     from activities.merging import Merging
     from activities.remembering import Remembering
     from schemas.conversations import (
@@ -27,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         ConversationStart,
         Decision,
         Deliver,
+        FetchFiles,
         HandOver,
         Memory,
         MessageAnswered,
@@ -68,6 +70,7 @@ class Conversation:
         self._new_thread: Thread | None = None  # of a first turn that is not answered yet
         self._last_heard = workflow.now()
         self._idle = False
+        self._fetching = False
         self._leaving = False  # no more turns in this run
         self._gave_up = False  # the record cannot be reached; the next wake-up tries again
 
@@ -84,7 +87,7 @@ class Conversation:
     async def _live(self) -> None:
         """Until the run is full or idle."""
         await self._recall()
-        idleness = asyncio.create_task(self._watch_idleness())
+        beside = [asyncio.create_task(self._watch_idleness()), asyncio.create_task(self._keep_files())]
         while not self._leaving:
             await workflow.wait_condition(lambda: self._stale or self._something_is_due() or self._run_is_over())
             if self._stale:
@@ -99,7 +102,8 @@ class Conversation:
         if self._memory.merged:
             await self._hand_over()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        idleness.cancel()
+        for task in beside:
+            task.cancel()
         if not self._memory.merged and (self._is_full() or self._something_is_due()):
             workflow.continue_as_new(self._start.model_copy(update={"memory": self._memory}))
 
@@ -187,6 +191,7 @@ class Conversation:
         if not self._memory.merged:
             self._memory.newest_seq = max(self._memory.newest_seq, heard.newest_seq)
         self._memory.delivery_due = heard.delivery_due
+        self._memory.files_due = heard.files_due
         self._recalled = True
         self._show_attributes()
 
@@ -345,7 +350,25 @@ class Conversation:
             await workflow.sleep(left, summary="End when idle")
         self._idle = True
 
+    async def _keep_files(self) -> None:
+        """Fetches what customers send at once, whoever has the conversation. What fails is left to the sweep."""
+        while True:
+            await workflow.wait_condition(lambda: self._memory.files_due)
+            self._memory.files_due, self._fetching = False, True
+            with suppress(ActivityError):
+                await workflow.execute_activity_method(
+                    Fetching.fetch,
+                    FetchFiles(conversation_id=self._start.conversation_id),
+                    start_to_close_timeout=self._limits.delivery_timeout,
+                    heartbeat_timeout=self._limits.turn_heartbeat,
+                    schedule_to_close_timeout=self._limits.delivery_give_up,
+                    retry_policy=self._retries(),
+                    summary="Fetch the files that the customer sent",
+                )
+            self._fetching = False
+
     def _hear(self, message: MessageStored) -> None:
+        self._memory.files_due |= message.files
         self._memory.newest_seq = max(self._memory.newest_seq, message.seq)
         self._last_heard = workflow.now()
         self._gave_up = False
@@ -398,6 +421,8 @@ class Conversation:
 
     def _run_is_over(self) -> bool:
         """A full run leaves messages to the next one, but no reply undelivered; an idle one leaves nothing."""
+        if self._fetching or self._memory.files_due:
+            return False
         if self._memory.merged:
             return not self._work_waits()
         if self._memory.delivery_due:

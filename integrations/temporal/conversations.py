@@ -104,7 +104,7 @@ class Conversations:
 
     async def wake(self, message: Waking) -> None:
         """Signal-with-start: works without a worker. Raises TemporalUnavailable."""
-        await self._signal(message, "message_stored", [MessageStored(seq=message.seq)])
+        await self._signal(message, "message_stored", [MessageStored(seq=message.seq, files=message.files)])
 
     async def deliver(self, conversation: Waking) -> None:
         """Says that a reply waits to be sent. Raises TemporalUnavailable."""

@@ -159,7 +159,7 @@ END $$;
 -- Called by the merge, and again by the merged one's last run for what came to it late; it may be repeated.
 CREATE FUNCTION hand_over(p_from uuid)
 RETURNS TABLE (conversation_id uuid, workflow_id text, channel text, assistant text, seq bigint,
-               is_waiting boolean, is_due boolean)
+               files boolean, is_waiting boolean, is_due boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -208,7 +208,8 @@ BEGIN
     UPDATE conversations c SET last_seq = v_kept, stopped_seq = NULL, state = 'closed' WHERE c.id = p_from;
 
     RETURN QUERY
-    SELECT c.id, c.workflow_id, c.channel, c.assistant, c.last_seq, c.cursor < c.last_seq,
+    SELECT c.id, c.workflow_id, c.channel, c.assistant, c.last_seq,
+           EXISTS (SELECT 1 FROM media f WHERE f.conversation_id = c.id AND f.status = 'due'), c.cursor < c.last_seq,
            EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due')
       FROM conversations c WHERE c.id = v_into.id;
 END $$;
