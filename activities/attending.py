@@ -15,8 +15,8 @@ from activities.delivering import Delivering
 from config.clock import Clock, utc_now
 from config.logs import get_logger
 from config.settings import Settings
-from integrations.whatsapp.failures import SendFailed
-from integrations.whatsapp.port import WhatsApp
+from integrations.channels.failures import SendFailed
+from integrations.channels.port import Channel
 from schemas.conversations import Deliver
 from storage.database import StorageUnavailable
 from storage.outbox import Outbox
@@ -26,8 +26,6 @@ log = get_logger(__name__)
 
 _TYPING_SECONDS = 20.0
 """Meta shows "typing…" for up to 25 s (Cloud API, "Typing indicators"), so it is renewed before."""
-_RECEIPT_SECONDS = 1.0
-"""What an answer that comes at once waits for its message to be marked as read."""
 
 
 class Attending:
@@ -35,7 +33,7 @@ class Attending:
 
     def __init__(
         self,
-        channels: Mapping[str, WhatsApp],
+        channels: Mapping[str, Channel],
         outbox: Outbox,
         delivering: Delivering,
         settings: Settings,
@@ -61,7 +59,7 @@ class Attending:
         try:
             yield
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(read.wait(), _RECEIPT_SECONDS)
+                await asyncio.wait_for(read.wait(), self._settings.read_receipt_seconds)
         except asyncio.CancelledError:
             patience.cancel()  # the worker stops, and must not wait for a channel that hangs
             raise
@@ -81,7 +79,7 @@ class Attending:
         waited = (self._now() - turn.started_at).total_seconds()
         return self._settings.still_working_seconds - waited
 
-    async def _show_typing(self, channel: WhatsApp, turn: ClaimedTurn, read: asyncio.Event) -> None:
+    async def _show_typing(self, channel: Channel, turn: ClaimedTurn, read: asyncio.Event) -> None:
         """Sets *read* once the read receipt is through, or will not be."""
         newest = max(turn.messages, key=lambda message: message.seq)
         try:

@@ -15,31 +15,22 @@ from uuid import UUID, uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from actions.questions import QuestionWords, words_for
+from actions.questions import words_for
 from activities.asking import Beat, beating
 from activities.bots import Bot, Bots
 from config import metrics
 from config.clock import Clock, utc_now
 from config.logs import get_logger
 from config.settings import Settings
-from integrations.whatsapp.failures import FAILURES, FailureKind, SendFailed
-from integrations.whatsapp.port import Choice, Recipient, SendRequest, Sent, Template, WhatsApp
-from integrations.whatsapp.rendering import render
-from integrations.whatsapp.splitting import measure, split
-from integrations.whatsapp.window import is_open
+from integrations.channels.failures import FAILURES, FailureKind, SendFailed
+from integrations.channels.port import Channel, Choice, OutgoingPart, OutgoingReply, Recipient, Sent, Template
 from schemas.conversations import Deliver, Delivered
-from schemas.deliveries import DueMessage, Part, PlannedPart
+from schemas.deliveries import DueMessage, Part
 from storage.outbox import Outbox
 
 log = get_logger(__name__)
 
-NOTES = {
-    FailureKind.OUTSIDE_WINDOW: "The last reply could not be delivered: the customer wrote more than 24 hours ago.",
-    FailureKind.RECIPIENT_FINAL: "The last reply could not be delivered: WhatsApp does not reach this customer.",
-    FailureKind.OURS: "The last reply could not be delivered: our account at the channel needs repair.",
-    FailureKind.UNKNOWN: "Nobody knows whether the last reply arrived: the channel gave no answer and no status.",
-}
-_GIVEN_UP = "The last reply could not be delivered: the channel did not take it for too long."
+_NO_CHANNEL = "The last reply could not be delivered: its channel is not configured."
 
 
 class Undeliverable(Exception):
@@ -59,7 +50,7 @@ class Delivering:
     def __init__(
         self,
         outbox: Outbox,
-        channels: Mapping[str, WhatsApp],
+        channels: Mapping[str, Channel],
         bots: Bots,
         settings: Settings,
         beat: Beat,
@@ -100,11 +91,11 @@ class Delivering:
         channel = self._channels.get(message.channel)
         if channel is None:
             self._wait(message, FailureKind.OURS, f"no account for {message.channel} is configured", None, attempt=1)
-        parts = message.parts or await self._outbox.plan(message, _plan(message, channel, bot))
+        parts = message.parts or await self._plan(message, channel, bot)
         sent = 0
         for part in parts:
             if part.status == "failed" and part.failure is None:
-                part = await self._after_failure(part, channel)
+                part = await self._after_failure(message, part, channel)
             if not part.arrived_there and part.status != "failed":
                 await self._send(message, part, channel, last=part.part == parts[-1].part)
                 sent += 1
@@ -112,13 +103,20 @@ class Delivering:
             await self._outbox.done(message.id)
         return sent
 
-    async def _send(self, message: DueMessage, part: Part, channel: WhatsApp, *, last: bool) -> None:
+    async def _plan(self, message: DueMessage, channel: Channel, bot: Bot) -> list[Part]:
+        try:
+            planned = channel.plan(message.account, _whole(message, bot))
+        except SendFailed as failed:  # nobody carries this account (any more): an operator repairs it
+            self._wait(message, failed.kind, failed.explanation, None, attempt=1)
+        return await self._outbox.plan(message, planned)
+
+    async def _send(self, message: DueMessage, part: Part, channel: Channel, *, last: bool) -> None:
         if part.status in {"sending", "unknown"}:
             await self._settle(part)
         if message.phone is None and message.user_id is None:
             raise Undeliverable(FailureKind.RECIPIENT_FINAL, "the customer's address belongs to somebody else by now")
-        if part.kind != "template" and not is_open(message.wrote_at, self._now()):
-            raise Undeliverable(FailureKind.OUTSIDE_WINDOW, "more than 24 hours since the customer wrote")
+        if not channel.may_send(part, message.wrote_at, self._now()):
+            raise Undeliverable(FailureKind.OUTSIDE_WINDOW, "it is too long since the customer wrote")
         begun = await self._outbox.begin(part, [part.status])
         if begun is None:
             raise ApplicationError("another attempt is sending this part", type="Overtaken")
@@ -130,10 +128,10 @@ class Delivering:
             await self._outbox.sent(begun, answer.channel_message_id, last=last)
             metrics.DELIVERIES.labels(message.channel, "sent").inc()
 
-    async def _after_failure(self, part: Part, channel: WhatsApp) -> Part:
+    async def _after_failure(self, message: DueMessage, part: Part, channel: Channel) -> Part:
         """A part that the channel took and then reported as failed: planned again if that may help."""
         error = part.error or {}
-        kind = channel.failure_kind(error.get("code"))
+        kind = channel.failure_kind(message.account, error.get("code"))
         if not FAILURES[kind].retried or part.attempt > self._settings.delivery_resends:
             raise Undeliverable(kind, str(error.get("explanation") or "the channel reported a failure"))
         return await self._outbox.again(part)
@@ -187,48 +185,29 @@ class Delivering:
             new_id = uuid5(message.id, "template")
             text = f"[Template {template.name}]"
             await self._outbox.add(message.conversation_id, text, message_id=new_id, author="assistant", meta=meta)
-        note = NOTES.get(failed.kind, _GIVEN_UP)
+        channel = self._channels.get(message.channel)
+        note = channel.note(failed.kind) if channel else _NO_CHANNEL
         await self._outbox.give_up(message.id, failed.kind, {"explanation": str(failed)}, note)
         metrics.DELIVERIES.labels(message.channel, "given_up").inc()
         log.error("delivery_given_up", conversation_id=str(message.conversation_id), kind=failed.kind, why=str(failed))
         return instead
 
 
-def _plan(message: DueMessage, channel: WhatsApp, bot: Bot) -> list[PlannedPart]:
-    """The parts of a reply: rendered and split, its buttons under the last one where they fit."""
-    if template := message.meta.get("template"):
-        return [PlannedPart(part=0, kind="template", text=f"{template['name']} {template['language']}")]
-    text = render(message.text, message.sources)
-    limits, choices = channel.limits, _choices(message, bot)
-    fits = measure(text) <= limits.button_text_units
-    parts = [PlannedPart(part=n, text=piece) for n, piece in enumerate(split(text, limits.text_units))]
-    if not choices or len(choices) > limits.buttons:
-        return parts
-    if fits:
-        return [PlannedPart(part=0, kind="buttons", text=text, choices=choices)]
-    return [*parts, PlannedPart(part=len(parts), kind="buttons", text=_words(bot).answer, choices=choices)]
-
-
-def _choices(message: DueMessage, bot: Bot) -> list[dict[str, str]]:
-    """Yes and no to an action that is asked back, as buttons."""
-    ids, words = message.meta.get("buttons") or {}, _words(bot)
-    titles = {"confirm": words.yes, "cancel": words.no}
-    return [{"id": ids[name], "title": title} for name, title in titles.items() if name in ids]
-
-
-def _words(bot: Bot) -> QuestionWords:
-    return words_for(bot.assistant.config.language or "en")
-
-
-async def _put(channel: WhatsApp, message: DueMessage, part: Part) -> Sent:
-    request = SendRequest(
-        account=message.account,
-        recipient=Recipient(phone=message.phone, user_id=message.user_id),
-        delivery_id=part.delivery_id,
+def _whole(message: DueMessage, bot: Bot) -> OutgoingReply:
+    """The reply as it is to be planned: a template in its place, or its words with yes and no as buttons."""
+    words = words_for(bot.assistant.config.language or "en")
+    ids, titles = message.meta.get("buttons") or {}, {"confirm": words.yes, "cancel": words.no}
+    template = message.meta.get("template")
+    return OutgoingReply(
+        text=message.text,
+        sources=tuple(message.sources),
+        choices=tuple(Choice(id=ids[name], title=title) for name, title in titles.items() if name in ids),
+        choices_text=words.answer,
+        template=Template(**template) if template else None,
     )
-    if part.kind == "template":
-        name, _, language = part.text.partition(" ")
-        return await channel.send_template(request, Template(name=name, language=language or "en"))
-    if part.kind == "buttons":
-        return await channel.send_buttons(request, part.text, tuple(Choice(**choice) for choice in part.choices))
-    return await channel.send_text(request, part.text)
+
+
+async def _put(channel: Channel, message: DueMessage, part: Part) -> Sent:
+    recipient = Recipient(phone=message.phone, user_id=message.user_id)
+    outgoing = OutgoingPart(account=message.account, recipient=recipient, delivery_id=part.delivery_id, part=part)
+    return await channel.send(outgoing)

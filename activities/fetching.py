@@ -11,8 +11,8 @@ from temporalio import activity
 from activities.asking import Beat, beating
 from config.logs import get_logger
 from config.settings import Settings
-from integrations.whatsapp.failures import MediaFailed, MediaProblem
-from integrations.whatsapp.port import MediaRef, WhatsApp
+from integrations.channels.failures import MediaFailed, MediaProblem
+from integrations.channels.port import Channel, MediaRef
 from schemas.conversations import FetchFiles
 from storage.database import StorageUnavailable
 from storage.media import DueFile, Media
@@ -29,7 +29,7 @@ _PASSING = {MediaProblem.EXPIRED, MediaProblem.TRANSIENT, MediaProblem.OURS}
 class Fetching:
     """*channels*: who fetches for which channel."""
 
-    def __init__(self, media: Media, channels: Mapping[str, WhatsApp], settings: Settings, beat: Beat) -> None:
+    def __init__(self, media: Media, channels: Mapping[str, Channel], settings: Settings, beat: Beat) -> None:
         self._media = media
         self._channels = channels
         self._settings = settings

@@ -15,8 +15,6 @@ from storage.database import Database, StorageUnavailable
 from storage.health import StorageHealth, storage_health
 
 _BAD_SECONDS = 0.1
-_WATCH_SECONDS = 2.0
-"""Between two looks at Temporal while somebody waits for it."""
 
 
 class Readiness(BaseModel):
@@ -67,7 +65,7 @@ class ReadinessChecks:
         """Returns once Temporal has not answered for TEMPORAL_RPC_TIMEOUT_SECONDS; a shorter silence passes."""
         lost_since: float | None = None
         while lost_since is None or time.monotonic() - lost_since < self._settings.temporal_rpc_timeout_seconds:
-            await asyncio.sleep(_WATCH_SECONDS)
+            await asyncio.sleep(self._settings.readiness_watch_seconds)
             began = time.monotonic()
             lost_since = None if (await self.now()).temporal else lost_since or began
 

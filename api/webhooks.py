@@ -26,10 +26,13 @@ class Webhooks:
         self._wakes = wakes
         self._settings = settings
 
-    async def take(self, channel: str, batch: ParsedBatch) -> None:
-        """Raises StorageUnavailable when not all is known to be stored: the channel must deliver it again."""
+    async def take(self, channel: str, batch: ParsedBatch, only_account: str | None = None) -> None:
+        """Raises StorageUnavailable when not all is known to be stored: the channel must deliver it again.
+
+        *only_account*: besides those that assistants list, the one account of ours.
+        """
         if batch.messages:
-            await self._take_messages(channel, batch.messages)
+            await self._take_messages(channel, batch.messages, only_account)
         if batch.statuses:
             reports = [_report(status) for status in batch.statuses]
             self._wakes.delivery_due(await self._reports.record(channel, reports))
@@ -40,10 +43,9 @@ class Webhooks:
             await self._reports.keep_leftovers(channel, leftovers)
             metrics.WEBHOOKS.labels(channel, "leftover").inc(len(leftovers))
 
-    async def _take_messages(self, channel: str, messages: list[InboundMessage]) -> None:
-        number = self._settings.whatsapp_phone_number_id if channel == "whatsapp" else None
+    async def _take_messages(self, channel: str, messages: list[InboundMessage], only_account: str | None) -> None:
         options = BatchOptions(
-            accounts=[number] if number else None,
+            accounts=[only_account] if only_account else None,
             tell_seconds=self._settings.over_limit_tell_seconds,
             request_id=correlation_id.get(),
         )

@@ -1,4 +1,4 @@
-"""What Prometheus reads. With METRICS_DIR set, all processes of one machine count together (`make run` sets it)."""
+"""What Prometheus reads: of all processes of a machine where PROMETHEUS_MULTIPROC_DIR is set (`make run` does)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ FIRST_TEXT_SECONDS = Histogram(
 FAILURES = Counter("agent_failures_total", "Attempts that got no answer", ["kind"])
 ACCOUNT_WAITS = Counter("agent_account_waits_total", "Waits because of an account's own limit")
 SWEPT = Counter("agent_swept_conversations_total", "Conversations the sweep had to wake")
-REQUESTS = Counter("agent_requests_total", "HTTP requests", ["route", "status"])
 
 
 class _QueueDepth(Collector):

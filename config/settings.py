@@ -131,6 +131,7 @@ class Settings(BaseSettings):
     readiness_timeout_seconds: Seconds = 3.0
     readiness_cache_seconds: float = Field(default=1.0, ge=0, le=60)
     readiness_worker_seconds: Seconds = 75.0
+    readiness_watch_seconds: Seconds = 2.0
     request_body_bytes: int = Field(default=262_144, ge=1_024)
     request_body_seconds: Seconds = 30.0
     stream_flush_seconds: float = Field(default=0.075, ge=0.0, le=5.0)
@@ -159,6 +160,8 @@ class Settings(BaseSettings):
     disk_free_bytes: int = Field(default=300_000_000, ge=0)
     start_seconds: Seconds = 90.0
     stop_seconds: Seconds = 8.0
+    killed_seconds: Seconds = 2.0
+    postgres_orphans_seconds: Seconds = 2.0
     restart_limit: int = Field(default=8, ge=0, le=10_000)
     restart_window_seconds: Seconds = 30.0
     restart_pause_seconds: Seconds = 0.1
@@ -191,6 +194,7 @@ class Settings(BaseSettings):
     newer_message_poll_seconds: float = Field(default=1.0, ge=0.05, le=60)
     restart_within_seconds: Seconds = 30.0
     still_working_seconds: Seconds = 20.0
+    read_receipt_seconds: float = Field(default=1.0, ge=0, le=60)
     delivery_attempts: int = Field(default=60, ge=1, le=10_000)
     delivery_resends: int = Field(default=3, ge=0, le=100)
     delivery_give_up_seconds: Seconds = 3_600.0

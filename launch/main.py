@@ -43,7 +43,7 @@ def run(settings: Settings) -> int:
 
 def _run(settings: Settings, folder: DataFolder, ports: Ports, stop: StopClock) -> None:
     began = time.monotonic()
-    end_leftovers(folder.processes, settings.stop_seconds, stop.asked)
+    end_leftovers(folder.processes, settings, stop.asked)
     supervisor = Supervisor(settings, folder.processes, stop)
     try:
         with stop.interrupting():

@@ -126,7 +126,7 @@ def _postgres(around: Surroundings, cluster: Cluster) -> Part:
         lambda pid: is_ready(cluster, pid),
         FAST_SHUTDOWN,
         lingers=lambda pid: is_waiting_for_clients(cluster, pid),
-        clear=lambda: clear_leftovers(cluster, around.stop_asked),
+        clear=lambda: clear_leftovers(cluster, around.settings, around.stop_asked),
     )
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import psutil
 
 from config.environment import for_servers
+from config.settings import Settings
 from launch.clusters import Cluster, prepare_cluster
 from launch.failures import LaunchError
 from launch.logs import last_lines
@@ -24,8 +25,6 @@ FAST_SHUTDOWN = signal.SIGINT
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
-_ORPHANS_SECONDS = 2.0
-"""For the children of a server that is dead: they end by themselves, and what they were doing is lost anyway."""
 _LOOK_SECONDS = 0.02
 
 
@@ -49,7 +48,7 @@ class RunningPostgres:
         end(self.process, FAST_SHUTDOWN, _STOP_SECONDS)
 
 
-def start_postgres(folder: Path, *, durable: bool = True) -> RunningPostgres:
+def start_postgres(folder: Path, settings: Settings, *, durable: bool = True) -> RunningPostgres:
     """A server over *folder* (made if it is not there), ready for connections.
 
     Call it from a thread that lives on: the server ends with the thread that started it. Raises LaunchError.
@@ -57,7 +56,7 @@ def start_postgres(folder: Path, *, durable: bool = True) -> RunningPostgres:
     made = folder.with_name(f"{folder.name}.initdb.log")
     cluster = prepare_cluster(folder, made, durable=durable)
     made.unlink(missing_ok=True)
-    clear_leftovers(cluster)
+    clear_leftovers(cluster, settings)
     process = launch_server(cluster, log := cluster.folder / "server.log")
     deadline = time.monotonic() + _START_SECONDS
     while not is_ready(cluster, process.pid):
@@ -107,17 +106,18 @@ def _lock_file(cluster: Cluster) -> list[str]:
         return [""]
 
 
-def clear_leftovers(cluster: Cluster, stop_asked: Callable[[], bool] = lambda: False) -> None:
+def clear_leftovers(cluster: Cluster, settings: Settings, stop_asked: Callable[[], bool] = lambda: False) -> None:
     """Ends what still runs on these files from an earlier start, the children of a killed server included; by force
     once *stop_asked*.
 
-    With nobody left, a lock file is stale; it goes, since its pid may by now be another program's, and the server
-    would then refuse to start.
+    What the children of a dead server do is lost anyway: they have POSTGRES_ORPHANS_SECONDS. With nobody left, a lock
+    file is stale; it goes, since its pid may by now be another program's, and the server would then refuse to start.
     """
     left = list(_servers_on(cluster.folder))
     server = _lock_file(cluster)[0]
-    seconds = _STOP_SECONDS if any(str(process.pid) == server for process in left) else _ORPHANS_SECONDS
-    end_strangers(left, FAST_SHUTDOWN, seconds, stop_asked)
+    has_server = any(str(process.pid) == server for process in left)
+    seconds = _STOP_SECONDS if has_server else settings.postgres_orphans_seconds
+    end_strangers(left, FAST_SHUTDOWN, seconds, settings.killed_seconds, stop_asked)
     (cluster.folder / "postmaster.pid").unlink(missing_ok=True)
 
 

@@ -21,8 +21,6 @@ import psutil
 from launch.accounts import Account
 
 _LOOK_SECONDS = 0.05
-_FORCED_SECONDS = 2.0
-"""What was killed is gone at once, unless the system itself holds it."""
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -89,16 +87,20 @@ def end_strangers(
     processes: Iterable[psutil.Process],
     number: signal.Signals,
     seconds: float,
+    killed_seconds: float,
     stop_asked: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Ends processes that are not our children: by *number*; by force after *seconds*, or once *stop_asked*."""
+    """Ends processes that are not our children: by *number*; by force after *seconds*, or once *stop_asked*.
+
+    What was killed is gone at once, unless the system itself holds it: it is waited for *killed_seconds*.
+    """
     waiting = list(processes)
     for stranger in waiting:
         _send(stranger, number)
     stubborn = _left_of(waiting, seconds, stop_asked)
     for stranger in stubborn:
         _send(stranger, signal.SIGKILL)
-    _left_of(stubborn, _FORCED_SECONDS, lambda: False)
+    _left_of(stubborn, killed_seconds, lambda: False)
 
 
 def how_it_ended(code: int) -> str:

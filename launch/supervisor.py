@@ -173,17 +173,17 @@ class Supervisor:
         write_json(self._processes, {str(pid): _created(pid) for pid in self.pids().values()})
 
 
-def end_leftovers(processes: Path, seconds: float, stop_asked: Callable[[], bool] = lambda: False) -> None:
+def end_leftovers(processes: Path, settings: Settings, stop_asked: Callable[[], bool] = lambda: False) -> None:
     """Ends what a killed launcher left running, by its record: a pid counts only with the time it was started at.
 
-    By force after *seconds*, or once *stop_asked*.
+    By force after STOP_SECONDS, or once *stop_asked*.
     """
     strangers = []
     for pid, started in read_json(processes).items():
         known = pid.isdecimal() and isinstance(started, int | float)
         if known and abs(_created(int(pid)) - started) < _SAME_START_SECONDS:
             strangers.append(psutil.Process(int(pid)))
-    end_strangers(strangers, signal.SIGTERM, seconds, stop_asked)
+    end_strangers(strangers, signal.SIGTERM, settings.stop_seconds, settings.killed_seconds, stop_asked)
 
 
 def _created(pid: int) -> float:

@@ -51,16 +51,15 @@ class Texts(BaseModel):
         return self.too_long if which is Apology.TOO_LONG else self.trouble
 
 
-AccountName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9]+$")]
+AccountName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^(twilio:)?[0-9]+$")]
 
 
 class Accounts(BaseModel):
-    """Our own numbers whose customers talk to this assistant: phone number ids at Meta, digits at Twilio."""
+    """Our own numbers whose customers talk to this assistant: phone number ids at Meta, `twilio:` and digits there."""
 
     model_config = ConfigDict(extra="forbid")
 
     whatsapp: tuple[AccountName, ...] = ()
-    twilio: tuple[AccountName, ...] = ()
 
 
 class TemplateName(BaseModel):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-SENT_OVER = ("whatsapp", "twilio")
-"""WhatsApp by Meta's Cloud API, and by Twilio."""
+WHATSAPP = "whatsapp"
+"""Whoever carries it: Meta's Cloud API and Twilio are its providers."""
+
+SENT_OVER = (WHATSAPP,)
 
 
 def is_sent(channel: str, account: str) -> bool:

@@ -16,9 +16,9 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
+from integrations.channels import failures as channel
 from integrations.endpoints.port import CallProblem, EndpointFailed
 from integrations.perplexity.port import AskFailed
-from integrations.whatsapp import failures as channel
 from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.failures import FailureKind

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from config.settings import Settings
 from launch.postgres import start_postgres
 from launch.processes import end, spawn
 from schemas.operations import SEARCH_ATTRIBUTES
@@ -34,7 +35,7 @@ _STOP_SECONDS = 10.0
 def postgres_server() -> Iterator[str]:
     """A running server's address, with the database MIGRATED; its data is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="agent-pg-", ignore_cleanup_errors=True) as folder:
-        server = start_postgres(Path(folder), durable=False)
+        server = start_postgres(Path(folder), Settings(_env_file=None), durable=False)  # type: ignore[call-arg]
         try:
             _make_migrated(server.url)
             yield server.url

@@ -28,8 +28,11 @@ from integrations.endpoints.double import ScriptedEndpoints
 from integrations.perplexity.double import ScriptedPerplexity, words
 from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
+from integrations.whatsapp.accounts import META, TWILIO
+from integrations.whatsapp.channel import WhatsAppChannel, only
 from integrations.whatsapp.double import RecordingWhatsApp
-from integrations.whatsapp.port import WhatsApp
+from integrations.whatsapp.port import WhatsAppProvider
+from schemas.channels import WHATSAPP
 from storage.api_keys import ApiKeys
 from storage.database import Database
 from tests.ports import free_port
@@ -63,7 +66,9 @@ class System:
 
     @property
     def outside(self) -> Outside:
-        return Outside(self.perplexity, self.endpoints, {"whatsapp": self.whatsapp, "twilio": self.whatsapp})
+        return Outside(
+            self.perplexity, self.endpoints, {WHATSAPP: WhatsAppChannel({META: self.whatsapp, TWILIO: self.whatsapp})}
+        )
 
     async def send(
         self, text: str, *, customer: str = "c-1", message_id: str | None = None, **more: Any
@@ -119,13 +124,13 @@ async def running_system(
     worker: bool = True,
     connected: bool = True,
     address: str | None = None,
-    adapter: Callable[[Settings], WhatsApp | None] = lambda _: None,
+    adapter: Callable[[Settings], WhatsAppProvider | None] = lambda _: None,
     **overrides: Any,
 ) -> AsyncIterator[System]:
     """A system on a fresh database. *overrides* are settings; with worker=False nothing answers.
     With connected=False the front door starts before Temporal does.
 
-    *address*: where it is to listen; *adapter* makes the one for WhatsApp, in the place of the recording one.
+    *address*: where it is to listen; *adapter* makes the provider of WhatsApp, in the place of the recording one.
     """
     name = f"test_{uuid4().hex}"
     url = await _fresh_database(postgres_url, name)
@@ -146,7 +151,7 @@ async def running_system(
         system = System(settings, database, perplexity, endpoints, RecordingWhatsApp(), services, http, client)
         outside = system.outside
         if real := adapter(settings):
-            outside = Outside(perplexity, endpoints, {"whatsapp": real})
+            outside = Outside(perplexity, endpoints, {WHATSAPP: only(real)})
         event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *a: system.statements.append(a[2]))
         if worker:
             worker_at_work = create_worker(client, database, outside, settings, clock.now)

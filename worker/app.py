@@ -24,10 +24,10 @@ from activities.remembering import Remembering
 from activities.sweeping import Sweeping
 from config.clock import Clock, utc_now
 from config.settings import Settings
+from integrations.channels.port import Channel
 from integrations.endpoints.port import Endpoints
 from integrations.perplexity.port import Perplexity
 from integrations.temporal.conversations import Conversations
-from integrations.whatsapp.port import WhatsApp
 from storage.accounts import AccountCalls
 from storage.actions import Ledger
 from storage.configurations import Configurations
@@ -79,7 +79,7 @@ class Outside:
 
     perplexity: Perplexity
     endpoints: Endpoints
-    channels: Mapping[str, WhatsApp]
+    channels: Mapping[str, Channel]
 
 
 def create_activities(

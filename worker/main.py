@@ -17,7 +17,8 @@ from integrations.endpoints.http import HttpEndpoints
 from integrations.perplexity.wrapper import WrapperClient
 from integrations.temporal.connection import connect
 from integrations.temporal.health import plain_reason
-from integrations.whatsapp.configuration import channels_from
+from integrations.whatsapp.configuration import whatsapp_from
+from schemas.channels import WHATSAPP
 from storage.database import Database
 from worker.app import Outside, create_worker
 from worker.running import running
@@ -82,10 +83,10 @@ def _outside(settings: Settings, stack: AsyncExitStack) -> Outside:
         max_bytes=settings.endpoint_answer_bytes,
     )
     stack.push_async_callback(endpoints.close)
-    channels = channels_from(settings)
-    for channel in channels.values():
-        stack.push_async_callback(channel.close)
-    return Outside(perplexity, endpoints, channels)
+    whatsapp = whatsapp_from(settings)
+    if whatsapp:
+        stack.push_async_callback(whatsapp.close)
+    return Outside(perplexity, endpoints, {WHATSAPP: whatsapp} if whatsapp else {})
 
 
 async def _connected(settings: Settings) -> Client:

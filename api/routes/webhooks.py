@@ -14,6 +14,7 @@ from integrations.whatsapp.meta import signature as meta_signature
 from integrations.whatsapp.meta.webhook import parse_webhook as parse_meta
 from integrations.whatsapp.twilio import signature as twilio_signature
 from integrations.whatsapp.twilio.webhook import parse_webhook as parse_twilio
+from schemas.channels import WHATSAPP
 
 router = APIRouter(prefix="/api/webhooks", tags=["webhooks"], responses=problem_docs(401, 408, 413, 415, 503))
 
@@ -43,7 +44,7 @@ async def whatsapp(request: Request, services: Serving) -> Response:
     if not meta_signature.is_valid(_plain(services.settings.whatsapp_app_secret), body, header):
         raise ProblemError(401, _NOT_SIGNED)
     _check_type(request, _JSON)
-    await services.webhooks.take("whatsapp", parse_meta(body, services.now()))
+    await services.webhooks.take(WHATSAPP, parse_meta(body, services.now()), services.settings.whatsapp_phone_number_id)
     return Response(status_code=200)
 
 
@@ -63,7 +64,7 @@ async def twilio(request: Request, services: Serving) -> Response:
         raise ProblemError(401, _NOT_SIGNED)
     if dict(form).get("AccountSid") != services.settings.twilio_account_sid:
         raise ProblemError(401, "This is another account's call.")
-    await services.webhooks.take("twilio", parse_twilio(form, request.query_params, services.now()))
+    await services.webhooks.take(WHATSAPP, parse_twilio(form, request.query_params, services.now()))
     return Response("<Response/>", media_type="text/xml")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from config.settings import Settings
+from integrations.whatsapp.accounts import META, TWILIO
+from integrations.whatsapp.channel import WhatsAppChannel
 from integrations.whatsapp.files import MediaLimits
 from integrations.whatsapp.meta.client import MetaOptions, MetaWhatsApp
-from integrations.whatsapp.port import WhatsApp
+from integrations.whatsapp.port import WhatsAppProvider
 from integrations.whatsapp.twilio.client import TwilioOptions, TwilioWhatsApp
 
 META_URL = "https://graph.facebook.com"
@@ -15,10 +17,11 @@ _META_MEDIA_HOSTS = ("lookaside.fbsbx.com", "fbcdn.net")
 _TWILIO_MEDIA_HOSTS = ("api.twilio.com", "mcs.us1.twilio.com", "media.twiliocdn.com")
 
 
-def channels_from(settings: Settings) -> dict[str, WhatsApp]:
-    """An adapter for each channel that is configured; the caller closes them."""
-    made = {"whatsapp": meta_from(settings), "twilio": twilio_from(settings)}
-    return {name: adapter for name, adapter in made.items() if adapter is not None}
+def whatsapp_from(settings: Settings) -> WhatsAppChannel | None:
+    """The channel with each provider that is configured, None without any; the caller closes it."""
+    made: dict[str, WhatsAppProvider | None] = {META: meta_from(settings), TWILIO: twilio_from(settings)}
+    providers = {name: provider for name, provider in made.items() if provider is not None}
+    return WhatsAppChannel(providers) if providers else None
 
 
 def meta_from(settings: Settings) -> MetaWhatsApp | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from integrations.whatsapp.incoming import MediaRef, MessageKind
+from integrations.channels.port import MediaRef
+from integrations.whatsapp.incoming import MessageKind
 
 TEXT_CHARACTERS = 65_536
 """The longest text WhatsApp lets anybody write; more is cut, the whole stays in `raw`."""

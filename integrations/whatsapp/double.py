@@ -8,18 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from integrations.whatsapp.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.port import Choice, MediaFile, MediaRef, Sent, Template
 from integrations.whatsapp.meta.errors import kind_of
-from integrations.whatsapp.port import (
-    ChannelLimits,
-    Choice,
-    MediaFile,
-    MediaInfo,
-    MediaRef,
-    SendRequest,
-    Sent,
-    Template,
-)
+from integrations.whatsapp.port import MediaInfo, ProviderLimits, SendRequest
 from integrations.whatsapp.splitting import measure
 
 
@@ -40,8 +32,8 @@ class RecordingWhatsApp:
     Holds back what is to be sent or downloaded while `gate` is closed; `held` is set once it has done so.
     """
 
-    def __init__(self, *failures: SendFailed, limits: ChannelLimits | None = None) -> None:
-        self.limits = limits or ChannelLimits(text_units=4_096, button_text_units=1_024, buttons=3)
+    def __init__(self, *failures: SendFailed, limits: ProviderLimits | None = None) -> None:
+        self.limits = limits or ProviderLimits(text_units=4_096, button_text_units=1_024, buttons=3)
         self.failures = deque(failures)
         self.before_answering: deque[Callable[[Posted], Awaitable[None]]] = deque()
         """What happens once between taking a message and answering the call, one by one: a status that is quicker."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 
-from integrations.whatsapp.failures import FailureKind, SendFailed
+from integrations.channels.failures import FailureKind, SendFailed
 
 # Nothing of the request was sent when one of these is raised.
 _NEVER_LEFT = (

@@ -13,8 +13,9 @@ from hashlib import sha256
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
-from integrations.whatsapp.failures import MediaFailed, MediaProblem
-from integrations.whatsapp.port import MediaFile, MediaInfo
+from integrations.channels.failures import MediaFailed, MediaProblem
+from integrations.channels.port import MediaFile
+from integrations.whatsapp.port import MediaInfo
 
 ALLOWED_TYPES = frozenset(
     {

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from integrations.channels.port import MediaRef
 from schemas.messages import CustomerIdentity
 
 
@@ -45,22 +46,6 @@ CUSTOMER_SPEAKS = frozenset(MessageKind) - {
     MessageKind.WELCOME,
 }
 """Kinds that ask for an answer. The others change the record, and whether one is answered is a policy."""
-
-
-class MediaRef(BaseModel):
-    """A file at the channel, not yet downloaded. `id` is Meta's media id or Twilio's media address.
-
-    `sha256` is as the channel writes it (Meta: base64), None where it gives none. `filename` is the last part of the
-    customer's file name, without folders or control characters; it still is no name to store a file under.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    mime_type: str = "application/octet-stream"
-    sha256: str | None = None
-    filename: str | None = None
-    voice: bool = False
 
 
 class InboundMessage(BaseModel):

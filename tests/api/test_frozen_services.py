@@ -28,7 +28,12 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
 async def frozen_later(postgres_url: str, temporal_address: str) -> AsyncIterator[tuple[System, Way]]:
     """A front door without a worker, and its way to Temporal."""
     host, _, port = temporal_address.partition(":")
-    quickly = {"temporal_rpc_timeout_seconds": 1.0, "readiness_timeout_seconds": 1.0, "readiness_cache_seconds": 0.0}
+    quickly = {
+        "temporal_rpc_timeout_seconds": 1.0,
+        "readiness_timeout_seconds": 1.0,
+        "readiness_cache_seconds": 0.0,
+        "readiness_watch_seconds": 0.2,
+    }
     async with (
         way_to(partial(asyncio.open_connection, host, int(port))) as way,
         running_system(postgres_url, way.address, worker=False, **quickly) as system,

@@ -21,7 +21,7 @@ from storage.delivery_reports import DeliveryReports
 from storage.inbox import Inbox
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
-from tests.whatsapp_bodies import PHONE, message, parse, payload
+from tests.whatsapp_bodies import ACCOUNT, PHONE, message, parse, payload
 from tests.whatsapp_customer import APP_SECRET, SETTINGS, Customer, post, written
 
 TWILIO = {"twilio_account_sid": "AC0123456789", "twilio_auth_token": "twilio-token"}
@@ -189,6 +189,22 @@ async def test_twilio_brings_a_message_which_is_answered(system: System) -> None
     assert (first.status_code, first.text) == (200, "<Response/>")
     assert second.status_code == 200
     assert [each.text for each in sent] == ["You said: Hello from Twilio"]
+
+
+async def test_both_providers_are_one_channel_and_the_reply_leaves_by_the_one_it_came_by(system: System) -> None:
+    body, headers = _form()
+    await _twilio(system, body, headers)
+    await until("a reply over Twilio's number", lambda: _sent_by(system, "15550783881"))
+    await Customer(system).write("Hello from Meta")
+    await Customer(system).until_received(2)
+
+    accounts = await system.database.rows("SELECT account, channel FROM conversations ORDER BY account DESC")
+    customers = await system.database.rows("SELECT id FROM customers")
+
+    assert [row["account"] for row in accounts] == ["twilio:15550783881", ACCOUNT]
+    assert {row["channel"] for row in accounts} == {"whatsapp"}
+    assert len(customers) == 1
+    assert [each.text for each in _sent_by(system, ACCOUNT)] == ["You said: Hello from Meta"]
 
 
 async def test_twilio_reports_what_became_of_a_message(system: System) -> None:

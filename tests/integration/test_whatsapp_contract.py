@@ -1,18 +1,34 @@
-"""What every adapter of the port promises, the double included; the real ones talk to stand-ins over sockets."""
+"""What every provider promises, the double included, and the channel over each of them.
+
+The real ones talk to stand-ins over sockets."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
+from integrations.channels.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.port import (
+    Channel,
+    Choice,
+    MediaRef,
+    OutgoingPart,
+    OutgoingReply,
+    Recipient,
+    Template,
+)
+from integrations.whatsapp.accounts import account_name
+from integrations.whatsapp.channel import only
 from integrations.whatsapp.double import RecordingWhatsApp
-from integrations.whatsapp.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
-from integrations.whatsapp.port import Choice, MediaRef, Recipient, SendRequest, Template, WhatsApp
+from integrations.whatsapp.port import SendRequest, WhatsAppProvider
 from integrations.whatsapp.standin.chats import StoredFile
 from integrations.whatsapp.standin.switches import Switches
 from integrations.whatsapp.standin.twilio import ACCOUNT_SID
+from schemas.deliveries import PlannedPart
+from tests.support.clock import now
 from tests.whatsapp_servers import TWILIO_NUMBER, meta_side, twilio_side
 
 PNG = b"\x89PNG\r\n\x1a\n pixels"
@@ -23,7 +39,7 @@ PHONE = "15550001111"
 class Subject:
     """An adapter, how to see what it sent, how to keep a file for it, and how to make its next send fail."""
 
-    adapter: WhatsApp
+    adapter: WhatsAppProvider
     account: str
     texts: Callable[[], list[str]]
     keep: Callable[[bytes, str], MediaRef]
@@ -181,3 +197,91 @@ async def test_a_file_that_is_gone_is_told(subject: Subject) -> None:
         await subject.adapter.download(subject.account, gone)
 
     assert failed.value.problem is MediaProblem.EXPIRED
+
+
+# The channel, whoever carries it
+
+
+def _channel(subject: Subject) -> Channel:
+    return only(subject.adapter, "carrier")
+
+
+def _account(subject: Subject) -> str:
+    return account_name("carrier", subject.account)
+
+
+def _out(subject: Subject, part: PlannedPart) -> OutgoingPart:
+    name = f"d-{part.part}"
+    return OutgoingPart(account=_account(subject), recipient=Recipient(phone=PHONE), delivery_id=name, part=part)
+
+
+YES_NO = (Choice(id="y", title="Yes"), Choice(id="n", title="No"))
+
+
+async def test_a_reply_is_planned_in_parts_that_all_go_out_in_order(subject: Subject) -> None:
+    reply = OutgoingReply(text="\n\n".join(["**Many** words of it. " * 40] * 12))
+    channel = _channel(subject)
+
+    parts = channel.plan(_account(subject), reply)
+    for part in parts:
+        await channel.send(_out(subject, part))
+
+    assert len(parts) > 1
+    assert subject.texts() == [part.text for part in parts]
+    assert channel.plan(_account(subject), reply) == parts
+    assert "**" not in parts[0].text
+
+
+async def test_choices_go_with_the_words_where_they_fit_and_after_them_where_not(subject: Subject) -> None:
+    short = OutgoingReply(text="Shall I?", choices=YES_NO, choices_text="Yes or no?")
+    long = short.model_copy(update={"text": "Many words of it. " * 100})
+    channel = _channel(subject)
+
+    one, several = (channel.plan(_account(subject), reply) for reply in (short, long))
+    await channel.send(_out(subject, several[-1]))
+
+    assert [(part.kind, part.text) for part in one] == [("buttons", "Shall I?")]
+    assert {part.kind for part in several[:-1]} == {"text"}
+    assert (several[-1].kind, several[-1].text) == ("buttons", "Yes or no?")
+    assert subject.texts()[0].startswith("Yes or no?")
+
+
+async def test_outside_the_window_only_a_template_may_go(subject: Subject) -> None:
+    channel, wrote_at = _channel(subject), now()
+    [text] = channel.plan(_account(subject), OutgoingReply(text="Hello"))
+    [template] = channel.plan(_account(subject), OutgoingReply(text="", template=Template(name="hello")))
+
+    allowed = {
+        (part.kind, hours): channel.may_send(part, wrote_at, wrote_at + timedelta(hours=hours))
+        for part in (text, template)
+        for hours in (23, 25)
+    }
+
+    assert [name for name, is_allowed in allowed.items() if not is_allowed] == [("text", 25)]
+    assert not channel.may_send(text, None, wrote_at)
+
+
+async def test_an_account_that_nobody_carries_is_ours_to_repair(subject: Subject) -> None:
+    channel, nobody = _channel(subject), account_name("nobody", "1")
+
+    with pytest.raises(SendFailed) as failed:
+        channel.plan(nobody, OutgoingReply(text="Hello"))
+    with pytest.raises(MediaFailed) as not_fetched:
+        await channel.download(nobody, MediaRef(id="777"))
+
+    assert failed.value.kind is channel.failure_kind(nobody, 131000) is FailureKind.OURS
+    assert not_fetched.value.problem is MediaProblem.OURS
+
+
+async def test_the_channel_hands_on_what_a_send_and_a_download_come_to(subject: Subject) -> None:
+    channel, media = _channel(subject), subject.keep(PNG, "image/png")
+    [part] = channel.plan(_account(subject), OutgoingReply(text="Hello"))
+    subject.fail(FailureKind.UNKNOWN)
+
+    with pytest.raises(SendFailed) as failed:
+        await channel.send(_out(subject, part))
+    file = await channel.download(_account(subject), media)
+
+    assert failed.value.kind is FailureKind.UNKNOWN
+    assert channel.note(failed.value.kind).startswith("Nobody knows")
+    assert file.content == PNG

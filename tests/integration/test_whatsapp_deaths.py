@@ -9,8 +9,11 @@ import pytest
 
 from activities.bots import Bots
 from activities.delivering import Delivering
+from integrations.channels.port import Sent
+from integrations.whatsapp.channel import only
 from integrations.whatsapp.double import RecordingWhatsApp
-from integrations.whatsapp.port import SendRequest, Sent
+from integrations.whatsapp.port import SendRequest
+from schemas.channels import WHATSAPP
 from schemas.conversations import Deliver
 from schemas.deliveries import Part, StatusReport, read_delivery_id
 from storage.configurations import Configurations
@@ -103,7 +106,7 @@ async def test_each_part_goes_out_once(system: System, where: str, fatal: int) -
     else:
         outbox.where, outbox.fatal = where, fatal
     bots = Bots(Configurations(system.database), system.settings)
-    delivering = Delivering(outbox, {"whatsapp": channel}, bots, system.settings, lambda: None, now)
+    delivering = Delivering(outbox, {WHATSAPP: only(channel)}, bots, system.settings, lambda: None, now)
 
     with pytest.raises(Died):
         await delivering.deliver(Deliver(conversation_id=conversation_id))

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from integrations.channels.failures import FailureKind, SendFailed
 from integrations.whatsapp.double import Posted
-from integrations.whatsapp.failures import FailureKind, SendFailed
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, TemplateName
 from storage.outbox import Outbox

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from integrations.whatsapp.failures import MediaFailed, MediaProblem
+from integrations.channels.failures import MediaFailed, MediaProblem
 from integrations.whatsapp.files import MediaLimits, check_host, fetch
 from integrations.whatsapp.port import MediaInfo
 from tests.whatsapp_servers import serving

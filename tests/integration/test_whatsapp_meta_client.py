@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from integrations.whatsapp.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.port import Choice, MediaRef, Recipient, Template
 from integrations.whatsapp.incoming import DeliveryStatus, StatusUpdate
 from integrations.whatsapp.meta.signature import HEADER, is_valid
 from integrations.whatsapp.meta.webhook import parse_webhook
-from integrations.whatsapp.port import Choice, MediaRef, Recipient, SendRequest, Template
+from integrations.whatsapp.port import SendRequest
 from integrations.whatsapp.standin.account import PHONE_NUMBER_ID
 from integrations.whatsapp.standin.chats import StoredFile
 from integrations.whatsapp.standin.switches import Switches

@@ -7,9 +7,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from integrations.whatsapp.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.port import Choice, MediaRef, Recipient, Template
 from integrations.whatsapp.incoming import DeliveryStatus, StatusUpdate
-from integrations.whatsapp.port import Choice, MediaRef, Recipient, SendRequest, Template
+from integrations.whatsapp.port import SendRequest
 from integrations.whatsapp.standin.switches import Switches
 from integrations.whatsapp.standin.twilio import ACCOUNT_SID, AUTH_TOKEN
 from integrations.whatsapp.twilio.signature import HEADER, is_valid, read_form

@@ -12,10 +12,13 @@ import asyncpg
 import psutil
 import pytest
 
+from config.settings import Settings
 from launch.postgres import FAST_SHUTDOWN, RunningPostgres, clear_leftovers, is_waiting_for_clients, start_postgres
 from tests.support.waiting import until_blocking
 
 pytestmark = pytest.mark.processes
+
+SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ async def count(server: RunningPostgres) -> int:
 
 async def test_a_second_start_finds_what_the_first_kept(folder: Path) -> None:
     for expected in (1, 2):
-        server = start_postgres(folder / "postgres")
+        server = start_postgres(folder / "postgres", SETTINGS)
         assert await count(server) == expected
         server.stop()
         assert not server.alive()
@@ -49,29 +52,29 @@ async def test_a_path_too_long_for_a_socket(folder: Path) -> None:
     deep = folder / ("long" * 40)
     deep.mkdir(mode=0o711)
 
-    server = start_postgres(deep / "postgres")
+    server = start_postgres(deep / "postgres", SETTINGS)
 
     assert await count(server) == 1
     server.stop()
 
 
 async def test_a_killed_server_starts_again_with_all_that_was_committed(folder: Path) -> None:
-    first = start_postgres(folder / "postgres")
+    first = start_postgres(folder / "postgres", SETTINGS)
     await count(first)
     first.process.send_signal(signal.SIGKILL)
     first.process.wait(30)
 
-    second = start_postgres(folder / "postgres")
+    second = start_postgres(folder / "postgres", SETTINGS)
 
     assert await count(second) == 2
     second.stop()
 
 
 async def test_a_server_left_running_is_replaced(folder: Path) -> None:
-    left = start_postgres(folder / "postgres")
+    left = start_postgres(folder / "postgres", SETTINGS)
     await count(left)
 
-    server = start_postgres(folder / "postgres")
+    server = start_postgres(folder / "postgres", SETTINGS)
 
     assert left.process.wait(30) == 0
     assert await count(server) == 2
@@ -79,10 +82,10 @@ async def test_a_server_left_running_is_replaced(folder: Path) -> None:
 
 
 async def test_a_lock_file_with_a_pid_of_somebody_else(folder: Path) -> None:
-    start_postgres(folder / "postgres").stop()
+    start_postgres(folder / "postgres", SETTINGS).stop()
     (folder / "postgres" / "postmaster.pid").write_text(f"1\n{folder / 'postgres'}\n1\n5432\n\n\n\nready\n")
 
-    server = start_postgres(folder / "postgres")
+    server = start_postgres(folder / "postgres", SETTINGS)
 
     assert await count(server) == 1
     server.stop()
@@ -99,7 +102,7 @@ def runs(process: psutil.Process) -> bool:
 @pytest.fixture
 async def frozen(folder: Path) -> AsyncIterator[tuple[RunningPostgres, psutil.Process]]:
     """A server, and the one of its children that does not end."""
-    server = start_postgres(folder / "postgres")
+    server = start_postgres(folder / "postgres", SETTINGS)
     client = await asyncpg.connect(server.url)
     child = psutil.Process(await client.fetchval("SELECT pg_backend_pid()"))
     child.suspend()
@@ -119,9 +122,9 @@ async def test_a_frozen_child_of_a_killed_server_is_not_waited_for(
     server.process.wait(30)
     began = time.monotonic()
 
-    clear_leftovers(server.cluster)
+    clear_leftovers(server.cluster, SETTINGS.model_copy(update={"postgres_orphans_seconds": 0.1}))
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SETTINGS.postgres_orphans_seconds
     assert not runs(child)
 
 
@@ -131,7 +134,7 @@ async def test_asked_to_stop_a_running_server_is_not_waited_for(
     server, child = frozen
     began = time.monotonic()
 
-    clear_leftovers(server.cluster, lambda: True)
+    clear_leftovers(server.cluster, SETTINGS, lambda: True)
 
     assert time.monotonic() - began < 5
     assert server.process.wait(5) == -signal.SIGKILL
@@ -139,7 +142,7 @@ async def test_asked_to_stop_a_running_server_is_not_waited_for(
 
 
 async def test_somebody_elses_stop_is_seen_to_wait_for_clients(folder: Path) -> None:
-    server = start_postgres(folder / "postgres")
+    server = start_postgres(folder / "postgres", SETTINGS)
     client = await asyncpg.connect(server.url)
     assert not is_waiting_for_clients(server.cluster, server.pid)
 

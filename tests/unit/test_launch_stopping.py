@@ -167,7 +167,7 @@ def test_strangers_are_not_waited_for_once_the_end_is_asked_for(tmp_path: Path, 
     until_blocking("a process that is deaf to SIGTERM", log.read_text)
     asked_in(0.3)
 
-    took = seconds_of(lambda: end_strangers([psutil.Process(process.pid)], signal.SIGTERM, 25, clock.asked))
+    took = seconds_of(lambda: end_strangers([psutil.Process(process.pid)], signal.SIGTERM, 25, 2, clock.asked))
 
     assert took < SOON
     assert process.wait(5) == -signal.SIGKILL

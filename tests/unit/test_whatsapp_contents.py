@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from integrations.whatsapp.incoming import CUSTOMER_SPEAKS, MediaRef, MessageKind
+from integrations.channels.port import MediaRef
+from integrations.whatsapp.incoming import CUSTOMER_SPEAKS, MessageKind
 from schemas.messages import CustomerIdentity
 from tests.whatsapp_bodies import NOW, PHONE, USER_ID, message, parse, parse_one, payload
 

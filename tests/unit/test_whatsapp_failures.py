@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from integrations.whatsapp.failures import FAILURES, FailureKind, SendFailed
+from integrations.channels.failures import FAILURES, FailureKind, SendFailed
 from integrations.whatsapp.meta import errors as meta
 from integrations.whatsapp.twilio import errors as twilio
 

@@ -42,7 +42,7 @@ def one(**more: str) -> InboundMessage:
 def test_a_message() -> None:
     found = one()
 
-    assert (found.account, found.channel_message_id, found.text) == ("15550783881", "SM1", "Hello")
+    assert (found.account, found.channel_message_id, found.text) == ("twilio:15550783881", "SM1", "Hello")
     assert [(each.kind, each.value) for each in found.identities] == [("phone", "16505551234")]
     assert (found.kind, found.profile_name, found.sent_at) == (MessageKind.TEXT, "Ann", NOW)
 
@@ -120,7 +120,7 @@ def test_an_empty_form_is_unreadable() -> None:
 def test_a_status_brings_our_delivery_id(state: str, status: DeliveryStatus) -> None:
     (found,) = parse(STATUS | {"MessageStatus": state, "ErrorCode": "63016"}, delivery_id="d-1").statuses
 
-    assert (found.status, found.delivery_id, found.account) == (status, "d-1", "15550783881")
+    assert (found.status, found.delivery_id, found.account) == (status, "d-1", "twilio:15550783881")
     assert found.errors[0].code == 63016
     assert found.identities[0].value == "16505551234"
 

@@ -15,25 +15,16 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from config.hosts import through_proxies
+from integrations.channels.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.port import Choice, MediaFile, MediaRef, Recipient, Sent, Template
 from integrations.whatsapp.exchange import call
-from integrations.whatsapp.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
 from integrations.whatsapp.files import MediaLimits, fetch
 from integrations.whatsapp.meta.errors import failure, kind_of
-from integrations.whatsapp.port import (
-    ChannelLimits,
-    Choice,
-    MediaFile,
-    MediaInfo,
-    MediaRef,
-    Recipient,
-    SendRequest,
-    Sent,
-    Template,
-)
+from integrations.whatsapp.port import MediaInfo, ProviderLimits, SendRequest
 from integrations.whatsapp.reading import mapping, number, objects, text
 from integrations.whatsapp.splitting import measure
 
-LIMITS = ChannelLimits(text_units=4_096, button_text_units=1_024, buttons=3)
+LIMITS = ProviderLimits(text_units=4_096, button_text_units=1_024, buttons=3)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.=-]{1,512}", re.ASCII)
 _VERSIONED = re.compile(r"/v[0-9]{1,3}\.[0-9]$")
 
@@ -75,7 +66,7 @@ class MetaWhatsApp:
         )
 
     @property
-    def limits(self) -> ChannelLimits:
+    def limits(self) -> ProviderLimits:
         return LIMITS
 
     def failure_kind(self, code: int | None) -> FailureKind:

@@ -11,8 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from integrations.channels.port import MediaRef
 from integrations.whatsapp.descriptions import MEDIA_WORDS, TEXT_CHARACTERS, UNREADABLE, describe_media
-from integrations.whatsapp.incoming import MediaRef, MessageKind
+from integrations.whatsapp.incoming import MessageKind
 from integrations.whatsapp.reading import file_name, line, mapping, number, objects, text
 
 _LISTED = 20

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from integrations.whatsapp.failures import FailureKind, SendFailed
+from integrations.channels.failures import FailureKind, SendFailed
 from integrations.whatsapp.reading import clean, line, mapping, number
 
 _BY_KIND: dict[FailureKind, set[int]] = {

@@ -15,25 +15,17 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from config.hosts import through_proxies
+from integrations.channels.failures import FailureKind, SendFailed
+from integrations.channels.port import Choice, MediaFile, MediaRef, Sent, Template
 from integrations.whatsapp.exchange import call
-from integrations.whatsapp.failures import FailureKind, SendFailed
 from integrations.whatsapp.files import MediaLimits, check_host, fetch
-from integrations.whatsapp.port import (
-    ChannelLimits,
-    Choice,
-    MediaFile,
-    MediaInfo,
-    MediaRef,
-    SendRequest,
-    Sent,
-    Template,
-)
+from integrations.whatsapp.port import MediaInfo, ProviderLimits, SendRequest
 from integrations.whatsapp.reading import mapping, text
 from integrations.whatsapp.splitting import measure
 from integrations.whatsapp.twilio.errors import failure, kind_of
 from integrations.whatsapp.twilio.webhook import DELIVERY_ID
 
-LIMITS = ChannelLimits(text_units=1_600, button_text_units=1_500, buttons=3)
+LIMITS = ProviderLimits(text_units=1_600, button_text_units=1_500, buttons=3)
 _REDIRECTS = 2
 
 
@@ -72,7 +64,7 @@ class TwilioWhatsApp:
         self._login = httpx2.BasicAuth(options.account_sid, options.auth_token.get_secret_value())
 
     @property
-    def limits(self) -> ChannelLimits:
+    def limits(self) -> ProviderLimits:
         return LIMITS
 
     def failure_kind(self, code: int | None) -> FailureKind:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from integrations.channels.port import MediaRef
+from integrations.whatsapp.accounts import TWILIO, account_name
 from integrations.whatsapp.descriptions import TEXT_CHARACTERS, UNREADABLE, describe_media
 from integrations.whatsapp.incoming import (
     ChannelError,
     DeliveryStatus,
     InboundMessage,
-    MediaRef,
     MessageKind,
     ParsedBatch,
     StatusUpdate,
@@ -92,7 +93,7 @@ def _message(fields: dict[str, str], received_at: datetime) -> InboundMessage | 
         return None
     kind, words, media = _content(fields)
     return InboundMessage(
-        account=account,
+        account=account_name(TWILIO, account),
         channel_message_id=message_id,
         identities=known,
         profile_name=line(fields.get("ProfileName")),
@@ -143,7 +144,7 @@ def _status(fields: dict[str, str], state: str, query: Mapping[str, str]) -> Sta
         return None
     code = number(fields.get("ErrorCode"))
     return StatusUpdate(
-        account=account,
+        account=account_name(TWILIO, account),
         channel_message_id=message_id,
         status=status,
         delivery_id=text(query.get(DELIVERY_ID), most=256),

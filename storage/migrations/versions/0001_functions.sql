@@ -1,4 +1,4 @@
--- store_message: the inbox (reliability.md, rule 1). One call resolves the customer's identity, stores the message
+-- store_message: the inbox (docs/reliability.md, rule 1). One call resolves the customer's identity, stores the message
 -- under the channel's own id and gives it the conversation's next sequence number. Called again with the same id it
 -- changes nothing and tells what is stored.
 CREATE FUNCTION store_message(

@@ -75,7 +75,7 @@ END $$;
 --
 DROP FUNCTION store_message;
 --
--- store_message: the inbox (reliability.md, rule 1). One call resolves the customer's identity, stores the message
+-- store_message: the inbox (docs/reliability.md, rule 1). One call resolves the customer's identity, stores the message
 -- under the channel's own id and gives it the conversation's next sequence number. Called again with the same id it
 -- changes nothing and tells what is stored. Over a limit, a message is refused (`wait_seconds`, nothing is stored) or,
 -- with *p_keep_over_limit*, stored and marked, so that the customer is told and the model is not asked.
