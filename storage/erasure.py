@@ -88,6 +88,19 @@ _BLANK = (
     "DELETE FROM stream_events WHERE conversation_id = ANY(:ids)",
     """UPDATE audit SET details = details - 'reason'
         WHERE subject IN (SELECT 'conversation/' || id FROM unnest(CAST(:ids AS uuid[])) AS id)""",
+    # What could not be read may be theirs where it names a number or an id of theirs, whole.
+    r"""DELETE FROM leftovers l USING channel_identities i
+         WHERE i.customer_id = :customer_id AND i.kind IN ('phone', 'user_id') AND l.channel = i.channel
+           AND l.raw::text ~ ('(?<![0-9A-Za-z])' || replace(i.value, '.', '\.') || '(?![0-9A-Za-z])')""",
+    # A limit's key is a hash of the name (`schemas.messages.limit_key`), and few numbers are there to try. One that a
+    # message is using now is passed over: its sender begins anew.
+    """DELETE FROM rate_limits WHERE key IN (
+           SELECT key FROM rate_limits WHERE key IN (
+               SELECT encode(sha256(convert_to(concat_ws('/', 'customer', i.channel, name), 'UTF8')), 'hex')
+                 FROM channel_identities i JOIN conversations c USING (customer_id, channel),
+                      LATERAL unnest(ARRAY[i.value, concat_ws('/', c.account, i.kind, i.value)]) AS name
+                WHERE i.customer_id = :customer_id)
+           FOR UPDATE SKIP LOCKED)""",
     "DELETE FROM channel_identities WHERE customer_id = :customer_id",
     "UPDATE customers SET display_name = NULL, erased_at = agent_now() WHERE id = :customer_id",
     """INSERT INTO audit (actor, deed, subject, details)

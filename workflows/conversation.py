@@ -197,13 +197,18 @@ class Conversation:
 
     async def _hand_over(self) -> None:
         """The customer turned out to be another one: what is left goes on in that one's conversation."""
-        await workflow.execute_activity_method(
-            Merging.hand_over,
-            HandOver(conversation_id=self._start.conversation_id),
-            summary="Hand over to the conversation that goes on",
-            start_to_close_timeout=self._limits.record_timeout,
-            retry_policy=self._retries(),
-        )
+        more = True
+        while more:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            self._stale = self._memory.delivery_due = False
+            await workflow.execute_activity_method(
+                Merging.hand_over,
+                HandOver(conversation_id=self._start.conversation_id),
+                summary="Hand over to the conversation that goes on",
+                start_to_close_timeout=self._limits.record_timeout,
+                retry_policy=self._retries(),
+            )
+            more = self._stale or self._memory.delivery_due  # it was woken meanwhile
 
     async def _stop(self) -> None:
         """An operator cancelled the run: nobody is apologised to, and nobody wakes it for what waits now."""

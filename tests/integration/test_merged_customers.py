@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 from uuid import UUID
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus
 
-from integrations.perplexity.double import words
 from integrations.perplexity.port import Question
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
@@ -17,14 +14,13 @@ from storage.erasure import Erasure
 from storage.exports import Exports
 from storage.overview import Overview
 from storage.tables import metadata
+from tests.person_with_two_keys import USER_ID, Person, conversations, owed, until_ended
 from tests.support.shop import BOOK, CANCEL, output
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.whatsapp_bodies import PHONE
-from tests.whatsapp_customer import SETTINGS, Customer, written
+from tests.whatsapp_customer import SETTINGS, Customer
 
-USER_ID = "MY.13491208655302741918"
-_BOTH = {"from": PHONE, "from_user_id": USER_ID}
 TICKET = output("create_ticket", subject="Lamp", description="Broken lamp")
 
 
@@ -34,52 +30,6 @@ async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[Syst
         actions = AssistantActions(endpoints=(CANCEL, BOOK), confirmations={"create_ticket": Confirmation.NONE})
         await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
         yield system
-
-
-class Person:
-    """Somebody whose number and id come alone at first, and together later."""
-
-    def __init__(self, system: System) -> None:
-        self.system = system
-        self._customer = Customer(system)
-
-    async def by_phone(self, text: str) -> None:
-        await self._customer.send(written(text, **{"from": PHONE}))
-
-    async def by_id(self, text: str) -> None:
-        await self._customer.send(written(text, **{"from": None, "from_user_id": USER_ID}))
-
-    async def with_both(self, text: str) -> None:
-        await self._customer.send(written(text, **_BOTH))
-
-    async def reacts_with_both(self) -> None:
-        """An event that asks for no answer."""
-        reaction = {"message_id": "wamid.x", "emoji": "👍"}
-        await self._customer.send(written("", **_BOTH, type="reaction", text=None, reaction=reaction))
-
-    async def session(self, key: str = PHONE) -> dict[str, Any]:
-        response = await self.system.http.get(f"/api/session/{key}?channel=whatsapp")
-        response.raise_for_status()
-        return dict(response.json())
-
-    async def change_state(self, state: str, key: str) -> None:
-        body = {"state": state, "reason": "test"}
-        response = await self.system.http.post(f"/api/session/{key}/state?channel=whatsapp", json=body)
-        response.raise_for_status()
-
-    async def until_sent(self, count: int) -> list[str]:
-        return await until(f"{count} replies", lambda: self.sent, lambda sent: len(sent) >= count)
-
-    async def until_idle(self) -> None:
-        await until("nothing waiting and nothing due", lambda: owed(self.system), lambda left: not left)
-
-    @property
-    def sent(self) -> list[str]:
-        return [posted.text for posted in self.system.whatsapp.sent]
-
-    @property
-    def asked(self) -> list[str]:
-        return [words(question) for question in self.system.perplexity.questions]
 
 
 @pytest.fixture
@@ -96,30 +46,6 @@ async def twice_known(person: Person) -> Person:
     await person.until_sent(2)
     await person.until_idle()
     return person
-
-
-async def owed(system: System) -> list[dict[str, Any]]:
-    rows = await system.database.rows(
-        "SELECT id, 'message' AS what FROM conversations WHERE cursor < last_seq UNION ALL "
-        "SELECT conversation_id, 'reply' FROM messages WHERE delivery = 'due' UNION ALL "
-        "SELECT conversation_id, 'turn' FROM turns WHERE finished_at IS NULL"
-    )
-    return [dict(row) for row in rows]
-
-
-async def conversations(system: System) -> list[dict[str, Any]]:
-    """The older first."""
-    rows = await system.database.rows("SELECT * FROM conversations ORDER BY created_at")
-    return [dict(row) for row in rows]
-
-
-async def until_ended(system: System, workflow_id: str) -> None:
-    handle = system.temporal.get_workflow_handle(workflow_id)
-    await until(
-        f"the end of {workflow_id}",
-        handle.describe,
-        lambda seen: seen.status is WorkflowExecutionStatus.COMPLETED,
-    )
 
 
 async def test_a_question_under_way_is_asked_in_the_conversation_that_goes_on(system: System, person: Person) -> None:
@@ -357,6 +283,26 @@ async def test_an_erasure_and_an_export_find_both(system: System, twice_known: P
     for table in metadata.tables:
         rows = await system.database.rows(f"SELECT to_jsonb({table})::text AS row FROM {table}")
         assert not [row for row in rows if PHONE in row["row"] or USER_ID in row["row"] or "known by" in row["row"]]
+
+
+async def test_whose_address_is_somebody_elses_by_now_is_not_written_to(system: System, person: Person) -> None:
+    """An id comes with another number than its own: the number's owner until now may be another person."""
+    newer = "15550001412"
+    await Customer(system).write("I have both keys", from_user_id=USER_ID)
+    await person.until_sent(1)
+    system.perplexity.gate.clear()
+    await Customer(system, newer).write("My secret")
+    await system.until_asked(2)
+
+    await Customer(system, newer).write("It is me", from_user_id=USER_ID)
+    await system.until_asked(3)
+    system.perplexity.gate.set()
+    await person.until_sent(2)
+    await person.until_idle()
+
+    assert person.sent == ["You said: I have both keys", "You said: It is me"]
+    [note] = await system.database.rows("SELECT text FROM messages WHERE kind = 'note'")
+    assert "could not be delivered" in note["text"]
 
 
 async def test_late_trouble_with_a_reply_of_the_ended_one_is_mended_in_the_other(
