@@ -52,7 +52,9 @@ SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata
        t.attempt AS turn_attempt, t.step AS turn_step, t.last_seq, t.status AS turn_status,
        t.frontend_context_uuid, c.assistant, a.assistant_version,
        (SELECT jsonb_build_object('result', r.result, 'settled_at', r.settled_at) FROM effects r
-         WHERE r.conversation_id = a.conversation_id AND r.kind = a.name AND r.request_hash = a.request_hash
+         WHERE r.conversation_id IN (SELECT a.conversation_id UNION ALL
+                                     SELECT id FROM conversations WHERE merged_into = a.conversation_id)
+           AND r.kind = a.name AND r.request_hash = a.request_hash
            AND r.key <> a.effect_key AND r.status = 'confirmed' AND a.side_effect
            AND NOT EXISTS (SELECT 1 FROM tickets k WHERE k.effect_key = r.key AND k.status IN ('resolved', 'closed'))
          ORDER BY r.settled_at DESC LIMIT 1) AS repeated

@@ -51,13 +51,17 @@ AT_ONCE = 5
 """So many conversations are run beside each other."""
 
 ENDS = {"CONTINUED_AS_NEW", "COMPLETED", "CANCELED"}
-DOES = {"answer", "apologize", "perform", "decide", "deliver", "recall", "expire", "set_state", "reset", "stop"}
+DOES = {"answer", "apologize", "perform", "decide", "deliver", "recall", "expire", "set_state", "reset", "stop"} | {
+    "fetch",
+    "hand_over",
+}
 """What the drawn runs, together, come to."""
 
 Act = Literal[
     "message",
     "message and wait",
     "lost message",
+    "photo",
     "delivery",
     "human",
     "release",
@@ -87,6 +91,7 @@ class Plan:
     quiet_ms: int
     slow_ms: int
     turns_in_run: int
+    merged: bool
     cancelled: bool
 
 
@@ -104,6 +109,7 @@ PLANS = st.builds(
     quiet_ms=st.sampled_from([0, 30]),
     slow_ms=st.sampled_from([0, 60]),
     turns_in_run=st.sampled_from([1, 2, 100]),
+    merged=st.sampled_from([False, False, True]),
     cancelled=st.sampled_from([False, False, True]),
 )
 
@@ -155,6 +161,11 @@ class Driver:
                 await self._update("say", MessageStored(seq=world.stored))
             case "lost message":
                 world.stored += 1
+            case "photo":
+                world.stored += 1
+                world.files += 1
+                self.heard = world.stored
+                await self._signal("message_stored", MessageStored(seq=world.stored, files=True))
             case "delivery":
                 await self._signal("delivery_due")
             case "human":
@@ -194,6 +205,15 @@ class Driver:
         """As webhooks and the sweep do."""
         self.heard = self.world.stored
         await self._signal("message_stored", MessageStored(seq=self.world.stored))
+
+    async def merged(self) -> None:
+        """The customer turned out to be another one; somebody still waits, and a late status comes."""
+        told_of = self.world.stored
+        self.world.merge()
+        self.heard = min(self.heard, self.world.stored)
+        await self._update("say", MessageStored(seq=told_of or 1))
+        await self._signal("standing_changed")
+        await self._signal("delivery_due")
 
     async def told_nothing_is_open(self) -> None:
         self.world.change(owner=Owner.BOT, approvals=0, tickets=(), next_deadline=None)
@@ -275,6 +295,8 @@ async def play_out(lab: Lab, plan: Plan) -> None:
     driver = lab.driver(plan)
     for act in plan.acts:
         await driver.do(act)
+    if plan.merged:
+        await driver.merged()
     if plan.cancelled:
         await cancelled_ends_cancelled(driver)
     await everything_comes_to_an_end(driver, plan)
@@ -304,6 +326,10 @@ async def everything_comes_to_an_end(driver: Driver, plan: Plan) -> None:
     await driver.until_answered(world.stored)
     await driver.until_delivered()
     await driver.until_nobody_waits()
+    if world.merged:
+        await until("a handing over", lambda: world, lambda world: world.handed_over)
+    elif not plan.cancelled:  # else the sweep fetches them
+        await until("no due file", lambda: world, lambda world: world.files == 0)
     if world.standing.keeps_the_run:
         await it_stays(driver)
         await driver.told_nothing_is_open()
