@@ -70,14 +70,6 @@ class Registry:
         """What an `api_call` reaches. An administrator's own action names its endpoint in its settings."""
         return self.endpoint(definition.settings.get("endpoint") or request.metadata.get("endpoint"))
 
-    def has_side_effect(self, request: ActionRequest) -> bool:
-        """Whether doing it changes anything: false only for what surely reads."""
-        definition = self.rules_for(request)
-        if definition is None or definition.handler == "ticket_status":
-            return definition is None
-        endpoint = self.endpoint_of(request, definition) if definition.handler == API_CALL else None
-        return endpoint is None or endpoint.method != "GET"
-
     def metadata_errors(self, name: str, metadata: dict[str, Any], under: str = "/metadata") -> list[OutputError]:
         """What is wrong with the metadata of the known action *name*."""
         model = METADATA_MODELS.get(name)

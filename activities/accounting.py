@@ -13,8 +13,9 @@ from activities.questions import joined_text
 from config import metrics
 from config.logs import get_logger
 from config.settings import Settings
+from schemas.effects import LedgerRow, Settlement
 from schemas.turn_decisions import OutputRecord, PerformAction, PerformConfirmed, Repair, Reply, TurnDecision
-from storage.actions import BegunAction, Settlement
+from storage.actions import AcceptedAction
 from storage.turns import ClaimedTurn, Committed
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class TurnReport:
         return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
-def report_performed(begun: BegunAction, committed: Committed) -> None:
+def report_performed(action: AcceptedAction, committed: Committed) -> None:
     """A turn ended with an action; its outputs have lines of their own."""
     turn = committed.turn
     status = turn.status if committed.won else "superseded"
@@ -121,7 +122,7 @@ def report_performed(begun: BegunAction, committed: Committed) -> None:
         "turn",
         status=status,
         verdict=turn.verdict,
-        action=begun.name,
+        action=action.name,
         state=turn.state,
         ticket_id=turn.ticket_id,
         frontend_context_uuid=str(turn.frontend_context_uuid),
@@ -129,21 +130,21 @@ def report_performed(begun: BegunAction, committed: Committed) -> None:
         conversation_id=str(turn.conversation_id),
         turn_id=str(turn.id),
         attempt=turn.attempt,
-        assistant=begun.assistant,
-        assistant_version=begun.assistant_version or 0,
+        assistant=action.assistant,
+        assistant_version=action.assistant_version or 0,
     )
 
 
-def report_action(begun: BegunAction, settlement: Settlement) -> None:
+def report_action(action: AcceptedAction, claimed: LedgerRow, settlement: Settlement) -> None:
     """An action is settled: how, and what the ledger says of it."""
-    metrics.ACTIONS.labels(begun.name, settlement.status).inc()
+    metrics.ACTIONS.labels(action.name, settlement.status).inc()
     log.info(
         "action",
-        action=begun.name,
+        action=action.name,
         status=settlement.status,
         error=settlement.error,
-        effect_key=begun.effect_key,
-        attempt=begun.attempt,
-        conversation_id=str(begun.conversation_id),
-        turn_id=str(begun.turn_id),
+        effect_key=claimed.key,
+        attempt=claimed.attempts,
+        conversation_id=str(action.conversation_id),
+        turn_id=str(action.turn_id),
     )

@@ -1,15 +1,17 @@
 """Doing what was accepted: once, by the ledger. It runs at least once itself, so all is looked up first.
 
-`begin` commits that the effect is about to happen; a handler does it under the effect's key; `settle` records what
-came of it; then the turn ends with words for the customer, or goes back to the model with the result. Whoever comes
-second finds the first one's record.
+`claim` commits that the effect is about to happen; a handler does it under the effect's key; `complete` or `fail`
+records what came of it; then the turn ends with words for the customer, or goes back to the model with the result.
+Whoever comes second finds the first one's record.
 """
 
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 from temporalio import activity
@@ -20,28 +22,49 @@ from activities.accounting import report_action, report_performed
 from activities.asking import Beat, beating
 from activities.bots import Bot, Bots
 from activities.deciding import move_after
-from activities.handlers import OWN_DATABASE, HandlerFailed, Handlers
+from activities.handlers import ActionCall, ActionHandler, HandlerFailed, Handlers, in_own_database
 from activities.outcomes import outcome_of
 from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
 from schemas.channels import is_sent
 from schemas.conversations import Decision, Perform, SessionChanged, Step, Thread, TurnOutcome
+from schemas.effects import Claim, EffectStatus, Recovery, Settlement
 from schemas.standing import Owner
 from schemas.transitions import Event
-from schemas.turn_decisions import NotBegun, Reply, TurnDecision
+from schemas.turn_decisions import Move, NotBegun, Reply, TurnDecision
 from schemas.turn_record import TurnStatus
 from schemas.turns import Verdict
-from storage.actions import BegunAction, Decided, Ledger, Settlement
+from storage.actions import AcceptedAction, Actions, Decided
+from storage.ledger import Ledger
 from storage.patience import patiently
 from storage.standings import Standings
 from storage.turns import TurnFence, Turns
 
+T = TypeVar("T")
+
 _GRACE_SECONDS = 1.0
 """What a handler gets beyond its time limit to say itself what became of the call."""
 
-_STANDING = {"create_ticket", "api_call"}
-"""Handlers whose effect outlasts the conversation's state: asked for again, it is there already."""
+
+@dataclass(frozen=True)
+class _Work:
+    """An accepted action with the rules it was accepted under; *call* is None if those do not know it."""
+
+    action: AcceptedAction
+    bot: Bot
+    call: ActionCall | None
+
+    def goes_back(self, settlement: Settlement) -> bool:
+        """Whether the model says the final words."""
+        returns = self.call is not None and self.call.definition.returns_result
+        return returns and settlement.status is EffectStatus.CONFIRMED
+
+    def move(self, settlement: Settlement) -> Move | None:
+        """The change of the owner that it makes, once it is done."""
+        if self.call is None or settlement.status is not EffectStatus.CONFIRMED:
+            return None
+        return move_after(self.call.definition, self.action.standing)
 
 
 class Acting:
@@ -50,6 +73,7 @@ class Acting:
     def __init__(
         self,
         turns: Turns,
+        actions: Actions,
         ledger: Ledger,
         standings: Standings,
         bots: Bots,
@@ -59,6 +83,7 @@ class Acting:
         now: Clock = utc_now,
     ) -> None:
         self._turns = turns
+        self._actions = actions
         self._ledger = ledger
         self._standings = standings
         self._bots = bots
@@ -81,7 +106,7 @@ class Acting:
 
         That saves an activity. Should this worker die meanwhile, whoever takes the turn next finds the planned action.
         """
-        if outcome.step is not Step.PERFORM or handler not in OWN_DATABASE or outcome.action_id is None:
+        if outcome.step is not Step.PERFORM or not in_own_database(handler) or outcome.action_id is None:
             return outcome
         thread = outcome.thread or Thread(frontend_context_uuid=uuid4())
         return await self._perform(
@@ -93,158 +118,208 @@ class Acting:
         """Staff's answer to a pending action: done, or the customer is told that it is not. Safe to repeat."""
         assert decision.conversation_id is not None
         async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
-            decided = await self._ledger.decide(decision)
+            decided = await self._actions.decide(decision)
             if decided is not None:
                 words, moved = await self._decided(decided, decision)
                 event = Event.APPROVED if decision.approved else Event.DISAPPROVED
                 told_under = [*gates.told_by_the_bot(event), *moved]
-                await self._ledger.tell(decision.conversation_id, decided.action_id, words, told_under)
+                await self._actions.tell(decision.conversation_id, decided.action_id, words, told_under)
             standing = await self._standings.of(decision.conversation_id)
         to_deliver = decided is not None and is_sent(decided.channel, decided.account)
         return SessionChanged(state=standing.state, standing=standing, to_deliver=to_deliver)
 
     async def _perform(self, request: Perform) -> TurnOutcome:
-        begun = await self._ledger.begin(request.action_id)
-        if begun.withdrawn:
-            await self._commit(begun, NotBegun())
-            return outcome_of(await self._turns.get(begun.turn_id))
-        bot = await self._bots.at(begun.assistant, begun.assistant_version)
-        asked = ActionRequest(action=begun.name, reason=begun.reason, metadata=begun.metadata)
-        definition = bot.registry.rules_for(asked)
-        settlement = await self._settlement(begun, bot, asked, definition)
-        returns = definition is not None and definition.returns_result and settlement.status == "confirmed"
-        if not returns and begun.turn_status is TurnStatus.ACTING:
-            await self._end(begun, bot, definition, settlement)
-        return outcome_of(await self._turns.get(begun.turn_id))
+        work = await self._work(request.action_id)
+        claimed = await self._claim(work)
+        settlement = await self._settled(work, claimed)
+        if work.action.turn_status is TurnStatus.ACTING:
+            if claimed.withheld:
+                await self._commit(work, NotBegun())
+            elif work.goes_back(settlement):
+                await self._patiently(lambda: self._turns.resulted(_fence(work.action)))
+            else:
+                await self._end(work, settlement)
+        return outcome_of(await self._turns.get(work.action.turn_id))
 
     async def _decided(self, decided: Decided, decision: Decision) -> tuple[str, list[Owner]]:
         """What is said of a decided action, and the owner that it gave the conversation to, if it did."""
         newest = await self._bots.at(decided.assistant, decided.newest_version)
         if not decision.approved:
             return newest.texts.declined, []
-        begun = await self._ledger.begin(decided.action_id, by_staff=True)
-        asked = ActionRequest(action=begun.name, reason=begun.reason, metadata=begun.metadata)
-        if newest.registry.rules_for(asked) is None or begun.name not in newest.registry.enabled:
-            await self._settle(begun, Settlement(status="failed", error="not configured any more"), returns=False)
+        work = await self._work(decided.action_id)
+        claimed = await self._claim(work)
+        if _asked(work.action, newest) is None or work.action.name not in newest.registry.enabled:
+            if claimed.won:
+                await self._record(work, claimed, _failed("not configured any more"))
             return newest.texts.refused, []
-        bot = await self._bots.at(begun.assistant, begun.assistant_version)
-        definition = bot.registry.rules_for(asked)
-        settlement = await self._settlement(begun, bot, asked, definition)
-        done = settlement.status == "confirmed" and definition is not None
-        move = move_after(definition, begun.standing) if done and definition else None
+        settlement = await self._settled(work, claimed)
+        move = work.move(settlement)
         if move is not None:
-            await self._standings.change(begun.conversation_id, move.why, who=decision.decided_by, reason=begun.reason)
-        return _words(bot, definition, settlement), [move.to] if move else []
+            action = work.action
+            await self._standings.change(
+                action.conversation_id, move.why, who=decision.decided_by, reason=action.reason
+            )
+        return _words(work, settlement), [move.to] if move else []
 
-    async def _settlement(
-        self, begun: BegunAction, bot: Bot, asked: ActionRequest, definition: ActionDefinition | None
-    ) -> Settlement:
+    async def _work(self, action_id: UUID) -> _Work:
+        action = await self._actions.get(action_id)
+        bot = await self._bots.at(action.assistant, action.assistant_version)
+        return _Work(action, bot, _asked(action, bot))
+
+    async def _settled(self, work: _Work, claimed: Claim) -> Settlement:
         """What came of the action: as recorded, or after doing it now."""
-        if begun.settled:
-            return Settlement(status=begun.status_before, result=begun.result or {})
-        if definition is None:
-            settlement = Settlement(status="failed", error="no such action in the configuration it was accepted under")
-        elif (earlier := _earlier_outcome(begun, bot, definition, self._now())) is not None:
-            settlement = Settlement(status="confirmed", result={**earlier, "repeated": True})
-        else:
-            settlement = await self._do(begun, bot, asked, definition)
-        returns = definition is not None and definition.returns_result and settlement.status == "confirmed"
-        return await self._settle(begun, settlement, returns=returns)
+        if not claimed.won:
+            return Settlement(status=claimed.status, result=claimed.result or {})
+        return await self._record(work, claimed, await self._outcome(work, claimed))
 
-    async def _settle(self, begun: BegunAction, settlement: Settlement, *, returns: bool) -> Settlement:
-        """Records the outcome; another attempt's, if that was recorded first."""
-        won = await patiently(
-            lambda: self._ledger.settle(begun, settlement, goes_back=returns), self._settings.record_patience_seconds
+    async def _claim(self, work: _Work) -> Claim:
+        """Under the owner's version that it belongs to: else it is withdrawn. What staff decided on has none."""
+        claimed = await self._ledger.claim(
+            work.action.effect_key,
+            lease_seconds=self._settings.action_timeout_seconds,
+            give_up_seconds=self._settings.turn_give_up_seconds,
         )
-        if won:
-            report_action(begun, settlement)
-            return settlement
-        again = await self._ledger.begin(begun.id, by_staff=begun.by_staff)
-        return Settlement(status=again.status_before, result=again.result or {}) if again.settled else settlement
+        if claimed.withheld:
+            await self._actions.withdraw(work.action.id)
+        return claimed
 
-    async def _do(self, begun: BegunAction, bot: Bot, asked: ActionRequest, definition: ActionDefinition) -> Settlement:
+    async def _outcome(self, work: _Work, claimed: Claim) -> Settlement:
+        """Raises ApplicationError while the handler's tries are left."""
+        if work.call is None:
+            return _failed("no such action in the configuration it was accepted under")
         try:
-            return await self._in_time(begun, bot, asked, definition)
+            handler = self._handlers.of(work.call.definition.handler)
+            if claimed.status_before is EffectStatus.SENDING:
+                recovered = await _recovered(handler, work.call, claimed)
+            else:
+                recovered = await self._earlier_outcome(handler, work, claimed)
+            if recovered is None and claimed.attempts > 1 and self._is_late(claimed):
+                raise HandlerFailed("too late to try again", unknown=claimed.status_before is EffectStatus.SENDING)
+            return recovered or await _in_time(handler, work.call, claimed)
         except HandlerFailed as failed:
-            if failed.retryable and begun.attempt <= definition.retries:
-                if not failed.unknown:
-                    await self._ledger.release(begun)
-                raise ApplicationError(
-                    f"{definition.handler} is tried again",
-                    type="HandlerFailed",
-                    next_retry_delay=timedelta(seconds=failed.retry_after),
-                ) from None
-            status = "unknown" if failed.unknown else "failed"
-            return Settlement(status=status, result={}, error=failed.explanation)
+            return await self._after_failure(work.call.definition, claimed, failed)
 
-    async def _in_time(
-        self, begun: BegunAction, bot: Bot, asked: ActionRequest, definition: ActionDefinition
-    ) -> Settlement:
-        """The handler, within the action's time limit. Raises HandlerFailed."""
-        try:
-            async with asyncio.timeout(definition.time_limit_seconds + _GRACE_SECONDS):
-                return await self._handlers.handle(begun, bot.registry, asked, definition)
-        except TimeoutError:
-            ours = definition.handler in OWN_DATABASE  # keyed: may be done again
-            raise HandlerFailed("took too long", retryable=ours, unknown=not ours) from None
+    async def _after_failure(self, definition: ActionDefinition, claimed: Claim, failed: HandlerFailed) -> Settlement:
+        """Tried again where that cannot do it twice and tries are left."""
+        again = claimed.recovery is not Recovery.NONE if failed.unknown else failed.retryable
+        if again and not self._is_late(claimed) and claimed.attempts <= definition.retries:
+            if not failed.unknown:
+                error = {"explanation": failed.explanation}
+                await self._ledger.release(claimed, "not_done", error, failed.retry_after)
+            raise ApplicationError(
+                f"{definition.handler} is tried again",
+                type="HandlerFailed",
+                next_retry_delay=timedelta(seconds=failed.retry_after),
+            ) from None
+        status = EffectStatus.UNKNOWN if failed.unknown else EffectStatus.FAILED
+        return Settlement(status=status, error=failed.explanation)
 
-    async def _end(
-        self, begun: BegunAction, bot: Bot, definition: ActionDefinition | None, settlement: Settlement
-    ) -> None:
+    def _is_late(self, claimed: Claim) -> bool:
+        return claimed.deadline is not None and self._now() >= claimed.deadline
+
+    async def _earlier_outcome(self, handler: ActionHandler, work: _Work, claimed: Claim) -> Settlement | None:
+        """The outcome of the same action with the same parameters, if the model only repeats itself.
+
+        Only of an effect that still stands: reads, handoffs and closings are done again.
+        """
+        assert work.call is not None
+        if not handler.declares(work.call).stands:
+            return None
+        earlier = await self._ledger.earlier(claimed)
+        if earlier is None or not await handler.still_stands(earlier.key):
+            return None
+        age = (self._now() - earlier.settled_at).total_seconds()
+        if age > work.bot.registry.config.repeat_window_seconds:
+            return None
+        return Settlement(status=EffectStatus.CONFIRMED, result={**(earlier.result or {}), "repeated": True})
+
+    async def _record(self, work: _Work, claimed: Claim, settlement: Settlement) -> Settlement:
+        """Records the outcome; another attempt's, if that was recorded first."""
+        if settlement.status is EffectStatus.FAILED:
+            error = {"explanation": settlement.error}
+            won = await self._patiently(lambda: self._ledger.fail(claimed, "failed", error))
+        else:
+            won = await self._patiently(lambda: self._ledger.complete(claimed, settlement))
+        if won:
+            report_action(work.action, claimed, settlement)
+            return settlement
+        again = await self._ledger.get(claimed.key)
+        return Settlement(status=again.status, result=again.result or {}) if again.status.is_settled else settlement
+
+    async def _end(self, work: _Work, settlement: Settlement) -> None:
         """The turn ends with what the customer is told; never with more than the ledger says."""
-        done = settlement.status == "confirmed" and definition is not None
         reply = Reply(
-            text=_words(bot, definition, settlement),
-            move=move_after(definition, begun.standing) if done and definition else None,
+            text=_words(work, settlement),
+            move=work.move(settlement),
             verdict=Verdict.ACTION,
             ticket_id=settlement.result.get("ticket_id"),
         )
-        await self._commit(begun, reply)
+        await self._commit(work, reply)
 
-    async def _commit(self, begun: BegunAction, decision: TurnDecision) -> None:
-        fence, commit_id = _fence(begun), uuid4()
-        committed = await patiently(
-            lambda: self._turns.commit(fence, decision, commit_id), self._settings.record_patience_seconds
-        )
-        report_performed(begun, committed)
+    async def _commit(self, work: _Work, decision: TurnDecision) -> None:
+        fence, commit_id = _fence(work.action), uuid4()
+        committed = await self._patiently(lambda: self._turns.commit(fence, decision, commit_id))
+        report_performed(work.action, committed)
+
+    async def _patiently(self, write: Callable[[], Awaitable[T]]) -> T:
+        return await patiently(write, self._settings.record_patience_seconds)
 
 
-def _fence(begun: BegunAction) -> TurnFence:
+def _asked(action: AcceptedAction, bot: Bot) -> ActionCall | None:
+    """The action as its handler gets it; None if *bot*'s configuration does not know it."""
+    request = ActionRequest(action=action.name, reason=action.reason, metadata=action.metadata)
+    definition = bot.registry.rules_for(request)
+    return None if definition is None else ActionCall(request, definition, bot.registry)
+
+
+def _failed(why: str) -> Settlement:
+    return Settlement(status=EffectStatus.FAILED, error=why)
+
+
+async def _recovered(handler: ActionHandler, call: ActionCall, claimed: Claim) -> Settlement | None:
+    """After an attempt of which nobody knows what came of it: its outcome, or None if it may be done again.
+
+    Raises HandlerFailed.
+    """
+    if claimed.recovery is Recovery.REPEAT:
+        return None
+    if claimed.recovery is Recovery.LOOK_UP:
+        return await handler.look_up(call, claimed)
+    raise HandlerFailed("an earlier attempt may have been executed", unknown=True)
+
+
+async def _in_time(handler: ActionHandler, call: ActionCall, claimed: Claim) -> Settlement:
+    """The handler, within the action's time limit. Raises HandlerFailed."""
+    try:
+        async with asyncio.timeout(call.definition.time_limit_seconds + _GRACE_SECONDS):
+            return await handler.perform(call, claimed)
+    except TimeoutError:
+        raise HandlerFailed("took too long", unknown=True) from None
+
+
+def _fence(action: AcceptedAction) -> TurnFence:
     return TurnFence(
-        turn_id=begun.turn_id,
-        conversation_id=begun.conversation_id,
-        step=begun.turn_step,
-        attempt=begun.turn_attempt,
-        last_seq=begun.last_seq,
-        frontend_context_uuid=begun.frontend_context_uuid,
-        owner_version=begun.owner_version,
+        turn_id=action.turn_id,
+        conversation_id=action.conversation_id,
+        step=action.turn_step,
+        attempt=action.turn_attempt,
+        last_seq=action.last_seq,
+        frontend_context_uuid=action.frontend_context_uuid,
+        owner_version=action.owner_version,
         from_statuses=(TurnStatus.ACTING,),
     )
 
 
-def _earlier_outcome(
-    begun: BegunAction, bot: Bot, definition: ActionDefinition, now: datetime
-) -> dict[str, Any] | None:
-    """The outcome of the same action with the same parameters, if the model only repeats itself.
-
-    Only of a side effect that still stands: reads, handoffs and closings are done again.
-    """
-    if begun.repeated is None or begun.status_before != "planned" or definition.handler not in _STANDING:
-        return None
-    age = (now - begun.repeated.settled_at).total_seconds()
-    return begun.repeated.result or {} if age <= bot.registry.config.repeat_window_seconds else None
-
-
-def _words(bot: Bot, definition: ActionDefinition | None, settlement: Settlement) -> str:
+def _words(work: _Work, settlement: Settlement) -> str:
     """What the customer is told of an outcome that does not go back to the model."""
-    texts = bot.texts
-    if settlement.status == "unknown":
+    texts = work.bot.texts
+    if settlement.status is EffectStatus.UNKNOWN:
         return texts.action_unknown
-    if settlement.status == "failed" or definition is None:
+    if settlement.status is EffectStatus.FAILED or work.call is None:
         return texts.action_failed
     words = {
         "create_ticket": texts.ticket_opened.replace("{ticket}", str(settlement.result.get("ticket_id", ""))),
         "handoff": texts.handed_over,
         "close_conversation": texts.closed,
     }
-    return words.get(definition.handler, texts.action_done)
+    return words.get(work.call.definition.handler, texts.action_done)

@@ -40,7 +40,7 @@ from schemas.turn_decisions import (
     TurnDecision,
 )
 from schemas.turn_record import Purpose, TurnStatus
-from storage.actions import Ledger
+from storage.actions import Actions
 from storage.patience import patiently
 from storage.turns import ClaimedTurn, TurnFence, Turns
 
@@ -62,7 +62,7 @@ class Answering:
     def __init__(
         self,
         turns: Turns,
-        ledger: Ledger,
+        actions: Actions,
         bots: Bots,
         asking: Asking,
         acting: Acting,
@@ -72,7 +72,7 @@ class Answering:
         now: Clock = utc_now,
     ) -> None:
         self._turns = turns
-        self._ledger = ledger
+        self._actions = actions
         self._bots = bots
         self._asking = asking
         self._acting = acting
@@ -176,7 +176,7 @@ class Answering:
             invalid = await self._turns.last_invalid(turn.id)
             return repair_prompt(invalid.errors, invalid.text, bot.registry)
         if turn.purpose is Purpose.CONCLUDE:
-            last = await self._ledger.last_result(turn.id)
+            last = await self._actions.last_result(turn.id)
             return result_prompt(last.name, {"status": last.status, **last.result})
         return joined_text(turn.messages)
 

@@ -15,7 +15,9 @@ from actions import gates
 from actions.confirmation import action_digest, cancel_payload, confirm_payload, pending_action, settle_all
 from actions.questions import question_text
 from activities.bots import Bot
+from activities.handlers import ActionCall, Declared, declared
 from schemas.actions import ActionDefinition, ActionRequest, Confirmation, ParsedOutput
+from schemas.effects import Recovery
 from schemas.encoding import dump_json
 from schemas.standing import Owner, Standing
 from schemas.transitions import Event
@@ -174,6 +176,8 @@ def _ask_confirmation(
 def _planned(request: ActionRequest, turn: ClaimedTurn, bot: Bot) -> PlannedAction:
     """The action with its place in the ledger: conversation, message, index; never a run's or an activity's id."""
     key = f"{turn.conversation_id}/{turn.first_seq}/{turn.actions}"
+    definition = bot.registry.rules_for(request)
+    effect = declared(ActionCall(request, definition, bot.registry)) if definition else Declared(Recovery.NONE)
     return PlannedAction(
         id=uuid4(),
         index=turn.actions,
@@ -181,7 +185,8 @@ def _planned(request: ActionRequest, turn: ClaimedTurn, bot: Bot) -> PlannedActi
         digest=action_digest(request, key),
         request_hash=sha256(f"{request.action}\n{dump_json(request.metadata)}".encode()).hexdigest(),
         effect_key=key,
-        side_effect=bot.registry.has_side_effect(request),
+        side_effect=effect.changes,
+        recovery=effect.recovery,
     )
 
 

@@ -27,6 +27,7 @@ from integrations.channels.failures import FAILURES, FailureKind, SendFailed
 from integrations.channels.port import Channel, Choice, OutgoingPart, OutgoingReply, Recipient, Sent, Template
 from schemas.conversations import Deliver, Delivered
 from schemas.deliveries import DueMessage, Part
+from schemas.effects import EffectStatus, Settlement
 from storage.outbox import Outbox
 
 log = get_logger(__name__)
@@ -83,8 +84,12 @@ class Delivering:
             again = False
             for message in await self._outbox.due(conversation_id):
                 bot = await self._bots.at(message.assistant, message.assistant_version)
+                if message.superseded and not any(part.attempts for part in message.parts):
+                    await self._outbox.drop(message.id)
+                    continue
                 try:
                     sent += await self._send_all(message, bot)
+                    again |= not await self._outbox.finish(message.id)
                 except Undeliverable as failed:
                     again |= await self._gave_up(message, bot, failed)
                 except Withheld:
@@ -92,61 +97,58 @@ class Delivering:
         return sent
 
     async def _send_all(self, message: DueMessage, bot: Bot) -> int:
-        if message.superseded and not any(part.attempt for part in message.parts):
-            await self._outbox.done(message.id)
-            return 0
+        """Sends what is left of it, in order; how many parts that were."""
         channel = self._channels.get(message.channel)
         if channel is None:
-            self._wait(message, FailureKind.OURS, f"no account for {message.channel} is configured", None, attempt=1)
+            why = f"no account for {message.channel} is configured"
+            self._wait(message, FailureKind.OURS, why, self._pause(None), attempt=1)
         parts = message.parts or await self._plan(message, channel, bot)
-        sent = 0
-        for part in parts:
-            if part.status == "failed" and part.failure is None:
+        waiting = [part for part in parts if not part.is_over]
+        for part in waiting:
+            if part.status is EffectStatus.FAILED:
                 part = await self._after_failure(message, part, channel)
-            if not part.arrived_there and part.status != "failed":
-                await self._send(message, part, channel, last=part.part == parts[-1].part)
-                sent += 1
-        if not sent:
-            await self._outbox.done(message.id)
-        return sent
+            await self._send(message, part, channel)
+        return len(waiting)
 
     async def _plan(self, message: DueMessage, channel: Channel, bot: Bot) -> list[Part]:
         try:
             planned = channel.plan(message.account, _whole(message, bot))
         except SendFailed as failed:  # nobody carries this account (any more): an operator repairs it
-            self._wait(message, failed.kind, failed.explanation, None, attempt=1)
-        return await self._outbox.plan(message, planned)
+            self._wait(message, failed.kind, failed.explanation, self._pause(None), attempt=1)
+        return await self._outbox.plan(message, planned, self._settings.delivery_give_up_seconds)
 
-    async def _send(self, message: DueMessage, part: Part, channel: Channel, *, last: bool) -> None:
-        if part.status in {"sending", "unknown"}:
+    async def _send(self, message: DueMessage, part: Part, channel: Channel) -> None:
+        if part.status is EffectStatus.PLANNED:
+            self._keep_pause(part)
+        else:
             await self._settle(part)
         if message.phone is None and message.user_id is None:
             raise Undeliverable(FailureKind.RECIPIENT_FINAL, "the customer's address belongs to somebody else by now")
         if not channel.may_send(part, message.wrote_at, self._now()):
             raise Undeliverable(FailureKind.OUTSIDE_WINDOW, "it is too long since the customer wrote")
-        begun = await self._begin(part)
+        begun = await self._claim(part)
         try:
             answer = await _put(channel, message, begun)
         except SendFailed as failed:
             await self._failed(message, begun, failed)
         else:
-            await self._outbox.sent(begun, answer.channel_message_id, last=last)
+            await self._outbox.sent(begun, answer.channel_message_id)
             metrics.DELIVERIES.labels(message.channel, "sent").inc()
 
-    async def _begin(self, part: Part) -> Part:
+    async def _claim(self, part: Part) -> Part:
         """The part, claimed under the owner's version: its request begins at once, or not at all.
 
         A take-over waits TAKE_OVER_WAIT_SECONDS for what was claimed before it. Who got the claim's answer later than
         that gives way: the next attempt finds whether the words may still leave.
         """
         asked = time.monotonic()
-        claimed = await self._outbox.begin(part, [part.status])
+        claimed = await self._outbox.claim(part, self._settings.delivery_timeout_seconds)
         if claimed.withheld:
             raise Withheld
         if claimed.part is None:
             raise ApplicationError("another attempt is sending this part", type="Overtaken")
         if time.monotonic() - asked >= self._settings.take_over_wait_seconds:
-            await self._outbox.not_sent(claimed.part, "planned", "gave_way", {"explanation": "claimed too slowly"})
+            await self._outbox.ledger.release(claimed.part, "gave_way", {"explanation": "claimed too slowly"})
             raise ApplicationError("the claim took too long", type="GaveWay")
         return claimed.part
 
@@ -159,22 +161,23 @@ class Delivering:
         """A part that the channel took and then reported as failed: planned again if that may help."""
         error = part.error or {}
         kind = channel.failure_kind(message.account, error.get("code"))
-        if not FAILURES[kind].retried or part.attempt > self._settings.delivery_resends:
+        if not FAILURES[kind].retried or part.attempts > self._settings.delivery_resends:
             raise Undeliverable(kind, str(error.get("explanation") or "the channel reported a failure"))
-        return await self._outbox.again(part)
+        await self._outbox.ledger.release(part, None, error)
+        return part.model_copy(update={"status": EffectStatus.PLANNED, "not_before": None})
 
     async def _settle(self, part: Part) -> None:
         """A part that may have gone out: returns only if it is to be sent again."""
-        assert part.sending_at is not None
-        if part.status == "sending":
-            await self._outbox.not_sent(part, "unknown", FailureKind.UNKNOWN, {"explanation": "the sender vanished"})
-            part.status, part.unknown_sends = "unknown", part.unknown_sends + 1
-        waited = (self._now() - part.sending_at).total_seconds()
+        assert part.claimed_at is not None
+        if part.status is EffectStatus.SENDING:
+            await self._unknown(part, FailureKind.UNKNOWN, "the sender vanished")
+            part.status, part.unknown_attempts = EffectStatus.UNKNOWN, part.unknown_attempts + 1
+        waited = (self._now() - part.claimed_at).total_seconds()
         if waited < self._settings.delivery_settle_seconds:
             pause = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
             raise ApplicationError("waits for the channel's status", type="Unsettled", next_retry_delay=pause)
         resends = 0 if self._settings.delivery_unknown == "leave" else self._settings.delivery_unknown_resends
-        if part.unknown_sends > resends:
+        if part.unknown_attempts > resends:
             raise Undeliverable(FailureKind.UNKNOWN, "no status came")
 
     async def _failed(self, message: DueMessage, part: Part, failed: SendFailed) -> NoReturn:
@@ -182,31 +185,40 @@ class Delivering:
         error = {"explanation": failed.explanation, "code": failed.code}
         log.warning("not_sent", conversation_id=str(message.conversation_id), delivery_id=str(part.id), **error)
         if not failed.policy.certain:
-            await self._outbox.not_sent(part, "unknown", failed.kind, error)
-            pause = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
-            raise ApplicationError(f"not sent: {failed.kind}", type=failed.kind, next_retry_delay=pause)
-        await self._outbox.not_sent(part, "planned", failed.kind, error)
+            await self._unknown(part, failed.kind, failed.explanation)
+            settling = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
+            raise ApplicationError(f"not sent: {failed.kind}", type=failed.kind, next_retry_delay=settling)
+        pause = self._pause(failed.retry_after or failed.policy.first_pause * 2 ** (part.attempts - 1))
+        await self._outbox.ledger.release(part, failed.kind, error, pause.total_seconds())
         if not failed.policy.retried:
             raise Undeliverable(failed.kind, failed.explanation)
-        pause_seconds = failed.retry_after or failed.policy.first_pause * 2 ** (part.attempt - 1)
-        self._wait(message, failed.kind, failed.explanation, pause_seconds, part.attempt)
+        self._wait(message, failed.kind, failed.explanation, pause, part.attempts)
 
-    def _wait(
-        self, message: DueMessage, kind: FailureKind, why: str, pause_seconds: float | None, attempt: int
-    ) -> NoReturn:
+    async def _unknown(self, part: Part, kind: FailureKind, why: str) -> None:
+        await self._outbox.ledger.complete(part, Settlement(status=EffectStatus.UNKNOWN, error=why), kind)
+
+    def _keep_pause(self, part: Part) -> None:
+        """Whatever woke this attempt, the channel's pause before the next try is kept."""
+        left = part.not_before - self._now() if part.not_before else timedelta()
+        if left > timedelta():
+            raise ApplicationError("waits before the next try", type="Paused", next_retry_delay=left)
+
+    def _pause(self, seconds: float | None) -> timedelta:
+        longest = self._settings.delivery_pause_max_seconds
+        return timedelta(seconds=min(seconds or longest, longest))
+
+    def _wait(self, message: DueMessage, kind: FailureKind, why: str, pause: timedelta, attempt: int) -> NoReturn:
         """Tries again later, unless it has been tried long and often enough."""
         age = (self._now() - message.stored_at).total_seconds()
         if attempt >= self._settings.delivery_attempts or age > self._settings.delivery_give_up_seconds:
             raise Undeliverable(kind, why)
-        longest = self._settings.delivery_pause_max_seconds
-        pause = timedelta(seconds=min(pause_seconds or longest, longest))
         raise ApplicationError(f"not sent: {kind}", type=kind, next_retry_delay=pause)
 
     async def _gave_up(self, message: DueMessage, bot: Bot, failed: Undeliverable) -> bool:
         """Staff are told. Outside the window an approved template goes in the reply's place: then True."""
         template = bot.assistant.config.template
         instead = failed.kind is FailureKind.OUTSIDE_WINDOW and template is not None and "template" not in message.meta
-        if instead and not any(part.arrived_there for part in message.parts):
+        if instead and not any(part.status is EffectStatus.CONFIRMED for part in message.parts):
             assert template is not None
             meta = {"template": template.model_dump(), "instead_of": str(message.id)}
             new_id = uuid5(message.id, "template")

@@ -1,23 +1,22 @@
 """The allow-listed handlers: each does one kind of action under its effect's key. Nothing else can be done.
 
-A handler is either safe to repeat (our own database, keyed), or says how it failed: surely not done (may be tried
-again), surely failed, or unknown, which is never tried again by itself and waits for a human.
+A handler says itself what its effect is like (`declares`), before it is asked to do anything: whether it changes
+anything, whether it outlasts the conversation's state, and what may follow an attempt of unknown outcome. Doing it, it
+says how it failed: surely not done (may be tried again), surely refused, or unknown, which `acting` decides about.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 from actions.registry import Registry
 from integrations.endpoints.port import CallProblem, EndpointFailed, Endpoints
-from schemas.actions import ActionDefinition, ActionRequest, AssistantActions
+from schemas.actions import ActionDefinition, ActionRequest, AssistantActions, Endpoint
+from schemas.effects import EffectStatus, LedgerRow, Recovery, Settlement
 from schemas.turns import OutputError
-from storage.actions import BegunAction, Settlement
 from storage.desk import Desk
-
-Handle = Callable[[BegunAction, Registry, ActionRequest, ActionDefinition], Awaitable[Settlement]]
 
 
 class HandlerFailed(Exception):
@@ -33,93 +32,254 @@ class HandlerFailed(Exception):
         self.retry_after = retry_after
 
 
-OWN_DATABASE = frozenset({"handoff", "create_ticket", "ticket_status", "close_conversation"})
-"""Handlers whose effect is a row of ours: quick, keyed, never of unknown outcome."""
+@dataclass(frozen=True)
+class ActionCall:
+    """What is asked of a handler, and the rules that hold for it."""
+
+    request: ActionRequest
+    definition: ActionDefinition
+    registry: Registry
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        return self.registry.endpoint_of(self.request, self.definition)
 
 
-HANDLERS = OWN_DATABASE | {"api_call"}
+@dataclass(frozen=True)
+class Declared:
+    """What a handler says of one call's effect."""
+
+    recovery: Recovery
+    changes: bool = True
+    """False: it only reads, so nothing is denied and nothing is doubled by doing it again."""
+    stands: bool = False
+    """It outlasts the conversation's state: asked for again, it may be there already."""
 
 
-class Handlers:
-    """Handlers by name, as `ActionDefinition.handler` names them."""
+class ActionHandler(Protocol):
+    """One kind of action. Its class can be asked what it declares and would do; only an instance can do it."""
 
-    def __init__(self, desk: Desk, endpoints: Endpoints) -> None:
+    name: ClassVar[str]
+    own_database: ClassVar[bool]
+    """Its effect is a row of ours: quick, and done within the activity that accepts it."""
+
+    @classmethod
+    def declares(cls, call: ActionCall, /) -> Declared: ...
+
+    @classmethod
+    def would_do(cls, request: ActionRequest, /) -> str:
+        """In words; nothing is done."""
+        ...
+
+    async def perform(self, call: ActionCall, effect: LedgerRow, /) -> Settlement:
+        """Does it, under the effect's key. Raises HandlerFailed."""
+        ...
+
+    async def look_up(self, call: ActionCall, effect: LedgerRow, /) -> Settlement | None:
+        """What the other side knows of the key, where that is the declared recovery; None: it was not done."""
+        ...
+
+    async def still_stands(self, key: str, /) -> bool:
+        """Whether the effect *key*, confirmed before, is still there."""
+        ...
+
+
+class _Handler:
+    """What most handlers have in common."""
+
+    own_database: ClassVar[bool] = True
+
+    async def look_up(self, _call: ActionCall, _effect: LedgerRow) -> Settlement | None:
+        return None
+
+    async def still_stands(self, _key: str) -> bool:
+        return True
+
+
+class HandOff(_Handler):
+    """Calls a human: a row of ours. It ends with a release, so asked for again it is done again."""
+
+    name: ClassVar[str] = "handoff"
+
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._endpoints = endpoints
-        self._by_name: dict[str, Handle] = {
-            "handoff": self._hand_off,
-            "create_ticket": self._create_ticket,
-            "ticket_status": self._ticket_status,
-            "api_call": self._api_call,
-            "close_conversation": self._close,
-        }
 
-    async def handle(
-        self, begun: BegunAction, registry: Registry, request: ActionRequest, definition: ActionDefinition
-    ) -> Settlement:
-        """Does it. Raises HandlerFailed."""
-        handle = self._by_name.get(definition.handler)
-        if handle is None:
-            raise HandlerFailed(f"there is no handler {definition.handler}")
-        return await handle(begun, registry, request, definition)
+    @classmethod
+    def declares(cls, _call: ActionCall) -> Declared:
+        return Declared(Recovery.REPEAT)
 
-    async def _hand_off(
-        self, begun: BegunAction, _registry: Registry, request: ActionRequest, definition: ActionDefinition
-    ) -> Settlement:
-        team = str(definition.settings.get("team", "support"))
+    @classmethod
+    def would_do(cls, _request: ActionRequest) -> str:
+        return "lock the conversation for the bot and record that a human is called"
+
+    async def perform(self, call: ActionCall, effect: LedgerRow) -> Settlement:
+        team = str(call.definition.settings.get("team", "support"))
         await self._desk.hand_off(
-            begun.conversation_id,
-            begun.effect_key,
+            effect.conversation_id,
+            effect.key,
             team=team,
-            reason=request.reason,
-            details=request.metadata,
+            reason=call.request.reason,
+            details=call.request.metadata,
             opened_by="assistant",
-            owner_version=begun.standing.version,
+            owner_version=effect.owner_version,
         )
-        return Settlement(status="confirmed", result={"team": team})
+        return Settlement(status=EffectStatus.CONFIRMED, result={"team": team})
 
-    async def _create_ticket(
-        self, begun: BegunAction, _registry: Registry, request: ActionRequest, _definition: ActionDefinition
-    ) -> Settlement:
+
+class CreateTicket(_Handler):
+    """Opens a ticket at the built-in desk: a row of ours, keyed, there until it is resolved."""
+
+    name: ClassVar[str] = "create_ticket"
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @classmethod
+    def declares(cls, _call: ActionCall) -> Declared:
+        return Declared(Recovery.REPEAT, stands=True)
+
+    @classmethod
+    def would_do(cls, request: ActionRequest) -> str:
+        return f"open a ticket at the built-in desk: {request.metadata.get('subject', '')}"
+
+    async def perform(self, call: ActionCall, effect: LedgerRow) -> Settlement:
         ticket = await self._desk.open_ticket(
-            begun.conversation_id, begun.effect_key, _ticket_of(request), who="assistant", turn_id=begun.turn_id
+            effect.conversation_id, effect.key, _ticket_of(call.request), who="assistant", turn_id=effect.turn_id
         )
         result = {"ticket_id": ticket.ticket_id, "status": ticket.status}
-        return Settlement(status="confirmed", result=result, external_id=ticket.ticket_id)
+        return Settlement(status=EffectStatus.CONFIRMED, result=result, external_id=ticket.ticket_id)
 
-    async def _ticket_status(
-        self, begun: BegunAction, _registry: Registry, request: ActionRequest, _definition: ActionDefinition
-    ) -> Settlement:
-        ticket = await self._desk.find_ticket(begun.conversation_id, str(request.metadata.get("ticket_id", "")))
-        if ticket is None:
-            return Settlement(status="confirmed", result={"found": False})
-        return Settlement(status="confirmed", result={"found": True, **ticket.model_dump()})
+    async def still_stands(self, key: str) -> bool:
+        return await self._desk.has_open_ticket(key)
 
-    async def _close(
-        self, _begun: BegunAction, _registry: Registry, _request: ActionRequest, _definition: ActionDefinition
-    ) -> Settlement:
-        return Settlement(status="confirmed")
 
-    async def _api_call(
-        self, begun: BegunAction, registry: Registry, request: ActionRequest, definition: ActionDefinition
-    ) -> Settlement:
-        name, params = _call_of(request, definition)
-        endpoint = registry.endpoint(name)
+class TicketStatus(_Handler):
+    """Reads one of the customer's tickets."""
+
+    name: ClassVar[str] = "ticket_status"
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @classmethod
+    def declares(cls, _call: ActionCall) -> Declared:
+        return Declared(Recovery.REPEAT, changes=False)
+
+    @classmethod
+    def would_do(cls, request: ActionRequest) -> str:
+        return f"look up ticket {request.metadata.get('ticket_id') or '(the newest)'} of this customer"
+
+    async def perform(self, call: ActionCall, effect: LedgerRow) -> Settlement:
+        wanted = str(call.request.metadata.get("ticket_id", ""))
+        ticket = await self._desk.find_ticket(effect.conversation_id, wanted)
+        found = {"found": False} if ticket is None else {"found": True, **ticket.model_dump()}
+        return Settlement(status=EffectStatus.CONFIRMED, result=found)
+
+
+class CloseConversation(_Handler):
+    """Closes the conversation: the state that the turn ends in, and nothing else."""
+
+    name: ClassVar[str] = "close_conversation"
+
+    @classmethod
+    def declares(cls, _call: ActionCall) -> Declared:
+        return Declared(Recovery.REPEAT)
+
+    @classmethod
+    def would_do(cls, _request: ActionRequest) -> str:
+        return "close the conversation"
+
+    async def perform(self, _call: ActionCall, _effect: LedgerRow) -> Settlement:
+        return Settlement(status=EffectStatus.CONFIRMED)
+
+
+class ApiCall(_Handler):
+    """Calls an endpoint that an administrator named, with the effect's key as `Idempotency-Key`."""
+
+    name: ClassVar[str] = "api_call"
+    own_database: ClassVar[bool] = False
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._endpoints = endpoints
+
+    @classmethod
+    def declares(cls, call: ActionCall) -> Declared:
+        endpoint = call.endpoint
+        if endpoint is None:  # not configured (any more): the call will surely not be made
+            return Declared(Recovery.NONE, stands=True)
+        reads = endpoint.method == "GET"
+        repeatable = reads or endpoint.honours_idempotency_key
+        recovery = Recovery.REPEAT if repeatable else Recovery.NONE
+        return Declared(recovery, changes=not reads, stands=not reads)
+
+    @classmethod
+    def would_do(cls, request: ActionRequest) -> str:
+        return f"call the endpoint {request.metadata.get('endpoint', '')} with the given parameters"
+
+    async def perform(self, call: ActionCall, effect: LedgerRow) -> Settlement:
+        endpoint = call.endpoint
         if endpoint is None:
             raise HandlerFailed("the endpoint is not configured any more")
-        safe = endpoint.method == "GET" or endpoint.honours_idempotency_key
-        if begun.status_before == "sending" and not safe:
-            raise HandlerFailed("an earlier attempt may have been executed", unknown=True)
         try:
-            result = await self._endpoints.call(endpoint, params, begun.effect_key)
+            result = await self._endpoints.call(endpoint, _params_of(call), effect.key)
         except EndpointFailed as failed:
             raise HandlerFailed(
                 failed.explanation,
-                retryable=failed.kind is CallProblem.NOT_SENT or (failed.kind is CallProblem.UNKNOWN and safe),
+                retryable=failed.kind is CallProblem.NOT_SENT,
                 unknown=failed.kind is CallProblem.UNKNOWN,
                 retry_after=failed.retry_after or 1.0,
             ) from failed
-        return Settlement(status="confirmed", result={"status": result.status, "body": _body(result.body)})
+        answer = {"status": result.status, "body": _body(result.body)}
+        return Settlement(status=EffectStatus.CONFIRMED, result=answer)
+
+
+HANDLERS: dict[str, type[ActionHandler]] = {
+    each.name: each for each in (HandOff, CreateTicket, TicketStatus, CloseConversation, ApiCall)
+}
+"""All there are, by the name that `ActionDefinition.handler` gives."""
+
+
+class Handlers:
+    """The handlers at work. *more* take the place of those of the same name, or stand beside them."""
+
+    def __init__(self, desk: Desk, endpoints: Endpoints, more: tuple[ActionHandler, ...] = ()) -> None:
+        own: tuple[ActionHandler, ...] = (HandOff(desk), CreateTicket(desk), TicketStatus(desk), CloseConversation())
+        self._by_name = {each.name: each for each in (*own, ApiCall(endpoints), *more)}
+
+    def of(self, name: str) -> ActionHandler:
+        """Raises HandlerFailed for a name that no handler has."""
+        if name not in self._by_name:
+            raise HandlerFailed(f"there is no handler {name}")
+        return self._by_name[name]
+
+
+def declared(call: ActionCall) -> Declared:
+    """What its handler says of *call*; of one that nobody handles, nothing is known."""
+    handler = HANDLERS.get(call.definition.handler)
+    return handler.declares(call) if handler else Declared(Recovery.NONE)
+
+
+def in_own_database(handler: str | None) -> bool:
+    return handler is not None and handler in HANDLERS and HANDLERS[handler].own_database
+
+
+def configuration_errors(config: AssistantActions) -> list[OutputError]:
+    """What of *config* could never be performed: unknown handlers and endpoints, with JSON pointers into it."""
+    endpoints = {endpoint.name for endpoint in config.endpoints}
+    errors = []
+    for index, definition in enumerate(config.custom):
+        if definition.handler not in HANDLERS:
+            message = f"there is no such handler; there are: {', '.join(sorted(HANDLERS))}"
+            errors.append(OutputError(path=f"/custom/{index}/handler", message=message))
+        if definition.handler == ApiCall.name and definition.settings.get("endpoint") not in endpoints:
+            errors.append(OutputError(path=f"/custom/{index}/settings/endpoint", message="name one of the endpoints"))
+    return errors
+
+
+def dry_run(handler: str, request: ActionRequest) -> str:
+    """What the handler would do, in words; nothing is done."""
+    known = HANDLERS.get(handler)
+    return known.would_do(request) if known else f"nothing: there is no handler {handler}"
 
 
 def _ticket_of(request: ActionRequest) -> dict[str, Any]:
@@ -133,25 +293,10 @@ def _ticket_of(request: ActionRequest) -> dict[str, Any]:
     }
 
 
-def _call_of(request: ActionRequest, definition: ActionDefinition) -> tuple[object, dict[str, Any]]:
-    """The endpoint's name and parameters. An administrator's own action names its endpoint in its settings."""
-    fixed = definition.settings.get("endpoint")
-    if fixed is not None:
-        return fixed, request.metadata
-    return request.metadata.get("endpoint"), request.metadata.get("params", {})
-
-
-def configuration_errors(config: AssistantActions) -> list[OutputError]:
-    """What of *config* could never be performed: unknown handlers and endpoints, with JSON pointers into it."""
-    endpoints = {endpoint.name for endpoint in config.endpoints}
-    errors = []
-    for index, definition in enumerate(config.custom):
-        if definition.handler not in HANDLERS:
-            message = f"there is no such handler; there are: {', '.join(sorted(HANDLERS))}"
-            errors.append(OutputError(path=f"/custom/{index}/handler", message=message))
-        if definition.handler == "api_call" and definition.settings.get("endpoint") not in endpoints:
-            errors.append(OutputError(path=f"/custom/{index}/settings/endpoint", message="name one of the endpoints"))
-    return errors
+def _params_of(call: ActionCall) -> dict[str, Any]:
+    """The endpoint's parameters. An administrator's own action names its endpoint in its settings."""
+    metadata = call.request.metadata
+    return metadata if call.definition.settings.get("endpoint") is not None else metadata.get("params", {})
 
 
 def _body(text: Any) -> Any:
@@ -162,16 +307,3 @@ def _body(text: Any) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def dry_run(handler: str, request: ActionRequest) -> str:
-    """What the handler would do, in words; nothing is done."""
-    metadata = request.metadata
-    would: dict[str, str] = {
-        "handoff": "lock the conversation for the bot and record that a human is called",
-        "create_ticket": f"open a ticket at the built-in desk: {metadata.get('subject', '')}",
-        "ticket_status": f"look up ticket {metadata.get('ticket_id') or '(the newest)'} of this customer",
-        "api_call": f"call the endpoint {metadata.get('endpoint', '')} with the given parameters",
-        "close_conversation": "close the conversation",
-    }
-    return would.get(handler, f"nothing: there is no handler {handler}")

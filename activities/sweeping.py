@@ -15,7 +15,7 @@ from config.logs import get_logger
 from config.settings import Settings
 from integrations.temporal.conversations import Conversations
 from schemas.sweeps import SweepResult
-from storage.outbox import Outbox
+from storage.ledger import Abandoned, Ledger
 from storage.streams import StreamEvents
 from storage.waiting import Waiting
 
@@ -32,7 +32,7 @@ class Sweeping:
     def __init__(
         self,
         waiting: Waiting,
-        outbox: Outbox,
+        ledger: Ledger,
         fetching: Fetching,
         events: StreamEvents,
         conversations: Conversations,
@@ -40,7 +40,7 @@ class Sweeping:
         settings: Settings,
     ) -> None:
         self._waiting = waiting
-        self._outbox = outbox
+        self._ledger = ledger
         self._fetching = fetching
         self._events = events
         self._conversations = conversations
@@ -54,18 +54,30 @@ class Sweeping:
         for conversation in overdue:
             await self._conversations.wake(conversation)
             activity.heartbeat()
-        unsent = await self._outbox.overdue(self._settings.sweep_after_seconds, self._settings.sweep_batch)
-        for conversation in unsent:
-            await self._conversations.deliver(conversation)
+        abandoned = await self._ledger.abandoned(
+            self._settings.sweep_after_seconds, self._settings.action_timeout_seconds, self._settings.sweep_batch
+        )
+        for each in abandoned:
+            await self._carry_on(each)
             activity.heartbeat()
-        if woken := len(overdue) + len(unsent):
+        if woken := len(overdue) + len(abandoned):
             metrics.SWEPT.inc(woken)
-            log.warning("swept", conversations=len(overdue), unsent=len(unsent))
+            log.warning("swept", conversations=len(overdue), abandoned=len(abandoned))
         await self._expire_questions()
         await self._events.forget(self._settings.stream_events_keep_seconds)
         await self._waiting.forget(self._settings.leftovers_keep_seconds)
         await self._fetch_files()
         return SweepResult(woken=woken)
+
+    async def _carry_on(self, abandoned: Abandoned) -> None:
+        """Replies are sent, an approved action is done; of anything else it is said what is known."""
+        if abandoned.key is None:
+            await self._conversations.deliver(abandoned)
+        elif abandoned.decision is not None:
+            await self._conversations.decide_again(abandoned, abandoned.decision)
+        else:
+            status = await self._ledger.give_up(abandoned.key)
+            log.error("effect_abandoned", effect_key=abandoned.key, status=status)
 
     async def _expire_questions(self) -> None:
         """Those of conversations whose workflow did not see to it."""

@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from api.bodies import BodyGuard
 from api.problems import add_problem_handlers
-from api.routes import actions, effects, health, messages, sessions, webhooks
+from api.routes import actions, deliveries, effects, health, messages, sessions, webhooks
 from api.routes.root import root
 from api.services import Services
 from api.stopping import StoppingGuard
@@ -51,6 +51,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         sessions.router,
         actions.router,
         effects.router,
+        deliveries.router,
         webhooks.router,
         health.router,
         root(pages),

@@ -43,6 +43,8 @@ class BodyGuard:
     def _guards(self, scope: Scope) -> bool:
         if scope["type"] != "http" or scope["method"] not in {"POST", "PUT", "PATCH"}:
             return False
+        if _is_bare(scope):
+            return False
         path: str = scope["path"]
         return path.startswith("/api/") and not path.startswith(self._exempt)
 
@@ -76,6 +78,12 @@ async def _read(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
 def _check_type(scope: Scope) -> None:
     if _header(scope, b"content-type").split(b";")[0].strip().lower() != b"application/json":
         raise ProblemError(415, "Send JSON with Content-Type: application/json.")
+
+
+def _is_bare(scope: Scope) -> bool:
+    """A call that brings nothing and says so: some say all in their address."""
+    announced = _header(scope, b"content-length"), _header(scope, b"transfer-encoding"), _header(scope, b"content-type")
+    return announced in {(b"0", b"", b""), (b"", b"", b"")}
 
 
 def _header(scope: Scope, name: bytes) -> bytes:

@@ -18,6 +18,7 @@ from integrations.temporal.conversations import Conversations
 from storage.api_keys import ApiKeys, KnownKeys
 from storage.configurations import Configurations
 from storage.database import Database
+from storage.deliveries import Deliveries
 from storage.delivery_reports import DeliveryReports
 from storage.effects import Effects
 from storage.inbox import Inbox
@@ -47,6 +48,7 @@ class Services:
     answers: Answers
     outbox: Outbox
     effects: Effects
+    deliveries: Deliveries
     wakes: Wakes
     webhooks: Webhooks
     stopping: Stopping
@@ -79,6 +81,7 @@ def create_services(
         answers=Answers(conversations, turns, readiness, settings.reply_wait_seconds),
         outbox=Outbox(database),
         effects=Effects(database),
+        deliveries=Deliveries(database),
         wakes=wakes,
         webhooks=Webhooks(inbox, DeliveryReports(database), wakes, settings),
         stopping=Stopping(settings.api_shutdown_seconds),

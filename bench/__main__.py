@@ -12,6 +12,7 @@ from bench.floor import floor_at
 from bench.machine import machine
 from bench.report import RESULTS, Report
 from bench.scenarios import ALL
+from bench.slots import slots
 from bench.stage import Sizes, Stage
 from bench.starts import memory, second_starts, timed_start
 from bench.subject import caller_of, program
@@ -25,8 +26,8 @@ def main() -> None:
     surroundings = machine()
     with program() as subject:
         first = timed_start(subject)
-        comparisons = asyncio.run(_measured(subject, options))
-        figures = [Figure("first start", first, "s"), *memory(subject)]
+        comparisons, taken = asyncio.run(_measured(subject, options))
+        figures = [Figure("first start", first, "s"), *taken, *memory(subject)]
         if "starts" in options.only:
             comparisons.append(second_starts(subject, first, _STARTS))
     report = Report(comparisons, figures, surroundings, options.seed, options.scale)
@@ -35,9 +36,10 @@ def main() -> None:
     print(f"every number: {RESULTS}")
 
 
-async def _measured(subject: Program, options: argparse.Namespace) -> list[Comparison]:
+async def _measured(subject: Program, options: argparse.Namespace) -> tuple[list[Comparison], list[Figure]]:
     """All scenarios, one after the other, in one run of the program."""
     comparisons: list[Comparison] = []
+    figures: list[Figure] = []
     async with caller_of(subject) as caller, floor_at(subject.addresses["temporal"]) as floor:
         sizes = Sizes().times(options.scale)
         stage = Stage(caller, floor, subject.addresses["perplexity"], sizes, Random(options.seed))
@@ -45,7 +47,9 @@ async def _measured(subject: Program, options: argparse.Namespace) -> list[Compa
             if name in options.only:
                 print(f"measuring {name} …", file=sys.stderr, flush=True)
                 comparisons += await scenario(stage)
-    return comparisons
+        if "slots" in options.only:
+            figures += await slots(subject, caller, sizes.slots)
+    return comparisons, figures
 
 
 def _options() -> argparse.Namespace:
@@ -54,7 +58,7 @@ def _options() -> argparse.Namespace:
         "--scale", type=float, default=1.0, help="how much is measured (default 1; 0.2 is a quick look)"
     )
     parser.add_argument("--seed", type=int, default=20261123, help="of the order in which things are measured")
-    names = [*ALL, "starts"]
+    names = [*ALL, "slots", "starts"]
     parser.add_argument(
         "--only", nargs="+", choices=names, default=names, metavar="NAME", help=f"of {', '.join(names)}"
     )

@@ -17,6 +17,7 @@ class Sizes:
     samples: int = 10
     streams: int = 4
     conversations: int = 50
+    slots: int = 7
     turns_each: int = 4
     long_turns: int = 1_000
 
@@ -25,6 +26,7 @@ class Sizes:
             rounds=max(2, round(self.rounds * scale)),
             samples=max(3, round(self.samples * scale)),
             streams=max(2, round(self.streams * scale)),
+            slots=max(3, round(self.slots * scale)),
             conversations=max(2, round(self.conversations * scale)),
             turns_each=max(2, round(self.turns_each * scale)),
             long_turns=max(30, round(self.long_turns * scale)),

@@ -10,18 +10,10 @@ from uuid import UUID
 import typer
 
 from cli.surroundings import on_database, stop
-from schemas.effects import Effect
+from schemas.effects import Effect, EffectStatus
 from storage.effects import Effects, NotUnknown
 
 app = typer.Typer(help="Effects of actions: what was done outside.", no_args_is_help=True)
-
-
-class Status(StrEnum):
-    PLANNED = "planned"
-    SENDING = "sending"
-    CONFIRMED = "confirmed"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
 
 
 class Outcome(StrEnum):
@@ -31,11 +23,11 @@ class Outcome(StrEnum):
 
 @app.command("list")
 def show_list(
-    status: Annotated[Status | None, typer.Option(help="Only these; `unknown` ones wait for you.")] = None,
+    status: Annotated[EffectStatus | None, typer.Option(help="Only these; `unknown` ones wait for you.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000)] = 50,
 ) -> None:
     """Print the newest effects, one a line."""
-    found = on_database(lambda database, _: Effects(database).newest(limit, status.value if status else None))
+    found = on_database(lambda database, _: Effects(database).newest(limit, status))
     for effect in found:
         typer.echo(_line(effect))
     if not found:

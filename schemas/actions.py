@@ -33,6 +33,25 @@ class Confirmation(StrEnum):
     STAFF = "staff"
 
 
+class ActionStatus(StrEnum):
+    """What people have said to an action; what came of it stands in the ledger (`schemas.effects`).
+
+        awaiting_confirmation ──yes──▶ accepted
+                              ├─no──▶ cancelled
+                              └─────▶ expired
+        accepted, without a question · refused, where it was not allowed
+        accepted ──▶ cancelled, where another owner had the conversation before it began
+
+    Values are stored, so they never change their meaning.
+    """
+
+    AWAITING_CONFIRMATION = "awaiting_confirmation"  #: the customer, or staff, is asked
+    ACCEPTED = "accepted"  #: it has its place in the ledger
+    CANCELLED = "cancelled"  #: declined, or set aside by something newer: words, another owner
+    EXPIRED = "expired"  #: nobody answered in time
+    REFUSED = "refused"  #: not allowed here and now
+
+
 class ActionRequest(BaseModel):
     """The one JSON object that a model writes to ask for an action."""
 

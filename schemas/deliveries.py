@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from schemas.effects import EffectStatus
 from schemas.turns import Source
+from schemas.waking import Waking
 
 PartKind = Literal["text", "buttons", "template"]
 
@@ -23,28 +26,31 @@ class PlannedPart(BaseModel):
 
 
 class Part(PlannedPart):
-    """A part in the ledger. `fence`: each attempt to send raises it; who holds an older one may not write."""
+    """A part in the ledger. `fence`: each claim raises it; who holds an older one may not write."""
 
     id: UUID
-    status: str
-    attempt: int = 0
-    unknown_sends: int = 0
-    """Attempts of which nobody knows whether they arrived."""
+    key: str
+    status: EffectStatus
+    attempts: int = 0
+    unknown_attempts: int = 0
+    """Those of which nobody knows whether they arrived."""
     fence: int = 0
-    sending_at: datetime | None = None
+    not_before: datetime | None = None
+    claimed_at: datetime | None = None
     failure: str | None = None
     """Why it was not sent, as far as that is decided; empty for a failure that the channel has only just reported."""
     error: dict[str, Any] | None = None
 
     @property
+    def is_over(self) -> bool:
+        """The channel has it, or it is given up; a failure only just reported is still to be decided about."""
+        given_up = self.status is EffectStatus.FAILED and self.failure is not None
+        return given_up or self.status is EffectStatus.CONFIRMED
+
+    @property
     def delivery_id(self) -> str:
         """What the channel gets, and brings back with each status of this attempt: see `read_delivery_id`."""
         return f"{self.id}.{self.fence}"
-
-    @property
-    def arrived_there(self) -> bool:
-        """The channel has it, whatever becomes of it then."""
-        return self.status in {"queued", "sent", "delivered", "read", "deleted"}
 
 
 def read_delivery_id(value: str | None) -> tuple[UUID | None, int | None]:
@@ -80,6 +86,53 @@ class DueMessage(BaseModel):
     superseded: bool = False
     """A word of patience whose answer has come meanwhile."""
     parts: list[Part] = Field(default_factory=list)
+
+
+class DeliveryState(StrEnum):
+    """How far a part came, as people see it: the ledger's status, and for what the channel took its own reports."""
+
+    DUE = "due"
+    SENDING = "sending"
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    DELETED = "deleted"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    WITHHELD = "withheld"
+
+
+class Delivery(BaseModel):
+    """A part as people see it. `error` is for staff."""
+
+    id: UUID
+    conversation_id: UUID
+    message_id: UUID
+    part: int
+    kind: str | None
+    text: str
+    status: DeliveryState
+    attempt: int
+    failure: str | None
+    error: str | None
+    channel_message_id: str | None
+    created_at: datetime
+    settled_at: datetime | None
+
+
+class DeliveryList(BaseModel):
+    """Newest first. `next_before` is None on the last page."""
+
+    deliveries: list[Delivery]
+    next_before: str | None
+
+
+class Resent(BaseModel):
+    """A part that is due once more, and whom to tell."""
+
+    delivery: Delivery
+    waking: Waking
 
 
 class StatusReport(BaseModel):

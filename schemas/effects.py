@@ -1,18 +1,123 @@
-"""Effects as people see them: what was done outside, what is known of it, and a human's word on what nobody knows."""
+"""The ledger's words: an effect's life cycle, how an unknown outcome is recovered, and effects as people see them.
+
+    planned ──claim──▶ sending ──complete──▶ confirmed │ unknown
+       ▲                 │   └─────fail────▶ failed
+       └────release──────┘        release: surely nothing was done
+
+    sending ──claim──▶ sending            its claimer is gone; what may follow is its recovery's to say
+    unknown ──resolve──▶ confirmed │ failed           a human's word, once
+
+Of a part of a reply the channel reports by itself, sooner or later:
+
+    sending │ unknown ──status──▶ confirmed ──status: failed──▶ failed ──release──▶ planned
+    unknown ──claim──▶ sending            the one resend
+
+What belongs to a version of the conversation's owner is claimed under it only:
+
+    planned ──claim──▶ failed (withheld)  another owner has the conversation by now
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-EffectStatus = Literal["planned", "sending", "confirmed", "failed", "unknown"]
+
+class EffectStatus(StrEnum):
+    """Where an effect stands. Values are stored, so they never change their meaning."""
+
+    PLANNED = "planned"  #: decided; nobody has begun it, or who had surely did nothing
+    SENDING = "sending"  #: somebody has begun it under the newest fence
+    CONFIRMED = "confirmed"  #: done
+    FAILED = "failed"  #: surely not done, and not tried again by itself
+    UNKNOWN = "unknown"  #: nobody knows; a human settles it, or the other side's own report
+
+    @property
+    def is_settled(self) -> bool:
+        return self not in (EffectStatus.PLANNED, EffectStatus.SENDING)
+
+
+class Recovery(StrEnum):
+    """What may follow an attempt of which nobody knows what came of it."""
+
+    REPEAT = "repeat"  #: the same key, or a call that only reads: doing it again does it once
+    LOOK_UP = "look_up"  #: the other side can be asked for our key; what it does not have was not done
+    REPORT = "report"  #: the other side reports by itself, with our id: it is waited for
+    NONE = "none"  #: nothing: only a human finds out
+
+
+WITHHELD = "withheld"
+"""The failure of what was not begun, for another owner has the conversation by now."""
+
+PART = "part"
+"""The kind of a reply's part."""
+
+_ACTION = "action:"
+
+
+def action_kind(name: str) -> str:
+    """The kind of an action's effect."""
+    return f"{_ACTION}{name}"
+
+
+class LedgerRow(BaseModel):
+    """One thing that is visible outside, with all that is needed to carry it on.
+
+    `fence`: each claim raises it; who holds an older one writes nothing. `unknown_attempts`: those of which nobody
+    knows what came. `not_before`: nobody takes it up before that. `deadline`: no further try after it.
+    `owner_version`: the owner's that it belongs to; None for what staff said or decided, which any owner lets happen.
+    """
+
+    id: UUID
+    key: str
+    kind: str
+    conversation_id: UUID
+    turn_id: UUID | None = None
+    message_id: UUID | None = None
+    owner_version: int | None = None
+    status: EffectStatus
+    request: dict[str, Any] = Field(default_factory=dict)
+    request_hash: str = ""
+    recovery: Recovery = Recovery.NONE
+    fence: int = 0
+    attempts: int = 0
+    unknown_attempts: int = 0
+    not_before: datetime | None = None
+    deadline: datetime | None = None
+    claimed_at: datetime | None = None
+    result: dict[str, Any] | None = None
+    external_id: str | None = None
+    failure: str | None = None
+    error: dict[str, Any] | None = None
+    settled_at: datetime | None = None
+
+
+class Claim(LedgerRow):
+    """A row after a claim. *won*: it is ours under its fence; else it stands as somebody else has left it.
+
+    *withheld*: it is nobody's to do, for another owner has the conversation by now.
+    """
+
+    won: bool
+    withheld: bool
+    status_before: EffectStatus
+
+
+class Settlement(BaseModel):
+    """What came of an effect. `result` is for the model or the customer; `error` for staff."""
+
+    status: EffectStatus
+    result: dict[str, Any] = Field(default_factory=dict)
+    external_id: str | None = None
+    error: str | None = None
 
 
 class Effect(BaseModel):
-    """One row of the ledger. `error` is for staff; `settled_by` names the person who settled what nobody knew."""
+    """An effect as people see it. `error` is for staff; `settled_by` names the person who settled what nobody knew."""
 
     id: UUID
     key: str

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from schemas.actions import ActionRequest, Confirmation
+from schemas.effects import Recovery
 from schemas.standing import Owner
 from schemas.transitions import Event
 from schemas.turn_record import TurnStatus
@@ -29,6 +30,8 @@ class PlannedAction:
     effect_key: str
     side_effect: bool
     """False for what only reads: repeating it, or failing after it, denies nothing."""
+    recovery: Recovery = Recovery.NONE
+    """What may follow an attempt of unknown outcome, as its handler declares."""
 
 
 @dataclass(frozen=True)

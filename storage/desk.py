@@ -31,6 +31,8 @@ SELECT number, status FROM tickets WHERE effect_key = :effect_key
 LIMIT 1
 """
 
+_IS_OPEN = "SELECT 1 FROM tickets WHERE effect_key = :effect_key AND status NOT IN ('resolved', 'closed')"
+
 _FIND = """
 SELECT number, subject, status, priority, created_at, updated_at FROM tickets
  WHERE conversation_id IN (SELECT c.id FROM conversations c JOIN conversations mine ON mine.customer_id = c.customer_id
@@ -52,7 +54,7 @@ SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq
 _HAND_OFF = """
 INSERT INTO handoffs (conversation_id, effect_key, team, reason, details, opened_by)
 SELECT id, :effect_key, :team, :reason, CAST(:details AS jsonb), :opened_by FROM conversations
- WHERE id = :conversation_id AND owner_version = :owner_version
+ WHERE id = :conversation_id AND owner_version = coalesce(CAST(:owner_version AS bigint), owner_version)
 ON CONFLICT DO NOTHING
 """
 """Nobody is called where the owner has changed meanwhile: the end of the turn then changes nothing either."""
@@ -74,7 +76,7 @@ class Desk:
         self._database = database
 
     async def open_ticket(
-        self, conversation_id: UUID, effect_key: str, metadata: dict[str, Any], *, who: str, turn_id: UUID
+        self, conversation_id: UUID, effect_key: str, metadata: dict[str, Any], *, who: str, turn_id: UUID | None
     ) -> Ticket:
         """The ticket for *effect_key*, opened now or before. *metadata* as `CreateTicketMetadata`."""
         row = await self._database.row(
@@ -93,6 +95,11 @@ class Desk:
         )
         assert row is not None
         return Ticket(ticket_id=f"{_PREFIX}{row['number']}", subject=metadata["subject"], status=row["status"])
+
+    async def has_open_ticket(self, effect_key: str) -> bool:
+        """Whether the ticket that this effect opened is neither resolved nor closed."""
+        row = await self._database.row(_IS_OPEN, {"effect_key": effect_key})
+        return row is not None
 
     async def find_ticket(self, conversation_id: UUID, ticket_id: str) -> Ticket | None:
         """This customer's own ticket of that id, or the newest if it is empty; never another customer's."""
@@ -128,9 +135,12 @@ class Desk:
         reason: str,
         details: dict[str, Any],
         opened_by: str,
-        owner_version: int,
+        owner_version: int | None,
     ) -> None:
-        """Records that a human is called. One handoff is open at most; a second call changes nothing."""
+        """Records that a human is called. One handoff is open at most; a second call changes nothing.
+
+        *owner_version*: as the effect's own (`schemas.effects.LedgerRow`).
+        """
         await self._database.rows(
             _HAND_OFF,
             {

@@ -8,12 +8,12 @@ from schemas.cursors import Cursor
 from schemas.effects import Effect, EffectStatus
 from storage.database import Database
 
-_COLUMNS = """id, key, conversation_id, turn_id, kind, status, attempt, external_id, error, planned_at, settled_at,
-              settled_by, note"""
+_COLUMNS = """id, key, conversation_id, turn_id, replace(kind, 'action:', '') AS kind, status, attempts AS attempt,
+              external_id, error ->> 'explanation' AS error, planned_at, settled_at, settled_by, note"""
 
 _LIST = f"""
 SELECT {_COLUMNS} FROM effects
- WHERE (CAST(:status AS text) IS NULL OR status = :status)
+ WHERE kind <> 'part' AND (CAST(:status AS text) IS NULL OR status = :status)
    AND (CAST(:at AS timestamptz) IS NULL OR (planned_at, id) < (:at, CAST(:id AS uuid)))
  ORDER BY planned_at DESC, id DESC LIMIT :limit
 """
@@ -22,9 +22,7 @@ _RESOLVE = f"""
 WITH resolved AS (
     UPDATE effects SET status = :outcome, fence = fence + 1, settled_at = agent_now(),
            settled_by = :settled_by, note = :note
-     WHERE id = :id AND status = 'unknown' RETURNING *
-), action AS (
-    UPDATE actions SET status = :outcome, settled_at = agent_now() WHERE effect_key IN (SELECT key FROM resolved)
+     WHERE id = :id AND status = 'unknown' AND kind <> 'part' RETURNING *
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)
     SELECT :settled_by, 'effect.resolved', 'effect/' || id, jsonb_build_object('outcome', CAST(:outcome AS text))
@@ -33,7 +31,7 @@ WITH resolved AS (
 SELECT {_COLUMNS} FROM resolved
 """
 
-_GET = f"SELECT {_COLUMNS} FROM effects WHERE id = :id"
+_GET = f"SELECT {_COLUMNS} FROM effects WHERE id = :id AND kind <> 'part'"
 
 
 class NotUnknown(Exception):

@@ -29,8 +29,7 @@ _LOCK_CUSTOMER = "SELECT merged_into FROM customers WHERE id = :customer_id FOR 
 """First of all rows, as the inbox does: nobody is merged with them meanwhile."""
 
 _LOCK_WORK = (
-    f"SELECT id FROM effects WHERE conversation_id IN {_MINE} AND status IN ('planned', 'sending') "
-    "ORDER BY id FOR UPDATE",
+    f"SELECT id FROM effects WHERE conversation_id IN {_MINE} ORDER BY id FOR UPDATE",
     f"SELECT id FROM turns WHERE conversation_id IN {_MINE} AND finished_at IS NULL ORDER BY id FOR UPDATE",
     "SELECT id FROM conversations WHERE customer_id = :customer_id ORDER BY id FOR UPDATE",
 )
@@ -40,7 +39,8 @@ SELECT k.erased_at IS NOT NULL AS erased,
        (SELECT coalesce(array_agg(c.id), '{{}}') FROM conversations c WHERE c.customer_id = k.id) AS conversations,
        (SELECT coalesce(sum(c.last_seq - c.cursor), 0)::int FROM conversations c WHERE c.customer_id = k.id) AS waiting,
        (SELECT count(*)::int FROM effects e
-         WHERE e.conversation_id IN {_MINE} AND e.status IN ('planned', 'sending')) AS under_way,
+         WHERE e.conversation_id IN {_MINE} AND e.status IN ('planned', 'sending')
+           AND e.kind <> 'part') AS under_way,
        (SELECT count(*)::int FROM messages m WHERE m.conversation_id IN {_MINE}) AS messages
   FROM customers k WHERE k.id = :customer_id
 """
@@ -59,11 +59,9 @@ _GIVE_UP = (
     # Nobody began a planned effect, so it surely failed; of one being sent nobody knows. A late attempt has no fence.
     """UPDATE effects SET status = CASE status WHEN 'planned' THEN 'failed' ELSE 'unknown' END, fence = fence + 1,
               settled_at = agent_now()
-        WHERE conversation_id = ANY(:ids) AND status IN ('planned', 'sending')""",
-    """UPDATE actions a SET settled_at = agent_now(),
-              status = CASE WHEN a.status = 'awaiting_confirmation' THEN 'cancelled'
-              ELSE coalesce((SELECT e.status FROM effects e WHERE e.key = a.effect_key), 'cancelled') END
-        WHERE conversation_id = ANY(:ids) AND a.status IN ('planned', 'sending', 'awaiting_confirmation')""",
+        WHERE conversation_id = ANY(:ids) AND status IN ('planned', 'sending') AND kind <> 'part'""",
+    """UPDATE actions SET settled_at = agent_now(), status = 'cancelled'
+        WHERE conversation_id = ANY(:ids) AND status = 'awaiting_confirmation'""",
     """UPDATE handoffs SET released_at = agent_now(), released_by = :actor
         WHERE conversation_id = ANY(:ids) AND released_at IS NULL""",
 )
@@ -77,16 +75,17 @@ _BLANK = (
     """UPDATE raw_outputs SET text = '', details = '{}', errors = '[]', notes = '[]', explanation = NULL
         WHERE conversation_id = ANY(:ids)""",
     # Digests of short words can be guessed.
-    """UPDATE actions SET reason = '', metadata = '{}', result = NULL, digest = '', request_hash = ''
+    """UPDATE actions SET reason = '', metadata = '{}', digest = '', request_hash = ''
         WHERE conversation_id = ANY(:ids)""",
     """UPDATE effects SET request = '{}', result = NULL, error = NULL, note = NULL, request_hash = ''
-        WHERE conversation_id = ANY(:ids)""",
+        WHERE conversation_id = ANY(:ids) AND kind <> 'part'""",
     "UPDATE tickets SET subject = '', description = '', category = NULL WHERE conversation_id = ANY(:ids)",
     "UPDATE handoffs SET reason = '', details = '{}' WHERE conversation_id = ANY(:ids)",
-    """UPDATE deliveries SET channel_message_id = NULL, error = NULL, text = '', choices = '[]',
+    """UPDATE effects SET external_id = NULL, error = NULL, result = NULL,
+              request = jsonb_build_object('kind', request -> 'kind'),
               failure = CASE WHEN status = 'planned' THEN 'erased' ELSE failure END,
               status = CASE WHEN status = 'planned' THEN 'failed' ELSE status END
-        WHERE conversation_id = ANY(:ids)""",
+        WHERE conversation_id = ANY(:ids) AND kind = 'part'""",
     """UPDATE media SET filename = NULL, channel_media_id = '', announced_sha256 = NULL, problem = NULL,
               status = CASE WHEN status = 'due' THEN 'refused' ELSE status END
         WHERE conversation_id = ANY(:ids)""",

@@ -27,7 +27,7 @@ _SECTIONS: dict[str, tuple[str, str, str, str]] = {
     "turns": ("turns", "id", _MINE, "started_at"),
     "raw_outputs": ("raw_outputs", "id", _MINE, "created_at"),
     "actions": ("actions", "id", _MINE, "created_at"),
-    "effects": ("effects", "id", _MINE, "planned_at"),
+    "effects": ("effects", "id", f"{_MINE} AND kind <> 'part'", "planned_at"),
     "tickets": ("tickets", "id", _MINE, "created_at"),
     "handoffs": ("handoffs", "id", _MINE, "opened_at"),
     "media": ("media", "id", _MINE, "created_at"),

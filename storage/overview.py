@@ -30,12 +30,13 @@ UNION ALL
 SELECT 'invalid output', o.conversation_id, o.created_at, left(o.text, 500)
   FROM raw_outputs o WHERE o.verdict = 'invalid'
 UNION ALL
-SELECT 'reply ' || d.status || ': ' || coalesce(d.failure, ''), d.conversation_id, d.updated_at,
+SELECT 'reply ' || d.status || ': ' || coalesce(d.failure, ''), d.conversation_id, d.settled_at,
        coalesce(d.error ->> 'explanation', '')
-  FROM deliveries d WHERE d.status IN ('failed', 'unknown')
+  FROM deliveries d WHERE d.status IN ('failed', 'unknown') AND d.failure IS DISTINCT FROM 'superseded'
 UNION ALL
-SELECT 'outcome unknown: ' || e.kind, e.conversation_id, e.settled_at, coalesce(e.error, '')
-  FROM effects e WHERE e.status = 'unknown'
+SELECT 'outcome unknown: ' || replace(e.kind, 'action:', ''), e.conversation_id, e.settled_at,
+       coalesce(e.error ->> 'explanation', '')
+  FROM effects e WHERE e.status = 'unknown' AND e.kind <> 'part'
 UNION ALL
 SELECT 'nobody approved in time: ' || a.name, a.conversation_id, a.settled_at, ''
   FROM actions a WHERE a.status = 'expired' AND a.confirmation_by = 'staff'

@@ -61,9 +61,9 @@ WITH released AS (
 ), place AS (
     DELETE FROM account_places WHERE conversation_id = :conversation_id
 ), parts AS (
-    UPDATE deliveries SET status = 'unknown', failure = 'unknown', unknown_sends = unknown_sends + 1,
-           error = jsonb_build_object('explanation', 'an operator cancelled the run'), updated_at = agent_now()
-     WHERE conversation_id = :conversation_id AND status = 'sending'
+    UPDATE effects SET status = 'unknown', failure = 'unknown', unknown_attempts = unknown_attempts + 1,
+           error = jsonb_build_object('explanation', 'an operator cancelled the run'), settled_at = agent_now()
+     WHERE conversation_id = :conversation_id AND kind = 'part' AND status = 'sending'
 )
 UPDATE conversations SET stopped_seq = last_seq WHERE id = :conversation_id
 """

@@ -1,7 +1,7 @@
 """Who has a conversation, changed by one statement that wins at once; and how it stands, read.
 
-A turn or a part of a reply that belongs to an older version of the owner is withheld by the statement that would
-commit or begin it (`turn_statements.COMMIT`, `actions._BEGIN`, `outbox._BEGIN`): nobody has to be asked or waited for.
+A turn or an effect that belongs to an older version of the owner is withheld by the statement that would
+commit or begin it (`turn_statements.COMMIT`, `ledger.CLAIM`): nobody has to be asked or waited for.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ WITH changed AS (
     SELECT * FROM change_owner(:conversation_id, :event, CAST(:rules AS jsonb), :who, :reason, NULL, coalesce(
         (SELECT CAST(k.body #>> '{handoff,answer_waiting_after_release}' AS boolean) FROM configurations k
            JOIN conversations c ON c.assistant = k.assistant WHERE c.id = :conversation_id
-          ORDER BY k.version DESC LIMIT 1), true))
-), ended AS (
-    UPDATE threads SET ended_at = agent_now(), end_reason = 'reset'
-     WHERE conversation_id = :conversation_id AND ended_at IS NULL AND CAST(:new_thread AS boolean)
+          ORDER BY k.version DESC LIMIT 1), true), CAST(:new_thread AS boolean))
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)
     SELECT :who, :deed, 'conversation/' || CAST(:conversation_id AS uuid), CAST(:details AS jsonb) FROM changed

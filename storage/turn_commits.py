@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, assert_never
 from uuid import UUID
 
-from schemas.actions import Confirmation
+from schemas.actions import ActionStatus, Confirmation
+from schemas.effects import Recovery
 from schemas.encoding import dump_json
 from schemas.transitions import Event
 from schemas.turn_decisions import (
@@ -57,6 +58,7 @@ _NOTHING: dict[str, Any] = {
     "confirmation_by": None,
     "expires_at": None,
     "side_effect": True,
+    "recovery": Recovery.NONE,
 }
 
 
@@ -96,7 +98,7 @@ def _decided(decision: TurnDecision) -> dict[str, Any]:
             return {"status": TurnStatus.INVALID, "verdict": Verdict.INVALID} | _move(decision.move)
         case PerformAction():
             acting = {"status": TurnStatus.ACTING, "verdict": Verdict.ACTION, "handler": decision.handler}
-            action = _action(decision.action, "planned")
+            action = _action(decision.action, ActionStatus.ACCEPTED)
             return acting | {"accepted": True} | action | _closed(decision.closed) | _move(decision.move)
         case PerformConfirmed():
             acting = {"status": TurnStatus.ACTING, "verdict": Verdict.ACTION, "handler": decision.handler}
@@ -120,7 +122,7 @@ def _reply(reply: Reply) -> dict[str, Any]:
         "accepted": reply.accepted,
         "ticket_id": reply.ticket_id,
     }
-    refused = _action(reply.refused, "refused") if reply.refused else {}
+    refused = _action(reply.refused, ActionStatus.REFUSED) if reply.refused else {}
     return values | _closed(reply.closed) | _move(reply.move) | refused
 
 
@@ -135,10 +137,11 @@ def _question(asked: AskConfirmation) -> dict[str, Any]:
         "confirmation_by": asked.by,
         "expires_at": asked.expires_at,
     }
-    return values | _action(asked.action, "awaiting_confirmation") | _closed(asked.closed) | _move(asked.move)
+    action = _action(asked.action, ActionStatus.AWAITING_CONFIRMATION)
+    return values | action | _closed(asked.closed) | _move(asked.move)
 
 
-def _action(action: PlannedAction, status: str) -> dict[str, Any]:
+def _action(action: PlannedAction, status: ActionStatus) -> dict[str, Any]:
     return {
         "action_id": action.id,
         "action_index": action.index,
@@ -150,6 +153,7 @@ def _action(action: PlannedAction, status: str) -> dict[str, Any]:
         "request_hash": action.request_hash,
         "effect_key": action.effect_key,
         "side_effect": action.side_effect,
+        "recovery": action.recovery,
     }
 
 

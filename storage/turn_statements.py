@@ -11,6 +11,7 @@ conversation all the same and no action of the turn began, puts the turn *again*
 
 from __future__ import annotations
 
+from storage.actions import EFFECT_OF_ACTION
 from storage.channels import DELIVERY
 from storage.merges import WITH_MERGED
 
@@ -70,15 +71,16 @@ SELECT {_STANDING}, {_NOW}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_i
          ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
        conversation.assistant,
        (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,
-       EXISTS (SELECT 1 FROM actions a WHERE a.turn_id = turn.id AND a.side_effect AND a.status = 'confirmed')
+       EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
+                WHERE a.turn_id = turn.id AND a.side_effect AND e.status = 'confirmed')
            AS something_done,
        (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
            AS final_failures,
        (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out))
            AS unreachable_since,
        (SELECT to_jsonb(p) || jsonb_build_object('accepted_at', (SELECT CASE WHEN m.delivery IS NOT NULL
-                   THEN coalesce((SELECT max(coalesce(d.accepted_at, d.updated_at)) FROM deliveries d
-                                   WHERE d.message_id = m.id AND d.status IN ('queued', 'sent', 'delivered', 'read')),
+                   THEN coalesce((SELECT max(e.settled_at) FROM effects e
+                                   WHERE e.message_id = m.id AND e.status = 'confirmed' AND e.reached <> 'deleted'),
                                  '9999-12-31T00:00:00Z') END
                   FROM messages m WHERE m.turn_id = p.turn_id AND m.direction = 'out'))
           FROM actions p WHERE p.conversation_id = :conversation_id
@@ -101,6 +103,12 @@ SELECT {_STANDING}, {_NOW}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_i
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
  WHERE turn.id = :turn_id
 """
+
+RESULTED = """
+UPDATE turns SET status = 'resulted', step = step + 1, rounds = rounds + 1, commit_id = NULL, questions = 0
+ WHERE id = :turn_id AND status = 'acting' AND step = :step
+"""
+"""The action's effect is confirmed, and the model says the final words."""
 
 _RAW_COLUMNS = """id, turn_id, conversation_id, attempt, purpose, verdict, errors, notes, failure, explanation, text,
                   details, prompt_pack, pack_echoed, backend_uuid, model_ms, first_text_ms"""
@@ -258,25 +266,22 @@ closed AS (
     UPDATE actions SET status = :closed_status, settled_at = agent_now()
      WHERE id = :closed_id AND status = 'awaiting_confirmation' AND {_DECIDED}
 ), confirmed AS (
-    UPDATE actions SET status = 'planned', turn_id = :turn_id, index = :action_index, decided_by = 'customer'
+    UPDATE actions SET status = 'accepted', turn_id = :turn_id, index = :action_index, decided_by = 'customer',
+           settled_at = agent_now()
      WHERE id = :confirmed_id AND status = 'awaiting_confirmation' AND {_DECIDED}
-    RETURNING effect_key, name, request_hash, metadata
+    RETURNING *
 ), action AS (
     INSERT INTO actions (id, turn_id, conversation_id, index, name, reason, metadata, status, digest, request_hash,
-                         effect_key, confirmation_by, expires_at, asked_seq, side_effect, assistant_version)
+                         effect_key, confirmation_by, expires_at, asked_seq, side_effect, recovery, assistant_version)
     SELECT :action_id, :turn_id, :conversation_id, :action_index, :action_name, :action_reason,
            CAST(:action_metadata AS jsonb), CASE WHEN after.fate = 'withheld' THEN 'cancelled' ELSE :action_status END,
            :action_digest, :request_hash, :effect_key, :confirmation_by, :expires_at,
-           (SELECT last_seq FROM conversations WHERE id = :conversation_id), :side_effect, won.assistant_version
+           (SELECT last_seq FROM conversations WHERE id = :conversation_id), :side_effect, :recovery,
+           won.assistant_version
       FROM won, after WHERE CAST(:action_id AS uuid) IS NOT NULL AND after.fate <> 'again'
-), effect AS (
-    INSERT INTO effects (key, conversation_id, turn_id, kind, request_hash, request)
-    SELECT effect_key, CAST(:conversation_id AS uuid), CAST(:turn_id AS uuid), name, request_hash, metadata
-      FROM confirmed
-    UNION ALL
-    SELECT :effect_key, :conversation_id, :turn_id, :action_name, :request_hash, CAST(:action_metadata AS jsonb)
-      FROM won, after
-     WHERE after.fate = 'decided' AND :action_status = 'planned' AND CAST(:action_id AS uuid) IS NOT NULL
+    RETURNING *
+), effect AS ({EFFECT_OF_ACTION}, after.version_after
+      FROM (SELECT * FROM confirmed UNION ALL SELECT * FROM action) AS each, after WHERE each.status = 'accepted'
 ), handoff AS (
     INSERT INTO handoffs (conversation_id, team, reason, opened_by)
     SELECT after.id, 'support', 'called by an action', 'assistant' FROM won, after

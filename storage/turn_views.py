@@ -23,8 +23,10 @@ SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.status, t.state, t.ver
        (SELECT coalesce(jsonb_agg(jsonb_build_object('raw_output_id', o.id, 'verdict', o.verdict, 'errors', o.errors,
                'failure', o.failure, 'raw_output', CASE WHEN :with_raw THEN o.text END) ORDER BY o.created_at), '[]')
           FROM raw_outputs o WHERE o.turn_id = t.id) AS attempts,
-       (SELECT jsonb_build_object('action', a.name, 'reason', a.reason, 'metadata', a.metadata, 'status', a.status,
-               'result', a.result) FROM actions a WHERE a.turn_id = t.id ORDER BY a.index DESC LIMIT 1) AS action
+       (SELECT jsonb_build_object('action', a.name, 'reason', a.reason, 'metadata', a.metadata,
+               'status', CASE WHEN a.status = 'accepted' THEN e.status ELSE a.status END, 'result', e.result)
+          FROM actions a LEFT JOIN effects e ON e.key = a.effect_key
+         WHERE a.turn_id = t.id ORDER BY a.index DESC LIMIT 1) AS action
   FROM turns t
   JOIN messages m ON m.conversation_id = t.conversation_id AND m.seq = {message}
   LEFT JOIN messages r ON r.turn_id = t.id AND r.direction = 'out' AND r.author = 'assistant'

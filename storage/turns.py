@@ -260,6 +260,10 @@ class Turns:
         turn = TurnRow.model_validate(dict(row)) if row is not None else await self.get(fence.turn_id)
         return Committed(turn, won=turn.commit_id == commit_id)
 
+    async def resulted(self, fence: TurnFence) -> None:
+        """The turn's action is done, and its result goes back to the model: the next step concludes. Repeatable."""
+        await self._database.rows(sql.RESULTED, {"turn_id": fence.turn_id, "step": fence.step})
+
     async def fail(self, failed: FailedAttempt) -> None:
         """Records that this attempt is over without an answer, and what had come by then."""
         values = failed.model_dump(exclude={"unknown"})

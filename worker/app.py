@@ -30,10 +30,11 @@ from integrations.endpoints.port import Endpoints
 from integrations.perplexity.port import Perplexity
 from integrations.temporal.conversations import Conversations
 from storage.accounts import AccountCalls
-from storage.actions import Ledger
+from storage.actions import Actions
 from storage.configurations import Configurations
 from storage.database import Database
 from storage.desk import Desk
+from storage.ledger import Ledger
 from storage.media import Media
 from storage.merges import Merges
 from storage.outbox import Outbox
@@ -96,7 +97,9 @@ def create_activities(
         lease_seconds=settings.account_slot_seconds,
         place_seconds=settings.account_place_seconds,
     )
-    turns, ledger, bots = Turns(database), Ledger(database), Bots(Configurations(database), settings)
+    turns, actions, bots = Turns(database), Actions(database), Bots(Configurations(database), settings)
+    ledger = Ledger(database)
+    handlers = Handlers(Desk(database), outside.endpoints)
     outbox, channels = Outbox(database), outside.channels
     conversations = Conversations(client, settings)
     delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat, now)
@@ -104,10 +107,9 @@ def create_activities(
     attending = Attending(channels, outbox, delivering, settings, now)
     asking = Asking(outside.perplexity, accounts, events, settings)
     standings, expiring = Standings(database), Expiring(Questions(database), bots, settings)
-    handlers = Handlers(Desk(database), outside.endpoints)
-    acting = Acting(turns, ledger, standings, bots, handlers, settings, activity.heartbeat, now)
+    acting = Acting(turns, actions, ledger, standings, bots, handlers, settings, activity.heartbeat, now)
     return Activities(
-        answering=Answering(turns, ledger, bots, asking, acting, attending, settings, activity.heartbeat, now),
+        answering=Answering(turns, actions, bots, asking, acting, attending, settings, activity.heartbeat, now),
         acting=acting,
         delivering=delivering,
         fetching=fetching,
@@ -115,7 +117,7 @@ def create_activities(
         merging=Merging(Merges(database), conversations),
         sweeping=Sweeping(
             Waiting(database),
-            outbox,
+            ledger,
             fetching,
             events,
             conversations,

@@ -23,8 +23,8 @@ async def webhooks(stage: Stage) -> list[Comparison]:
     ack = Comparison("webhook", "acknowledgement of a webhook", "bare signal-with-start", "≤ 1.5 ×, aim < 1 ×")
     slow = Comparison("webhook, slow model", "acknowledgement, model takes 5 s", "the same, model at once", "≈ 1 ×")
     measures = (
-        _rested(lambda: stage.caller.webhook(_message("Hello"), sign_webhook)),
-        _rested(lambda: stage.caller.webhook(_message(f"{_SLOW}Hello"), sign_webhook)),
+        _rested(lambda: stage.caller.webhook(message_from(new_phone(), "Hello"), sign_webhook)),
+        _rested(lambda: stage.caller.webhook(message_from(new_phone(), f"{_SLOW}Hello"), sign_webhook)),
         _rested(lambda: stage.floor.signal(f"floor-signal-{uuid4()}")),
     )
     await take_turns(stage.random, _WARM, *measures)
@@ -43,12 +43,15 @@ def _rested(measure: Callable[[], Awaitable[float]]) -> Callable[[], Awaitable[f
     return rested
 
 
-def _message(text: str) -> bytes:
-    """A new customer's first message, as Meta posts it."""
-    phone = str(10_000_000_000 + uuid4().int % 10_000_000_000)
+def new_phone() -> str:
+    return str(10_000_000_000 + uuid4().int % 10_000_000_000)
+
+
+def message_from(phone: str, text: str, message_id: str | None = None) -> bytes:
+    """A customer's message, as Meta posts it."""
     message = {
         "from": phone,
-        "id": f"wamid.{uuid4().hex}",
+        "id": message_id or f"wamid.{uuid4().hex}",
         "timestamp": str(int(time.time())),
         "type": "text",
         "text": {"body": text},

@@ -19,6 +19,7 @@ from temporalio.client import (
     WithStartWorkflowOperation,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
+    WorkflowUpdateStage,
 )
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 
@@ -139,6 +140,24 @@ class Conversations:
     async def decide(self, conversation: Waking, decision: Decision, wait_seconds: float) -> SessionChanged:
         """Hands in staff's answer to a pending action. Raises as `say` does."""
         return await self._change(conversation, "decide", decision, wait_seconds)
+
+    async def decide_again(self, conversation: Waking, decision: Decision) -> None:
+        """Hands in a decision that was not acted on to the end; does not wait for what comes of it.
+
+        Raises TemporalUnavailable.
+        """
+        with _told_plainly():
+            try:
+                async with asyncio.timeout(self._rpc_timeout.total_seconds()):
+                    await self._client.start_update_with_start_workflow(
+                        "decide",
+                        decision,
+                        wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                        start_workflow_operation=self._operation(conversation),
+                        result_type=SessionChanged,
+                    )
+            except TimeoutError:
+                raise TemporalUnavailable("the conversation did not take the decision in time") from None
 
     async def _change(
         self, conversation: Waking, update: str, argument: BaseModel, wait_seconds: float

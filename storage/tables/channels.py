@@ -1,38 +1,11 @@
-"""What goes out over channels, the files that come in, what could not be read, and how much may come."""
+"""The files that come in over channels, what could not be read, and how much may come."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, Table, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from storage.tables.columns import LIST, id_column, metadata, moment, reference
-
-deliveries = Table(
-    "deliveries",
-    metadata,
-    id_column(),
-    reference("message_id", "messages.id", index=False),
-    reference("conversation_id", "conversations.id"),
-    Column("part", Integer, nullable=False, server_default="0"),
-    Column("channel", Text, nullable=False),
-    # planned → sending → queued | sent → delivered → read; failed: it surely did not arrive; unknown: nobody knows
-    Column("status", Text, nullable=False, server_default="planned"),
-    Column("kind", Text, nullable=False, server_default="text"),  # text | buttons | template
-    Column("text", Text, nullable=False, server_default=""),  # as it is sent
-    Column("choices", JSONB, nullable=False, server_default=LIST),  # the buttons
-    Column("channel_message_id", Text, index=True),
-    Column("attempt", Integer, nullable=False, server_default="0"),
-    Column("unknown_sends", Integer, nullable=False, server_default="0"),  # of which nobody knows whether they arrived
-    Column("fence", BigInteger, nullable=False, server_default="0"),
-    Column("failure", Text),
-    Column("error", JSONB),
-    moment("sending_at"),
-    moment("accepted_at"),  # when the channel took it
-    moment("created_at", always=True),
-    moment("updated_at", always=True),
-    UniqueConstraint("message_id", "part"),
-    Index("deliveries_status_idx", "status", "updated_at"),
-)
+from storage.tables.columns import id_column, metadata, moment, reference
 
 media = Table(
     "media",

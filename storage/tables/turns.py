@@ -85,25 +85,34 @@ effects = Table(
     "effects",
     metadata,
     id_column(),
-    Column("key", Text, nullable=False, unique=True),  # conversation/seq/action index[/part]
+    Column("key", Text, nullable=False, unique=True),  # of an action: conversation/seq/index; of a part: message/part
+    Column("kind", Text, nullable=False),  # action:<name> | part
     reference("conversation_id", "conversations.id"),
     reference("turn_id", "turns.id", null=True),
-    Column("kind", Text, nullable=False),
-    Column("status", Text, nullable=False, server_default="planned"),  # planned|sending|confirmed|failed|unknown
-    Column("request_hash", Text, nullable=False),
+    reference("message_id", "messages.id", null=True),  # whose part it is
+    Column("owner_version", BigInteger),  # the owner's that it belongs to; null: staff's, claimed under any
+    Column("status", Text, nullable=False, server_default="planned"),  # schemas.effects.EffectStatus draws its life
     Column("request", JSONB, nullable=False, server_default=OBJECT),
-    Column("external_id", Text),
-    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("request_hash", Text, nullable=False, server_default=""),  # tells a repetition
+    Column("recovery", Text, nullable=False, server_default="none"),  # schemas.effects.Recovery
     Column("fence", BigInteger, nullable=False, server_default="0"),
-    Column("result", JSONB),
-    Column("error", Text),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("unknown_attempts", Integer, nullable=False, server_default="0"),  # of which nobody knows what came
+    moment("not_before"),  # nobody takes it up before that: a pause, or the lease of who has claimed it
+    moment("deadline"),  # no further try after it
     moment("planned_at", always=True),
-    moment("sending_at"),
+    moment("claimed_at"),
     moment("settled_at"),
+    Column("result", JSONB),
+    Column("external_id", Text),  # what the other side calls it: a ticket's id, a channel's message id
+    Column("reached", Text),  # how far a part came, as its channel says: queued → sent → delivered → read; deleted
+    Column("failure", Text),  # the kind of failure, as far as that is decided
+    Column("error", JSONB),
     Column("settled_by", Text),  # the person who said what became of an unknown one, …
     Column("note", Text),  # … and how they know
-    Index("effects_status_idx", "status", "sending_at"),
-    Index("effects_planned_at_idx", "planned_at", "id"),
+    Index("effects_external_id_idx", "external_id", postgresql_where=text("kind = 'part'")),
+    Index("effects_open_idx", "planned_at", postgresql_where=text("status IN ('planned', 'sending')")),
+    Index("effects_planned_at_idx", "planned_at", "id", postgresql_where=text("kind <> 'part'")),
 )
 
 actions = Table(
@@ -116,7 +125,7 @@ actions = Table(
     Column("name", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("metadata", JSONB, nullable=False, server_default=OBJECT),
-    Column("status", Text, nullable=False),
+    Column("status", Text, nullable=False),  # schemas.actions.ActionStatus; what came of it: its effect
     Column("digest", Text, nullable=False),  # what a confirmation is bound to: this very question
     Column("request_hash", Text, nullable=False),  # the same for the same parameters: tells a repetition
     Column("effect_key", Text, nullable=False, unique=True),
@@ -124,11 +133,11 @@ actions = Table(
     Column("decided_by", Text),
     Column("asked_seq", BigInteger, nullable=False, server_default="0"),  # newest message when it was asked back
     Column("side_effect", Boolean, nullable=False, server_default=text("true")),  # false: it only reads
+    Column("recovery", Text, nullable=False, server_default="none"),  # of its effect, once it is accepted
     Column("assistant_version", Integer),  # the configuration it was accepted under
     moment("expires_at"),
-    Column("result", JSONB),
     moment("created_at", always=True),
-    moment("settled_at"),
+    moment("settled_at"),  # when it was decided: by the customer, by staff, or by time
     UniqueConstraint("turn_id", "index"),
     Index("actions_open_idx", "conversation_id", postgresql_where=text("status = 'awaiting_confirmation'")),
 )

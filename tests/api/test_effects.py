@@ -40,8 +40,8 @@ async def test_a_human_says_what_became_of_it(system: System, unknown: dict[str,
     assert (settled.json()["settled_by"], settled.json()["note"]) == ("api key test", "I rang them up")
     assert (again.status_code, otherwise.status_code) == (200, 409)
     assert (await system.http.get("/api/effects?status=unknown")).json()["effects"] == []
-    [action] = await system.database.rows("SELECT status FROM actions")
-    assert action["status"] == "confirmed"
+    [turn] = (await system.http.get("/api/session/c-1/turns")).json()
+    assert turn["action"]["status"] == "confirmed"
 
 
 async def test_what_is_known_or_absent_is_not_settled(system: System, unknown: dict[str, Any]) -> None:

@@ -10,11 +10,15 @@ from uuid import uuid4
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities.handlers import ActionCall, ApiCall, Handlers
 from integrations.endpoints.port import CallProblem, EndpointFailed
 from schemas.actions import AssistantActions, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Perform, Step, Thread, TurnOutcome, TurnRequest
-from storage.actions import Settlement
+from schemas.effects import Claim, EffectStatus, LedgerRow, Settlement
+from storage.actions import Actions
+from storage.desk import Desk
+from storage.ledger import Ledger
 from tests.incoming import incoming
 from tests.system_in_process import System, running_system
 from worker.app import Activities, create_activities
@@ -73,13 +77,19 @@ def dying(boundary: str, system: System) -> Activities:
         raise Killed(boundary)
 
     parts: dict[str, tuple[Any, str]] = {
-        "before the call": (does.acting._handlers, "handle"),
-        "between call and record": (does.acting._ledger, "settle"),
+        "before the call": (does.acting._handlers, "of"),
+        "between call and record": (does.acting._ledger, "complete"),
         "between record and report": (does.acting._turns, "commit"),
     }
     part, name = parts[boundary]
     object.__setattr__(part, name, die)
     return does
+
+
+async def claim(system: System, perform: Perform) -> Claim:
+    """As an attempt that vanishes after it."""
+    action = await Actions(system.database).get(perform.action_id)
+    return await Ledger(system.database).claim(action.effect_key, lease_seconds=600, give_up_seconds=3_600)
 
 
 CALL = {"action": "api_call", "metadata": {"endpoint": "order", "params": {}}}
@@ -128,13 +138,58 @@ async def test_a_worker_that_dies_around_a_ticket_opens_one(system: System, boun
 
 async def test_an_attempt_with_an_older_fence_writes_nothing(system: System) -> None:
     perform = await planned(system, CALL, KEYED)
-    ledger = activities(system).acting._ledger
-    old = await ledger.begin(perform.action_id)
-    new = await ledger.begin(perform.action_id)
+    ledger = Ledger(system.database)
+    old, new = await claim(system, perform), await claim(system, perform)
 
-    late = await ledger.settle(old, Settlement(status="failed"), goes_back=False)
-    right = await ledger.settle(new, Settlement(status="confirmed"), goes_back=False)
+    late = [await ledger.fail(old, "failed", {}), await ledger.release(old, None, {})]
+    late.append(await ledger.complete(old, Settlement(status=EffectStatus.UNKNOWN)))
+    right = await ledger.complete(new, Settlement(status=EffectStatus.CONFIRMED))
 
-    assert (late, right) == (False, True)
+    assert (late, right) == ([False, False, False], True)
+    assert (new.status_before, new.attempts, new.unknown_attempts) == (EffectStatus.SENDING, 2, 1)
     [effect] = await system.database.rows("SELECT status FROM effects")
     assert effect["status"] == "confirmed"
+
+
+class Asked(ApiCall):
+    """A service that can be asked for our key: it was done, or it was not."""
+
+    def __init__(self, known: Settlement | None) -> None:
+        self.known = known
+        self.calls = 0
+
+    async def look_up(self, _call: ActionCall, _effect: LedgerRow) -> Settlement | None:
+        return self.known
+
+    async def perform(self, _call: ActionCall, _effect: LedgerRow) -> Settlement:
+        self.calls += 1
+        return Settlement(status=EffectStatus.CONFIRMED, result={"done": "now"})
+
+
+@pytest.mark.parametrize(("known", "calls"), [({"done": "before"}, 0), (None, 1)])
+async def test_where_the_other_side_can_be_asked_it_is_asked_first(
+    system: System, known: dict[str, str] | None, calls: int
+) -> None:
+    perform, does = await planned(system, CALL), activities(system)
+    found = Settlement(status=EffectStatus.CONFIRMED, result=known) if known else None
+    handler = Asked(found)
+    does.acting._handlers = Handlers(Desk(system.database), system.endpoints, more=(handler,))
+    await system.database.rows("UPDATE effects SET recovery = 'look_up'")
+    await claim(system, perform)
+
+    outcome = await ActivityEnvironment().run(does.acting.perform, perform)
+
+    [effect] = await system.database.rows("SELECT status, result, unknown_attempts FROM effects")
+    assert (effect["status"], effect["result"]) == ("confirmed", known or {"done": "now"})
+    assert (handler.calls, effect["unknown_attempts"], outcome.step) == (calls, 1, Step.CONCLUDE)
+
+
+async def test_a_result_that_did_not_reach_its_turn_reaches_it_with_the_next_attempt(system: System) -> None:
+    """The effect is confirmed, the worker dies, and the turn stands where it stood."""
+    perform, does = await planned(system, CALL, KEYED), activities(system)
+    claimed = await claim(system, perform)
+    await does.acting._ledger.complete(claimed, Settlement(status=EffectStatus.CONFIRMED, result={"body": "done"}))
+
+    outcome = await ActivityEnvironment().run(does.acting.perform, perform)
+
+    assert (outcome.step, system.endpoints.calls) == (Step.CONCLUDE, [])

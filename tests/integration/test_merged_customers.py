@@ -120,7 +120,7 @@ async def test_an_open_question_is_answered_in_the_conversation_that_goes_on(sys
     await person.by_id("Cancel my order")
     await person.until_sent(2)
     await person.until_idle()
-    await system.database.rows("UPDATE deliveries SET accepted_at = accepted_at - interval '30 s'")
+    await system.database.rows("UPDATE effects SET settled_at = settled_at - interval '30 s' WHERE kind = 'part'")
 
     await person.reacts_with_both()
     [question] = (await person.session())["questions"]

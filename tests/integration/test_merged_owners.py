@@ -120,7 +120,7 @@ async def test_a_question_to_the_customer_ends_where_a_human_has_the_other(syste
 
 async def test_a_question_opens_the_closed_one_that_goes_on(system: System, person: Person) -> None:
     await ask_to_cancel(system, person)
-    await system.database.rows("UPDATE deliveries SET accepted_at = accepted_at - interval '30 s'")
+    await system.database.rows("UPDATE effects SET settled_at = settled_at - interval '30 s' WHERE kind = 'part'")
     await person.change_state("closed", PHONE)
 
     await person.reacts_with_both()

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from actions.gates import rules_of
 from integrations.perplexity.port import AskFailed
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Apologize, StateRequest, Step
+from schemas.encoding import dump_json
 from schemas.failures import FailureKind
 from schemas.transitions import Event
 from schemas.turns import State
@@ -31,7 +33,7 @@ from tests.system_in_process import System, running_system
 TICKET = output("create_ticket", subject="Lamp", description="Broken lamp")
 INVALID = output("create_ticket")
 CALL = output("api_call", endpoint="book", params={})
-BEGIN = "FOR UPDATE OF e"
+CLAIM = "SET status = 'sending', fence"
 
 
 async def configure(system: System, **actions: Any) -> None:
@@ -145,6 +147,41 @@ async def test_a_zombie_of_before_a_take_over_and_a_release_changes_nothing(stil
     assert ("The zombie's answer", False) in await rows(still, "SELECT text, used FROM raw_outputs")
 
 
+async def test_a_commit_that_meets_a_take_over_comes_after_it(still: System) -> None:
+    """The take-over is not committed yet when the answer is: the commit waits for it, and finds it."""
+    request = await stored(still, "What does it cost?")
+    async with activities(still) as does:
+        async with still.database.transaction() as transaction:
+            values = {"id": request.conversation_id, "rules": dump_json(rules_of(Event.TAKEN))}
+            await transaction.rows("SELECT * FROM change_owner(:id, 'taken', :rules, 'Ann', '')", values)
+            answering = asyncio.create_task(answer(does, request))
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            await until("the commit that waits", lambda: still.database.rows(waiting))
+        outcome = await answering
+
+    assert outcome.state is State.HUMAN_HANDOFF
+    assert await rows(still, "SELECT status FROM turns") == [("withheld",)]
+
+
+async def test_a_reset_that_meets_the_first_answer_ends_its_thread(still: System) -> None:
+    request = await stored(still, "Hello")
+    async with still.database.transaction() as transaction:
+        await transaction.rows("SELECT id FROM conversations FOR UPDATE")
+        session = await still.session()
+        resetting = asyncio.create_task(
+            Standings(still.database).reset(session["conversation_id"], new_thread=True, who="Ann")
+        )
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        await until("the reset that waits", lambda: still.database.rows(waiting))
+        await transaction.rows(
+            "INSERT INTO threads (frontend_context_uuid, conversation_id, account_name) VALUES (:thread, :id, 'a')",
+            {"thread": request.thread.frontend_context_uuid, "id": request.conversation_id},
+        )
+    await resetting
+
+    assert await rows(still, "SELECT end_reason FROM threads") == [("reset",)]
+
+
 async def test_a_zombie_between_the_living_claim_and_its_commit_changes_nothing(still: System) -> None:
     request = await stored(still, "What does it cost?")
     stops = [Stop("commit_id = :commit_id") for _ in range(2)]
@@ -166,11 +203,11 @@ async def test_a_zombie_between_the_living_claim_and_its_commit_changes_nothing(
 @pytest.mark.parametrize("asked", [TICKET, CALL])
 async def test_an_action_that_is_planned_is_not_begun_after_a_take_over(still: System, asked: str) -> None:
     await configure(still, endpoints=[BOOK])
-    request, before = await stored(still, "Do it"), Stop(BEGIN)
+    request, before = await stored(still, "Do it"), Stop(CLAIM)
     still.perplexity.scripts.append(asked)
     async with activities(still, before) as does:
         acting = asyncio.create_task(_to_the_end(does, request))
-        await within("the effect's begin", before.reached.wait(), lambda: still.perplexity.questions)
+        await within("the effect's claim", before.reached.wait(), lambda: still.perplexity.questions)
         await take(still)
         before.released.set()
         outcome = await acting
@@ -183,16 +220,17 @@ async def test_an_action_that_is_planned_is_not_begun_after_a_take_over(still: S
     ]
     assert await rows(still, "SELECT status FROM turns") == [("withheld",)]
     assert await rows(still, "SELECT 1 FROM messages WHERE direction = 'out'") == []
+    assert (await turns(still))[0]["action"]["status"] == "cancelled"
 
 
 @pytest.mark.parametrize("asked", [TICKET, CALL])
 async def test_an_action_that_was_not_begun_is_thought_about_anew_after_a_release(still: System, asked: str) -> None:
     await configure(still, endpoints=[BOOK])
-    request, before = await stored(still, "Do it"), Stop(BEGIN)
+    request, before = await stored(still, "Do it"), Stop(CLAIM)
     still.perplexity.scripts.extend([asked, "Never mind."])
     async with activities(still, before) as does:
         acting = asyncio.create_task(_to_the_end(does, request))
-        await within("the effect's begin", before.reached.wait(), lambda: still.perplexity.questions)
+        await within("the effect's claim", before.reached.wait(), lambda: still.perplexity.questions)
         await take_and_release(still)
         before.released.set()
         outcome = await acting

@@ -15,10 +15,13 @@ from uuid import uuid4
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from actions.gates import rules_of
 from integrations.whatsapp.double import Posted
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Deliver, Thread, TurnRequest
+from schemas.encoding import dump_json
+from schemas.transitions import Event
 from storage.questions import Questions
 from tests.support.attempts import activities, answer
 from tests.support.shop import output
@@ -113,6 +116,33 @@ async def test_a_reply_that_was_due_before_does_not_leave_after_a_release(
 
     assert customer.received == []
     assert [row["delivery"] for row in rows] == ["withheld"]
+
+
+async def test_a_claim_that_meets_a_take_over_comes_after_it(postgres_url: str, temporal_address: str) -> None:
+    """The take-over is not committed yet when the part is claimed: the claim waits for it, and finds it."""
+    async with running_system(postgres_url, temporal_address, worker=False, **SETTINGS) as system:
+        customer = Customer(system)
+        conversation_id, _ = await _due(system, customer)
+        async with activities(system) as does:
+            async with system.database.transaction() as transaction:
+                values = {"id": conversation_id, "rules": dump_json(rules_of(Event.TAKEN))}
+                await transaction.rows("SELECT * FROM change_owner(:id, 'taken', :rules, 'Ann', '')", values)
+                sending = asyncio.create_task(
+                    ActivityEnvironment().run(does.delivering.deliver, Deliver(conversation_id=conversation_id))
+                )
+                await until("the claim that waits", lambda: _waits_for_a_lock(system, "SET status = 'sending'"))
+            await sending
+
+    assert customer.received == []
+
+
+async def _waits_for_a_lock(system: System, words: str) -> bool:
+    waiting = await system.database.rows(
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        " AND position(:words IN query) > 0",
+        {"words": words},
+    )
+    return bool(waiting)
 
 
 async def test_a_part_that_was_claimed_gives_way_if_it_begins_too_late(

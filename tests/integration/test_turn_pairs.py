@@ -89,7 +89,7 @@ async def test_a_zombies_text_does_not_override_an_action_under_way(still: Syste
     still.perplexity.scripts.extend([late, output("handoff_support")])
     zombie = asyncio.create_task(answer(does(still), request))
     await still.until_asked(1)
-    before_handler = Stop("FOR UPDATE OF e")
+    before_handler = Stop("SET status = 'sending', fence")
     living = asyncio.create_task(answer(does(still, before_handler), request))
     await within("the handler's start", before_handler.reached.wait(), lambda: still.perplexity.questions)
     wakes.set()
@@ -139,7 +139,7 @@ async def test_an_apology_does_not_override_an_action_under_way(still: System, d
     request = await stored(still, "I want a human")
     still.perplexity.scripts.append(output("handoff_support"))
     with pytest.raises(StorageUnavailable):
-        await answer(does(still, Stop("FOR UPDATE OF e", error=StorageUnavailable("gone"))), request)
+        await answer(does(still, Stop("SET status = 'sending', fence", error=StorageUnavailable("gone"))), request)
 
     sorry = Apologize(**request.model_dump(), failure="abandoned")
     outcome = await ActivityEnvironment().run(does(still).answering.apologize, sorry)
@@ -367,7 +367,9 @@ async def test_waiting_for_the_database_is_no_death(still: System, does: Does) -
 
 
 async def _effects(system: System) -> list[tuple[Any, ...]]:
-    return await rows(system, "SELECT kind, status, key FROM effects ORDER BY planned_at, key")
+    return await rows(
+        system, "SELECT replace(kind, 'action:', '') AS kind, status, key FROM effects ORDER BY planned_at, key"
+    )
 
 
 async def test_words_stand_inside_a_boundary_that_they_cannot_forge_in_every_question(system: System) -> None:

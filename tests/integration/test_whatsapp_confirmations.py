@@ -35,7 +35,9 @@ async def customer(system: System) -> Customer:
     await customer.until_received(1)
     await customer.until_idle()
     accepted_at = clock.now() - timedelta(seconds=30)
-    await system.database.rows("UPDATE deliveries SET accepted_at = :accepted_at", {"accepted_at": accepted_at})
+    await system.database.rows(
+        "UPDATE effects SET settled_at = :accepted_at WHERE kind = 'part'", {"accepted_at": accepted_at}
+    )
     return customer
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
@@ -18,7 +18,7 @@ from schemas.conversations import Deliver
 from schemas.deliveries import Part, StatusReport, read_delivery_id
 from storage.configurations import Configurations
 from storage.delivery_reports import DeliveryReports
-from storage.outbox import Outbox
+from storage.outbox import ClaimedPart, Outbox
 from tests.support.clock import now
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
@@ -55,14 +55,14 @@ class MortalOutbox(Outbox):
             self.fatal = None
             raise Died
 
-    async def begin(self, part: Part, from_statuses: Sequence[str]) -> Part | None:
+    async def claim(self, part: Part, lease_seconds: float) -> ClaimedPart:
         self._die("before it is begun", part)
-        begun = await super().begin(part, from_statuses)
+        begun = await super().claim(part, lease_seconds)
         self._die("before it is sent", part)
         return begun
 
-    async def sent(self, part: Part, channel_message_id: str, *, last: bool) -> None:
-        await super().sent(part, channel_message_id, last=last)
+    async def sent(self, part: Part, channel_message_id: str) -> None:
+        await super().sent(part, channel_message_id)
         self._die("after it is recorded", part)
 
 

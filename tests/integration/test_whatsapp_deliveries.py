@@ -6,19 +6,26 @@ import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 from integrations.channels.failures import FailureKind, SendFailed
 from integrations.whatsapp.double import Posted
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, TemplateName
+from schemas.conversations import Deliver
+from storage.database import Database
+from storage.ledger import Ledger
 from storage.outbox import Outbox
 from storage.overview import Overview
-from tests.support.clock import now, stamp
+from tests.support.clock import MovableClock, now, stamp
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, written
+from worker.app import create_activities
 
 
 @pytest.fixture
@@ -100,7 +107,7 @@ async def test_what_stays_unknown_is_sent_again_once_and_then_left_to_staff(syst
     await customer.write("Hello")
     await customer.until_idle()
     conversation_id = (await customer.until_idle())["conversation_id"]
-    overdue = await Outbox(system.database).overdue(0, 10)
+    overdue = await Ledger(system.database).abandoned(0, 60, 10)
 
     assert len(customer.received) == 2
     assert [row["status"] for row in await _deliveries(system)] == ["unknown"]
@@ -120,6 +127,26 @@ async def test_a_failure_reported_before_our_call_was_answered_counts(system: Sy
 
     assert [(row["status"], row["failure"]) for row in await _deliveries(system)] == [("sent", None)]
     assert len(customer.received) == 2
+
+
+async def test_a_failure_of_an_earlier_part_counts_while_the_later_ones_are_sent(
+    system: System, customer: Customer
+) -> None:
+    async def nothing(_posted: Posted) -> None:
+        return None
+
+    async def report(_posted: Posted) -> None:
+        await customer.status(system.whatsapp.sent[0], "failed", 131000)
+
+    system.perplexity.scripts.append(LONG)
+    system.whatsapp.before_answering.extend([nothing, nothing, report])
+
+    await customer.write("Tell me everything")
+    await customer.until_received(4)
+    await customer.until_idle()
+
+    assert [text.split("\n")[0] for text in customer.received] == ["(1/3)", "(2/3)", "(3/3)", "(1/3)"]
+    assert [row["status"] for row in await _deliveries(system)] == ["sent"] * 3
 
 
 async def test_a_final_failure_reported_before_our_call_was_answered_is_told(
@@ -243,3 +270,27 @@ async def test_an_action_is_asked_back_with_buttons(system: System, customer: Cu
 
     assert [choice.title for choice in asked.choices] == ["Yes", "No"]
     assert "T-1001" in (await customer.until_received(2))[1]
+
+
+async def test_the_channels_pause_is_kept_whoever_asks_again(postgres_url: str, temporal_address: str) -> None:
+    clock, busy = MovableClock(), SendFailed(FailureKind.PAIR_LIMITED, "131056", code=131056)
+    settings = {**SETTINGS, "delivery_pause_max_seconds": 60.0}
+    async with running_system(postgres_url, temporal_address, worker=False, **settings) as system:
+        database = Database(system.settings.database_url or "", now=clock)
+        does = create_activities(system.temporal, database, system.outside, system.settings, clock)
+        await Customer(system).write("Hello")
+        conversation_id = UUID((await Customer(system).session())["conversation_id"])
+        await Outbox(database).add(conversation_id, "Hello", message_id=uuid4(), author="assistant")
+        system.whatsapp.failures.append(busy)
+
+        kinds = []
+        for _ in range(2):
+            with pytest.raises(ApplicationError) as failed:
+                await ActivityEnvironment().run(does.delivering.deliver, Deliver(conversation_id=conversation_id))
+            kinds.append(failed.value.type)
+        clock.ahead = timedelta(seconds=7)
+        await ActivityEnvironment().run(does.delivering.deliver, Deliver(conversation_id=conversation_id))
+        await database.close()
+
+        assert kinds == [FailureKind.PAIR_LIMITED, "Paused"]
+        assert len(system.whatsapp.sent) == 1

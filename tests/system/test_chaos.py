@@ -147,7 +147,7 @@ async def test_a_flood_of_messages_to_one_conversation(folder: Path, random: Ran
             await crowd.ask(customer, Sent("first", "Hello", ""))
             await asyncio.gather(*(crowd.ask(customer, message) for message in messages))
 
-        asked = [question["text"] for question in program.questions()]
+        asked = [question["text"] for question in program.questions() if "Drop" in question["text"]]  # not the first's
         print(f"{FLOOD} messages in {len(asked)} questions; clients saw {dict(crowd.seen)}")
         assert len(asked) <= max(FLOOD_QUESTIONS, FLOOD / 100)
         assert all(sum(message.text in text for text in asked) == 1 for message in messages)

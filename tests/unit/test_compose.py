@@ -119,3 +119,7 @@ def _filled(value: str) -> str:
     filled = re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", value)
     whole = re.fullmatch(r"\$\{[A-Z_]+:\?[^}]*\}", filled)
     return "http://x" if whole else re.sub(r"\$\{[A-Z_]+:\?[^}]*\}", "x", filled)
+
+
+def test_the_databases_log_quotes_no_statements() -> None:
+    assert "log_min_messages=log" in SERVICES["postgres"]["command"]

@@ -141,6 +141,23 @@ async def test_asked_to_stop_a_running_server_is_not_waited_for(
     assert not runs(child)
 
 
+@pytest.mark.parametrize(
+    "statement", ["SELECT 'Unmistakable'::uuid", "INSERT INTO named VALUES (NULL, 'Unmistakable')"]
+)
+async def test_its_log_quotes_no_value_of_a_statement_that_fails(folder: Path, statement: str) -> None:
+    server = start_postgres(folder / "postgres", SETTINGS)
+    client = await asyncpg.connect(server.url)
+    await client.execute("CREATE TABLE named (id int NOT NULL, name text)")
+    with pytest.raises(asyncpg.PostgresError):
+        await client.execute(statement)
+    await client.close()
+    server.stop()
+
+    said = (folder / "postgres" / "server.log").read_text()
+    assert "ready to accept connections" in said
+    assert "Unmistakable" not in said
+
+
 async def test_somebody_elses_stop_is_seen_to_wait_for_clients(folder: Path) -> None:
     server = start_postgres(folder / "postgres", SETTINGS)
     client = await asyncpg.connect(server.url)

@@ -46,7 +46,10 @@ from schemas.turns import State, Verdict
 from tests.support.waiting import within
 
 _OWNERS = {State.BOT: Owner.BOT, State.HUMAN_HANDOFF: Owner.HUMAN, State.CLOSED: Owner.CLOSED}
+GATES = ("model", "channel", "reads", "writes")
 _BEAT_SECONDS = 0.05
+_TAKES_SECONDS = 0.02
+"""What all that is done outside takes at least, so that things meet."""
 _ALONE = ({"answer", "perform", "apologize", "decide", "hand_over"}, {"deliver"}, {"fetch"})
 """Of each, at most one is under way in a run."""
 _NOT_OF_A_MERGED = {"deliver", "fetch", "expire"}
@@ -60,8 +63,6 @@ class World:
     limits: Limits
     pushes: bool
     """Replies go out over a channel."""
-    slow_seconds: float = 0
-    """How long the database takes."""
     id: UUID = field(default_factory=uuid4)
     stored: int = 0
     cursor: int = 0
@@ -79,9 +80,19 @@ class World:
     looks: int = 0
     stopped: bool = False
     wrong: list[str] = field(default_factory=list)
-    model: asyncio.Event = field(default_factory=asyncio.Event)
-    channel: asyncio.Event = field(default_factory=asyncio.Event)
-    """Closed, the one and the other hang."""
+    gates: dict[str, asyncio.Event] = field(default_factory=lambda: {name: asyncio.Event() for name in GATES})
+    """What is closed hangs."""
+
+    def __post_init__(self) -> None:
+        self.open(*GATES)
+
+    def open(self, *gates: str) -> None:
+        for gate in gates:
+            self.gates[gate].set()
+
+    def close(self, *gates: str) -> None:
+        for gate in gates:
+            self.gates[gate].clear()
 
     def change(self, **facts: Any) -> Standing:
         """Who has the conversation, or what is open, is another from now on; of a merged one no more."""
@@ -123,7 +134,7 @@ class World:
         )
 
     @asynccontextmanager
-    async def doing(self, name: str, gate: asyncio.Event | None = None) -> AsyncIterator[None]:
+    async def doing(self, name: str, gate: str | None = None) -> AsyncIterator[None]:
         run = activity.info().workflow_run_id or ""
         self.under_way[run, name] += 1
         if run in self.told_merged and name in _NOT_OF_A_MERGED:
@@ -134,7 +145,8 @@ class World:
         try:
             async with beating(activity.heartbeat, _BEAT_SECONDS):
                 if gate is not None:
-                    await within("an open gate", gate.wait(), lambda: self)
+                    await within("an open gate", self.gates[gate].wait(), lambda: self)
+                await asyncio.sleep(_TAKES_SECONDS)
                 yield
         finally:
             self.under_way[run, name] -= 1
@@ -163,7 +175,7 @@ class Scripted:
     @activity.defn
     async def answer(self, request: TurnRequest) -> TurnOutcome:
         world = self._worlds[request.conversation_id]
-        async with world.doing("answer", world.model):
+        async with world.doing("answer", "model"):
             match world.turns.popleft() if world.turns else "text":
                 case "wait":
                     return TurnOutcome(cursor=request.cursor, step=Step.WAIT, wait=timedelta(milliseconds=20))
@@ -194,7 +206,7 @@ class Scripted:
     @activity.defn
     async def perform(self, request: Perform) -> TurnOutcome:
         world = self._worlds[request.conversation_id]
-        async with world.doing("perform", world.model):
+        async with world.doing("perform", "model"):
             world.change(tickets=(*world.standing.tickets, f"T-{request.cursor}"), version=world.standing.version)
             return world.answer(request.cursor, Verdict.ACTION)
 
@@ -208,7 +220,7 @@ class Scripted:
     @activity.defn
     async def deliver(self, request: Deliver) -> Delivered:
         world = self._worlds[request.conversation_id]
-        async with world.doing("deliver", world.channel):
+        async with world.doing("deliver", "channel"):
             match world.sends.popleft() if world.sends else "sent":
                 case "fails":
                     _fail("Unavailable")
@@ -220,14 +232,13 @@ class Scripted:
     @activity.defn
     async def fetch(self, request: FetchFiles) -> None:
         world = self._worlds[request.conversation_id]
-        async with world.doing("fetch", world.channel):
+        async with world.doing("fetch", "channel"):
             world.files = 0
 
     @activity.defn
     async def hand_over(self, request: HandOver) -> None:
         world = self._worlds[request.conversation_id]
-        async with world.doing("hand_over"):
-            await asyncio.sleep(world.slow_seconds)
+        async with world.doing("hand_over", "writes"):
             world.handed_over += 1
             world.due = 0
 
@@ -235,18 +246,14 @@ class Scripted:
     async def recall(self, start: ConversationStart) -> Recalled:
         """Tells of no message after the cursor, as the database would: those are the workflow's to carry on."""
         world = self._worlds[start.conversation_id]
-        await asyncio.sleep(world.slow_seconds)
-        world.looks += 1
-        memory = Memory(
-            cursor=world.cursor,
-            newest_seq=world.stored if world.merged else world.cursor,
-            state=world.standing.state,
-            standing=world.seen,
-            merged=world.merged,
-        )
-        if world.merged:
-            world.told_merged.add(activity.info().workflow_run_id or "")
-        return Recalled(memory=memory, limits=world.limits)
+        async with world.doing("recall", "reads"):
+            world.looks += 1
+            if world.merged:
+                world.told_merged.add(activity.info().workflow_run_id or "")
+            seen = {"state": world.standing.state, "standing": world.seen, "merged": world.merged}
+            newest = world.stored if world.merged else world.cursor
+            memory = Memory(cursor=world.cursor, newest_seq=newest, **seen)
+            return Recalled(memory=memory, limits=world.limits)
 
     @activity.defn
     async def expire(self, request: Expire) -> SessionChanged:
@@ -259,16 +266,16 @@ class Scripted:
     @activity.defn
     async def set_state(self, request: StateRequest) -> SessionChanged:
         world = self._worlds[_id(request.conversation_id)]
-        await asyncio.sleep(world.slow_seconds)
-        world.change(owner=_OWNERS[request.state])
-        return world.changed()
+        async with world.doing("set_state", "writes"):
+            world.change(owner=_OWNERS[request.state])
+            return world.changed()
 
     @activity.defn
     async def reset(self, request: ResetRequest) -> SessionChanged:
         world = self._worlds[_id(request.conversation_id)]
-        await asyncio.sleep(world.slow_seconds)
-        world.change(owner=Owner.BOT, approvals=0, next_deadline=None)
-        return world.changed()
+        async with world.doing("reset", "writes"):
+            world.change(owner=Owner.BOT, approvals=0, next_deadline=None)
+            return world.changed()
 
     @activity.defn
     async def stop(self, request: Stop) -> None:

@@ -183,7 +183,7 @@ async def test_what_a_cancelled_run_was_sending_is_settled_with_the_next_message
     with pytest.raises(WorkflowFailureError):
         await ended(handle)
     system.whatsapp.gate.set()
-    await system.database.rows("UPDATE deliveries SET sending_at = sending_at - interval '1 hour'")
+    await system.database.rows("UPDATE effects SET claimed_at = claimed_at - interval '1 hour'")
 
     await stuck.write("Still there?")
 

@@ -43,12 +43,13 @@ $$;
 -- not sent. *p_rules* is the gates' row of *p_event*: for each owner what follows, `to`: the next owner, `drops`: whose
 -- questions end (customer, staff), `anew`: a new version in any case, `note`: a transition in any case; an owner
 -- without a rule stays. An open handoff is released, or one is opened, as the owner says. With *p_answer_held* a
--- release stores a message of kind `held`, which asks for an answer to what the customer wrote meanwhile.
+-- release stores a message of kind `held`, which asks for an answer to what the customer wrote meanwhile. With
+-- *p_new_thread* the thread in use ends.
 -- Returns the conversation's owner as it is then, whether anything changed, and the number of the newest message
 -- where the change leaves some to be answered.
 CREATE FUNCTION change_owner(
     p_conversation uuid, p_event text, p_rules jsonb, p_who text, p_reason text, p_turn uuid DEFAULT NULL,
-    p_answer_held boolean DEFAULT false
+    p_answer_held boolean DEFAULT false, p_new_thread boolean DEFAULT false
 ) RETURNS TABLE (changed boolean, owner text, version bigint, waiting_seq bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -91,6 +92,10 @@ BEGIN
     ELSIF v_to <> 'human' THEN
         UPDATE handoffs SET released_at = agent_now(), released_by = p_who
          WHERE conversation_id = p_conversation AND released_at IS NULL;
+    END IF;
+    IF p_new_thread THEN
+        UPDATE threads SET ended_at = agent_now(), end_reason = p_event
+         WHERE conversation_id = p_conversation AND ended_at IS NULL;
     END IF;
     IF p_answer_held AND v_before.owner = 'human' AND v_to = 'bot' AND NOT EXISTS (
         SELECT 1 FROM messages WHERE conversation_id = p_conversation AND kind = 'held' AND seq > v_before.cursor

@@ -140,19 +140,29 @@ DECLARE
     v_goes uuid;
 BEGIN
     -- In the order in which turns and erasures take them.
-    PERFORM 1 FROM effects WHERE conversation_id = ANY(v_both) AND status IN ('planned', 'sending')
-      ORDER BY id FOR UPDATE;
+    PERFORM lock_effects(v_both);
     PERFORM 1 FROM turns WHERE conversation_id = ANY(v_both) AND finished_at IS NULL ORDER BY id FOR UPDATE;
     PERFORM 1 FROM conversations WHERE id = ANY(v_both) ORDER BY id FOR UPDATE;
     SELECT c.id INTO v_stays FROM conversations c WHERE c.id = ANY(v_both)
-     ORDER BY (EXISTS (SELECT 1 FROM effects e WHERE e.conversation_id = c.id AND e.status IN ('planned', 'sending'))
-               OR EXISTS (SELECT 1 FROM turns t JOIN effects e ON e.turn_id = t.id
+     ORDER BY (EXISTS (SELECT 1 FROM effects e WHERE e.conversation_id = c.id AND e.status IN ('planned', 'sending')
+                          AND e.kind <> 'part')
+               OR EXISTS (SELECT 1 FROM turns t JOIN effects e ON e.turn_id = t.id AND e.kind <> 'part'
                            WHERE t.conversation_id = c.id AND t.finished_at IS NULL)) DESC,
               (c.owner = 'human') DESC, c.created_at, c.id LIMIT 1;
     v_goes := CASE WHEN v_stays = p_one THEN p_other ELSE p_one END;
     UPDATE conversations SET merged_into = v_stays, merged_at = agent_now() WHERE id = v_goes;
     UPDATE conversations SET merged_into = v_stays WHERE merged_into = v_goes;
     PERFORM hand_over(v_goes);
+END $$;
+--
+-- lock_effects: nobody begins what is open in these conversations, nor a part of a reply that moves, meanwhile.
+CREATE FUNCTION lock_effects(p_conversations uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM effects e
+     WHERE e.conversation_id = ANY(p_conversations)
+       AND (e.status IN ('planned', 'sending') OR e.message_id IN (
+            SELECT m.id FROM messages m WHERE m.conversation_id = ANY(p_conversations) AND m.delivery = 'due'))
+     ORDER BY e.id FOR UPDATE;
 END $$;
 --
 -- hand_over: moves what is open in a merged conversation to the one that goes on, which is returned with what it owes.
@@ -172,6 +182,7 @@ DECLARE
     v_held bigint[];
     v_moved bigint[];
 BEGIN
+    PERFORM lock_effects(ARRAY[p_from]);
     PERFORM 1 FROM turns t WHERE t.conversation_id = p_from AND t.finished_at IS NULL ORDER BY t.id FOR UPDATE;
     PERFORM 1 FROM conversations c WHERE c.id = p_from OR c.id = (
             SELECT merged_into FROM conversations WHERE id = p_from) ORDER BY c.id FOR UPDATE;
@@ -199,8 +210,10 @@ BEGIN
     UPDATE messages m SET conversation_id = v_into.id, owner_version = CASE WHEN m.owner_version IS NULL THEN NULL
            WHEN v_human OR m.owner_version < v_from.taken_version THEN -1 ELSE v_into.owner_version END
      WHERE m.conversation_id = p_from AND m.delivery = 'due';
-    UPDATE deliveries d SET conversation_id = v_into.id FROM messages m
-     WHERE d.conversation_id = p_from AND m.id = d.message_id AND m.conversation_id = v_into.id;
+    UPDATE effects e SET conversation_id = v_into.id,
+           owner_version = CASE WHEN e.owner_version IS NOT NULL THEN m.owner_version END
+      FROM messages m
+     WHERE e.conversation_id = p_from AND e.kind = 'part' AND m.id = e.message_id AND m.conversation_id = v_into.id;
     UPDATE media f SET conversation_id = v_into.id FROM messages m
      WHERE f.conversation_id = p_from AND m.id = f.message_id AND m.conversation_id = v_into.id;
 
@@ -255,7 +268,7 @@ CREATE FUNCTION drop_questions_under_way(p_conversation uuid) RETURNS void LANGU
         UPDATE turns t SET status = 'held', failure = 'merged', step = t.step + 1, attempt = t.attempt + 1,
                purpose = 'answer', finished_at = agent_now()
          WHERE t.conversation_id = p_conversation AND t.finished_at IS NULL
-           AND NOT EXISTS (SELECT 1 FROM effects e WHERE e.turn_id = t.id)
+           AND NOT EXISTS (SELECT 1 FROM effects e WHERE e.turn_id = t.id AND e.kind <> 'part')
         RETURNING t.id
     ), place AS (
         DELETE FROM account_places WHERE conversation_id = p_conversation
