@@ -9,13 +9,15 @@ from uuid import UUID
 
 import pytest
 
+from schemas.messages import limit_key
 from storage import media_files
 from storage.erasure import Erasure
 from storage.exports import Exports
 from storage.tables import metadata
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
-from tests.whatsapp_customer import SETTINGS, Customer, written
+from tests.whatsapp_bodies import ACCOUNT, payload
+from tests.whatsapp_customer import SETTINGS, Customer, post, written
 
 PICTURE = b"\xff\xd8\xff\xe0 a photo"
 
@@ -59,6 +61,28 @@ async def test_nothing_of_the_customer_is_left(system: System, tmp_path: Path) -
         rows = await system.database.rows(f"SELECT to_jsonb({table})::text AS row FROM {table}")
         left = [row["row"] for row in rows if "Zanzibar" in row["row"] or Customer(system).phone in row["row"]]
         assert left == [], table
+
+
+async def test_leftovers_that_name_them_and_their_limits_go(system: System) -> None:
+    customer, other = Customer(system), Customer(system, "15550002222")
+    unreadable = {"id": "wamid.1", "timestamp": "1", "status": "odd"}
+    for each in (customer, other):
+        await each.write("Hello", from_user_id=f"US.{each.phone}")
+        await each.until_idle()
+        await post(system, payload(statuses=[{**unreadable, "recipient_id": each.phone}]))
+        await post(system, payload(statuses=[{**unreadable, "recipient_user_id": f"US.{each.phone}"}]))
+    await post(system, payload(statuses=[{**unreadable, "recipient_id": f"{customer.phone}9"}]))
+    erasure = Erasure(system.database)
+    session = await customer.session()
+
+    await erasure.erase(await erasure.customer_of(UUID(session["conversation_id"])), actor="test")
+
+    left = await system.database.rows("SELECT raw::text AS raw FROM leftovers")
+    assert len(left) == 3
+    assert not [row for row in left if f'"{customer.phone}"' in row["raw"] or f'US.{customer.phone}"' in row["raw"]]
+    limits = {row["key"] for row in await system.database.rows("SELECT key FROM rate_limits")}
+    theirs, others = (limit_key("customer", "whatsapp", ACCOUNT, "phone", each.phone) for each in (customer, other))
+    assert (theirs in limits, others in limits) == (False, True)
 
 
 async def test_a_file_that_another_customer_sent_too_stays(system: System, tmp_path: Path) -> None:

@@ -28,7 +28,10 @@ AT_ONCE = 5
 """So many conversations are run beside each other."""
 
 ENDS = {"CONTINUED_AS_NEW", "COMPLETED", "CANCELED"}
-DOES = {"answer", "apologize", "perform", "decide", "deliver", "recall", "expire", "set_state", "reset", "stop"}
+DOES = {"answer", "apologize", "perform", "decide", "deliver", "recall", "expire", "set_state", "reset", "stop"} | {
+    "fetch",
+    "hand_over",
+}
 """What drawn runs, together, come to."""
 
 
@@ -46,6 +49,8 @@ async def play_out(lab: Lab, plan: Plan) -> None:
     driver.world.sends.extend(plan.sends)
     for act in plan.acts:
         await driver.do(act)
+    if plan.merged:
+        await driver.merged()
     if plan.cancelled:
         await cancelled_ends_cancelled(driver)
     await everything_comes_to_an_end(driver, plan)
@@ -75,6 +80,10 @@ async def everything_comes_to_an_end(driver: Driver, plan: Plan) -> None:
     await driver.until_answered(world.stored)
     await driver.until_delivered()
     await driver.until_nobody_waits()
+    if world.merged:
+        await until("a handing over", lambda: world, lambda world: world.handed_over)
+    elif not plan.cancelled:  # else the sweep fetches them
+        await until("no due file", lambda: world, lambda world: world.files == 0)
     if world.standing.keeps_the_run:
         await it_stays(driver)
         await driver.told_nothing_is_open()
