@@ -1,4 +1,6 @@
-"""Conversations as front doors and the sweep see them: say, wake, reset. They are started by whoever comes first.
+"""Conversations as front doors and the sweep see them: to be woken, waited for, decided on and told of changes.
+
+They are started by whoever comes first.
 
 The workflow is named here by its type only; what crosses is `schemas.conversations`: ids, never words.
 """
