@@ -15,7 +15,7 @@ from urllib.parse import quote_plus
 from pydantic import BaseModel, ConfigDict
 
 from actions.registry import API_CALL, Registry
-from actions.untrusted import ACTIONS_MARK, WORDS_MARK, neutral, wrap_untrusted
+from actions.untrusted import ACTIONS_MARK, WORDS_MARK, wrap_untrusted
 from schemas.actions import ActionDefinition, Endpoint
 from schemas.encoding import dump_json
 from schemas.turns import OutputError
@@ -84,7 +84,9 @@ def with_recap(said: Iterable[tuple[str, str]], question: str) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= RECAP_CHARACTERS else f"{text[:RECAP_CHARACTERS]}…"
+    """On one line, for a line begins with its author: nobody's words may stand in another's mouth."""
+    plain = " ".join(text.split())
+    return plain if len(plain) <= RECAP_CHARACTERS else f"{plain[:RECAP_CHARACTERS]}…"
 
 
 def before_words(pack: PromptPack, question: str) -> str:
@@ -100,7 +102,7 @@ def repair_prompt(errors: Iterable[OutputError], raw: str, registry: Registry, a
     excerpt = raw[:EXCERPT_CHARACTERS] + ("…" if len(raw) > EXCERPT_CHARACTERS else "")
     parts = [
         "Your last answer could not be used. Nothing was done, and the customer has not seen it.",
-        neutral(listed),
+        wrap_untrusted("errors", listed),  # they name fields as the output had them
         "Answer the customer's last message again: in plain text, or with exactly one JSON object and nothing else,\n"
         '{"action": "<name>", "reason": "<why>", "metadata": {…}}',
         *(_with_schema(each, registry) for each in shown),

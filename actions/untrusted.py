@@ -16,7 +16,7 @@ ACTIONS_MARK = "ACTIONS YOU MAY REQUEST"
 WORDS_MARK = "---"
 """The line between the prompt pack and the customer's words."""
 
-Kind = Literal["customer_message", "tool_result", "previous_output", "conversation_so_far"]
+Kind = Literal["customer_message", "tool_result", "previous_output", "errors", "conversation_so_far"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _ANGLES = str.maketrans(dict.fromkeys("<＜﹤", "‹"))

@@ -20,8 +20,8 @@ from actions.reading import read_output
 from activities.accounting import TurnReport
 from activities.acting import Acting
 from activities.asking import Answered, Asking, Beat, Prepared, Unanswered, beating
+from activities.attending import Attending
 from activities.bots import Bot, Bots
-from activities.company import Company
 from activities.deciding import decide_apology, decide_output, decide_without_model
 from activities.failing import Failing
 from activities.outcomes import outcome_of, output_of
@@ -33,7 +33,6 @@ from schemas.conversations import Apologize, Step, Thread, TurnOutcome, TurnRequ
 from schemas.failures import FAILURES, FailureKind, may_ask
 from schemas.turn_decisions import (
     AskConfirmation,
-    Hold,
     OutputRecord,
     PerformAction,
     PerformConfirmed,
@@ -67,7 +66,7 @@ class Answering:
         bots: Bots,
         asking: Asking,
         acting: Acting,
-        company: Company,
+        attending: Attending,
         settings: Settings,
         beat: Beat,
         now: Clock = utc_now,
@@ -77,7 +76,7 @@ class Answering:
         self._bots = bots
         self._asking = asking
         self._acting = acting
-        self._company = company
+        self._attending = attending
         self._failing = Failing(turns, settings, now)
         self._settings = settings
         self._now = now
@@ -127,10 +126,7 @@ class Answering:
         if turn.thread_ended:  # the conversation began anew while the turn was under way
             thread = Thread(frontend_context_uuid=uuid5(turn.id, f"after the owner's version {turn.owner_version}"))
         if (decision := decide_without_model(turn, bot, self._now())) is not None:
-            outcome = await self._commit(turn, turn.fence(thread), decision)
-            if isinstance(decision, Hold):
-                await self._company.fetch_files(turn)  # a human wants to see them now
-            return outcome
+            return await self._commit(turn, turn.fence(thread), decision)
         if not may_ask(self._failing.limits, attempt=turn.tries, unsettled=turn.unsettled):
             raise ApplicationError("tries are used up", type=FailureKind.ABANDONED, non_retryable=True)
         lost = await self._lost(turn, thread, bot)
@@ -141,7 +137,7 @@ class Answering:
         if (wait := await self._asking.begin(turn, prepared)) < 0:
             return outcome_of(await self._turns.get(turn.id))
         if wait:
-            await self._company.while_waiting(turn, bot)
+            await self._attending.while_waiting(turn, bot)
             raise NoRoom(timedelta(seconds=wait))
         answered = await self._ask(turn, bot, prepared, may_yield=may_yield)
         if answered is None:
@@ -187,7 +183,7 @@ class Answering:
     async def _ask(self, turn: ClaimedTurn, bot: Bot, prepared: Prepared, *, may_yield: bool) -> Answered | None:
         """The model's output; None: dropped for a newer message. Raises ApplicationError as `answer` does."""
         try:
-            async with self._company.beside(turn, bot):
+            async with self._attending.beside(turn, bot):
                 answering = self._asking.ask(turn, bot, prepared)
                 if may_yield and self._yielding.applies(turn, turn.purpose):
                     return await self._yielding.unless_newer(turn, turn.purpose, answering)
@@ -195,7 +191,7 @@ class Answering:
         except Unanswered as unanswered:
             failed = await self._failing.settled(turn, unanswered, turn.purpose)
             if not failed.non_retryable:
-                await self._company.while_waiting(turn, bot)
+                await self._attending.while_waiting(turn, bot)
             raise failed from None
         except asyncio.CancelledError:
             await self._failing.abandoned(turn, self._asking.slot_of(turn), turn.purpose)

@@ -123,6 +123,8 @@ def _to_be_told(turn: ClaimedTurn) -> bool:
 def _answer_to_question(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDecision | None:
     """A yes does exactly what was asked about, a no cancels it; anything else, and any doubt, is the model's."""
     question = turn.question
+    if question is None and not any(message.choice_id for message in turn.counting):
+        return None
     event = settle_all(question.pending if question else None, turn.counting, now)
     if event is None:  # a button of a question that is not open any more
         return Reply(bot.texts.expired, move_of(turn, on_message(turn, bot)))

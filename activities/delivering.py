@@ -124,6 +124,8 @@ class Delivering:
             self._keep_pause(part)
         else:
             await self._settle(part)
+        if message.phone is None and message.user_id is None:
+            raise Undeliverable(FailureKind.RECIPIENT_FINAL, "the customer's address belongs to somebody else by now")
         if not channel.may_send(part, message.wrote_at, self._now()):
             raise Undeliverable(FailureKind.OUTSIDE_WINDOW, "it is too long since the customer wrote")
         begun = await self._claim(part)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from uuid import UUID
 
+from temporalio import activity
+
+from activities.asking import Beat, beating
 from config.logs import get_logger
 from config.settings import Settings
 from integrations.channels.failures import MediaFailed, MediaProblem
 from integrations.channels.port import Channel, MediaRef
-from schemas.messages import WaitingMessage
+from schemas.conversations import FetchFiles
 from storage.database import StorageUnavailable
 from storage.media import DueFile, Media
 from storage.media_files import folder_of, write
@@ -27,39 +29,36 @@ _PASSING = {MediaProblem.EXPIRED, MediaProblem.TRANSIENT, MediaProblem.OURS}
 class Fetching:
     """*channels*: who fetches for which channel."""
 
-    def __init__(self, media: Media, channels: Mapping[str, Channel], settings: Settings) -> None:
+    def __init__(self, media: Media, channels: Mapping[str, Channel], settings: Settings, beat: Beat) -> None:
         self._media = media
         self._channels = channels
+        self._settings = settings
+        self._beat = beat
         self._folder = folder_of(settings)
         self._attempts = settings.media_attempts
 
-    @asynccontextmanager
-    async def beside(self, conversation_id: UUID, messages: list[WaitingMessage]) -> AsyncIterator[None]:
-        """Fetches what came with *messages* while the model is asked; what is not done by then, the sweep does."""
-        if not any(message.has_media for message in messages):
-            yield
-            return
-        task = asyncio.create_task(self.fetch_due(conversation_id=conversation_id))
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    @activity.defn
+    async def fetch(self, request: FetchFiles) -> None:
+        """Fetches all that is due in a conversation; what cannot be had now, the sweep tries again. Safe to repeat."""
+        async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
+            while await self.fetch_due(conversation_id=request.conversation_id):
+                pass
 
     async def fetch_due(self, *, conversation_id: UUID | None = None, after_seconds: float = 0) -> int:
-        """Fetches what is due, and says how many files were kept. Trouble with one does not stop the others."""
-        kept = 0
+        """Fetches what is due, and says how many were tried. Trouble with one does not stop the others."""
+        tried = 0
         due = await self._media.due(
             _AT_ONCE, conversation_id=conversation_id, after_seconds=after_seconds, pause_seconds=_PAUSE_SECONDS
         )
         for file in due:
             try:
-                kept += await self._fetch(file)
+                tried += await self._fetch(file)
             except (StorageUnavailable, OSError) as trouble:
                 log.warning("file_not_kept", media_id=str(file.id), why=str(trouble)[:200])
-        return kept
+        return tried
 
     async def _fetch(self, file: DueFile) -> bool:
+        """False if nobody can fetch for its channel."""
         channel = self._channels.get(file.channel)
         if channel is None:
             return False
@@ -72,7 +71,7 @@ class Fetching:
             final = failed.problem not in _PASSING or file.attempts + 1 >= self._attempts
             log.warning("file_not_fetched", media_id=str(file.id), why=str(failed), final=final)
             await self._media.failed(file, str(failed)[:500], final=final)
-            return False
+            return True
         await asyncio.to_thread(write, self._folder, fetched.sha256, fetched.content)
         size = len(fetched.content)
         await self._media.kept(file, sha256=fetched.sha256, size=size, mime_type=fetched.mime_type)

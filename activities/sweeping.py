@@ -91,4 +91,5 @@ class Sweeping:
         async with beating(activity.heartbeat, _BEAT_SECONDS):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_FETCH_SECONDS):
-                    await self._fetching.fetch_due(after_seconds=self._settings.sweep_after_seconds)
+                    while await self._fetching.fetch_due(after_seconds=self._settings.sweep_after_seconds):
+                        pass

@@ -7,6 +7,7 @@ the conversation answers it along with the others it finds in the inbox.
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
@@ -63,12 +64,11 @@ class Answers:
             wait.cancel()
 
     async def _wait(self, stored: StoredMessage) -> Turn:
-        if stored.turn_id is None:
-            place = self._places.setdefault(stored.conversation_id, asyncio.Semaphore(_IN_FLIGHT))
-            async with place:
-                call_id = str(stored.message_id) if stored.is_new else f"{stored.message_id}/{uuid4()}"
-                return await self._answered(stored, call_id) or await self._anew(stored)
-        return await self._answered(stored, None) or await self._anew(stored)
+        call_id = str(stored.message_id) if stored.is_new else f"{stored.message_id}/{uuid4()}"
+        place = self._places.setdefault(stored.conversation_id, asyncio.Semaphore(_IN_FLIGHT))
+        async with place if stored.turn_id is None else nullcontext():
+            turn = await self._answered(stored, call_id if stored.turn_id is None else None)
+        return turn or await self._elsewhere(stored) or await self._anew(stored)
 
     async def _answered(self, stored: StoredMessage, call_id: str | None) -> Turn | None:
         """The message's turn; None if the conversation is past it and the database has none."""
@@ -89,6 +89,16 @@ class Answers:
             saying.cancel()
             lost.cancel()
             await asyncio.gather(saying, lost, return_exceptions=True)
+
+    async def _elsewhere(self, stored: StoredMessage) -> Turn | None:
+        """The turn of a message that waits in another conversation by now: its customer turned out to be another one.
+
+        None if it is where it was.
+        """
+        place = await self._turns.place_of(stored.message_id)
+        if place.conversation_id == stored.conversation_id:
+            return None
+        return await self._wait(stored.model_copy(update={**place.model_dump(), "is_new": False, "turn_id": None}))
 
     async def _anew(self, stored: StoredMessage) -> Turn:
         """The conversation's run knows more than the database, where an older copy was put back: it begins anew."""

@@ -17,7 +17,7 @@ MAX_DEPTH = 32
 
 
 class BodyGuard:
-    """Reads the body of a POST under *prefixes* (JSON calls), checks it, and passes it on whole."""
+    """Reads the body of a call under `/api/`, checks it, and passes it on whole. Who is *exempt* checks its own."""
 
     def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float, exempt: tuple[str, ...] = ()) -> None:
         self._app = app

@@ -27,8 +27,9 @@ class Wakes:
         """One wake-up for each conversation, with the newest of its numbers."""
         newest: dict[str, Waking] = {}
         for waking in wakings:
-            known = newest.get(waking.workflow_id)
-            newest[waking.workflow_id] = waking if known is None or waking.seq > known.seq else known
+            known = newest.get(waking.workflow_id, waking)
+            both = {"seq": max(waking.seq, known.seq), "files": waking.files or known.files}
+            newest[waking.workflow_id] = waking.model_copy(update=both)
         for waking in newest.values():
             self._start(self._conversations.wake, waking)
 
@@ -39,6 +40,11 @@ class Wakes:
     def standing_changed(self, waking: Waking) -> None:
         """What the conversation's workflow remembers is old; the database has changed already."""
         self._start(self._conversations.tell_standing, waking)
+
+    def merged(self, wakings: Iterable[Waking]) -> None:
+        """Conversations that ended: each hands over what is left to the one that goes on."""
+        for waking in wakings:
+            self._start(self._conversations.end_merged, waking)
 
     async def close(self) -> None:
         """Lets what is under way come to its end."""

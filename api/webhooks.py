@@ -54,6 +54,7 @@ class Webhooks:
         for outcome in outcomes:
             metrics.WEBHOOKS.labels(channel, outcome.outcome).inc()
         self._wakes.message_stored(each.waking for each in outcomes if each.outcome == "new" and each.waking)
+        self._wakes.merged(each.waking for each in outcomes if each.outcome == "merged" and each.waking)
 
     def _as_stored(self, channel: str, message: InboundMessage) -> ChannelMessage:
         return ChannelMessage(

@@ -82,6 +82,10 @@ class Memory(BaseModel):
     delivery_due: bool = False
     """A reply waits to be sent over the channel."""
     deadlines: Deadlines = Field(default_factory=Deadlines)
+    files_due: bool = False
+    """Files came that are not fetched yet."""
+    merged: bool = False
+    """The customer turned out to be another one, with whose conversation it goes on."""
 
 
 class ConversationStart(BaseModel):
@@ -101,6 +105,12 @@ class Recalled(BaseModel):
     limits: Limits
 
 
+class HandOver(BaseModel):
+    """Asks for what is left in a merged conversation to be handed to the one that goes on; safe to ask again."""
+
+    conversation_id: UUID
+
+
 class Stop(BaseModel):
     """Notes that an operator cancelled the conversation's run."""
 
@@ -117,6 +127,8 @@ class MessageStored(BaseModel):
     """The wake-up: a message with this number is in the inbox."""
 
     seq: int
+    files: bool = False
+    """With files, which are to be fetched."""
 
 
 class MessageAnswered(BaseModel):
@@ -196,6 +208,12 @@ class Delivered(BaseModel):
     """How many messages the channel took."""
 
     parts: int = 0
+
+
+class FetchFiles(BaseModel):
+    """Asks for the files that are due in a conversation to be fetched; safe to ask again."""
+
+    conversation_id: UUID
 
 
 class StateRequest(BaseModel):

@@ -50,9 +50,6 @@ class Recovery(StrEnum):
     NONE = "none"  #: nothing: only a human finds out
 
 
-WITHHELD = "withheld"
-"""The failure of what was not begun, for another owner has the conversation by now."""
-
 PART = "part"
 """The kind of a reply's part."""
 

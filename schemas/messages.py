@@ -110,9 +110,12 @@ class BatchOptions(BaseModel):
 
 
 class BatchOutcome(BaseModel):
-    """What became of one message of a batch: new, repeated, noted (an event) or stranger (an account not ours)."""
+    """What became of one message of a batch: new, repeated, noted (an event) or stranger (an account not ours).
 
-    outcome: Literal["new", "repeated", "noted", "stranger"]
+    `merged`: a conversation that ended by the batch; another one of its customer goes on, and it is to be told.
+    """
+
+    outcome: Literal["new", "repeated", "noted", "stranger", "merged"]
     waking: Waking | None = None
 
 
@@ -136,7 +139,6 @@ class WaitingMessage(BaseModel):
     choice_id: str | None = None
     """The id of the button that was pressed, where the channel has them."""
     channel_message_id: str | None = None
-    has_media: bool = False
     limited: str | None = None
     """Over a rate limit: `tell` the customer so, or `quiet` if they were told. The model is not asked about it."""
     sent_at: datetime | None = None

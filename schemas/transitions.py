@@ -32,6 +32,7 @@ class Event(StrEnum):
     RESET = "reset"  #: it begins anew
     TICKET_OPENED = "ticket_opened"
     TICKET_RESOLVED = "ticket_resolved"
+    MERGED = "merged"  #: the customer turned out to be another one
     ERASED = "erased"  #: the customer is erased
 
 

@@ -1,12 +1,12 @@
 """A turn's life cycle, as the database records it.
 
-asking ──fail──▶ failed ──claim──▶ asking        each claim raises the fence (`attempt`)
+claimed ──slot──▶ asking ──fail──▶ failed ──claim──▶ claimed      each claim is an attempt more
   │ commit: one step; within it the first committed output wins
-  ├─▶ invalid ──claim──▶ asking (purpose repair)
-  ├─▶ acting ──effect's result──▶ resulted ──claim──▶ asking (purpose conclude)
+  ├─▶ invalid ──claim──▶ claimed (purpose repair)
+  ├─▶ acting ──effect's result──▶ resulted ──claim──▶ claimed (purpose conclude)
   │      └─commit─▶ answered
   ├─▶ answered │ apologised │ held │ withheld    the end: `finished_at` is set
-  └─▶ reopened ──claim──▶ asking                 the owner changed meanwhile and is the bot again: from the beginning
+  └─▶ reopened ──claim──▶ claimed                the owner changed meanwhile and is the bot again: from the beginning
 """
 
 from __future__ import annotations

@@ -8,10 +8,14 @@ from pydantic import BaseModel
 
 
 class Waking(BaseModel):
-    """`seq` is the newest stored message, 0 if the conversation is woken for another reason."""
+    """`seq` is the newest stored message, 0 if the conversation is woken for another reason.
+
+    `files`: files came with it, which are to be fetched at once.
+    """
 
     conversation_id: UUID
     workflow_id: str
     channel: str
     assistant: str
     seq: int = 0
+    files: bool = False

@@ -25,11 +25,13 @@ SELECT lock_in_order(array_agg(channel || ':' || kind || ':' || value))
 
 _MINE = "(SELECT id FROM conversations WHERE customer_id = :customer_id)"
 
+_LOCK_CUSTOMER = "SELECT merged_into FROM customers WHERE id = :customer_id FOR UPDATE"
+"""First of all rows, as the inbox does: nobody is merged with them meanwhile."""
+
 _LOCK_WORK = (
     f"SELECT id FROM effects WHERE conversation_id IN {_MINE} ORDER BY id FOR UPDATE",
     f"SELECT id FROM turns WHERE conversation_id IN {_MINE} AND finished_at IS NULL ORDER BY id FOR UPDATE",
     "SELECT id FROM conversations WHERE customer_id = :customer_id ORDER BY id FOR UPDATE",
-    "SELECT id FROM customers WHERE id = :customer_id FOR UPDATE",
 )
 
 _LOOK = f"""
@@ -90,6 +92,19 @@ _BLANK = (
     "DELETE FROM stream_events WHERE conversation_id = ANY(:ids)",
     """UPDATE audit SET details = details - 'reason'
         WHERE subject IN (SELECT 'conversation/' || id FROM unnest(CAST(:ids AS uuid[])) AS id)""",
+    # What could not be read may be theirs where it names a number or an id of theirs, whole.
+    r"""DELETE FROM leftovers l USING channel_identities i
+         WHERE i.customer_id = :customer_id AND i.kind IN ('phone', 'user_id') AND l.channel = i.channel
+           AND l.raw::text ~ ('(?<![0-9A-Za-z])' || replace(i.value, '.', '\.') || '(?![0-9A-Za-z])')""",
+    # A limit's key is a hash of the name (`schemas.messages.limit_key`), and few numbers are there to try. One that a
+    # message is using now is passed over: its sender begins anew.
+    """DELETE FROM rate_limits WHERE key IN (
+           SELECT key FROM rate_limits WHERE key IN (
+               SELECT encode(sha256(convert_to(concat_ws('/', 'customer', i.channel, name), 'UTF8')), 'hex')
+                 FROM channel_identities i JOIN conversations c USING (customer_id, channel),
+                      LATERAL unnest(ARRAY[i.value, concat_ws('/', c.account, i.kind, i.value)]) AS name
+                WHERE i.customer_id = :customer_id)
+           FOR UPDATE SKIP LOCKED)""",
     "DELETE FROM channel_identities WHERE customer_id = :customer_id",
     "UPDATE customers SET display_name = NULL, erased_at = agent_now() WHERE id = :customer_id",
     """INSERT INTO audit (actor, deed, subject, details)
@@ -136,20 +151,25 @@ class Erasure:
     async def erase(self, customer_id: UUID, *, actor: str, force: bool = False) -> Erased:
         """Removes a customer's words and names from all conversations; ids, numbers, statuses and counts stay.
 
-        Open ends are closed: questions cancelled, handoffs released, the conversations closed. Raises Busy, having
-        changed nothing, while messages wait or an action is under way; with *force* those are given up.
+        A customer who turned out to be another one is erased as that one. Open ends are closed: questions cancelled,
+        handoffs released, the conversations closed. Raises Busy, having changed nothing, while messages wait or an
+        action is under way; with *force* those are given up.
         """
         values: dict[str, Any] = {"customer_id": customer_id, "actor": actor, "state": State.CLOSED}
         values["rules"] = dump_json(gates.rules_of(Event.ERASED))
         async with self._database.transaction() as transaction:
-            for statement in (_LOCK_NAMES, *_LOCK_WORK):
-                await transaction.rows(statement, values)
-            found = await transaction.rows(_LOOK, values)
-            if not found:
+            await transaction.rows(_LOCK_NAMES, values)
+            customer = await transaction.rows(_LOCK_CUSTOMER, values)
+            if not customer:
                 raise LookupError(f"no customer {customer_id}")
-            if found[0]["erased"]:
-                return Erased(again=True)
-            return await self._erase(transaction, dict(found[0]), values, force=force)
+            if customer[0]["merged_into"] is None:
+                for statement in _LOCK_WORK:
+                    await transaction.rows(statement, values)
+                (found,) = await transaction.rows(_LOOK, values)
+                if found["erased"]:
+                    return Erased(again=True)
+                return await self._erase(transaction, dict(found), values, force=force)
+        return await self.erase(customer[0]["merged_into"], actor=actor, force=force)
 
     async def _erase(
         self, transaction: Transaction, found: dict[str, Any], values: dict[str, Any], *, force: bool

@@ -35,6 +35,12 @@ _SECTIONS: dict[str, tuple[str, str, str, str]] = {
     "deliveries": ("deliveries", "id", _MINE, "created_at"),
 }
 
+_CUSTOMER = """
+SELECT k.id, to_jsonb(k) AS row FROM customers k
+ WHERE k.id = (SELECT coalesce(merged_into, id) FROM customers WHERE id = :customer_id)
+"""
+"""Or the one who they turned out to be."""
+
 _FIRST = UUID(int=0)
 _NUMBERED = {"transitions"}
 """Sections whose keys are numbers."""
@@ -47,11 +53,10 @@ class Exports:
     async def customer(self, customer_id: UUID) -> dict[str, Any]:
         """The customer's rows, section by section, oldest first, all as of one moment. Raises LookupError."""
         async with self._database.transaction("REPEATABLE READ") as transaction:
-            found = await transaction.rows(
-                "SELECT to_jsonb(k) AS row FROM customers k WHERE id = :customer_id", {"customer_id": customer_id}
-            )
+            found = await transaction.rows(_CUSTOMER, {"customer_id": customer_id})
             if not found:
                 raise LookupError(f"no customer {customer_id}")
+            customer_id = found[0]["id"]
             sections = {name: await _section(transaction, name, customer_id) for name in _SECTIONS}
         return {
             "format": FORMAT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import Any
 from uuid import UUID
 
@@ -69,9 +70,12 @@ class Inbox:
         """
         outcomes: list[BatchOutcome] = []
         for start in range(0, len(messages), _AT_ONCE):
-            some = [_as_stored(message) for message in messages[start : start + _AT_ONCE]]
-            values = {"channel": channel, "messages": dump_json(some), "options": options.model_dump_json()}
-            outcomes += [_outcome(dict(row)) for row in await self._database.rows(_STORE_BATCH, values)]
+            some = messages[start : start + _AT_ONCE]
+            stored = dump_json([_as_stored(message) for message in some])
+            values = {"channel": channel, "messages": stored, "options": options.model_dump_json()}
+            rows = await self._database.rows(_STORE_BATCH, values)
+            with_files = chain((bool(message.media) for message in some), repeat(False))  # those that ended come last
+            outcomes += [_outcome(dict(row), files) for row, files in zip(rows, with_files, strict=False)]
         return outcomes
 
 
@@ -82,7 +86,7 @@ def _as_stored(message: ChannelMessage) -> dict[str, Any]:
     return values | {"meta": message.meta, "content_hash": content_hash(message.kind, message.text)}
 
 
-def _outcome(row: dict[str, Any]) -> BatchOutcome:
+def _outcome(row: dict[str, Any], files: bool) -> BatchOutcome:
     outcome = row.pop("outcome")
     known: UUID | None = row["conversation_id"]
-    return BatchOutcome(outcome=outcome, waking=Waking.model_validate(row) if known else None)
+    return BatchOutcome(outcome=outcome, waking=Waking.model_validate(row | {"files": files}) if known else None)

@@ -17,6 +17,7 @@ from schemas.effects import Claim, EffectStatus, LedgerRow, Settlement
 from schemas.encoding import dump_json
 from schemas.waking import Waking
 from storage.database import Database
+from storage.merges import WITH_MERGED
 
 CLAIM = """
 WITH before AS (
@@ -130,9 +131,9 @@ SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq,
 """What is due and nobody carries on: replies, and effects whose turn is over, so that no message brings them back. A
 turn that is not finished is woken with its messages (`storage.waiting`)."""
 
-_EARLIER = """
+_EARLIER = f"""
 SELECT key, result, settled_at FROM effects
- WHERE conversation_id = :conversation_id AND kind = :kind AND request_hash = :request_hash AND key <> :key
+ WHERE conversation_id IN {WITH_MERGED} AND kind = :kind AND request_hash = :request_hash AND key <> :key
    AND status = 'confirmed'
  ORDER BY settled_at DESC LIMIT 1
 """

@@ -20,8 +20,9 @@ from schemas.encoding import dump_json
 from storage.channels import DELIVERY
 from storage.database import Database
 from storage.ledger import COMPLETE, Ledger, complete_values
+from storage.merges import WITH_MERGED
 
-_DUE = """
+_DUE = f"""
 SELECT m.id, m.conversation_id, m.text, m.sources, m.meta, m.stored_at, m.owner_version, c.channel, c.account,
        c.assistant,
        (SELECT max(version) FROM configurations k WHERE k.assistant = c.assistant) AS assistant_version,
@@ -30,7 +31,7 @@ SELECT m.id, m.conversation_id, m.text, m.sources, m.meta, m.stored_at, m.owner_
        (SELECT i.value FROM channel_identities i WHERE i.customer_id = c.customer_id AND i.channel = c.channel
            AND i.kind = 'user_id' ORDER BY i.created_at DESC LIMIT 1) AS user_id,
        (SELECT max(coalesce(w.sent_at, w.stored_at)) FROM messages w
-         WHERE w.conversation_id = c.id AND w.direction = 'in') AS wrote_at,
+         WHERE w.conversation_id IN {WITH_MERGED} AND w.direction = 'in') AS wrote_at,
        EXISTS (SELECT 1 FROM turns t WHERE t.id = (m.meta ->> 'patience_of')::uuid AND t.finished_at IS NOT NULL)
            AS superseded,
        (SELECT coalesce(jsonb_agg(to_jsonb(e) || e.request ORDER BY (e.request ->> 'part')::int), '[]')

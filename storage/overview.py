@@ -9,17 +9,18 @@ from pydantic import BaseModel
 
 from schemas.turns import State
 from storage.database import Database
+from storage.merges import WITH_MERGED
 
 _CONVERSATIONS = """
 SELECT c.id, c.channel, c.assistant, c.state, c.turns, c.last_seq - c.cursor AS waiting, c.last_message_at
   FROM conversations c
- WHERE CAST(:before AS timestamptz) IS NULL OR c.last_message_at < :before
+ WHERE c.merged_into IS NULL AND (CAST(:before AS timestamptz) IS NULL OR c.last_message_at < :before)
  ORDER BY c.last_message_at DESC NULLS LAST LIMIT :limit
 """
 
-_MESSAGES = """
+_MESSAGES = f"""
 SELECT direction, author, text, stored_at, delivery IS NOT DISTINCT FROM 'withheld' AS withheld FROM messages
- WHERE conversation_id = :conversation_id AND kind <> 'held' ORDER BY stored_at DESC LIMIT :limit
+ WHERE conversation_id IN {WITH_MERGED} AND kind <> 'held' ORDER BY stored_at DESC LIMIT :limit
 """
 
 _TROUBLE = """

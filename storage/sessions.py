@@ -26,7 +26,7 @@ SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.owner, 
           FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation'
          ORDER BY a.created_at DESC LIMIT 1) AS pending_action
   FROM channel_identities i
-  JOIN conversations c ON c.customer_id = i.customer_id AND c.channel = i.channel
+  JOIN conversations c ON c.customer_id = i.customer_id AND c.channel = i.channel AND c.merged_into IS NULL
   LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL
  WHERE i.channel = :channel
    AND (i.value = :customer_id OR i.kind = 'phone' AND i.value = ltrim(CAST(:customer_id AS text), '+'))
@@ -40,7 +40,8 @@ SELECT backend_uuid, frontend_context_uuid::text, thread_url_slug, collection_uu
 """
 
 _MEMORY = """
-SELECT c.cursor, CASE WHEN c.stopped_seq >= c.last_seq THEN c.cursor ELSE c.last_seq END AS newest_seq, c.state,
+SELECT c.merged_into IS NOT NULL AS merged, c.cursor,
+       CASE WHEN c.stopped_seq >= c.last_seq THEN c.cursor ELSE c.last_seq END AS newest_seq, c.state,
        to_jsonb(s) AS standing, c.turns, t.frontend_context_uuid, t.backend_uuid, t.thread_url_slug,
        (SELECT ticket_id FROM turns WHERE conversation_id = c.id AND ticket_id IS NOT NULL
          ORDER BY first_seq DESC LIMIT 1) AS ticket_id,

@@ -16,6 +16,7 @@ from schemas.encoding import dump_json
 from schemas.standing import Owner, Standing
 from schemas.transitions import Event, Transition
 from storage.database import Database
+from storage.merges import WITH_MERGED
 
 _CHANGE = """
 WITH changed AS (
@@ -32,9 +33,9 @@ SELECT changed, owner, version, waiting_seq FROM changed
 
 _OF = "SELECT * FROM standings WHERE conversation_id = :conversation_id"
 
-_TRANSITIONS = """
+_TRANSITIONS = f"""
 SELECT id, version, from_owner, to_owner, why, who, at, turn_id FROM transitions
- WHERE conversation_id = :conversation_id AND (CAST(:before AS bigint) IS NULL OR id < :before)
+ WHERE conversation_id IN {WITH_MERGED} AND (CAST(:before AS bigint) IS NULL OR id < :before)
  ORDER BY id DESC LIMIT :limit
 """
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from storage.actions import EFFECT_OF_ACTION
 from storage.channels import DELIVERY
+from storage.merges import WITH_MERGED
 
 _STANDING = """
        turn.id, turn.conversation_id, turn.first_seq, turn.last_seq, turn.status, turn.step, turn.purpose, turn.attempt,
@@ -25,8 +26,8 @@ _NEWEST_ACTION = "(SELECT a.id FROM actions a WHERE a.turn_id = turn.id ORDER BY
 _UNDECIDED = "('claimed', 'asking', 'failed', 'reopened')"
 _CLAIMABLE = "('claimed', 'asking', 'failed', 'reopened', 'invalid', 'resulted')"
 _FROM_THE_BEGINNING = f"(turns.step = 0 AND turns.status IN {_UNDECIDED} OR turns.status = 'reopened')"
-_MESSAGE = """id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'limited' AS limited, meta ? 'media'
-           AS has_media, channel_message_id, sent_at, stored_at, wants_stream, request_id"""
+_MESSAGE = """id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'limited' AS limited,
+           channel_message_id, sent_at, stored_at, wants_stream, request_id"""
 
 CLAIM = f"""
 WITH waiting AS (
@@ -87,8 +88,8 @@ SELECT {_STANDING}, {_NOW}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_i
          ORDER BY p.created_at DESC LIMIT 1) AS question,
        (SELECT jsonb_agg(to_jsonb(taken) ORDER BY sent_at NULLS LAST, seq)
           FROM (SELECT * FROM held UNION ALL
-                SELECT id, seq, kind, text, choice_id, limited, has_media, channel_message_id, sent_at, stored_at,
-                       wants_stream, request_id FROM waiting) taken) AS messages
+                SELECT id, seq, kind, text, choice_id, limited, channel_message_id, sent_at, stored_at, wants_stream,
+                       request_id FROM waiting) taken) AS messages
   FROM turn
   JOIN conversations conversation ON conversation.id = :conversation_id
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
@@ -314,10 +315,11 @@ SELECT {_STANDING}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread
 """
 """One step's outcome, all of it or nothing; no row if the step is another's by now."""
 
-RECAP = """
+RECAP = f"""
 SELECT direction, author, text FROM messages
- WHERE conversation_id = :conversation_id AND text <> ''
-   AND (direction = 'out' AND delivery IS DISTINCT FROM 'withheld' OR direction = 'in' AND seq < :before_seq)
+ WHERE conversation_id IN {WITH_MERGED} AND text <> ''
+   AND (direction = 'out' AND delivery IS DISTINCT FROM 'withheld'
+        OR direction = 'in' AND (seq < :before_seq OR conversation_id <> :conversation_id))
  ORDER BY stored_at DESC LIMIT :limit
 """
 

@@ -9,7 +9,9 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 
 from schemas.turns import Attempt, Drift, Reply, Timings, Turn, TurnAction, TurnThread
+from schemas.waking import Waking
 from storage.database import Database
+from storage.merges import WITH_MERGED
 
 _TURN = """
 SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.status, t.state, t.verdict, t.frontend_context_uuid::text,
@@ -40,13 +42,17 @@ _BY_MESSAGE = (
 
 _NEWEST = (
     _TURN.format(message="t.last_seq")
-    + """
- WHERE t.conversation_id = :conversation_id AND t.finished_at IS NOT NULL
+    + f"""
+ WHERE t.conversation_id IN {WITH_MERGED} AND t.finished_at IS NOT NULL
    AND (CAST(:before AS timestamptz) IS NULL OR t.finished_at < :before)
- ORDER BY t.first_seq DESC LIMIT :limit
+ ORDER BY t.finished_at DESC, t.first_seq DESC LIMIT :limit
 """
 )
 
+_PLACE = """
+SELECT m.conversation_id, c.workflow_id, c.channel, c.assistant, m.seq
+  FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE m.id = :message_id
+"""
 
 _DRIFT = """
 SELECT o.id AS raw_output_id, o.created_at, o.conversation_id, o.turn_id, c.channel, c.assistant, o.purpose, o.errors,
@@ -68,6 +74,12 @@ class TurnViews:
         values = {"conversation_id": conversation_id, "seq": seq, "with_raw": False}
         row = await self._database.row(_BY_MESSAGE, values)
         return None if row is None else _turn(row)
+
+    async def place_of(self, message_id: UUID) -> Waking:
+        """Where a stored message is to be answered by now: its customer may have turned out to be another one."""
+        row = await self._database.row(_PLACE, {"message_id": message_id})
+        assert row is not None
+        return Waking.model_validate(dict(row))
 
     async def newest(self, conversation_id: UUID, limit: int, before: datetime | None = None) -> list[Turn]:
         """Up to *limit* turns finished before *before*, newest first, with what the model really wrote."""

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from temporalio.client import WorkflowFailureError
@@ -31,7 +32,7 @@ from schemas.turns import State
 from tests.servers import postgres_server, temporal_server
 from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
-from tests.whatsapp_customer import SETTINGS, Customer
+from tests.whatsapp_customer import SETTINGS, Customer, written
 from tests.workflow.handles import activities_of, ended, handle_of, memory_of
 
 FOLDER = Path(__file__).parent / "histories"
@@ -303,6 +304,34 @@ async def _cancel(system: System) -> None:
 
 _GIVEN_UP_SOON = {"delivery_timeout_seconds": 1.0, "delivery_give_up_seconds": 1.0, "delivery_settle_seconds": 0.1}
 
+
+async def whatsapp_photo(system: System) -> None:
+    """Fetched beside the turn."""
+    customer = Customer(system)
+    system.whatsapp.keep_file("9001", b"pixels", "image/jpeg")
+    await customer.send(written("", type="image", text=None, image={"id": "9001"}))
+    kept = "SELECT id FROM media WHERE status = 'kept'"
+    await until("a kept photo", lambda: system.database.rows(kept))
+    await customer.until_idle()
+
+
+async def merged(system: System) -> None:
+    """A customer known by number and, in a newer conversation, by id turns out to be one while that one is asked."""
+    customer, by_id = Customer(system), {"from": None, "from_user_id": "US.1"}
+    await customer.write("Hello")
+    await customer.until_idle()
+    system.perplexity.gate.clear()
+    await customer.write("Hello by id", **by_id)
+    await system.until_asked(2)
+    await customer.write("It is me", from_user_id="US.1")
+    await system.until_asked(3)
+    system.perplexity.gate.set()
+    await customer.until_idle()
+    (row,) = await system.database.rows("SELECT workflow_id FROM conversations WHERE merged_into IS NOT NULL")
+    handle = system.temporal.get_workflow_handle(row["workflow_id"])
+    await within("the merged conversation's end", handle.result(), lambda: handle)
+
+
 Scenario = Callable[[System], Awaitable[None]]
 SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (plain_turns, {}),
@@ -333,6 +362,8 @@ SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (taken_over_beside_the_model, {}),
     (cancelled_while_asking, {}),
     (whatsapp_cancelled_while_sending, SETTINGS),
+    (whatsapp_photo, {**SETTINGS, "media_dir": Path(gettempdir()) / "agent-recorded-files"}),
+    (merged, SETTINGS),
 ]
 
 
@@ -347,8 +378,8 @@ async def record(wanted: set[str]) -> None:
 
 
 async def _write(system: System, name: str) -> None:
-    """Every run of the scenario's conversation, in a file each."""
-    (row,) = await system.database.rows("SELECT workflow_id FROM conversations")
+    """Every run of the scenario's conversation, or of the one that ended by a merge, in a file each."""
+    row, *_ = await system.database.rows("SELECT workflow_id FROM conversations ORDER BY merged_into IS NULL")
     workflow_id = row["workflow_id"]
     run_id: str | None = await _first_run(system, workflow_id)
     number = 0

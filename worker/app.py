@@ -17,11 +17,11 @@ from activities.answering import Answering
 from activities.asking import Asking
 from activities.attending import Attending
 from activities.bots import Bots
-from activities.company import Company
 from activities.delivering import Delivering
 from activities.expiring import Expiring
 from activities.fetching import Fetching
 from activities.handlers import Handlers
+from activities.merging import Merging
 from activities.remembering import Remembering
 from activities.sweeping import Sweeping
 from config.clock import Clock, Monotonic, utc_now
@@ -37,6 +37,7 @@ from storage.database import Database
 from storage.desk import Desk
 from storage.ledger import Ledger
 from storage.media import Media
+from storage.merges import Merges
 from storage.outbox import Outbox
 from storage.questions import Questions
 from storage.sessions import Sessions
@@ -70,7 +71,9 @@ class Activities:
     answering: Answering
     acting: Acting
     delivering: Delivering
+    fetching: Fetching
     remembering: Remembering
+    merging: Merging
     sweeping: Sweeping
 
 
@@ -104,23 +107,26 @@ def create_activities(
     ledger = Ledger(database)
     handlers = Handlers(Desk(database), outside.endpoints)
     outbox, channels = Outbox(database), outside.channels
+    conversations = Conversations(client, settings)
     delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat, now, monotonic)
-    fetching = Fetching(Media(database), channels, settings)
-    company = Company(Attending(channels, outbox, delivering, settings, now), fetching)
+    fetching = Fetching(Media(database), channels, settings, activity.heartbeat)
+    attending = Attending(channels, outbox, delivering, settings, now)
     asking = Asking(outside.perplexity, accounts, events, settings)
     standings, expiring = Standings(database), Expiring(Questions(database), bots, settings)
     acting = Acting(turns, actions, ledger, standings, bots, handlers, settings, activity.heartbeat, now)
     return Activities(
-        answering=Answering(turns, actions, bots, asking, acting, company, settings, activity.heartbeat, now),
+        answering=Answering(turns, actions, bots, asking, acting, attending, settings, activity.heartbeat, now),
         acting=acting,
         delivering=delivering,
+        fetching=fetching,
         remembering=Remembering(Sessions(database), standings, expiring, settings),
+        merging=Merging(Merges(database), conversations),
         sweeping=Sweeping(
             Waiting(database),
             ledger,
             fetching,
             events,
-            Conversations(client, settings),
+            conversations,
             expiring,
             settings,
         ),
@@ -147,11 +153,13 @@ def create_worker(
             does.acting.perform,
             does.acting.decide,
             does.delivering.deliver,
+            does.fetching.fetch,
             does.remembering.recall,
             does.remembering.set_state,
             does.remembering.stop,
             does.remembering.expire,
             does.remembering.reset,
+            does.merging.hand_over,
             does.sweeping.sweep,
         ],
         interceptors=[*interceptors, Wordless(settings)],

@@ -24,12 +24,16 @@ from workflows.turn import raise_if_cancelled, take_turn
 with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
     from activities.delivering import Delivering
+    from activities.fetching import Fetching
+    from activities.merging import Merging
     from activities.remembering import Remembering
     from schemas.conversations import (
         ConversationStart,
         Decision,
         Deliver,
         Expire,
+        FetchFiles,
+        HandOver,
         Memory,
         MessageAnswered,
         MessageStored,
@@ -60,7 +64,9 @@ class Conversation:
             Duty.RECALL: self._recall,
             Duty.EXPIRE: self._expire,
             Duty.DELIVER: self._deliver,
+            Duty.FETCH: self._fetch,
             Duty.ANSWER: self._answer,
+            Duty.HAND_OVER: self._hand_over,
             Duty.END: self._end_unless_somebody_waits,
         }
         self._under_way: dict[Duty, asyncio.Task[None]] = {}
@@ -71,6 +77,7 @@ class Conversation:
         self._changes = 0  # by somebody else than the turn under way
         self._recalled = False
         self._stale = False  # the database knows better: it is read before the next step
+        self._handed_over = False  # what the database last told is with the conversation that goes on
         self._gave_up = False  # the database cannot be reached; the next wake-up tries again
         self._idle = False
         self._leaving = False  # nothing more is begun in this run
@@ -94,7 +101,9 @@ class Conversation:
     @workflow.update(description="A stored message waits for its answer; returns once it is processed")
     async def say(self, message: MessageStored) -> MessageAnswered:
         self._hear(message)
-        await workflow.wait_condition(lambda: self._memory.cursor >= message.seq or self._leaving or self._gave_up)
+        await workflow.wait_condition(lambda: self._memory.cursor >= message.seq or self._says_no_more())
+        if self._memory.merged and message.seq > self._memory.newest_seq:  # it waits in the conversation that goes on
+            return MessageAnswered(cursor=message.seq)
         return MessageAnswered(cursor=self._memory.cursor, gave_up=self._gave_up and self._memory.cursor < message.seq)
 
     @say.validator
@@ -196,6 +205,7 @@ class Conversation:
             self._under_way,
             stale=self._stale,
             gave_up=self._gave_up,
+            handed_over=self._handed_over,
             full=self._is_full(),
         )
 
@@ -213,12 +223,16 @@ class Conversation:
 
     def _is_over(self) -> bool:
         """What is under way is never left behind."""
-        return not self._under_way and (self._is_full() or self._idle)
+        is_done = self._handed_over if self._memory.merged else self._is_full() or self._idle
+        return not self._under_way and is_done
 
     def _goes_on(self) -> bool:
         """Another run takes over what waits; an idle one leaves nothing, and nobody who waits for something."""
-        waits = policy.work_waits(self._memory, gave_up=self._gave_up) or self._memory.delivery_due or self._stale
-        return self._is_full() or waits or self._memory.standing.keeps_the_run
+        memory = self._memory
+        if memory.merged:
+            return memory.delivery_due or self._stale  # it was woken while it ended
+        waits = policy.work_waits(memory, gave_up=self._gave_up) or memory.delivery_due or memory.files_due
+        return self._is_full() or waits or self._stale or memory.standing.keeps_the_run
 
     # What is due
 
@@ -234,7 +248,7 @@ class Conversation:
         self._limits = recalled.limits
         self._memory = policy.recall(self._memory, recalled.memory, self._limits, workflow.now())
         self._recalled = True
-        self._gave_up = False
+        self._gave_up = self._handed_over = False
 
     async def _expire(self) -> None:
         """Ends what nobody answered in time, and tells."""
@@ -267,6 +281,32 @@ class Conversation:
             workflow.logger.error("Replies are not delivered: %s", type(error.cause).__name__)
             self._memory.delivery_due = True
             self._memory.deadlines.delivery = workflow.now() + self._limits.delivery_pause
+
+    async def _fetch(self) -> None:
+        """Fetches what the customer sent, whoever has the conversation. What fails is left to the sweep."""
+        self._memory.files_due = False
+        try:
+            await workflow.execute_activity_method(
+                Fetching.fetch,
+                FetchFiles(conversation_id=self._start.conversation_id),
+                summary="Fetch the files that the customer sent",
+                **options.fetching(self._limits),
+            )
+        except ActivityError as error:
+            raise_if_cancelled(error)
+            workflow.logger.error("Files are not fetched: %s", type(error.cause).__name__)
+
+    async def _hand_over(self) -> None:
+        """The customer turned out to be another one: what is left goes on in that one's conversation."""
+        async with self._turn_lock:
+            self._handed_over = True
+            self._memory.delivery_due = False
+            await workflow.execute_activity_method(
+                Merging.hand_over,
+                HandOver(conversation_id=self._start.conversation_id),
+                summary="Hand over to the conversation that goes on",
+                **options.reading(self._limits),
+            )
 
     async def _answer(self) -> None:
         """Takes the turn of what waits. The thread counts only once an answer in it is accepted."""
@@ -323,8 +363,12 @@ class Conversation:
     # What handlers share
 
     def _hear(self, message: MessageStored) -> None:
-        policy.hear(self._memory, self._limits, message.seq, workflow.now())
+        policy.hear(self._memory, self._limits, message.seq, workflow.now(), files=message.files)
         self._gave_up = False
+
+    def _says_no_more(self) -> bool:
+        """Whoever still waits for an answer of this run is to ask elsewhere, or again."""
+        return self._leaving or self._gave_up or Duty.HAND_OVER in self._under_way
 
     async def _until_recalled(self) -> None:
         await workflow.wait_condition(lambda: self._recalled or self._stopped)

@@ -54,15 +54,19 @@ def acting(limits: Limits) -> Options:
     }
 
 
-def delivering(limits: Limits) -> Options:
-    """What sends: a cancelled run ends only after it, so that nothing leaves once it has ended."""
+def fetching(limits: Limits) -> Options:
+    """What moves files over a channel: slow, watched by heartbeats."""
     return {
         "start_to_close_timeout": limits.delivery_timeout,
         "schedule_to_close_timeout": limits.delivery_give_up,
         "heartbeat_timeout": limits.turn_heartbeat,
         "retry_policy": _retries(limits),
-        "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     }
+
+
+def delivering(limits: Limits) -> Options:
+    """What sends: a cancelled run ends only after it, so that nothing leaves once it has ended."""
+    return {**fetching(limits), "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED}
 
 
 def _retries(limits: Limits) -> RetryPolicy:

@@ -27,28 +27,47 @@ _STATES = {
 
 
 class Duty(StrEnum):
-    """What a run does, at most one of each at a time. They go on beside each other, but for `recall` and `end`."""
+    """What a run does, at most one of each at a time. They go on beside each other, but for `recall` and the ends."""
 
     RECALL = "recall"  #: somebody changed the conversation in the database: read it, before anything else is begun
     EXPIRE = "expire"  #: end the questions and approvals whose time is over
     DELIVER = "deliver"  #: send the replies that are due over the channel
+    FETCH = "fetch"  #: fetch the files that the customer sent
     ANSWER = "answer"  #: take the turn of the messages after the cursor
     END = "end"  #: nobody has written for long: read whether somebody still waits for something, else end
+    HAND_OVER = "hand_over"  #: it is merged: hand what is left to the conversation that goes on, then end
+
+
+_SLOW = frozenset({Duty.DELIVER, Duty.FETCH})
+"""What may hang for as long as a channel does: nothing else waits for it."""
+_ALONE = frozenset({Duty.RECALL, Duty.END, Duty.HAND_OVER})
+"""Nothing is begun beside these."""
 
 
 def due(
-    memory: Memory, now: datetime, under_way: Collection[Duty], *, stale: bool, gave_up: bool, full: bool
+    memory: Memory,
+    now: datetime,
+    under_way: Collection[Duty],
+    *,
+    stale: bool,
+    gave_up: bool,
+    full: bool,
+    handed_over: bool = False,
 ) -> tuple[Duty, ...]:
     """What is to be begun now, beside what is *under_way*.
 
     *stale*: the memory is not what the database says. *gave_up*: the database was out of reach for a turn. *full*: the
-    run is to leave; all but deliveries goes on for as long as one of them keeps it.
+    run is to leave; what is quick goes on for as long as something slow keeps it. *handed_over*: nothing is left of a
+    merged one.
     """
-    if Duty.RECALL in under_way or Duty.END in under_way or (full and Duty.DELIVER not in under_way):
+    if not _ALONE.isdisjoint(under_way) or (full and not memory.merged and _SLOW.isdisjoint(under_way)):
         return ()
+    if memory.merged and not stale:
+        return _due_of_merged(memory, now, under_way, gave_up=gave_up, handed_over=handed_over)
     wanted = {
         Duty.EXPIRE: _came(memory.deadlines.expiry, now),
         Duty.DELIVER: memory.delivery_due and _passed(memory.deadlines.delivery, now),
+        Duty.FETCH: memory.files_due and not full,
         Duty.ANSWER: work_waits(memory, gave_up=gave_up) and _may_answer(memory.deadlines, now),
     }
     if stale:
@@ -58,13 +77,23 @@ def due(
     return tuple(duty for duty, is_wanted in wanted.items() if is_wanted and duty not in under_way)
 
 
+def _due_of_merged(
+    memory: Memory, now: datetime, under_way: Collection[Duty], *, gave_up: bool, handed_over: bool
+) -> tuple[Duty, ...]:
+    """A turn whose effect is under way ends where it began; all else is the other conversation's."""
+    if work_waits(memory, gave_up=gave_up):
+        return (Duty.ANSWER,) if Duty.ANSWER not in under_way and _may_answer(memory.deadlines, now) else ()
+    is_left = memory.delivery_due or not handed_over
+    return (Duty.HAND_OVER,) if is_left and _SLOW.issuperset(under_way) else ()
+
+
 def next_deadline(memory: Memory, now: datetime, *, gave_up: bool) -> datetime | None:
     """The earliest moment to look again, if nothing happens before; what is due already needs no timer."""
     deadlines = memory.deadlines
-    moments = [deadlines.expiry, deadlines.idle]
+    moments = [] if memory.merged else [deadlines.expiry, deadlines.idle]
     if work_waits(memory, gave_up=gave_up):
         moments += [deadlines.quiet, deadlines.room]
-    if memory.delivery_due:
+    if memory.delivery_due and not memory.merged:
         moments.append(deadlines.delivery)
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
@@ -79,9 +108,12 @@ def run_is_full(limits: Limits, turns_in_run: int, events: int, *, suggested: bo
     return suggested or turns_in_run >= limits.continue_as_new_turns or events >= limits.continue_as_new_events
 
 
-def hear(memory: Memory, limits: Limits, seq: int, now: datetime) -> None:
+def hear(memory: Memory, limits: Limits, seq: int, now: datetime, *, files: bool = False) -> None:
     """A message is stored: the debounce window moves with each, though not beyond its cap, and nobody is idle."""
+    if memory.merged:  # it waits in the conversation that goes on
+        return
     deadlines = memory.deadlines
+    memory.files_due |= files
     deadlines.idle = now + limits.idle_end
     memory.newest_seq = max(memory.newest_seq, seq)
     if limits.quiet > timedelta() and memory.newest_seq > memory.cursor:
@@ -96,8 +128,9 @@ def begin_turn(deadlines: Deadlines) -> None:
 
 def recall(heard: Memory, stored: Memory, limits: Limits, now: datetime) -> Memory:
     """What is stored, with what only the workflow knows: wake-ups and deadlines."""
-    memory = stored.model_copy(update={"deadlines": heard.deadlines})
-    memory.newest_seq = max(stored.newest_seq, heard.newest_seq)
+    memory = stored.model_copy(update={"deadlines": heard.deadlines, "files_due": heard.files_due})
+    if not stored.merged:  # else what was heard of beyond that is the other conversation's
+        memory.newest_seq = max(stored.newest_seq, heard.newest_seq)
     memory.delivery_due = heard.delivery_due or stored.standing.deliveries > 0
     deadlines = memory.deadlines
     deadlines.idle = min(deadlines.idle or now + limits.idle_end, now + limits.idle_end)
@@ -137,9 +170,11 @@ def may_stand_otherwise(memory: Memory, outcome: TurnOutcome) -> bool:
 
 def may_end(memory: Memory, limits: Limits, now: datetime) -> bool:
     """Whether the run may end as idle, by what was just read; else it is asked again after the same time."""
-    if not _came(memory.deadlines.idle, now):  # somebody wrote meanwhile
+    if memory.merged or not _came(memory.deadlines.idle, now):  # it hands over first, or somebody wrote meanwhile
         return False
-    waits = memory.delivery_due or work_waits(memory, gave_up=False) or memory.standing.keeps_the_run
+    waits = (
+        memory.delivery_due or memory.files_due or work_waits(memory, gave_up=False) or memory.standing.keeps_the_run
+    )
     memory.deadlines.idle = now + limits.idle_end if waits else None
     return not waits
 

@@ -1,4 +1,4 @@
-"""What the system asks of Perplexity, in its own words. Adapters: `wrapper.py`; the double is `simulator/`."""
+"""What the system asks of Perplexity, in its own words. Adapter: `wrapper.py`; for tests `double.py` in memory."""
 
 from __future__ import annotations
 

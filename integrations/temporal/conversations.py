@@ -1,4 +1,6 @@
-"""Conversations as front doors and the sweep see them: say, wake, reset. They are started by whoever comes first.
+"""Conversations as front doors and the sweep see them: to be woken, waited for, decided on and told of changes.
+
+They are started by whoever comes first.
 
 The workflow is named here by its type only; what crosses is `schemas.conversations`: ids, never words.
 """
@@ -105,11 +107,15 @@ class Conversations:
 
     async def wake(self, message: Waking) -> None:
         """Signal-with-start: works without a worker. Raises TemporalUnavailable."""
-        await self._signal(message, "message_stored", [MessageStored(seq=message.seq)])
+        await self._signal(message, "message_stored", [MessageStored(seq=message.seq, files=message.files)])
 
     async def deliver(self, conversation: Waking) -> None:
         """Says that a reply waits to be sent. Raises TemporalUnavailable."""
         await self._signal(conversation, "delivery_due", [])
+
+    async def end_merged(self, conversation: Waking) -> None:
+        """Has a merged conversation hand over what is left, and end. Raises TemporalUnavailable."""
+        await self._signal(conversation, "standing_changed", [])
 
     async def _signal(self, message: Waking, signal: str, arguments: list[Any]) -> None:
         with _told_plainly():

@@ -40,6 +40,7 @@ class RecordingWhatsApp:
         self.sent: list[Posted] = []
         self.marked: list[tuple[str, str]] = []
         self.files: dict[str, MediaFile] = {}
+        self.downloads: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.held = asyncio.Event()
@@ -76,6 +77,7 @@ class RecordingWhatsApp:
         return MediaInfo(url=f"memory:{media.id}", mime_type=file.mime_type, sha256=file.sha256, size=len(file.content))
 
     async def download(self, account: str, media: MediaRef) -> MediaFile:
+        self.downloads.append(media.id)
         await self._pass()
         return self._file(media)
 

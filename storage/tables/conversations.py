@@ -26,6 +26,7 @@ customers = Table(
     Column("display_name", Text),
     moment("created_at", always=True),
     moment("erased_at"),
+    reference("merged_into", "customers.id", null=True),  # the customer who this one turned out to be
 )
 
 channel_identities = Table(
@@ -58,7 +59,16 @@ conversations = Table(
     Column("turns", Integer, nullable=False, server_default="0"),
     moment("last_message_at"),
     moment("created_at", always=True),
-    UniqueConstraint("customer_id", "channel", "account"),
+    reference("merged_into", "conversations.id", null=True),  # the one that goes on: what is open moved there
+    moment("merged_at"),
+    Index(
+        "conversations_customer_id_channel_account_key",
+        "customer_id",
+        "channel",
+        "account",
+        unique=True,
+        postgresql_where=text("merged_into IS NULL"),
+    ),
     CheckConstraint("cursor <= last_seq", name="cursor"),
     Index("conversations_waiting_idx", "last_message_at", postgresql_where=text("cursor < last_seq")),
 )

@@ -24,6 +24,8 @@ from schemas.conversations import (
     Decision,
     Deliver,
     Expire,
+    FetchFiles,
+    HandOver,
     Limits,
     Memory,
     Perform,
@@ -75,14 +77,16 @@ class Run:
             Duty.RECALL: self._recall,
             Duty.EXPIRE: self._expire,
             Duty.DELIVER: self._deliver,
+            Duty.FETCH: self._fetch,
             Duty.ANSWER: self._answer,
+            Duty.HAND_OVER: self._hand_over,
             Duty.END: self._end_unless_somebody_waits,
         }
         self._under_way: dict[Duty, asyncio.Task[None]] = {}
         self._turn_lock = asyncio.Lock()
         self._new_thread: Thread | None = None
         self._changes = 0
-        self._recalled = self._stale = self._gave_up = self._idle = self._stopped = False
+        self._recalled = self._stale = self._handed_over = self._gave_up = self._idle = self._stopped = False
         self._handlers = 0
         self._waiters: list[asyncio.Future[None]] = []
         self._attempts = 0
@@ -134,6 +138,7 @@ class Run:
     def rests(self) -> bool:
         """Nothing is to be done, as far as it knows, until a deadline comes."""
         waits = self._stale or self._memory.delivery_due or policy.work_waits(self._memory, gave_up=self._gave_up)
+        waits |= self._memory.files_due or bool(self._due())
         return self.ended or not (waits or self._under_way or self._handlers or not self._recalled)
 
     # The loop
@@ -170,17 +175,19 @@ class Run:
         return any(task.done() for task in self._under_way.values()) or bool(self._due()) or self._is_over()
 
     def _due(self) -> tuple[Duty, ...]:
-        return policy.due(
-            self._memory, self._now(), self._under_way, stale=self._stale, gave_up=self._gave_up, full=False
-        )
+        known = {"stale": self._stale, "gave_up": self._gave_up, "handed_over": self._handed_over}
+        return policy.due(self._memory, self._now(), self._under_way, full=False, **known)
 
     def _next_deadline(self) -> datetime | None:
         return policy.next_deadline(self._memory, self._now(), gave_up=self._gave_up)
 
     def _is_over(self) -> bool:
         """`_is_over`, and `_goes_on`: what waits is another run's, which begins with `recall`."""
-        waits = policy.work_waits(self._memory, gave_up=self._gave_up) or self._memory.delivery_due or self._stale
-        return self._idle and not self._under_way and not waits and not self._memory.standing.keeps_the_run
+        memory, waits = self._memory, self._memory.delivery_due or self._stale
+        if not memory.merged:
+            waits |= policy.work_waits(memory, gave_up=self._gave_up) or memory.files_due
+            waits |= memory.standing.keeps_the_run
+        return (self._handed_over if memory.merged else self._idle) and not self._under_way and not waits
 
     # What is due
 
@@ -192,7 +199,7 @@ class Run:
         self._limits = recalled.limits
         self._memory = policy.recall(self._memory, recalled.memory, self._limits, self._now())
         self._recalled = True
-        self._gave_up = False
+        self._gave_up = self._handed_over = False
 
     async def _expire(self) -> None:
         """`_expire`."""
@@ -215,6 +222,21 @@ class Run:
             self._stops.trace.append(f"{self.letter}: replies wait for a while")
             self._memory.delivery_due = True
             self._memory.deadlines.delivery = self._now() + self._limits.delivery_pause
+
+    async def _fetch(self) -> None:
+        """`_fetch`."""
+        self._memory.files_due = False
+        wanted, limit = FetchFiles(conversation_id=self.conversation_id), self._limits.delivery_give_up
+        with suppress(GivenUp):
+            await self._activity("fetch", self._activities.fetching.fetch, wanted, limit)
+
+    async def _hand_over(self) -> None:
+        """`_hand_over`."""
+        async with self._turn_lock:
+            self._handed_over = True
+            self._memory.delivery_due = False
+            request = HandOver(conversation_id=self.conversation_id)
+            await self._activity("hand over", self._activities.merging.hand_over, request, None)
 
     async def _answer(self) -> None:
         """`_answer`, and `_come_to`."""
@@ -319,8 +341,7 @@ class Run:
             )
             kind, pause = FailureKind.ABANDONED.value, _PAUSE
             try:
-                await asyncio.wait([actor.ended])
-                return actor.ended.result()
+                return await _ended(actor)
             except asyncio.CancelledError:
                 await self._cancelled(actor, waits_for_its_end=waits_for_its_end)
                 raise
@@ -335,7 +356,10 @@ class Run:
                 self.defects.append(f"{actor.name}: {type(error).__name__}: {error}")
             if give_up is not None and self._loop.time() + pause >= began + give_up.total_seconds():
                 raise GivenUp(kind)
-            await asyncio.sleep(pause)
+            await self._pause(pause)
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     async def _cancelled(self, actor: Actor, *, waits_for_its_end: bool) -> None:
         self._stops.cancel(actor)
@@ -362,6 +386,12 @@ class Run:
         for waiter in self._waiters:
             _ring(waiter)
         self._waiters.clear()
+
+
+async def _ended(actor: Actor) -> Any:
+    """Nothing that waits for it ends it."""
+    await asyncio.wait([actor.ended])
+    return actor.ended.result()
 
 
 def _ring(waiter: asyncio.Future[None]) -> None:

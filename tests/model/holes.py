@@ -8,7 +8,7 @@ Two are not here: 9 (nothing beat while the database was away) is a matter of he
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -249,5 +249,5 @@ def composed(
     turns, bots = hole.turns(database), hole.bots(Configurations(database), settings)
     beat, actions = activity.heartbeat, was._actions
     acting = hole.acting(turns, actions, was._ledger, was._standings, bots, was._handlers, settings, beat, now)
-    answers = Answering(turns, actions, bots, answering._asking, acting, answering._company, settings, beat, now)
-    return Activities(answers, acting, does.delivering, does.remembering, does.sweeping)
+    answers = Answering(turns, actions, bots, answering._asking, acting, answering._attending, settings, beat, now)
+    return replace(does, answering=answers, acting=acting)

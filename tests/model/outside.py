@@ -216,6 +216,7 @@ class ModelTemporal:
 
     signalled: Callable[[str, str, int], None]
     decided: Callable[[str, Decision], None]
+    changed: Callable[[str], None]
 
     async def start_workflow(
         self, _type: str, _start: object, *, id: str, start_signal: str, start_signal_args: list[Any], **_: object
@@ -227,3 +228,16 @@ class ModelTemporal:
         self, _name: str, decision: Decision, *, start_workflow_operation: Any, **_: object
     ) -> None:
         self.decided(start_workflow_operation._start_workflow_input.id, decision)
+
+    def get_workflow_handle(self, workflow_id: str) -> ModelHandle:
+        return ModelHandle(workflow_id, self.changed)
+
+
+@dataclass(frozen=True)
+class ModelHandle:
+    workflow_id: str
+    changed: Callable[[str], None]
+
+    async def signal(self, _name: str, **_: object) -> None:
+        """That somebody changed its standing; one that does not run reads it with its next start."""
+        self.changed(self.workflow_id)

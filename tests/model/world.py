@@ -122,7 +122,7 @@ class World:
         self._taken: dict[UUID, float] = {}
         """Conversations that staff took, and when, in seconds passed."""
         outside = Outside(self.perplexity, self.endpoints, {"whatsapp": only(self.whatsapp)})
-        temporal = cast(Client, ModelTemporal(self._signalled, self._decided_again))
+        temporal = cast(Client, ModelTemporal(self._signalled, self._decided_again, self._standing_changed))
         self.does = composes(temporal, database, outside, settings, lambda: self.now, lambda: self._passed)
         loop.set_exception_handler(lambda _loop, context: self._unheard(context))
         self.run(database.rows(inside.EMPTY))
@@ -354,11 +354,15 @@ class World:
     def _changed(self, run: Run, changed: Changed) -> None:
         """What the API tells after a change."""
         self.changed.add(run.letter)
-        if not run.ended:
-            run.standing_changed()
+        self._standing_changed(self._workflow_of(run))
         if changed.waiting_seq is not None:
             self._signalled(self._workflow_of(run), "message_stored", changed.waiting_seq)
         self.loop.run_until_quiet()
+
+    def _standing_changed(self, workflow_id: str) -> None:
+        run = self.runs.get(workflow_id)
+        if run is not None and not run.ended:
+            run.standing_changed()
 
     def _decided_again(self, workflow_id: str, decision: Decision) -> None:
         """Update-with-start, by the sweep."""

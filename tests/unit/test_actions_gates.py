@@ -40,8 +40,8 @@ TABLE = {
     Event.TICKET_RESOLVED: ("yes", "yes", "yes"),
     Event.ERASED: ("drop all>closed", "drop all>closed", "drop all"),
 }
-NEVER_ASKED_ABOUT = {Event.ASKED, Event.APPROVAL_ASKED, Event.CANCELLED, Event.REFUSED}
-"""Reasons of transitions that follow from another event's cell."""
+NEVER_ASKED_ABOUT = {Event.ASKED, Event.APPROVAL_ASKED, Event.CANCELLED, Event.REFUSED, Event.MERGED}
+"""Reasons of transitions that follow from another event's cell, or from a merge (migration 0011)."""
 
 
 def said(decision: Decision) -> str:

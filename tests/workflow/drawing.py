@@ -32,6 +32,7 @@ Act = Literal[
     "message",
     "message and wait",
     "lost message",
+    "photo",
     "delivery",
     "human",
     "release",
@@ -61,6 +62,7 @@ class Plan:
     pushes: bool
     quiet_ms: int
     turns_in_run: int
+    merged: bool
     cancelled: bool
 
 
@@ -81,6 +83,7 @@ PLANS = st.builds(
     pushes=st.booleans(),
     quiet_ms=st.sampled_from([0, 30]),
     turns_in_run=st.sampled_from([1, 2, 100]),
+    merged=st.sampled_from([False, False, True]),
     cancelled=st.sampled_from([False, False, True]),
 )
 
@@ -132,6 +135,11 @@ class Driver:
                 await self._update("say", MessageStored(seq=world.stored))
             case "lost message":
                 world.stored += 1
+            case "photo":
+                world.stored += 1
+                world.files += 1
+                self.heard = world.stored
+                await self._signal("message_stored", MessageStored(seq=world.stored, files=True))
             case "delivery":
                 await self._signal("delivery_due")
             case "human":
@@ -167,6 +175,15 @@ class Driver:
         """As webhooks and the sweep do."""
         self.heard = self.world.stored
         await self._signal("message_stored", MessageStored(seq=self.world.stored))
+
+    async def merged(self) -> None:
+        """The customer turned out to be another one; somebody still waits, and a late status comes."""
+        told_of = self.world.stored
+        self.world.merge()
+        self.heard = min(self.heard, self.world.stored)
+        await self._update("say", MessageStored(seq=told_of or 1))
+        await self._signal("standing_changed")
+        await self._signal("delivery_due")
 
     async def told_nothing_is_open(self) -> None:
         self.world.change(owner=Owner.BOT, approvals=0, tickets=(), next_deadline=None)

@@ -26,6 +26,8 @@ from schemas.conversations import (
     Deliver,
     Delivered,
     Expire,
+    FetchFiles,
+    HandOver,
     Limits,
     Memory,
     Perform,
@@ -48,8 +50,10 @@ GATES = ("model", "channel", "reads", "writes")
 _BEAT_SECONDS = 0.05
 _TAKES_SECONDS = 0.02
 """What all that is done outside takes at least, so that things meet."""
-_ALONE = ({"answer", "perform", "apologize", "decide"}, {"deliver"})
+_ALONE = ({"answer", "perform", "apologize", "decide", "hand_over"}, {"deliver"}, {"fetch"})
 """Of each, at most one is under way in a run."""
+_NOT_OF_A_MERGED = {"deliver", "fetch", "expire"}
+"""What a run begins no more once it knows."""
 
 
 @dataclass
@@ -64,6 +68,11 @@ class World:
     cursor: int = 0
     standing: Standing = field(default_factory=Standing)
     due: int = 0
+    files: int = 0
+    merged: bool = False
+    told_merged: set[str] = field(default_factory=set)
+    """The runs that know."""
+    handed_over: int = 0
     turns: deque[str] = field(default_factory=deque)
     """What becomes of the next steps of turns; then each is answered."""
     sends: deque[str] = field(default_factory=deque)
@@ -86,10 +95,20 @@ class World:
             self.gates[gate].clear()
 
     def change(self, **facts: Any) -> Standing:
-        """Who has the conversation, or what is open, is another from now on."""
+        """Who has the conversation, or what is open, is another from now on; of a merged one no more."""
+        if self.merged:
+            return self.standing
         facts = {"version": self.standing.version + 1, **facts}
         self.standing = self.standing.model_copy(update=facts)
         return self.standing
+
+    def merge(self) -> None:
+        """All moves to another conversation, but for a turn whose effect is under way."""
+        if not any(count for (_run, name), count in self.under_way.items() if name == "perform"):
+            self.stored = self.cursor
+        self.due = self.files = 0
+        self.change(owner=Owner.CLOSED, approvals=0, tickets=(), next_deadline=None)
+        self.merged = True
 
     def changed(self) -> SessionChanged:
         return SessionChanged(state=self.standing.state, standing=self.seen, to_deliver=self.due > 0)
@@ -118,6 +137,8 @@ class World:
     async def doing(self, name: str, gate: str | None = None) -> AsyncIterator[None]:
         run = activity.info().workflow_run_id or ""
         self.under_way[run, name] += 1
+        if run in self.told_merged and name in _NOT_OF_A_MERGED:
+            self.wrong.append(f"{name} of a merged conversation")
         for alone in _ALONE:
             if sum(self.under_way[run, each] for each in alone) > 1:
                 self.wrong.append(f"{name} beside one of {alone}")
@@ -140,7 +161,16 @@ class Scripted:
     @property
     def activities(self) -> list[Any]:
         reads = [self.recall, self.set_state, self.reset, self.stop, self.expire]
-        return [self.answer, self.apologize, self.perform, self.decide, self.deliver, *reads]
+        return [
+            self.answer,
+            self.apologize,
+            self.perform,
+            self.decide,
+            self.deliver,
+            self.fetch,
+            self.hand_over,
+            *reads,
+        ]
 
     @activity.defn
     async def answer(self, request: TurnRequest) -> TurnOutcome:
@@ -200,21 +230,38 @@ class Scripted:
             return Delivered(parts=sent)
 
     @activity.defn
+    async def fetch(self, request: FetchFiles) -> None:
+        world = self._worlds[request.conversation_id]
+        async with world.doing("fetch", "channel"):
+            world.files = 0
+
+    @activity.defn
+    async def hand_over(self, request: HandOver) -> None:
+        world = self._worlds[request.conversation_id]
+        async with world.doing("hand_over", "writes"):
+            world.handed_over += 1
+            world.due = 0
+
+    @activity.defn
     async def recall(self, start: ConversationStart) -> Recalled:
         """Tells of no message after the cursor, as the database would: those are the workflow's to carry on."""
         world = self._worlds[start.conversation_id]
         async with world.doing("recall", "reads"):
             world.looks += 1
-            seen = {"state": world.standing.state, "standing": world.seen}
-            memory = Memory(cursor=world.cursor, newest_seq=world.cursor, **seen)
+            if world.merged:
+                world.told_merged.add(activity.info().workflow_run_id or "")
+            seen = {"state": world.standing.state, "standing": world.seen, "merged": world.merged}
+            newest = world.stored if world.merged else world.cursor
+            memory = Memory(cursor=world.cursor, newest_seq=newest, **seen)
             return Recalled(memory=memory, limits=world.limits)
 
     @activity.defn
     async def expire(self, request: Expire) -> SessionChanged:
         world = self._worlds[request.conversation_id]
-        world.change(approvals=0, next_deadline=None, version=world.standing.version)
-        world.due += world.pushes
-        return world.changed()
+        async with world.doing("expire"):
+            world.change(approvals=0, next_deadline=None, version=world.standing.version)
+            world.due += world.pushes and not world.merged
+            return world.changed()
 
     @activity.defn
     async def set_state(self, request: StateRequest) -> SessionChanged:

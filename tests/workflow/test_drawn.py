@@ -6,10 +6,8 @@ What is drawn hits a run at any moment of it, also between two runs. Seeds are f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from temporalio.api.enums.v1 import EventType
@@ -30,8 +28,11 @@ AT_ONCE = 5
 """So many conversations are run beside each other."""
 
 ENDS = {"CONTINUED_AS_NEW", "COMPLETED", "CANCELED"}
-DOES = {"answer", "apologize", "perform", "decide", "deliver", "recall", "expire", "set_state", "reset", "stop"}
-"""What the drawn runs, together, come to."""
+DOES = {"answer", "apologize", "perform", "decide", "deliver", "recall", "expire", "set_state", "reset", "stop"} | {
+    "fetch",
+    "hand_over",
+}
+"""What drawn runs, together, come to."""
 
 
 async def play(lab: Lab, plan: Plan) -> None:
@@ -48,6 +49,8 @@ async def play_out(lab: Lab, plan: Plan) -> None:
     driver.world.sends.extend(plan.sends)
     for act in plan.acts:
         await driver.do(act)
+    if plan.merged:
+        await driver.merged()
     if plan.cancelled:
         await cancelled_ends_cancelled(driver)
     await everything_comes_to_an_end(driver, plan)
@@ -77,6 +80,10 @@ async def everything_comes_to_an_end(driver: Driver, plan: Plan) -> None:
     await driver.until_answered(world.stored)
     await driver.until_delivered()
     await driver.until_nobody_waits()
+    if world.merged:
+        await until("a handing over", lambda: world, lambda world: world.handed_over)
+    elif not plan.cancelled:  # else the sweep fetches them
+        await until("no due file", lambda: world, lambda world: world.files == 0)
     if world.standing.keeps_the_run:
         await it_stays(driver)
         await driver.told_nothing_is_open()
@@ -141,12 +148,6 @@ READS: dict[str, type[Recalled | SessionChanged]] = {"recall": Recalled, "set_st
 _RUNNING = WorkflowExecutionStatus.RUNNING
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def drawn(lab: Lab) -> AsyncIterator[Lab]:
-    yield lab
-    assert lab.reached >= ENDS | DOES, "the draw no longer reaches all that it should"
-
-
 ALIKE = settings(
     derandomize=True,
     database=None,
@@ -159,16 +160,22 @@ PLANS_AT_ONCE = st.lists(PLANS, min_size=AT_ONCE, max_size=AT_ONCE)
 
 @settings(ALIKE, max_examples=6)
 @given(plans=PLANS_AT_ONCE)
-async def test_thirty_drawn_conversations(drawn: Lab, plans: list[Plan]) -> None:
-    await play_all(drawn, plans)
+async def test_thirty_drawn_conversations(lab: Lab, plans: list[Plan]) -> None:
+    await play_all(lab, plans)
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1_800)
 @settings(ALIKE, max_examples=60)
 @given(plans=PLANS_AT_ONCE)
-async def test_three_hundred_drawn_conversations(drawn: Lab, plans: list[Plan]) -> None:
-    await play_all(drawn, plans)
+async def test_three_hundred_drawn_conversations(lab: Lab, plans: list[Plan]) -> None:
+    await play_all(lab, plans)
+
+
+@pytest.mark.chaos
+async def test_what_was_drawn_comes_to_all_that_it_should(lab: Lab) -> None:
+    """After the three hundred: what meets is the machine's to decide, so a few runs may miss one of them."""
+    assert lab.reached >= ENDS | DOES
 
 
 async def play_all(lab: Lab, plans: list[Plan]) -> None:

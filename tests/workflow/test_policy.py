@@ -204,3 +204,67 @@ def test_an_action_is_tried_for_as_long_as_any_definition_may_say() -> None:
     limits = Limits(turn_give_up=timedelta(hours=1), action_timeout=timedelta(minutes=11))
 
     assert policy.action_give_up(limits) > (1 + MOST_RETRIES) * timedelta(minutes=10)
+
+
+def test_files_are_fetched_beside_everything_else_and_never_twice_at_once() -> None:
+    memory = Memory(newest_seq=1, delivery_due=True, files_due=True)
+
+    assert due(memory) == (Duty.DELIVER, Duty.FETCH, Duty.ANSWER)
+    assert due(memory, Duty.FETCH) == (Duty.DELIVER, Duty.ANSWER)
+    assert due(memory, Duty.FETCH, Duty.DELIVER, full=True) == (Duty.ANSWER,)
+
+
+def test_a_full_run_begins_no_fetching_that_would_keep_it() -> None:
+    assert due(Memory(files_due=True), Duty.DELIVER, full=True) == ()
+
+
+def test_files_that_came_are_heard_of_and_kept_when_the_memory_is_read_again() -> None:
+    memory = Memory()
+
+    policy.hear(memory, LIMITS, 1, NOW, files=True)
+    policy.hear(memory, LIMITS, 2, NOW)
+
+    assert policy.recall(memory, Memory(newest_seq=2), LIMITS, NOW).files_due
+    assert not policy.may_end(Memory(files_due=True, deadlines=Deadlines(idle=PAST)), LIMITS, NOW)
+
+
+def merged(**facts: Any) -> Memory:
+    """In which all would be due, were it not merged."""
+    deadlines = Deadlines(expiry=PAST, idle=PAST)
+    return Memory(merged=True, files_due=True, deadlines=deadlines, **facts)
+
+
+def test_a_merged_conversation_hands_over_and_does_nothing_else() -> None:
+    assert due(merged()) == (Duty.HAND_OVER,)
+    assert due(merged(delivery_due=True), full=True) == (Duty.HAND_OVER,)
+    assert due(merged(), Duty.HAND_OVER, stale=True) == ()
+    assert due(merged(), handed_over=True) == ()
+
+
+def test_a_merged_conversation_ends_the_turn_whose_effect_is_under_way_first() -> None:
+    assert due(merged(newest_seq=1)) == (Duty.ANSWER,)
+    assert due(merged(newest_seq=1), Duty.ANSWER) == due(merged(), Duty.ANSWER) == ()
+    assert due(merged(newest_seq=1), gave_up=True) == (Duty.HAND_OVER,)
+
+
+def test_a_merged_conversation_waits_for_no_channel() -> None:
+    assert due(merged(), Duty.DELIVER, Duty.FETCH) == (Duty.HAND_OVER,)
+
+
+def test_a_merged_conversation_that_is_woken_hands_over_once_more() -> None:
+    assert due(merged(delivery_due=True), handed_over=True) == (Duty.HAND_OVER,)
+    assert due(merged(), handed_over=True, stale=True) == (Duty.RECALL,)
+
+
+def test_a_merged_conversation_has_no_deadline_of_its_own_and_no_idle_end() -> None:
+    later = Memory(merged=True, delivery_due=True, deadlines=Deadlines(expiry=SOON, idle=SOON, delivery=SOON))
+
+    assert policy.next_deadline(later, NOW, gave_up=False) is None
+    assert not policy.may_end(merged(), LIMITS, NOW)
+
+
+def test_what_a_merged_conversation_was_told_of_is_the_other_ones() -> None:
+    memory = policy.recall(Memory(newest_seq=9), Memory(merged=True, cursor=4, newest_seq=5), LIMITS, NOW)
+    policy.hear(memory, LIMITS, 9, NOW, files=True)
+
+    assert (memory.newest_seq, memory.files_due) == (5, False)

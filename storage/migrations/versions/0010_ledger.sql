@@ -11,10 +11,10 @@ DROP TRIGGER actions_blank_if_erased ON actions;
 CREATE TRIGGER actions_blank_if_erased BEFORE INSERT ON actions FOR EACH ROW EXECUTE FUNCTION
     blank_if_erased('{"reason": "", "metadata": {}, "digest": "", "request_hash": ""}');
 --
-INSERT INTO effects (id, key, kind, conversation_id, turn_id, message_id, owner_version, status, request, recovery, fence, attempts,
-                     unknown_attempts, planned_at, claimed_at, settled_at, external_id, reached, failure, error)
-SELECT d.id, d.message_id || '/' || d.part, 'part', d.conversation_id, t.id, d.message_id,
-       m.owner_version,
+INSERT INTO effects (id, key, kind, conversation_id, turn_id, message_id, owner_version, status, request, recovery,
+                     fence, attempts, unknown_attempts, planned_at, claimed_at, settled_at, external_id, reached,
+                     failure, error)
+SELECT d.id, d.message_id || '/' || d.part, 'part', d.conversation_id, t.id, d.message_id, m.owner_version,
        CASE WHEN d.status IN ('planned', 'sending', 'failed', 'unknown') THEN d.status
             WHEN d.status = 'withheld' THEN 'failed' ELSE 'confirmed' END,
        jsonb_build_object('part', d.part, 'kind', d.kind, 'text', d.text, 'choices', d.choices), 'report', d.fence,

@@ -1,0 +1,40 @@
+"""Conversations of customers who turned out to be one: what is done stays in the merged ones, what is open has moved.
+
+The merge itself is part of storing a message (`storage/migrations/versions/0011_merged_customers.sql`).
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from schemas.waking import Waking
+from storage.database import Database
+
+WITH_MERGED = "(SELECT id FROM conversations WHERE id = :conversation_id OR merged_into = :conversation_id)"
+"""SQL: the conversation and those that were merged into it."""
+
+_HAND_OVER = "SELECT * FROM hand_over(:conversation_id)"
+
+
+class Successor(Waking):
+    """The conversation that goes on, its newest message, and what it owes."""
+
+    is_waiting: bool
+    """A message waits for its answer."""
+    is_due: bool
+    """A reply waits to be sent over the channel."""
+
+
+class Merges:
+    """Reads and completes merges."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def hand_over(self, conversation_id: UUID) -> Successor | None:
+        """Moves what came late to a merged conversation to the one that goes on; None if it is not merged.
+
+        Safe to repeat. A turn with an effect under way stays with its messages until it has ended.
+        """
+        row = await self._database.row(_HAND_OVER, {"conversation_id": conversation_id})
+        return None if row is None else Successor.model_validate(dict(row))
