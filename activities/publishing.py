@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 from config.logs import get_logger
@@ -30,6 +30,7 @@ class Publisher:
         self._newest = ""
         self._shown = ""
         self._changed = asyncio.Event()
+        self._ended = asyncio.Event()
 
     def show(self, text: str) -> None:
         """The whole text so far."""
@@ -47,14 +48,21 @@ class Publisher:
             await self._add("reset")
 
     async def pump(self) -> None:
-        """Writes events until cancelled: the first at once, then at most one each *flush_seconds*."""
-        while True:
+        """Writes events until it is finished: the first at once, then at most one each *flush_seconds*."""
+        while not self._ended.is_set():
             await self._changed.wait()
             self._changed.clear()
-            await self.flush()
-            await asyncio.sleep(self._flush_seconds)
+            await self._flush()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), self._flush_seconds)
+        await self._flush()
 
-    async def flush(self) -> None:
+    def finish(self) -> None:
+        """Has `pump` write what is left and end. It is not cancelled: an event under way would be written again."""
+        self._ended.set()
+        self._changed.set()
+
+    async def _flush(self) -> None:
         """Writes what is new: an appended chunk, or a reset and everything if the text was replaced."""
         text, shown = self._newest, self._shown
         if text == shown:
@@ -85,7 +93,9 @@ async def publishing(events: StreamEvents, turn: ClaimedTurn, flush_seconds: flo
     pump = asyncio.create_task(publisher.pump())
     try:
         yield publisher
-    finally:
+    except BaseException:
         pump.cancel()
         await asyncio.gather(pump, return_exceptions=True)
-    await publisher.flush()
+        raise
+    publisher.finish()
+    await pump

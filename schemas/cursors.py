@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
+
+
+def in_utc(moment: datetime) -> datetime:
+    """The same moment in UTC. Raises ValueError for one without a zone, or outside of all years."""
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its zone, as in 2026-11-23T10:00:00Z")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("there is no such year") from None
+
+
+MAX_ID = 2**63 - 1
+"""The largest number of a row."""
+
+Moment = Annotated[datetime, AfterValidator(in_utc)]
 
 
 class InvalidCursor(ValueError):
@@ -31,6 +48,6 @@ def decode_cursor(text: str, list_name: str) -> Cursor:
         name, at, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split(" ")
         if name != list_name:
             raise InvalidCursor("this `before` is of another list")
-        return Cursor(at=datetime.fromisoformat(at), id=UUID(row_id))
+        return Cursor(at=in_utc(datetime.fromisoformat(at)), id=UUID(row_id))
     except (binascii.Error, UnicodeError, ValueError) as error:
         raise InvalidCursor("`before` is the `next_before` of the answer before, unchanged") from error

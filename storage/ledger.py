@@ -134,7 +134,7 @@ turn that is not finished is woken with its messages (`storage.waiting`)."""
 _EARLIER = f"""
 SELECT key, result, settled_at FROM effects
  WHERE conversation_id IN {WITH_MERGED} AND kind = :kind AND request_hash = :request_hash AND key <> :key
-   AND status = 'confirmed'
+   AND status = 'confirmed' AND NOT coalesce(result ? 'repeated', false)
  ORDER BY settled_at DESC LIMIT 1
 """
 
@@ -142,7 +142,7 @@ OPEN = (EffectStatus.PLANNED, EffectStatus.SENDING)
 
 
 class Earlier(BaseModel):
-    """The newest confirmed effect of this conversation of the same kind with the same parameters."""
+    """The newest confirmed effect of this conversation of the same kind and parameters, done and not repeated."""
 
     key: str
     result: dict[str, Any] | None

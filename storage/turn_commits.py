@@ -45,6 +45,7 @@ _NOTHING: dict[str, Any] = {
     "ticket_id": None,
     "closed_id": None,
     "closed_status": None,
+    "answered_id": None,
     "confirmed_id": None,
     "action_id": None,
     "action_index": 0,
@@ -102,7 +103,11 @@ def _decided(decision: TurnDecision) -> dict[str, Any]:
             return acting | {"accepted": True} | action | _closed(decision.closed) | _move(decision.move)
         case PerformConfirmed():
             acting = {"status": TurnStatus.ACTING, "verdict": Verdict.ACTION, "handler": decision.handler}
-            return acting | {"confirmed_id": decision.question_id, "action_index": decision.index}
+            return acting | {
+                "confirmed_id": decision.question_id,
+                "answered_id": decision.question_id,
+                "action_index": decision.index,
+            }
         case AskConfirmation():
             return _question(decision)
         case NotBegun():
@@ -158,7 +163,10 @@ def _action(action: PlannedAction, status: ActionStatus) -> dict[str, Any]:
 
 
 def _closed(question: ClosedQuestion | None) -> dict[str, Any]:
-    return {} if question is None else {"closed_id": question.id, "closed_status": question.status}
+    if question is None:
+        return {}
+    answered = None if question.why is Event.CANCELLED else question.id
+    return {"closed_id": question.id, "closed_status": question.status, "answered_id": answered}
 
 
 def _move(move: Move | None) -> dict[str, Any]:

@@ -140,8 +140,12 @@ mine AS MATERIALIZED (
 ), place AS MATERIALIZED (
     SELECT c.id, c.owner, c.owner_version FROM conversations c
      WHERE c.id = (SELECT conversation_id FROM mine) FOR NO KEY UPDATE
+), answered AS MATERIALIZED (
+    SELECT id FROM actions
+     WHERE id = :answered_id AND status = 'awaiting_confirmation' AND EXISTS (SELECT 1 FROM place) FOR UPDATE
 ), fate AS (
-    SELECT place.*, CASE WHEN place.owner_version = CAST(:owner_version AS bigint) THEN 'decided'
+    SELECT place.*, CASE WHEN place.owner_version = CAST(:owner_version AS bigint)
+                          AND (CAST(:answered_id AS uuid) IS NULL OR EXISTS (SELECT 1 FROM answered)) THEN 'decided'
                          WHEN place.owner = 'bot' AND CAST(:again AS boolean) THEN 'again'
                          ELSE 'withheld' END AS fate FROM place
 ), owned AS (
@@ -163,13 +167,16 @@ mine AS MATERIALIZED (
                 THEN CAST(:expires_at AS timestamptz) END AS deadline
       FROM fate
 ), after AS (
-    SELECT owned.*, open.questions + asked.questions AS questions, open.approvals + asked.approvals AS approvals,
+    SELECT owned.*, CASE asked.questions WHEN 1 THEN 1 ELSE open.questions END AS questions,
+           open.approvals + asked.approvals AS approvals,
            least(open.next_deadline, asked.deadline) AS next_deadline, still.tickets, still.deliveries,
-           state_of(owner_after, open.questions + asked.questions, cardinality(still.tickets)) AS state
+           state_of(owner_after, CASE asked.questions WHEN 1 THEN 1 ELSE open.questions END, cardinality(still.tickets))
+           AS state
       FROM owned, open, asked, standings still WHERE still.conversation_id = owned.id
 )"""
 """What becomes of the step: the turn is locked, then the conversation, so that a change of the owner comes before or
-after. `after` is where the conversation stands once the commit is done."""
+after. An answer to a question that has ended meanwhile is no answer: the step begins again. `after` is where the
+conversation stands once the commit is done."""
 
 _WON = """
 won AS (
@@ -265,6 +272,16 @@ _ACTIONS = f"""
 closed AS (
     UPDATE actions SET status = :closed_status, settled_at = agent_now()
      WHERE id = :closed_id AND status = 'awaiting_confirmation' AND {_DECIDED}
+), superseded AS (
+    UPDATE actions SET status = 'cancelled', settled_at = agent_now()
+     WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation' AND confirmation_by = 'customer'
+       AND id IS DISTINCT FROM CAST(:closed_id AS uuid) AND id IS DISTINCT FROM CAST(:confirmed_id AS uuid)
+       AND (SELECT questions FROM asked) = 1 AND {_DECIDED}
+    RETURNING id
+), superseding AS (
+    INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who, turn_id)
+    SELECT after.id, after.version_after, after.owner_after, after.owner_after, 'cancelled', 'assistant', :turn_id
+      FROM superseded, after
 ), confirmed AS (
     UPDATE actions SET status = 'accepted', turn_id = :turn_id, index = :action_index, decided_by = 'customer',
            settled_at = agent_now()

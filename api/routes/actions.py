@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -15,6 +14,7 @@ from activities.handlers import dry_run
 from api.authentication import caller
 from api.problems import ProblemError, problem_docs
 from api.services import Services, Serving
+from schemas.cursors import Moment
 from schemas.requests import AssistantName, Channel, CustomerId, Text
 from schemas.turns import Drift
 
@@ -97,11 +97,9 @@ async def show_prompt_pack(
 async def drift(
     services: Serving,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    before: Annotated[datetime | None, Query(description="Only those written before this moment")] = None,
+    before: Annotated[Moment | None, Query(description="Only those written before this moment")] = None,
 ) -> list[Drift]:
     """Each with its errors and the version of the prompt pack the model had: mend the Space first, not the code."""
-    if before is not None and before.tzinfo is None:
-        raise ProblemError(422, "before needs a time zone, as in 2026-11-23T10:00:00Z.")
     return await services.turns.drift(limit, before)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID, uuid4, uuid5
 
@@ -15,6 +14,7 @@ from api.routes.messages import IdempotencyKey
 from api.services import Services, Serving
 from integrations.temporal.conversations import TemporalUnavailable
 from schemas.conversations import Decision
+from schemas.cursors import MAX_ID, Moment
 from schemas.requests import (
     ApprovalBody,
     Channel,
@@ -78,10 +78,8 @@ async def turns(
     session: Found,
     services: Serving,
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
-    before: Annotated[datetime | None, Query(description="Only turns finished before this moment")] = None,
+    before: Annotated[Moment | None, Query(description="Only turns finished before this moment")] = None,
 ) -> list[Turn]:
-    if before is not None and before.tzinfo is None:
-        raise ProblemError(422, "before needs a time zone, as in 2026-11-23T10:00:00Z.")
     return await services.turns.newest(session.conversation_id, limit, before)
 
 
@@ -90,7 +88,7 @@ async def transitions(
     session: Found,
     services: Serving,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    before: Annotated[int | None, Query(ge=1, description="Only those with a smaller id")] = None,
+    before: Annotated[int | None, Query(ge=1, le=MAX_ID, description="Only those with a smaller id")] = None,
 ) -> list[Transition]:
     """Newest first: from which owner to which, why, who did it, when, in which turn."""
     return await services.standings.transitions(session.conversation_id, limit, before)

@@ -165,7 +165,7 @@ class Conversations:
         self, conversation: Waking, update: str, argument: BaseModel, wait_seconds: float
     ) -> SessionChanged:
         try:
-            async with asyncio.timeout(wait_seconds):
+            async with asyncio.timeout(wait_seconds) as waiting:
                 with _told_plainly():
                     changed: SessionChanged = await self._client.execute_update_with_start_workflow(
                         update,
@@ -174,8 +174,10 @@ class Conversations:
                         result_type=SessionChanged,
                     )
                 return changed
-        except TimeoutError:
-            raise StillWaiting("the conversation is busy") from None
+        except (TimeoutError, TemporalUnavailable):
+            if waiting.expired():  # the SDK tells our own time-out as one of Temporal's
+                raise StillWaiting("the conversation is busy") from None
+            raise
         except WorkflowUpdateFailedError as error:
             raise TemporalUnavailable(str(error)) from error
 

@@ -41,12 +41,14 @@ SELECT id, message_id, conversation_id, split_part(key, '/', 2)::int AS part, re
 CREATE TRIGGER parts_blank_if_erased BEFORE INSERT OR UPDATE ON effects FOR EACH ROW WHEN (NEW.kind = 'part')
     EXECUTE FUNCTION blank_if_erased('{"external_id": null, "error": null, "request": {}}');
 --
--- finish_message: the message is delivered, unless one of its parts is still to be sent or to be decided about. It is
+-- finish_message: the message is delivered, or withheld where its last part was, unless one of its parts is still to be sent or to be decided about. It is
 -- locked first and looked at after: a status that fails a part either is seen here, or makes the message due again.
 CREATE FUNCTION finish_message(p_message uuid) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM 1 FROM messages WHERE id = p_message FOR UPDATE;
-    UPDATE messages SET delivery = 'done' WHERE id = p_message AND NOT EXISTS (
+    UPDATE messages SET delivery = CASE WHEN EXISTS (
+        SELECT 1 FROM effects e WHERE e.message_id = p_message AND e.failure = 'withheld') THEN 'withheld' ELSE 'done' END
+     WHERE id = p_message AND NOT EXISTS (
         SELECT 1 FROM effects e WHERE e.message_id = p_message
            AND (e.status IN ('planned', 'sending', 'unknown') OR e.status = 'failed' AND e.failure IS NULL));
     RETURN FOUND;
@@ -79,7 +81,9 @@ BEGIN
             UPDATE effects SET status = 'failed', reached = NULL, failure = NULL, error = v_status -> 'error',
                    external_id = coalesce(external_id, v_status ->> 'channel_message_id'), settled_at = agent_now()
              WHERE id = v_part.id;
-            UPDATE messages SET delivery = 'due' WHERE id = v_part.message_id;
+            UPDATE messages SET delivery = 'due' WHERE id = v_part.message_id AND NOT EXISTS (  -- its words are erased
+                SELECT 1 FROM conversations c JOIN customers k ON k.id = c.customer_id
+                 WHERE c.id = v_part.conversation_id AND k.erased_at IS NOT NULL);
             RETURN QUERY SELECT c.id, c.workflow_id, c.channel, c.assistant
                            FROM conversations c WHERE c.id = v_part.conversation_id;
         ELSIF v_new = 'deleted' OR v_part.status IN ('sending', 'unknown') OR v_part.status = 'planned' AND

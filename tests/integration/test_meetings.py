@@ -1,0 +1,135 @@
+"""Pairs that a review proved: a yes and its question's end, repetitions of a repetition, a withheld last part."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from schemas.actions import AssistantActions, Confirmation
+from schemas.assistants import AssistantConfig, Texts
+from schemas.conversations import Deliver, Expire, Step, Thread, TurnRequest
+from schemas.transitions import Event
+from storage.erasure import Erasure
+from storage.standings import Standings
+from tests.support.attempts import activities, answer, stored
+from tests.support.shop import BOOK, CANCEL, output
+from tests.support.stopping_database import Stop
+from tests.support.waiting import until, within
+from tests.system_in_process import System, running_system
+from tests.whatsapp_customer import SETTINGS, Customer
+
+CANCELS = output("api_call", endpoint="cancel_order", params={})
+BOOKS = output("api_call", endpoint="book", params={})
+TICKET = output("create_ticket", subject="Lamp", description="Broken lamp")
+
+
+@pytest.fixture
+async def still(postgres_url: str, temporal_address: str) -> Any:
+    async with running_system(postgres_url, temporal_address, worker=False) as system:
+        yield system
+
+
+async def configure(system: System, **actions: Any) -> None:
+    config = AssistantConfig(actions=AssistantActions(endpoints=(BOOK, CANCEL), **actions))
+    await system.services.configurations.apply("default", config, "test")
+
+
+async def ends(system: System, conversation: Any, how: str) -> None:
+    """The open question, by its time or by staff."""
+    if how == "expires":
+        await system.database.rows("UPDATE actions SET expires_at = agent_now()")
+        async with activities(system) as does:
+            await ActivityEnvironment().run(does.remembering.expire, Expire(conversation_id=conversation))
+    else:
+        await Standings(system.database).change(conversation, Event.RELEASED, who="Ann")
+
+
+@pytest.mark.parametrize("how", ["expires", "is dropped"])
+@pytest.mark.parametrize("said", ["yes", "no"])
+async def test_an_answer_that_meets_its_question_s_end_is_asked_anew(still: System, how: str, said: str) -> None:
+    await configure(still)
+    still.perplexity.scripts.append(CANCELS)
+    first = await stored(still, "Cancel my order")
+    stop = Stop("commit_id = :commit_id")
+    async with activities(still) as does, activities(still, stop) as slow:
+        await answer(does, first)
+        request = await stored(still, said, 2)
+        answering = asyncio.create_task(answer(slow, request))
+        await within("the commit of the answer", stop.reached.wait(), lambda: "")
+        await ends(still, first.conversation_id, how)
+        stop.released.set()
+
+        outcome = await answering
+        again = await answer(does, request)
+
+    assert (outcome.step, again.step, again.cursor) == (Step.AGAIN, Step.FINISHED, 2)
+    assert still.endpoints.calls == []
+    told = await still.database.rows("SELECT text FROM messages WHERE direction = 'out'")
+    assert [row["text"] for row in told].count(Texts().expired) <= 1
+
+
+async def test_the_third_time_is_the_first_one_s_repetition_too(system: System) -> None:
+    await configure(system, confirmations={"create_ticket": Confirmation.NONE})
+    system.perplexity.scripts.extend([TICKET] * 3)
+
+    for _ in range(3):
+        await system.send("My lamp broke")
+
+    assert len(await system.database.rows("SELECT 1 FROM tickets")) == 1
+
+
+async def test_a_repetition_does_not_lengthen_the_window(system: System) -> None:
+    await configure(system, repeat_window_seconds=600)
+    made = []
+    for _ in range(4):
+        system.perplexity.scripts.extend([BOOKS, "done"])
+        await system.send("Book a table")
+        made.append(len(system.endpoints.calls))
+        await system.database.rows("UPDATE effects SET settled_at = settled_at - interval '500 s'")
+
+    assert made == [1, 1, 2, 2]
+
+
+async def test_a_sender_that_dies_at_a_withheld_part_leaves_the_reply_withheld(
+    postgres_url: str, temporal_address: str
+) -> None:
+    async with running_system(postgres_url, temporal_address, worker=False, **SETTINGS) as system:
+        customer = Customer(system)
+        await customer.write("What does it cost?")
+        conversation = (await customer.session())["conversation_id"]
+        stop = Stop("UPDATE messages SET delivery = 'withheld'")
+        async with activities(system) as does, activities(system, stop) as dying:
+            thread = Thread(frontend_context_uuid=uuid4())
+            await answer(does, TurnRequest(conversation_id=conversation, cursor=0, thread=thread))
+            await Standings(system.database).change(conversation, Event.TAKEN, who="Ann")
+            deliver = Deliver(conversation_id=conversation)
+            sending = asyncio.create_task(ActivityEnvironment().run(dying.delivering.deliver, deliver))
+            await within("the reply that is withheld", stop.reached.wait(), lambda: "")
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            await ActivityEnvironment().run(does.delivering.deliver, deliver)
+
+        replies = await system.database.rows("SELECT delivery FROM messages WHERE direction = 'out'")
+
+    assert [row["delivery"] for row in replies] == ["withheld"]
+    assert customer.received == []
+
+
+async def test_a_status_after_an_erasure_makes_nothing_due(postgres_url: str, temporal_address: str) -> None:
+    async with running_system(postgres_url, temporal_address, **SETTINGS) as system:
+        customer = Customer(system)
+        await customer.write("Hello")
+        await customer.until_received(1)
+        await customer.until_idle()
+        erasure = Erasure(system.database)
+        await erasure.erase(await erasure.customer_of((await customer.session())["conversation_id"]), actor="Ann")
+
+        await customer.status(system.whatsapp.sent[0], "failed", 131000)
+
+        failed = "SELECT 1 FROM effects WHERE kind = 'part' AND status = 'failed'"
+        await until("the failed part", lambda: system.database.rows(failed))
+        assert not await system.database.rows("SELECT 1 FROM messages WHERE delivery = 'due'")
