@@ -297,6 +297,11 @@ class World:
                 self.pass_until_next(SWEEP_SECONDS)
         return False
 
+    def unrest(self) -> list[str]:
+        """What somebody would have to do, and does not."""
+        owed = [f"{self.name_of(row['conversation_id'])} is owed {row['what']}" for row in self.look(inside.OVERDUE)]
+        return [*owed, *(f"the run of {run.letter} does not rest" for run in self.runs.values() if not run.rests)]
+
     def look(self, statement: str) -> list[dict[str, Any]]:
         return [dict(row) for row in self.run(self.database.rows(statement))]
 
