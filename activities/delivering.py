@@ -155,7 +155,8 @@ class Delivering:
         return claimed.part
 
     async def _withhold(self, message: DueMessage) -> None:
-        await self._outbox.withhold(message.id)
+        channel = self._channels.get(message.channel)
+        await self._outbox.withhold(message.id, channel.note(FailureKind.UNKNOWN) if channel else _NO_CHANNEL)
         metrics.DELIVERIES.labels(message.channel, "withheld").inc()
         log.info("delivery_withheld", conversation_id=str(message.conversation_id), message_id=str(message.id))
 

@@ -83,8 +83,9 @@ _BLANK = (
     "UPDATE handoffs SET reason = '', details = '{}' WHERE conversation_id = ANY(:ids)",
     """UPDATE effects SET external_id = NULL, error = NULL, result = NULL,
               request = jsonb_build_object('kind', request -> 'kind'),
-              failure = CASE WHEN status = 'planned' THEN 'erased' ELSE failure END,
-              status = CASE WHEN status = 'planned' THEN 'failed' ELSE status END
+              failure = CASE WHEN status IN ('planned', 'sending') THEN 'erased' ELSE failure END,
+              fence = fence + (status = 'sending')::int,
+              status = CASE status WHEN 'planned' THEN 'failed' WHEN 'sending' THEN 'unknown' ELSE status END
         WHERE conversation_id = ANY(:ids) AND kind = 'part'""",
     """UPDATE media SET filename = NULL, channel_media_id = '', announced_sha256 = NULL, problem = NULL,
               status = CASE WHEN status = 'due' THEN 'refused' ELSE status END

@@ -62,6 +62,12 @@ _WITHHOLD = """
 WITH parts AS (
     UPDATE effects SET status = 'failed', failure = 'withheld', settled_at = agent_now()
      WHERE message_id = :message_id AND status = 'planned'
+), note AS (
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text)
+    SELECT :note_id, conversation_id, 'event', 'assistant', channel, '', 'note', :note FROM messages
+     WHERE id = :message_id AND EXISTS (
+           SELECT 1 FROM effects e WHERE e.message_id = :message_id AND e.status = 'unknown')
+    ON CONFLICT DO NOTHING
 )
 UPDATE messages SET delivery = 'withheld' WHERE id = :message_id
 """
@@ -176,9 +182,11 @@ class Outbox:
         }
         return ClaimedPart(part=part.model_copy(update=taken))
 
-    async def withhold(self, message_id: UUID) -> None:
-        """What is left of the message is kept and not sent: a person has the conversation."""
-        await self._database.rows(_WITHHOLD, {"message_id": message_id})
+    async def withhold(self, message_id: UUID, unknown_note: str) -> None:
+        """What is left of the message is kept and not sent: a person has the conversation, and reads *unknown_note*
+        where a part may have left already."""
+        values = {"message_id": message_id, "note": unknown_note, "note_id": uuid5(message_id, "note")}
+        await self._database.rows(_WITHHOLD, values)
 
     async def under_way_after(self, conversation_id: UUID, begin_seconds: float) -> int:
         """How many requests with the bot's words are under way, once none can begin any more.

@@ -14,9 +14,14 @@ from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointRes
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, Texts
 from schemas.conversations import Decision, Perform, Step, Thread, TurnRequest
+from schemas.deliveries import PlannedPart
+from schemas.messages import BatchOptions, ChannelMessage, CustomerIdentity
 from storage.erasure import Erasure
+from storage.inbox import Inbox
 from storage.ledger import Ledger
+from storage.outbox import Outbox
 from tests.incoming import incoming
+from tests.support import clock
 from tests.support.shop import BOOK, CANCEL, output
 from tests.system_in_process import System, running_system
 from worker.app import Activities, create_activities
@@ -110,6 +115,40 @@ async def test_an_approved_action_that_was_done_is_not_refused_because_the_confi
         told = await still.database.row("SELECT text FROM messages WHERE id_scope = 'action'")
     assert told is not None
     assert told["text"].startswith(Texts().ticket_opened.partition("{")[0])
+
+
+async def test_a_part_that_comes_back_after_an_erasure_is_not_left_planned(
+    postgres_url: str, temporal_address: str
+) -> None:
+    async with running_system(postgres_url, temporal_address, worker=False) as still:
+        conversation_id = await _written(still)
+        outbox = Outbox(still.database)
+        await outbox.add(conversation_id, "Hello", message_id=uuid4(), author="agent")
+        (due,) = await outbox.due(conversation_id)
+        (part,) = await outbox.plan(due, [PlannedPart(part=0, text="Hello")], 3_600)
+        begun = (await outbox.claim(part, 60)).part
+        assert begun is not None
+        await _erase(still, conversation_id)
+
+        released = await outbox.ledger.release(begun, "transient", {})  # the channel was busy, and took nothing
+
+        effect = await outbox.ledger.get(begun.key)
+    assert (released, effect.status) == (False, "unknown")
+
+
+async def _written(still: System) -> UUID:
+    message = ChannelMessage(
+        account="100",
+        channel_message_id="in-1",
+        identities=[CustomerIdentity(kind="phone", value="15550000001")],
+        kind="text",
+        speaks=True,
+        text="Hello",
+        sent_at=clock.NOW,
+    )
+    (outcome,) = await Inbox(still.database).store_batch("whatsapp", [message], BatchOptions())
+    assert outcome.waking is not None
+    return outcome.waking.conversation_id
 
 
 async def _planned(still: System, said: str) -> tuple[Activities, Perform]:

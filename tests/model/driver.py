@@ -308,6 +308,8 @@ class Run:
 
     async def _perform(self, request: TurnRequest, outcome: TurnOutcome) -> TurnOutcome:
         """`_perform`."""
+        if outcome.action_id is None:
+            raise GivenUp("NoAction")
         values = {**request.model_dump(), "thread": outcome.thread or request.thread, "action_id": outcome.action_id}
         limit = policy.action_give_up(self._limits)
         performed: TurnOutcome = await self._activity(

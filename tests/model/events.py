@@ -28,6 +28,8 @@ class Event(StrEnum):
     FAILED_FOR_GOOD = "status failed for good"
     TAKE_OVER = "take-over"
     RELEASE = "release"
+    STAFF_WRITES = "staff write"
+    RESOLVED = "ticket resolved"
     CLOSE = "close"
     RESET = "reset"
     DECIDED = "staff decide"

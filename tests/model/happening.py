@@ -101,6 +101,10 @@ def _by_staff(world: World, event: Event, customer: int) -> bool:
         world.change(run, CHANGES[event])
     elif event is Event.RESET:
         world.reset(run)
+    elif event is Event.STAFF_WRITES:
+        world.staff_write(run)
+    elif event is Event.RESOLVED:
+        return world.resolve_newest_ticket()
     elif event is Event.CANCEL and not run.ended:
         world.cancel(run)
     elif event is Event.DECIDED:

@@ -1,8 +1,9 @@
 """Defects that the core once had, put back one at a time: a statement's text, a setting or a collaborator is another.
 
 They are the proven holes of the review behind issue 10, numbered as there. `power.py` says how soon each is found.
+The last two, from 101, undo what stands today between the bot and a person who has the conversation.
 Two are not here: 9 (nothing beat while the database was away) is a matter of heartbeats, which nobody counts here; 11
-(two customers become one) is still open.
+(two customers become one) needs merges, which are not drawn yet.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from worker.app import Activities, Outside, create_activities
 
 CLAIM = "WITH waiting AS ("
 COMMIT = "the commit of a step"
+BEGIN = "SELECT * FROM effects WHERE key = :key FOR UPDATE"
 COMPLETE = "AND :status = 'unknown')::int"
 _LATELY = "h.opened_at > agent_now() - interval '10 minutes'"
 GET = "WHERE turn.id = :turn_id"
@@ -228,6 +230,16 @@ HOLES: tuple[Hole, ...] = (
                 " WHERE id = :turn_id AND status = 'asking')\nSELECT ",
             )
         ],
+    ),
+    Hole(
+        101,
+        "what was said before leaves under a person",
+        [Rewrite(BEGIN, "before.owner_version >= place.taken_version", "true")],
+    ),
+    Hole(
+        102,
+        "what was asked before is said under a person",
+        [Rewrite(COMMIT, "CASE WHEN place.owner_version = CAST(:owner_version AS bigint) THEN", "CASE WHEN true THEN")],
     ),
 )
 

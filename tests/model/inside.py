@@ -52,6 +52,28 @@ SELECT c.id AS conversation_id, c.owner, e.claimed_at,
 """
 """Who has the conversation of a part, when a person took it last, and when the part was claimed."""
 
+BEGUN = """
+SELECT e.attempts = 1 AND c.owner = 'human' AND e.owner_version IS NOT NULL AND e.claimed_at > (
+           SELECT max(t.at) FROM transitions t
+            WHERE t.conversation_id = c.id AND t.to_owner = 'human' AND t.from_owner <> 'human') AS late
+  FROM effects e JOIN conversations c ON c.id = e.conversation_id WHERE e.key = :key
+"""
+"""Whether an action that is no staff's was first begun after a person took its conversation."""
+
+OPEN_TICKETS = (
+    "SELECT 'T-' || number AS id FROM tickets WHERE status NOT IN ('resolved', 'closed') ORDER BY number DESC"
+)
+
+LEFT_HELD = """
+SELECT c.id AS conversation_id FROM conversations c
+ WHERE c.owner = 'bot' AND c.stopped_seq IS NULL AND EXISTS (SELECT 1 FROM held_messages(c.id))
+   AND (SELECT t.why FROM transitions t WHERE t.conversation_id = c.id AND t.from_owner <> t.to_owner
+         ORDER BY t.id DESC LIMIT 1) = 'released'
+   AND (SELECT t.from_owner FROM transitions t WHERE t.conversation_id = c.id AND t.from_owner <> t.to_owner
+         ORDER BY t.id DESC LIMIT 1) = 'human'
+"""
+"""Conversations that a person gave back, and in which words that they held were never answered."""
+
 OPEN_QUESTIONS = """
 SELECT a.id, a.digest, a.confirmation_by, a.name, a.conversation_id FROM actions a
  WHERE a.status = 'awaiting_confirmation' ORDER BY a.created_at

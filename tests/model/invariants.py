@@ -250,6 +250,15 @@ def nothing_of_the_bot_leaves_under_a_human(facts: Facts) -> Iterator[str]:
     for begun in facts.world.whatsapp.begun:
         if begun.too_late and begun.text.startswith("Answer "):
             yield f"{begun.text!r} left under a human"
+    for call in facts.world.endpoints.calls:
+        if call.late:
+            yield f"{call.endpoint} was begun under a human"
+
+
+def what_was_held_is_answered(facts: Facts) -> Iterator[str]:
+    """Once a person gives the conversation back, unless they answered themselves."""
+    for row in facts.world.look(inside.LEFT_HELD):
+        yield f"{facts.world.name_of(row['conversation_id'])} was given back, and what was held is not answered"
 
 
 PROMISES: tuple[Callable[[Facts], Iterator[str]], ...] = (
@@ -266,4 +275,5 @@ PROMISES: tuple[Callable[[Facts], Iterator[str]], ...] = (
     a_yes_is_this_questions,
     a_button_is_no_message,
     nothing_of_the_bot_leaves_under_a_human,
+    what_was_held_is_answered,
 )

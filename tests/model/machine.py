@@ -56,6 +56,7 @@ _SAID = st.lists(st.sampled_from([*Said, *_ACTIONS, *_ACTIONS]), min_size=1, max
 _SERVED = st.sampled_from([Served.DONE, Served.DONE, Served.DONE, *Served])
 _TAKEN = st.sampled_from([Taken.TAKEN, Taken.TAKEN, Taken.TAKEN, *Taken])
 _EVENTS = st.sampled_from([*Event, *[event for event in Event if event in OF_ACTORS]])
+_TO_A_QUESTION = [Event.YES, Event.NO, Event.BURST, Event.LATE_YES, Event.BUTTON, Event.OLD_BUTTON]
 _PHASES = st.sampled_from([phase for phase in Phase if phase is not Phase.RESTS])
 
 
@@ -157,6 +158,15 @@ class ConversationMachine(RuleBasedStateMachine):
     @step(customer=_CUSTOMER, said=_SAID, served=_SERVED)
     def is_answered(self, customer: int, said: list[Said], served: Served) -> None:
         """A whole turn: the customer writes, and all that follows comes to its end."""
+        self._turn(customer, said, served)
+
+    @step(customer=_CUSTOMER, event=st.sampled_from(_TO_A_QUESTION))
+    def question_is_answered(self, customer: int, event: Event) -> None:
+        """The model asks for what needs a yes; the customer is asked, and then something comes."""
+        self._turn(customer, [Said.CANCEL_ORDER], Served.DONE)
+        happen(self.world, event, customer, 0)
+
+    def _turn(self, customer: int, said: list[Said], served: Served) -> None:
         self.world.write(customer, "Hello")
         says = iter(said)
         for _ in range(_MOST):
@@ -191,7 +201,7 @@ class ConversationMachine(RuleBasedStateMachine):
                 self.world.pass_time(_ALL_EXPIRES)
                 self.world.sweep()
                 rests = self.world.come_to_rest()
-            _judge(self.world, at_the_end(self.world) if rests else ["it never comes to rest"])
+            _judge(self.world, at_the_end(self.world) if rests else ["it never comes to rest", *self.world.unrest()])
         finally:
             self.world.end()
 

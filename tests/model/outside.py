@@ -124,11 +124,13 @@ class ModelPerplexity(ScriptedPerplexity):
 
 @dataclass(frozen=True)
 class Call:
-    """A call that reached a service. `done`: it did what was asked, for the first time under its key."""
+    """A call that reached a service. `done`: it did what was asked, for the first time under its key. `late`: it is an
+    action's first, begun after a person had taken the conversation."""
 
     endpoint: str
     key: str
     done: bool
+    late: bool
 
 
 @dataclass
@@ -136,13 +138,15 @@ class ModelEndpoints:
     """Services: those that honour a key do one thing once for it."""
 
     stops: Stops
+    is_begun_late: Callable[[str], Awaitable[bool]]
     calls: list[Call] = field(default_factory=list)
 
     async def call(self, endpoint: Endpoint, params: dict[str, Any], key: str) -> EndpointResult:
+        late = await self.is_begun_late(key)
         served = await self.stops.at(Place.CALL, endpoint.name) or Served.DONE
         does = served in {Served.DONE, Served.DONE_UNKNOWN}
         known = endpoint.honours_idempotency_key and any(each.key == key and each.done for each in self.calls)
-        self.calls.append(Call(endpoint.name, key, does and not known))
+        self.calls.append(Call(endpoint.name, key, does and not known, late))
         await self.stops.at(Place.RESULT, endpoint.name)
         if served is Served.DONE:
             return EndpointResult(status=200, body=json.dumps({"call": len(self.calls)}))

@@ -19,7 +19,7 @@ from tests.servers import postgres_server
 
 RUNS = 1_000
 WANTED = 16
-"""Of the review's eighteen."""
+"""Of eighteen."""
 
 
 @dataclass(frozen=True)

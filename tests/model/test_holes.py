@@ -132,6 +132,14 @@ def zombie_looks(state: S) -> None:
     late(state, Phase.ANSWERED, Said.TEXT, Said.INVALID, others=To.CALL, rounds=3)
 
 
+def taken_before_it_leaves(state: S) -> None:
+    meets(state, Event.TAKE_OVER, Phase.PLANS, Said.TEXT)
+
+
+def taken_before_the_answer(state: S) -> None:
+    meets(state, Event.TAKE_OVER, Phase.ANSWERED, Said.TEXT)
+
+
 SCRIPTS: dict[int, tuple[Configured, Callable[[S], None]]] = {
     1: (ALL, zombie_over_action),
     2: (ALL, silent_channel),
@@ -149,6 +157,8 @@ SCRIPTS: dict[int, tuple[Configured, Callable[[S], None]]] = {
     16: (ALL, action_first),
     17: (Configured.NO_REPAIRS, dies_after_commit),
     18: (ALL, zombie_looks),
+    101: (ALL, taken_before_it_leaves),
+    102: (ALL, taken_before_the_answer),
 }
 
 
@@ -174,7 +184,7 @@ def played(stage: Stage, number: int, *, with_hole: bool) -> None:
             stage.database.rewrites = ()
 
 
-_AT_ONCE = {1, 2, 6, 7, 8, 10, 12, 13, 14, 16, 17, 18}
+_AT_ONCE = {1, 2, 6, 7, 8, 10, 12, 13, 14, 16, 17, 18, 101, 102}
 """Their scripts are about the first message, or need none to be answered before."""
 
 

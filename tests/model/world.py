@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
@@ -25,8 +25,10 @@ from schemas.transitions import Event as Change
 from schemas.waking import Waking
 from storage.configurations import Configurations
 from storage.delivery_reports import DeliveryReports
+from storage.desk import Desk
 from storage.erasure import Erasure
 from storage.inbox import Inbox
+from storage.outbox import Outbox
 from storage.standings import Changed, Standings
 from tests.model import inside
 from tests.model.configurations import ACCOUNT, Configured, configuration
@@ -64,6 +66,7 @@ SETTINGS: dict[str, Any] = {
     "delivery_settle_seconds": 60.5,
     "delivery_settle_poll_seconds": 30.0,
     "sweep_after_seconds": 30.5,
+    "idle_end_seconds": 5_000.5,
     "channel_customer_messages_per_minute": 0.0,
     "account_messages_per_minute": 0.0,
 }
@@ -98,7 +101,7 @@ class World:
         self.stops = Stops(loop)
         database.stops = self.stops
         self.perplexity = ModelPerplexity(self.stops)
-        self.endpoints = ModelEndpoints(self.stops)
+        self.endpoints = ModelEndpoints(self.stops, self._is_begun_late)
         self.whatsapp = ModelWhatsApp(self.stops, self._is_too_late)
         self.runs: dict[str, Run] = {}
         self.all_runs: list[Run] = []
@@ -118,7 +121,7 @@ class World:
         self.updates: list[Any] = []
         self._began = loop.time()
         self._swept_at = loop.time()
-        self._passed = 0.0
+        self._passed, self._said = 0.0, 0
         self._taken: dict[UUID, float] = {}
         """Conversations that staff took, and when, in seconds passed."""
         outside = Outside(self.perplexity, self.endpoints, {"whatsapp": only(self.whatsapp)})
@@ -212,6 +215,27 @@ class World:
         self._changed(run, self.run(standings.reset(run.conversation_id, new_thread=True, who="Ann")))
         self._taken.pop(run.conversation_id, None)
 
+    def staff_write(self, run: Run) -> None:
+        """As the API takes a person's own words: they leave, whoever has the conversation."""
+        self._tell(f"staff write in {run.letter}")
+        self.loop.advance(STEP_SECONDS)
+        self._said += 1
+        message_id = uuid5(run.conversation_id, f"staff {self._said}")
+        outbox, text = Outbox(self.database), f"Ann here {self._said}."
+        self.run(outbox.add(run.conversation_id, text, message_id=message_id, author="agent", author_name="Ann"))
+        self._signalled(self._workflow_of(run), "delivery_due", 0)
+        self.loop.run_until_quiet()
+
+    def resolve_newest_ticket(self) -> bool:
+        """False if none is open."""
+        tickets = self.look(inside.OPEN_TICKETS)
+        resolved = self.run(Desk(self.database).resolve_ticket(tickets[0]["id"], who="Ann")) if tickets else None
+        if resolved is not None:
+            self._tell(f"a ticket of {self.name_of(resolved.conversation_id)} is resolved")
+            self._standing_changed(resolved.workflow_id)
+            self.loop.run_until_quiet()
+        return resolved is not None
+
     def decide(self, run: Run, digest: str, *, approved: bool, for_customer: bool) -> None:
         self._tell(f"staff {'approve' if approved else 'decline'} in {run.letter}")
         decision = Decision(digest=digest, approved=approved, decided_by="Ann", for_customer=for_customer)
@@ -272,6 +296,11 @@ class World:
             else:
                 self.pass_until_next(SWEEP_SECONDS)
         return False
+
+    def unrest(self) -> list[str]:
+        """What somebody would have to do, and does not."""
+        owed = [f"{self.name_of(row['conversation_id'])} is owed {row['what']}" for row in self.look(inside.OVERDUE)]
+        return [*owed, *(f"the run of {run.letter} does not rest" for run in self.runs.values() if not run.rests)]
 
     def look(self, statement: str) -> list[dict[str, Any]]:
         return [dict(row) for row in self.run(self.database.rows(statement))]
@@ -372,6 +401,11 @@ class World:
         return next(
             workflow_id for workflow_id, each in self.runs.items() if each.conversation_id == run.conversation_id
         )
+
+    async def _is_begun_late(self, key: str) -> bool:
+        """Of an action that is about to be done for the first time: a person had the conversation when it was begun."""
+        row = await self.database.row(inside.BEGUN, {"key": key})
+        return row is not None and bool(row["late"])
 
     async def _is_too_late(self, delivery_id: str) -> bool:
         row = await self.database.row(inside.TAKEN, {"id": read_delivery_id(delivery_id)[0]})
