@@ -83,7 +83,7 @@ def _check_type(scope: Scope) -> None:
 def _is_bare(scope: Scope) -> bool:
     """A call that brings nothing and says so: some say all in their address."""
     length, encoding = _header(scope, b"content-length"), _header(scope, b"transfer-encoding")
-    return not encoding and (length == b"0" or not length and not _header(scope, b"content-type"))
+    return not encoding and (length == b"0" or (not length and not _header(scope, b"content-type")))
 
 
 def _header(scope: Scope, name: bytes) -> bytes:
