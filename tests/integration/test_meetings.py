@@ -72,6 +72,30 @@ async def test_an_answer_that_meets_its_question_s_end_is_asked_anew(still: Syst
     assert [row["text"] for row in told].count(Texts().expired) <= 1
 
 
+async def test_of_two_questions_the_newer_stays_open(still: System) -> None:
+    """As when a merge brings a question while the model is being asked."""
+    await configure(still)
+    still.perplexity.scripts.extend([CANCELS, CANCELS])
+    other, first = await stored(still, "Cancel it", customer="c-2"), await stored(still, "Cancel my order")
+    stop = Stop("commit_id = :commit_id")
+    async with activities(still) as does, activities(still, stop) as slow:
+        await answer(does, other)
+        asking = asyncio.create_task(answer(slow, first))
+        await within("the commit of the question", stop.reached.wait(), lambda: "")
+        ids = {"here": first.conversation_id, "there": other.conversation_id}
+        await still.database.rows("UPDATE actions SET conversation_id = :here WHERE conversation_id = :there", ids)
+        stop.released.set()
+        outcome = await asking
+
+    statuses = await still.database.rows(
+        "SELECT turn_id = :turn AS newer, status FROM actions", {"turn": outcome.turn_id}
+    )
+    assert {(row["newer"], row["status"]) for row in statuses} == {
+        (False, "cancelled"),
+        (True, "awaiting_confirmation"),
+    }
+
+
 async def test_the_third_time_is_the_first_one_s_repetition_too(system: System) -> None:
     await configure(system, confirmations={"create_ticket": Confirmation.NONE})
     system.perplexity.scripts.extend([TICKET] * 3)

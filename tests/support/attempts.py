@@ -25,9 +25,9 @@ async def activities(system: System, *stops: Stop) -> AsyncIterator[Activities]:
         await database.close()
 
 
-async def stored(system: System, text: str, number: int = 1) -> TurnRequest:
+async def stored(system: System, text: str, number: int = 1, customer: str = "c-1") -> TurnRequest:
     """A message in the inbox, and what the workflow would ask for then."""
-    message = await system.services.inbox.store(incoming(text, number))
+    message = await system.services.inbox.store(incoming(text, number, customer))
     thread = Thread(frontend_context_uuid=uuid4())
     return TurnRequest(conversation_id=message.conversation_id, cursor=message.seq - 1, thread=thread)
 
