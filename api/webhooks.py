@@ -53,8 +53,11 @@ class Webhooks:
         outcomes = await self._inbox.store_batch(channel, stored, options)
         for outcome in outcomes:
             metrics.WEBHOOKS.labels(channel, outcome.outcome).inc()
-        self._wakes.message_stored(each.waking for each in outcomes if each.outcome == "new" and each.waking)
-        self._wakes.merged(each.waking for each in outcomes if each.outcome == "merged" and each.waking)
+        merged = [each.waking for each in outcomes if each.outcome == "merged" and each.waking]
+        new = [each.waking for each in outcomes if each.outcome == "new" and each.waking]
+        # What is merged brings its files along, which its own wake-up may have come too late for.
+        self._wakes.message_stored(each.model_copy(update={"files": each.files or bool(merged)}) for each in new)
+        self._wakes.merged(merged)
 
     def _as_stored(self, channel: str, message: InboundMessage) -> ChannelMessage:
         return ChannelMessage(

@@ -19,11 +19,11 @@ def cursor(of: str, at: str) -> str:
     [
         ("session/c-1/transitions", str(2**63)),
         ("session/c-1/turns", "0001-01-01T00:00:00+14:00"),
-        ("session/c-1/turns", "2026-11-23T10:00:00"),
+        ("session/c-1/turns", "0800-01-01T00:00:00"),
         ("drift", "9999-12-31T23:59:59-14:00"),
         ("deliveries", cursor("deliveries", "0001-01-01T00:00:00+14:00")),
         ("effects", cursor("effects", "9999-12-31T23:59:59-14:00")),
-        ("effects", cursor("effects", "2026-11-23T10:00:00")),
+        ("effects", cursor("effects", "0800-01-01T00:00:00")),
     ],
 )
 async def test_a_broken_before_is_422(system: System, call: str, before: str) -> None:

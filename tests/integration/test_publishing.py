@@ -10,6 +10,7 @@ from uuid import UUID
 from activities.publishing import publishing
 from storage.streams import StreamEvent, StreamEvents
 from storage.turns import ClaimedTurn
+from tests.support.waiting import within
 
 
 class SlowEvents:
@@ -33,7 +34,7 @@ async def test_an_end_that_meets_an_event_under_way_says_it_once() -> None:
 
     async with publishing(cast(StreamEvents, events), cast(ClaimedTurn, turn), 0.05) as publisher:
         publisher.show("Your order is")
-        await events.begun.wait()
+        await within("the first event", events.begun.wait(), lambda: events.kept)
         publisher.show("Your order is cancelled.")
 
     assert "".join(event.text for event in events.kept) == "Your order is cancelled."

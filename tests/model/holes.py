@@ -239,7 +239,7 @@ HOLES: tuple[Hole, ...] = (
     Hole(
         102,
         "what was asked before is said under a person",
-        [Rewrite(COMMIT, "CASE WHEN place.owner_version = CAST(:owner_version AS bigint) THEN", "CASE WHEN true THEN")],
+        [Rewrite(COMMIT, "CASE WHEN place.owner_version = CAST(:owner_version AS bigint)\n", "CASE WHEN true\n")],
     ),
 )
 
