@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from api.authentication import Caller
+from api.pages import Before, Limit, page_of
 from api.problems import ProblemError, problem_docs
 from api.services import Serving
-from schemas.cursors import Cursor, InvalidCursor, decode_cursor
+from schemas.cursors import Cursor
 from schemas.deliveries import Delivery, DeliveryList, DeliveryState
 from storage.deliveries import NotResendable
 
@@ -24,18 +24,17 @@ async def list_deliveries(
     services: Serving,
     _: Caller,
     status: DeliveryState | None = None,
-    before: Annotated[str | None, Query(max_length=200, description="`next_before` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: Before = None,
+    limit: Limit = 50,
 ) -> DeliveryList:
     """What went out over channels: `failed` parts surely did not arrive, of `unknown` ones nobody knows."""
-    try:
-        cursor = decode_cursor(before, _LIST) if before else None
-    except InvalidCursor as invalid:
-        raise ProblemError(422, f"{invalid}.") from None
-    found = await services.deliveries.newest(limit + 1, status, cursor)
-    page = found[:limit]
-    more = len(found) > limit
-    after = Cursor(at=page[-1].created_at, id=page[-1].id).encode(_LIST) if more else None
+    page, after = await page_of(
+        _LIST,
+        before,
+        limit,
+        lambda rows, cursor: services.deliveries.newest(rows, status, cursor),
+        lambda row: Cursor(at=row.created_at, id=row.id),
+    )
     return DeliveryList(deliveries=page, next_before=after)
 
 

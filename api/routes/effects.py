@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.authentication import Caller
+from api.pages import Before, Limit, page_of
 from api.problems import ProblemError, problem_docs
 from api.services import Serving
-from schemas.cursors import Cursor, InvalidCursor, decode_cursor
+from schemas.cursors import Cursor
 from schemas.effects import Effect, EffectList, EffectStatus
 from schemas.requests import not_blank, storable
 from storage.effects import NotUnknown
@@ -35,18 +36,17 @@ async def list_effects(
     services: Serving,
     _: Caller,
     status: EffectStatus | None = None,
-    before: Annotated[str | None, Query(max_length=200, description="`next_before` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: Before = None,
+    limit: Limit = 50,
 ) -> EffectList:
     """Effects of actions: planned, being sent, confirmed, failed, or `unknown`, which wait for a human."""
-    try:
-        cursor = decode_cursor(before, _LIST) if before else None
-    except InvalidCursor as invalid:
-        raise ProblemError(422, f"{invalid}.") from None
-    found = await services.effects.newest(limit + 1, status, cursor)
-    page = found[:limit]
-    more = len(found) > limit
-    after = Cursor(at=page[-1].planned_at, id=page[-1].id).encode(_LIST) if more else None
+    page, after = await page_of(
+        _LIST,
+        before,
+        limit,
+        lambda rows, cursor: services.effects.newest(rows, status, cursor),
+        lambda row: Cursor(at=row.planned_at, id=row.id),
+    )
     return EffectList(effects=page, next_before=after)
 
 

@@ -1,0 +1,35 @@
+"""Lists that go on: a page of rows, newest first, and the opaque `next_before` that asks for the one after it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+from fastapi import Query
+
+from api.problems import ProblemError
+from schemas.cursors import Cursor, InvalidCursor, decode_cursor
+
+Row = TypeVar("Row")
+Before = Annotated[str | None, Query(max_length=200, description="`next_before` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+async def page_of(
+    list_name: str,
+    before: str | None,
+    limit: int,
+    read: Callable[[int, Cursor | None], Awaitable[list[Row]]],
+    place: Callable[[Row], Cursor],
+) -> tuple[list[Row], str | None]:
+    """Up to *limit* rows and the next page's `before`, None on the last. Raises ProblemError for another's *before*.
+
+    *read* gets how many rows to read and what they come after; *place* says where the list goes on after a row.
+    """
+    try:
+        cursor = decode_cursor(before, list_name) if before else None
+    except InvalidCursor as invalid:
+        raise ProblemError(422, f"{invalid}.") from None
+    found = await read(limit + 1, cursor)
+    page = found[:limit]
+    return page, place(page[-1]).encode(list_name) if len(found) > limit else None
