@@ -22,11 +22,11 @@ from activities.acting import Acting
 from activities.asking import Answered, Asking, Beat, Prepared, Unanswered, beating
 from activities.attending import Attending
 from activities.bots import Bot, Bots
-from activities.deciding import decide_apology, decide_output, decide_without_model
+from activities.deciding import decide_apology, decide_output, decide_without_model, kept
 from activities.failing import Failing
 from activities.outcomes import outcome_of, output_of
 from activities.questions import joined_text
-from activities.yielding import Yielding
+from activities.yielding import OwnerChanged, Yielding
 from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.conversations import Apologize, Step, Thread, TurnOutcome, TurnRequest
@@ -139,7 +139,10 @@ class Answering:
         if wait:
             await self._attending.while_waiting(turn, bot)
             raise NoRoom(timedelta(seconds=wait))
-        answered = await self._ask(turn, bot, prepared, may_yield=may_yield)
+        try:
+            answered = await self._ask(turn, bot, prepared, may_yield=may_yield)
+        except OwnerChanged:  # by now a person has it, or it begins again: the commit compares the version
+            return await self._commit(turn, turn.fence(thread), kept(turn))
         if answered is None:
             return None
         parsed = read_output(answered.answer.text, bot.registry, limits=bot.limits)
@@ -181,13 +184,14 @@ class Answering:
         return joined_text(turn.messages)
 
     async def _ask(self, turn: ClaimedTurn, bot: Bot, prepared: Prepared, *, may_yield: bool) -> Answered | None:
-        """The model's output; None: dropped for a newer message. Raises ApplicationError as `answer` does."""
+        """The model's output; None: dropped for a newer message.
+
+        Raises OwnerChanged where nobody wants it any more, and ApplicationError as `answer` does.
+        """
         try:
             async with self._attending.beside(turn, bot):
                 answering = self._asking.ask(turn, bot, prepared)
-                if may_yield and self._yielding.applies(turn, turn.purpose):
-                    return await self._yielding.unless_newer(turn, turn.purpose, answering)
-                return await answering
+                return await self._yielding.unless_useless(turn, answering, may_yield=may_yield)
         except Unanswered as unanswered:
             failed = await self._failing.settled(turn, unanswered, turn.purpose)
             if not failed.non_retryable:

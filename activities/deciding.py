@@ -44,15 +44,20 @@ def decide_without_model(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDeci
     """What the messages come to by themselves; None: the model is asked."""
     heard = on_message(turn, bot)
     if turn.purpose is not Purpose.ANSWER:  # the words were heard; somebody may have taken the conversation since
-        return None if turn.standing.owner is Owner.BOT else Hold(TurnStatus.WITHHELD)
+        return None if turn.standing.owner is Owner.BOT else kept(turn)
     if heard.hold:
-        return Hold()
+        return kept(turn)
     counting = turn.counting
     if not counting:
         return Reply(bot.texts.over_limit, move_of(turn, heard)) if _to_be_told(turn) else Hold()
     if all(message.kind in _UNREADABLE for message in counting):
         return Reply(with_limit_notice(bot.texts.unreadable, turn, bot), move_of(turn, heard))
     return _answer_to_question(turn, bot, now)
+
+
+def kept(turn: ClaimedTurn) -> Hold:
+    """The turn ends in silence; *withheld* says that the model has spoken in it."""
+    return Hold(TurnStatus.HELD if turn.purpose is Purpose.ANSWER else TurnStatus.WITHHELD)
 
 
 def decide_output(
@@ -75,10 +80,9 @@ def decide_output(
 def decide_apology(turn: ClaimedTurn, bot: Bot, apology: str, failure: str) -> TurnDecision:
     """The end of a turn whose tries are used up. What an effect has confirmed is never denied."""
     heard = on_message(turn, bot)
-    if turn.purpose is not Purpose.ANSWER and turn.standing.owner is not Owner.BOT:
-        return Hold(TurnStatus.WITHHELD)
-    if turn.standing.owner is Owner.HUMAN:
-        return Hold()
+    words_reopen = turn.purpose is Purpose.ANSWER and turn.standing.owner is Owner.CLOSED
+    if turn.standing.owner is not Owner.BOT and not words_reopen:
+        return kept(turn)
     words = bot.texts.action_done if turn.something_done else apology
     return Reply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
 

@@ -82,12 +82,19 @@ class Failing:
             async with asyncio.timeout(self._settings.worker_record_seconds):
                 await self._turns.fail(failed)
 
-    async def overtaken(self, taken: ClaimedTurn, slot: UUID, purpose: Purpose) -> None:
+    async def overtaken(self, taken: ClaimedTurn, slot: UUID) -> None:
         """The question was dropped, for the customer wrote on; it counts as asked, and its outcome as known."""
         TurnReport(taken, self._settings).overtaken()
         why = "the customer wrote on; asked again with both"
-        dropped = _ended(taken, slot, purpose, FailureKind.OVERTAKEN, why, unknown=False)
+        dropped = _ended(taken, slot, taken.purpose, FailureKind.OVERTAKEN, why, unknown=False)
         await self._turns.fail(dropped.model_copy(update={"anew": True}))
+
+    async def given_up(self, taken: ClaimedTurn, slot: UUID) -> None:
+        """The question was dropped, for the conversation has another owner: what follows, the step's commit says."""
+        TurnReport(taken, self._settings).overtaken()
+        why = "the conversation has another owner, or began anew, since it was asked"
+        dropped = _ended(taken, slot, taken.purpose, FailureKind.OVERTAKEN, why, unknown=False)
+        await patiently(lambda: self._turns.fail(dropped), self._settings.record_patience_seconds)
 
 
 def _ended(

@@ -1,13 +1,16 @@
-"""When a customer writes on while the model answers: the stale question is dropped, and both are asked at once.
+"""While a question is out: whether anybody still wants its answer. If not, it is given up, and its slot is free.
 
-Only on channels where people write in bursts, only as the settings allow, only soon after the question was put, and
-never after an effect began (then the newer message waits for its own turn).
+A person who takes the conversation, and whoever resets or closes it, makes any answer useless (`OwnerChanged`). A
+customer who writes on makes it stale: both messages are asked at once, only on channels where people write in bursts,
+only as the settings allow, only soon after the question was put, and never after an effect began (then the newer
+message waits for its own turn).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 
 from activities.asking import Answered, Asking
 from activities.failing import Failing
@@ -17,8 +20,12 @@ from storage.database import StorageUnavailable
 from storage.turns import ClaimedTurn, Turns
 
 
+class OwnerChanged(Exception):
+    """The question was given up, for the conversation has another owner, or began anew, since it was claimed."""
+
+
 class Yielding:
-    """Watches the inbox while a question is out."""
+    """Watches the conversation while a question is out."""
 
     def __init__(self, turns: Turns, asking: Asking, failing: Failing, settings: Settings) -> None:
         self._turns = turns
@@ -26,38 +33,59 @@ class Yielding:
         self._failing = failing
         self._settings = settings
 
-    def applies(self, turn: ClaimedTurn, purpose: Purpose) -> bool:
+    def applies(self, turn: ClaimedTurn) -> bool:
+        """Whether a newer message makes the question stale."""
         settings = self._settings
         policies = {
             Purpose.ANSWER: settings.newer_message_while_asking,
             Purpose.REPAIR: settings.newer_message_while_repairing,
         }
-        return turn.is_sent and policies.get(purpose) == "restart"
+        return turn.is_sent and policies.get(turn.purpose) == "restart"
 
-    async def unless_newer(self, turn: ClaimedTurn, purpose: Purpose, answer: Awaitable[Answered]) -> Answered | None:
-        """The answer; None if it was dropped for a newer message, which is on record then as the attempt's end."""
-        asking = asyncio.ensure_future(answer)
-        watching = asyncio.create_task(self._newer(turn))
+    async def unless_useless(
+        self, turn: ClaimedTurn, answer: Awaitable[Answered], *, may_yield: bool
+    ) -> Answered | None:
+        """The answer; None if it was dropped for a newer message, which only happens where it *may_yield*.
+
+        Raises OwnerChanged. A question that was dropped, or given up, is on record then as the attempt's end.
+        """
+        asking, ended = asyncio.ensure_future(answer), asyncio.Event()
+        watching = asyncio.create_task(self._useless(turn, ended, may_yield=may_yield and self.applies(turn)))
         try:
             await asyncio.wait({asking, watching}, return_when=asyncio.FIRST_COMPLETED)
-            if asking.done() or not watching.result():
+            if asking.done():
                 return await asking
         finally:
-            watching.cancel()
+            ended.set()  # it is not cancelled: a statement under way would cost its connection
             if not asking.done():
                 asking.cancel()
             await asyncio.gather(watching, asking, return_exceptions=True)
-        await self._failing.overtaken(turn, self._asking.slot_of(turn), purpose)
+        if watching.result():
+            await self._failing.given_up(turn, self._asking.slot_of(turn))
+            raise OwnerChanged
+        await self._failing.overtaken(turn, self._asking.slot_of(turn))
         await asyncio.sleep(self._settings.quiet_seconds)
         return None
 
-    async def _newer(self, turn: ClaimedTurn) -> bool:
-        """True as soon as a newer message is there; False when it is too late for a restart."""
-        try:
-            async with asyncio.timeout(self._settings.restart_within_seconds):
-                while True:
-                    await asyncio.sleep(self._settings.newer_message_poll_seconds)
-                    if await self._turns.newest_seq(turn.conversation_id) > turn.last_taken_seq:
-                        return True
-        except (TimeoutError, StorageUnavailable):
-            return False
+    async def _useless(self, turn: ClaimedTurn, ended: asyncio.Event, *, may_yield: bool) -> bool:
+        """Returns once nobody wants the answer any more: True for another owner, False for a newer message.
+
+        A database that is unavailable is asked again; the commit compares the owner's version in any case.
+        """
+        loop = asyncio.get_running_loop()
+        too_late = loop.time() + self._settings.restart_within_seconds
+        while not await _within(ended, self._settings.newer_message_poll_seconds):
+            with suppress(StorageUnavailable):
+                place = await self._turns.place(turn.conversation_id)
+                if place.owner_version != turn.owner_version:
+                    return True
+                if may_yield and loop.time() < too_late and place.last_seq > turn.last_taken_seq:
+                    return False
+        return False
+
+
+async def _within(ended: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ended.wait()
+    return ended.is_set()

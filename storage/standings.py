@@ -28,7 +28,9 @@ WITH changed AS (
     INSERT INTO audit (actor, deed, subject, details)
     SELECT :who, :deed, 'conversation/' || CAST(:conversation_id AS uuid), CAST(:details AS jsonb) FROM changed
 )
-SELECT changed, owner, version, waiting_seq FROM changed
+SELECT changed, owner, version, waiting_seq,
+       CASE WHEN CAST(:new_thread AS boolean) THEN begin_new_thread(:conversation_id) END AS begun
+  FROM changed
 """
 
 _OF = "SELECT * FROM standings WHERE conversation_id = :conversation_id"

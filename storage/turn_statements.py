@@ -45,8 +45,9 @@ WITH waiting AS (
       JOIN conversations v ON v.assistant = c.assistant WHERE v.id = :conversation_id
 ), turn AS (
     INSERT INTO turns (conversation_id, first_seq, last_seq, status, frontend_context_uuid, assistant_version,
-                       owner_version)
+                       owner_version, thread_version)
     SELECT :conversation_id, min(seq), max(seq), 'claimed', :frontend_context_uuid, (SELECT version FROM newest),
+           (SELECT owner_version FROM conversations WHERE id = :conversation_id),
            (SELECT owner_version FROM conversations WHERE id = :conversation_id)
       FROM waiting HAVING count(*) > 0
     ON CONFLICT (conversation_id, first_seq) DO UPDATE SET
@@ -64,8 +65,8 @@ WITH waiting AS (
     RETURNING *
 )
 SELECT {_STANDING}, {_NOW}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
-       thread.ended_at IS NOT NULL AS thread_ended, turn.unsettled, turn.questions, turn.repairs, turn.rounds,
-       turn.started_at, turn.assistant_version,
+       thread.ended_at IS NOT NULL OR turn.thread_version < conversation.thread_version AS thread_ended,
+       turn.unsettled, turn.questions, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
        (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
          ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
@@ -138,7 +139,7 @@ mine AS MATERIALIZED (
      WHERE id = :turn_id AND step = :step AND finished_at IS NULL AND status = ANY(:from_statuses)
        AND owner_version = :owner_version FOR UPDATE
 ), place AS MATERIALIZED (
-    SELECT c.id, c.owner, c.owner_version FROM conversations c
+    SELECT c.id, c.owner, c.owner_version, c.thread_version FROM conversations c
      WHERE c.id = (SELECT conversation_id FROM mine) FOR NO KEY UPDATE
 ), answered AS MATERIALIZED (
     SELECT id FROM actions
@@ -181,11 +182,13 @@ conversation stands once the commit is done."""
 _WON = """
 won AS (
     UPDATE turns SET step = step + 1, commit_id = :commit_id, questions = 0, unsettled = 0,
-           status = CASE WHEN after.fate = 'withheld' THEN 'withheld' WHEN after.fate = 'decided' THEN :status
+           status = CASE WHEN after.fate = 'decided' OR after.fate = 'withheld' AND :status = 'held' THEN :status
+                    WHEN after.fate = 'withheld' THEN 'withheld'
                     WHEN purpose = 'conclude' THEN 'resulted' ELSE 'reopened' END,
            purpose = CASE WHEN after.fate = 'again' AND purpose <> 'conclude' THEN 'answer' ELSE purpose END,
            last_seq = :last_seq, state = CASE WHEN after.finishes THEN after.state ELSE turns.state END,
            owner_version = after.version_after,
+           thread_version = CASE WHEN after.fate = 'decided' THEN :owner_version ELSE turns.thread_version END,
            verdict = coalesce(:verdict, verdict), failure = CASE WHEN after.fate = 'decided' THEN :failure END,
            handler = coalesce(:handler, handler), frontend_context_uuid = :frontend_context_uuid,
            backend_uuid = CASE WHEN after.fate = 'decided' THEN coalesce(:accepted_backend_uuid, backend_uuid)
@@ -235,11 +238,13 @@ reply AS (
 _THREAD = """
 thread_after AS (
     INSERT INTO threads (frontend_context_uuid, conversation_id, backend_uuid, thread_url_slug, collection_uuid,
-                         account_name, prompt_pack, turns)
+                         account_name, prompt_pack, turns, ended_at, end_reason)
     SELECT :frontend_context_uuid, conversation_id,
            CASE WHEN after.fate = 'decided' THEN CAST(:accepted_backend_uuid AS text) END, :thread_url_slug,
            :collection_uuid, :account_name, :pack_told,
-           (after.fate = 'decided' AND CAST(:accepted_backend_uuid AS text) IS NOT NULL)::int
+           (after.fate = 'decided' AND CAST(:accepted_backend_uuid AS text) IS NOT NULL)::int,
+           CASE WHEN won.thread_version < after.thread_version THEN agent_now() END,
+           CASE WHEN won.thread_version < after.thread_version THEN 'reset' END
       FROM won, after WHERE CAST(:account_name AS text) IS NOT NULL
     ON CONFLICT (frontend_context_uuid) DO UPDATE SET updated_at = agent_now(), turns = threads.turns + excluded.turns,
            backend_uuid = coalesce(excluded.backend_uuid, threads.backend_uuid),
@@ -251,11 +256,14 @@ thread_after AS (
 
 _DECIDED = "EXISTS (SELECT 1 FROM won, after WHERE after.fate = 'decided')"
 
-_LOST_THREAD = f"""
-lost_thread AS (
-    UPDATE threads SET ended_at = agent_now(), end_reason = 'lost'
-     WHERE frontend_context_uuid = :lost_thread AND ended_at IS NULL AND {_DECIDED}
+_OTHER_THREADS = f"""
+other_threads AS (
+    UPDATE threads SET ended_at = agent_now(),
+           end_reason = CASE WHEN frontend_context_uuid = :lost_thread THEN 'lost' ELSE 'replaced' END
+     WHERE conversation_id = :conversation_id AND frontend_context_uuid <> :frontend_context_uuid
+       AND ended_at IS NULL AND CAST(:account_name AS text) IS NOT NULL AND {_DECIDED}
 )"""
+"""One thread is in use: that of the newest output. Others end: upstream forgot them, or no answer of theirs counts."""
 
 _OUTPUT = f"""
 output AS (
@@ -318,7 +326,7 @@ queue AS (DELETE FROM account_places WHERE conversation_id = :conversation_id AN
 
 COMMIT = f"""
 /* the commit of a step, which is known by its commit_id */
-WITH {_FATE}, {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_LOST_THREAD}, {_FREE_SLOTS}, {_QUEUE}, {_OUTPUT},
+WITH {_FATE}, {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_OTHER_THREADS}, {_FREE_SLOTS}, {_QUEUE}, {_OUTPUT},
      {_ACTIONS}
 SELECT {_STANDING}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread_url_slug,
        coalesce(:action_id, :confirmed_id, {_NEWEST_ACTION}) AS action_id,
@@ -340,7 +348,7 @@ SELECT direction, author, text FROM messages
  ORDER BY stored_at DESC LIMIT :limit
 """
 
-NEWEST_SEQ = "SELECT last_seq FROM conversations WHERE id = :conversation_id"
+PLACE = "SELECT last_seq, owner_version FROM conversations WHERE id = :conversation_id"
 
 LAST_INVALID = """
 SELECT text, errors FROM raw_outputs WHERE turn_id = :turn_id AND verdict = 'invalid' AND used

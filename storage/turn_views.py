@@ -35,10 +35,21 @@ SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.status, t.state, t.ver
 _BY_MESSAGE = (
     _TURN.format(message=":seq")
     + """
- WHERE t.conversation_id = :conversation_id AND t.finished_at IS NOT NULL AND :seq BETWEEN t.first_seq AND t.last_seq
+ WHERE t.id = (
+    SELECT took.id FROM turns took
+      JOIN (SELECT CAST(:seq AS bigint) AS seq
+            UNION ALL
+            SELECT k.seq FROM messages k
+             WHERE k.conversation_id = :conversation_id AND k.seq > :seq AND k.kind = 'held'
+               AND k.meta -> 'held' @> to_jsonb(CAST(:seq AS bigint))) AS asks
+        ON asks.seq BETWEEN took.first_seq AND took.last_seq
+     WHERE took.conversation_id = :conversation_id AND took.finished_at IS NOT NULL
+     ORDER BY took.status IN ('held', 'withheld'), took.first_seq DESC LIMIT 1)
  ORDER BY r.stored_at LIMIT 1
 """
 )
+"""The turn that answered a message, or the newest that took it and held it. Held, it may be taken up again, by a later
+message of kind `held` that names it."""
 
 _NEWEST = (
     _TURN.format(message="t.last_seq")

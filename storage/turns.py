@@ -208,6 +208,13 @@ class FailedAttempt(BaseModel):
     first_text_ms: int | None = None
 
 
+class Place(BaseModel):
+    """Where a conversation is by now: its newest message's number, and its owner's version."""
+
+    last_seq: int
+    owner_version: int
+
+
 class InvalidOutput(BaseModel):
     """What was wrong with a raw output."""
 
@@ -275,10 +282,11 @@ class Turns:
         rows = await self._database.rows(sql.RECAP, values)
         return [Said.model_validate(dict(row)) for row in reversed(rows)]
 
-    async def newest_seq(self, conversation_id: UUID) -> int:
-        """The number of the newest stored message."""
-        row = await self._database.row(sql.NEWEST_SEQ, {"conversation_id": conversation_id})
-        return 0 if row is None else int(row["last_seq"])
+    async def place(self, conversation_id: UUID) -> Place:
+        """What makes an answer useless that is still to come."""
+        row = await self._database.row(sql.PLACE, {"conversation_id": conversation_id})
+        assert row is not None
+        return Place.model_validate(dict(row))
 
     async def last_invalid(self, turn_id: UUID) -> InvalidOutput:
         """The output that a repair is to quote."""

@@ -191,6 +191,7 @@ _QUICK: dict[str, Any] = {
     "worker_shutdown_seconds": 0,
     "worker_abandon_seconds": 20.0,
     "turn_heartbeat_seconds": 3.0,
+    "newer_message_poll_seconds": 60.0,  # who has the model answer after a change does not race against a look
 }
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from schemas.actions import MOST_RETRIES
 from schemas.conversations import Deadlines, Limits, Memory, TurnOutcome
-from schemas.standing import Standing
+from schemas.standing import Owner, Standing
 from schemas.turns import State, Verdict
 
 SETTABLE_STATES = frozenset({State.BOT, State.HUMAN_HANDOFF, State.CLOSED})
@@ -145,6 +145,8 @@ def stand(memory: Memory, standing: Standing, limits: Limits, now: datetime) -> 
     memory.ticket_id = standing.tickets[-1] if standing.tickets else None
     expires = standing.next_deadline
     memory.deadlines.expiry = expires and max(expires, now + limits.turn_retry_pause)
+    if standing.owner is not Owner.BOT:  # nothing is asked: what waits for room at the account does so no longer
+        memory.deadlines.room = None
 
 
 def remember(memory: Memory, outcome: TurnOutcome, asked: int, told_of: int) -> None:

@@ -53,6 +53,7 @@ conversations = Table(
     Column("owner", Text, nullable=False, server_default="bot"),  # schemas.standing.Owner; see the view `standings`
     Column("owner_version", BigInteger, nullable=False, server_default="0"),  # each change of the owner raises it
     Column("taken_version", BigInteger, nullable=False, server_default="0"),  # of the newest take-over by a person
+    Column("thread_version", BigInteger, nullable=False, server_default="0"),  # since then a new thread is wanted
     Column("last_seq", BigInteger, nullable=False, server_default="0"),  # newest stored message
     Column("cursor", BigInteger, nullable=False, server_default="0"),  # newest worked-off message
     Column("stopped_seq", BigInteger),  # newest message when an operator cancelled the run: nobody wakes it for that

@@ -37,6 +37,7 @@ turns = Table(
     Column("rounds", Integer, nullable=False, server_default="0"),  # results that went back to the model
     Column("state", Text, nullable=False, server_default="bot"),  # the conversation's, once the turn is finished
     Column("owner_version", BigInteger, nullable=False, server_default="0"),  # the owner's when its step was claimed
+    Column("thread_version", BigInteger, nullable=False, server_default="0"),  # the owner's when its thread was chosen
     Column("verdict", Text),
     Column("failure", Text),
     Column("handler", Text),

@@ -159,6 +159,14 @@ def test_what_the_database_does_not_take_for_expired_is_looked_at_again_soon() -
     assert memory.deadlines.expiry == NOW + LIMITS.turn_retry_pause
 
 
+@pytest.mark.parametrize(("owner", "room"), [(Owner.BOT, SOON), (Owner.HUMAN, None), (Owner.CLOSED, None)])
+def test_where_nothing_is_asked_nobody_waits_for_room(owner: Owner, room: Any) -> None:
+    memory = Memory(deadlines=Deadlines(room=SOON))
+    policy.stand(memory, Standing(owner=owner), LIMITS, NOW)
+
+    assert memory.deadlines.room == room
+
+
 def test_the_newest_open_ticket_is_shown_and_none_once_all_are_resolved() -> None:
     memory = Memory()
 

@@ -1,0 +1,93 @@
+"""A caller who comes back with the id of a held message gets the answer that was given later."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.integration.test_held_messages import replies, set_state
+from tests.support.waiting import until
+from tests.system_in_process import System
+
+
+async def again(system: System, text: str, message_id: str) -> tuple[int, Any]:
+    response = await system.send(text, message_id=message_id)
+    body = response.json()
+    assert body["message_id"] == message_id
+    return response.status_code, body["reply"] and body["reply"]["text"]
+
+
+async def released(system: System, count: int) -> None:
+    await set_state(system, "bot")
+    await until("an answer", lambda: replies(system), lambda texts: len(texts) >= count)
+
+
+async def test_before_the_release_there_is_none_and_after_it_there_is(system: System) -> None:
+    await set_after_hello(system)
+    await system.send("Anybody?", message_id="m-1")
+    assert await again(system, "Anybody?", "m-1") == (202, None)
+
+    await released(system, 2)
+
+    assert await again(system, "Anybody?", "m-1") == (200, "You said: Anybody?")
+    assert len(system.perplexity.questions) == 2
+
+
+async def test_each_of_several_gets_the_one_answer_to_all(system: System) -> None:
+    await set_after_hello(system)
+    for number in (1, 2):
+        await system.send(f"Question {number}", message_id=f"m-{number}")
+
+    await released(system, 2)
+
+    both = "You said: Question 1\n\nQuestion 2"
+    assert [await again(system, f"Question {n}", f"m-{n}") for n in (1, 2)] == [(200, both), (200, both)]
+
+
+async def test_held_again_and_released_again_it_gets_the_last_one(system: System) -> None:
+    await set_after_hello(system)
+    await system.send("Anybody?", message_id="m-1")
+    system.perplexity.gate.clear()
+    await set_state(system, "bot")
+    await system.until_asked(2)
+    await set_state(system, "human_handoff")
+    system.perplexity.gate.set()
+    await until("the turn's end", lambda: system.session(), lambda session: session["waiting_messages"] == 0)
+    assert await again(system, "Anybody?", "m-1") == (202, None)
+
+    await set_state(system, "bot")
+    await system.until_asked(3)
+    await until("an answer", lambda: again(system, "Anybody?", "m-1"), lambda got: got[0] == 200)
+
+    assert await again(system, "Anybody?", "m-1") == (200, "You said: Anybody?")
+
+
+async def test_so_does_who_was_interrupted_by_the_take_over(system: System) -> None:
+    system.perplexity.gate.clear()
+    waiting = asyncio.create_task(system.send("What does it cost?", message_id="m-1"))
+    await system.until_asked(1)
+    await set_state(system, "human_handoff")
+    system.perplexity.gate.set()
+    assert (await waiting).status_code == 202
+
+    await set_state(system, "bot")
+    await system.until_asked(2)
+
+    answer = (200, "You said: What does it cost?")
+    assert await until("an answer", lambda: again(system, "What does it cost?", "m-1"), lambda got: got[0] == 200)
+    assert await again(system, "What does it cost?", "m-1") == answer
+
+
+async def test_a_stream_that_is_read_again_ends_with_it(system: System) -> None:
+    await set_after_hello(system)
+    await system.send("Anybody?", message_id="m-1")
+    await released(system, 2)
+
+    events = [event async for event in system.stream("Anybody?", message_id="m-1")]
+
+    assert (events[-1].kind, events[-1].data["reply"]["text"]) == ("done", "You said: Anybody?")
+
+
+async def set_after_hello(system: System) -> None:
+    await system.send("Hello")
+    await set_state(system, "human_handoff")
