@@ -74,6 +74,12 @@ def customer_words(words: str) -> str:
     return wrap_untrusted("customer_message", words)
 
 
+def told_of_question(asked: str, question: str) -> str:
+    """*question* after what the customer was asked to confirm, and has neither confirmed nor declined."""
+    told = wrap_untrusted("open_question", asked)
+    return f"The customer was asked this, and has not answered it yet. It stays open:\n\n{told}\n\n{question}"
+
+
 def with_recap(said: Iterable[tuple[str, str]], question: str) -> str:
     """*question* for a thread that must be told what was said before: pairs of author and words, oldest first."""
     lines = [f"{author}: {_short(text)}" for author, text in said]
@@ -112,9 +118,9 @@ def repair_prompt(errors: Iterable[OutputError], raw: str, registry: Registry, a
     return "\n\n".join(parts)
 
 
-def result_prompt(action: str, result: dict[str, Any]) -> str:
-    """Gives the model an action's result, for the final words."""
-    shown = wrap_untrusted("tool_result", dump_json(result))
+def result_prompt(action: str, result: str) -> str:
+    """Gives the model an action's *result* (JSON, or what is left of it), for the final words."""
+    shown = wrap_untrusted("tool_result", result)
     return f"The result of {action} is below. Answer the customer's last message with it.\n\n{shown}"
 
 

@@ -16,12 +16,12 @@ ACTIONS_MARK = "ACTIONS YOU MAY REQUEST"
 WORDS_MARK = "---"
 """The line between the prompt pack and the customer's words."""
 
-Kind = Literal["customer_message", "tool_result", "previous_output", "errors", "conversation_so_far"]
+Kind = Literal["customer_message", "tool_result", "previous_output", "errors", "conversation_so_far", "open_question"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _ANGLES = str.maketrans(dict.fromkeys("<＜﹤", "‹"))
 _MARK = re.compile(re.escape(ACTIONS_MARK).replace(r"\ ", r"\s+"), re.IGNORECASE)
-_CUSTOMER = re.compile(r'\A\s*<untrusted kind="customer_message">\n(.*)\n</untrusted>\s*\Z', re.DOTALL)
+_CUSTOMER = re.compile(r'\A.*<untrusted kind="customer_message">\n(.*)\n</untrusted>\s*\Z', re.DOTALL)
 _RULE_LINE = re.compile(r"^[ \t]*-{3,}[ \t]*$", re.MULTILINE)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -28,7 +28,7 @@ from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
 from schemas.channels import is_sent
-from schemas.conversations import Decision, Perform, SessionChanged, Step, Thread, TurnOutcome
+from schemas.conversations import Decision, Perform, SessionChanged, Step, TurnOutcome
 from schemas.effects import Claim, EffectStatus, Recovery, Settlement
 from schemas.standing import Owner
 from schemas.transitions import Event
@@ -101,17 +101,18 @@ class Acting:
         async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
             return await self._perform(request)
 
-    async def at_once(self, conversation_id: UUID, outcome: TurnOutcome, handler: str | None) -> TurnOutcome:
+    async def at_once(self, outcome: TurnOutcome) -> TurnOutcome:
         """*outcome*, or what comes after it if it asks for an action that is only a row of our own database.
 
-        That saves an activity. Should this worker die meanwhile, whoever takes the turn next finds the planned action.
+        By the configuration that it was accepted under, which may not be the newest. That saves an activity. Should
+        this worker die meanwhile, whoever takes the turn next finds the planned action.
         """
-        if outcome.step is not Step.PERFORM or not in_own_database(handler) or outcome.action_id is None:
+        if outcome.step is not Step.PERFORM or outcome.action_id is None:
             return outcome
-        thread = outcome.thread or Thread(frontend_context_uuid=uuid4())
-        return await self._perform(
-            Perform(conversation_id=conversation_id, cursor=outcome.cursor, thread=thread, action_id=outcome.action_id)
-        )
+        work = await self._work(await self._actions.get(outcome.action_id))
+        if work.call is not None and not in_own_database(work.call.definition.handler):
+            return outcome
+        return await self._perform_now(work)
 
     @activity.defn
     async def decide(self, decision: Decision) -> SessionChanged:
@@ -129,11 +130,13 @@ class Acting:
         return SessionChanged(state=standing.state, standing=standing, to_deliver=to_deliver)
 
     async def _perform(self, request: Perform) -> TurnOutcome:
-        action = await self._actions.get(request.action_id)
-        if action.turn_status is TurnStatus.ACTING:
-            await self._carry_out(await self._work(action))
+        return await self._perform_now(await self._work(await self._actions.get(request.action_id)))
+
+    async def _perform_now(self, work: _Work) -> TurnOutcome:
+        if work.action.turn_status is TurnStatus.ACTING:
+            await self._carry_out(work)
         # else it is another attempt's by now, or an erasure's, which leaves no words to do anything with
-        return outcome_of(await self._turns.get(action.turn_id))
+        return outcome_of(await self._turns.get(work.action.turn_id))
 
     async def _carry_out(self, work: _Work) -> None:
         claimed = await self._claim(work)

@@ -15,21 +15,22 @@ from uuid import UUID, uuid4, uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from actions.prompt_pack import repair_prompt, result_prompt
+from actions.prompt_pack import customer_words, repair_prompt, result_prompt, told_of_question
 from actions.reading import read_output
 from activities.accounting import TurnReport
 from activities.acting import Acting
 from activities.asking import Answered, Asking, Beat, Prepared, Unanswered, beating
 from activities.attending import Attending
 from activities.bots import Bot, Bots
-from activities.deciding import decide_apology, decide_output, decide_without_model, kept
+from activities.deciding import decide_apology, decide_output, decide_without_model, kept, still_asked
 from activities.failing import Failing
 from activities.outcomes import outcome_of, output_of
-from activities.questions import joined_text
+from activities.questions import Prompt, joined_text
 from activities.yielding import OwnerChanged, Yielding
 from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.conversations import Apologize, Step, Thread, TurnOutcome, TurnRequest
+from schemas.encoding import dump_json
 from schemas.failures import FAILURES, FailureKind, may_ask
 from schemas.turn_decisions import (
     AskConfirmation,
@@ -132,8 +133,8 @@ class Answering:
         lost = await self._lost(turn, thread, bot)
         if lost is not None:
             thread = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
-        text, recap = await self._words(turn, bot), await self._recap(turn) if lost else None
-        prepared = self._asking.prepare(turn, bot, thread, text, recap)
+        prompt, recap = await self._prompt(turn, bot), await self._recap(turn) if lost else None
+        prepared = self._asking.prepare(turn, bot, thread, prompt, recap)
         if (wait := await self._asking.begin(turn, prepared)) < 0:
             return outcome_of(await self._turns.get(turn.id))
         if wait:
@@ -172,16 +173,20 @@ class Answering:
     async def _recap(self, turn: ClaimedTurn) -> list[tuple[str, str]]:
         return [(said.author, said.text) for said in await self._turns.recap(turn, _RECAP_MESSAGES)]
 
-    async def _words(self, turn: ClaimedTurn, bot: Bot) -> str:
+    async def _prompt(self, turn: ClaimedTurn, bot: Bot) -> Prompt:
         """What is put to the model: the customer's words, a repair, or an action's result."""
         if turn.purpose is Purpose.REPAIR:
             await asyncio.sleep(bot.registry.config.repair_pause_seconds)
             invalid = await self._turns.last_invalid(turn.id)
-            return repair_prompt(invalid.errors, invalid.text, bot.registry)
+            return Prompt(invalid.text, lambda raw: repair_prompt(invalid.errors, raw, bot.registry))
         if turn.purpose is Purpose.CONCLUDE:
             last = await self._actions.last_result(turn.id)
-            return result_prompt(last.name, {"status": last.status, **last.result})
-        return joined_text(turn.messages)
+            result = dump_json({"status": last.status, **last.result})
+            return Prompt(result, lambda shown: result_prompt(last.name, shown))
+        asked = still_asked(turn, bot)
+        if asked is None:
+            return Prompt(joined_text(turn.messages), customer_words)
+        return Prompt(joined_text(turn.messages), lambda words: told_of_question(asked, customer_words(words)))
 
     async def _ask(self, turn: ClaimedTurn, bot: Bot, prepared: Prepared, *, may_yield: bool) -> Answered | None:
         """The model's output; None: dropped for a newer message.
@@ -212,7 +217,7 @@ class Answering:
         TurnReport(turn, self._settings).committed(decision, committed, output, self._now())
         outcome = outcome_of(committed.turn)
         if committed.won and isinstance(decision, PerformAction | PerformConfirmed):
-            return await self._acting.at_once(turn.conversation_id, outcome, decision.handler)
+            return await self._acting.at_once(outcome)
         return outcome
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from actions.holding import Holding
-from actions.prompt_pack import customer_words, with_recap
+from actions.prompt_pack import with_recap
 from activities.bots import Bot
 from activities.publishing import publishing
-from activities.questions import question_for, shortened, with_pack
+from activities.questions import Prompt, question_for, recap_that_fits, shortened, with_pack
 from config import metrics
 from config.settings import Settings
 from integrations.perplexity.port import Answer, AskFailed, Perplexity, Question
@@ -79,23 +79,28 @@ class Asking:
         self._settings = settings
 
     def prepare(
-        self, turn: ClaimedTurn, bot: Bot, thread: Thread, text: str, recap: Sequence[tuple[str, str]] | None = None
+        self,
+        turn: ClaimedTurn,
+        bot: Bot,
+        thread: Thread,
+        prompt: Prompt,
+        recap: Sequence[tuple[str, str]] | None = None,
     ) -> Prepared:
-        """The question for *text*: with the pack that its thread must be told, cut to what the wrapper takes.
+        """The question for *prompt*: with the pack that its thread must be told, cut to what the wrapper takes.
 
         *recap*: what was said so far, for a thread that takes another's place and was told nothing.
         """
         known = turn.pack_told if recap is None else None
-        pack = bot.pack_to_send(question_for(text, bot.assistant, thread, self._settings), known)
+        pack = bot.pack_to_send(question_for(prompt.words, bot.assistant, thread, self._settings), known)
 
-        def put_as(words: str) -> Question:
-            shown = customer_words(words) if turn.purpose is Purpose.ANSWER else words  # others are marked already
-            plain = question_for(with_recap(recap or (), shown), bot.assistant, thread, self._settings)
+        def put_as(words: str, said: Sequence[tuple[str, str]]) -> Question:
+            plain = question_for(with_recap(said, prompt.frame(words)), bot.assistant, thread, self._settings)
             return with_pack(pack, plain) if pack else plain
 
-        fitting = shortened(text, lambda words: self._perplexity.room_for(put_as(words)))
-        told = pack.version if pack else known
-        return Prepared(put_as(fitting), shortened=fitting is not text, pack_told=told)
+        told = recap_that_fits(recap or (), lambda said: self._perplexity.room_for(put_as(prompt.words, said)))
+        fitting = shortened(prompt.words, lambda words: self._perplexity.room_for(put_as(words, told)))
+        cut = turn.purpose is Purpose.ANSWER and fitting is not prompt.words
+        return Prepared(put_as(fitting, told), shortened=cut, pack_told=pack.version if pack else known)
 
     async def has_thread(self, account_name: str, slug: str) -> bool | None:
         """Whether upstream still knows the thread; None if that cannot be told now."""

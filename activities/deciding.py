@@ -87,6 +87,14 @@ def decide_apology(turn: ClaimedTurn, bot: Bot, apology: str, failure: str) -> T
     return Reply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
 
 
+def still_asked(turn: ClaimedTurn, bot: Bot) -> str | None:
+    """The question to the customer that the model is told of: it is open, and their words leave it so."""
+    definition = bot.registry.rules_for(turn.question.pending.request) if turn.question else None
+    if turn.question is None or definition is None or on_message(turn, bot).drops_question:
+        return None
+    return question_text(definition, turn.question.pending.request, _language(bot))
+
+
 def on_message(turn: ClaimedTurn, bot: Bot) -> gates.Decision:
     """What the customer's words do to the conversation, apart from a yes or no to the question that is open.
 
@@ -177,9 +185,12 @@ def _ask_confirmation(
         words = with_limit_notice(bot.texts.approval_asked, turn, bot)
         return AskConfirmation(words, action, by, asked.expires_at)
     buttons = {"confirm": confirm_payload(asked.digest), "cancel": cancel_payload(asked.digest)}
-    language = (bot.assistant.config.language or "en")[:2]
-    words = with_limit_notice(question_text(definition, action.request, language), turn, bot)
+    words = with_limit_notice(question_text(definition, action.request, _language(bot)), turn, bot)
     return AskConfirmation(words, action, by, asked.expires_at, buttons)
+
+
+def _language(bot: Bot) -> str:
+    return (bot.assistant.config.language or "en")[:2]
 
 
 def _planned(request: ActionRequest, turn: ClaimedTurn, bot: Bot) -> PlannedAction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from actions.prompt_pack import PromptPack, before_words
 from config.settings import Settings
@@ -14,6 +15,14 @@ from schemas.messages import WaitingMessage
 _CUT = "\n[… shortened …]\n"
 _LEAST = 200
 """Fewer characters than this of a long message are not worth asking about."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is put to the model. Only *words* are ever cut, before *frame* puts them inside a boundary."""
+
+    words: str
+    frame: Callable[[str], str]
 
 
 def joined_text(messages: Sequence[WaitingMessage]) -> str:
@@ -40,6 +49,15 @@ def question_for(text: str, assistant: Assistant, thread: Thread, settings: Sett
 def with_pack(pack: PromptPack, question: Question) -> Question:
     """*question* with the instructions before it, for a thread that does not know them (yet, or in this version)."""
     return question.model_copy(update={"text": before_words(pack, question.text)})
+
+
+def recap_that_fits(
+    recap: Sequence[tuple[str, str]], room_for: Callable[[Sequence[tuple[str, str]]], int]
+) -> Sequence[tuple[str, str]]:
+    """The newest lines of *recap* that there is room for: it gives way before the customer's words do."""
+    while recap and room_for(recap) < 0:
+        recap = recap[1:]
+    return recap
 
 
 def shortened(text: str, room_for: Callable[[str], int]) -> str:

@@ -22,7 +22,7 @@ from tests.integration.test_held_messages import replies, set_state
 from tests.support.shop import BOOK, output
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
-from tests.whatsapp_customer import SETTINGS, Customer
+from tests.whatsapp_customer import SETTINGS, Customer, written
 
 MARK = "HOSTILE"
 CLOSINGS = [
@@ -136,10 +136,10 @@ async def whatsapp(postgres_url: str, temporal_address: str) -> AsyncIterator[Sy
 
 
 async def test_in_the_name_of_a_file_its_caption_and_the_profile(whatsapp: System) -> None:
-    customer, profile = Customer(whatsapp), {"profile": {"name": HOSTILE[:80]}, "wa_id": "15550001111"}
+    customer = Customer(whatsapp)
+    profile = {"profile": {"name": HOSTILE[:80]}, "wa_id": customer.phone}
     file = {"id": "media-1", "mime_type": "text/plain", "filename": f"{HOSTILE[:150]}.txt", "caption": HOSTILE}
-    document = {"from": customer.phone, "id": "wamid.file", "timestamp": "1700000000", "type": "document"}
-    await customer.send({**document, "document": file}, contacts=[profile])
+    await customer.send(written("", type="document", text=None, document=file), contacts=[profile])
     await customer.until_received(1)
 
     assert last(whatsapp) == ["customer_message"]
@@ -175,12 +175,13 @@ async def test_a_repair_is_cut_inside_of_its_boundary(system: System) -> None:
     await configure(system, enabled=("create_ticket",))
     await system.send("Hello")
     system.perplexity.scripts.append(output("create_ticket", subject=f"{MARK} {'灯' * 900}"))
-    system.perplexity.room_bytes = 2_800
+    system.perplexity.room_bytes = 1_500
     await system.send("My lamp broke")
 
     asked = system.perplexity.questions[-1].text
     assert asked.startswith("Your last answer could not be used.")
     assert asked.endswith("\n</untrusted>")
+    assert "shortened" in asked
     assert "previous_output" in last(system)
 
 
