@@ -90,10 +90,15 @@ UPDATE effects SET status = 'failed', failure = :failure, error = CAST(:error AS
 """
 
 _RELEASE = """
-UPDATE effects SET status = 'planned', failure = :failure, error = CAST(:error AS jsonb), external_id = NULL,
-       not_before = agent_now() + make_interval(secs => :pause)
- WHERE key = :key AND fence = :fence AND status IN ('sending', 'unknown', 'failed') RETURNING key
+UPDATE effects e SET status = CASE WHEN over THEN 'failed' ELSE 'planned' END, failure = :failure,
+       error = CAST(:error AS jsonb), external_id = NULL, not_before = agent_now() + make_interval(secs => :pause),
+       settled_at = CASE WHEN over THEN agent_now() ELSE e.settled_at END
+  FROM (SELECT EXISTS (SELECT 1 FROM effects p JOIN messages m ON m.id = p.message_id
+                        WHERE p.key = :key AND m.delivery IS DISTINCT FROM 'due') AS over) AS message
+ WHERE e.key = :key AND e.fence = :fence AND e.status IN ('sending', 'unknown', 'failed') RETURNING e.key
 """
+"""It was surely not done, and may be tried again: but not for a reply that was given up or withheld meanwhile, by
+somebody who did not know what became of it. Then it failed."""
 
 _GET = "SELECT * FROM effects WHERE key = :key"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -22,7 +23,7 @@ from storage.ledger import Ledger
 from storage.outbox import Outbox
 from storage.overview import Overview
 from tests.support.clock import MovableClock, now, stamp
-from tests.support.waiting import until
+from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, written
 from worker.app import create_activities
@@ -270,6 +271,37 @@ async def test_an_action_is_asked_back_with_buttons(system: System, customer: Cu
 
     assert [choice.title for choice in asked.choices] == ["Yes", "No"]
     assert "T-1001" in (await customer.until_received(2))[1]
+
+
+async def test_a_failure_that_is_known_late_does_not_plan_again_what_was_given_up(
+    postgres_url: str, temporal_address: str
+) -> None:
+    """An attempt that was taken for dead: what it was sending was left as unknown, and then surely failed."""
+    clock, busy = MovableClock(), SendFailed(FailureKind.PAIR_LIMITED, "131056", code=131056)
+    settings = {**SETTINGS, "delivery_unknown": "leave"}
+    async with running_system(postgres_url, temporal_address, worker=False, **settings) as system:
+        database = Database(system.settings.database_url or "", now=clock)
+        does = create_activities(system.temporal, database, system.outside, system.settings, clock)
+        await Customer(system).write("Hello")
+        due = Deliver(conversation_id=UUID((await Customer(system).session())["conversation_id"]))
+        await Outbox(database).add(due.conversation_id, "Hello", message_id=uuid4(), author="assistant")
+        system.whatsapp.failures.append(busy)
+        system.whatsapp.gate.clear()
+
+        zombie = asyncio.create_task(ActivityEnvironment().run(does.delivering.deliver, due))
+        await within("the first attempt's request", system.whatsapp.held.wait(), lambda: zombie)
+        with pytest.raises(ApplicationError, match="waits for the channel's status"):
+            await ActivityEnvironment().run(does.delivering.deliver, due)
+        clock.ahead = timedelta(minutes=5)
+        await ActivityEnvironment().run(does.delivering.deliver, due)
+        given_up = await _deliveries(system)
+        system.whatsapp.gate.set()
+        with pytest.raises(ApplicationError):
+            await zombie
+
+        assert [row["status"] for row in given_up] == ["unknown"]
+        assert [(row["status"], row["failure"]) for row in await _deliveries(system)] == [("failed", "pair_limited")]
+        await database.close()
 
 
 async def test_the_channels_pause_is_kept_whoever_asks_again(postgres_url: str, temporal_address: str) -> None:
