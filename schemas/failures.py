@@ -21,7 +21,8 @@ class FailureKind(StrEnum):
     CONNECT = "connect"  # refused, DNS, TLS: no byte of the question left
     SESSION = "session"  # the wrapper lost its session call before the question was put
     RATE_LIMITED = "rate_limited"  # HTTP 429, from a proxy or upstream, with or without Retry-After
-    OVERLOADED = "overloaded"  # HTTP 502, 503 or 504 from a proxy in front, HTML or not
+    GATEWAY = "gateway"  # HTTP 502 or 503 from a proxy in front, where the wrapper would have begun a stream at once
+    OVERLOADED = "overloaded"  # HTTP 502, 503 or 504 from a proxy in front, HTML or not: it may have been asked
     BUSY_HERE = "busy_here"  # our own limit for the account; nothing was sent
     BLOCKED = "blocked"  # upstream refused: `data: null`, only a done frame, `'NoneType' object …`
     NO_ANSWER = "no_answer"  # `answer: null`, or a clean end without an accepted answer
@@ -76,6 +77,7 @@ FAILURES: dict[FailureKind, FailurePolicy] = {
     FailureKind.CONNECT: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0, waited_out=True),
     FailureKind.SESSION: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0, waited_out=True),
     FailureKind.RATE_LIMITED: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=10.0),
+    FailureKind.GATEWAY: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=5.0, waited_out=True),
     FailureKind.OVERLOADED: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
     FailureKind.BUSY_HERE: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=5.0),
     FailureKind.BLOCKED: FailurePolicy(certainty=_FAILED, retried=True, first_pause=5.0),

@@ -52,6 +52,10 @@ _STATUSES: dict[int, FailureKind] = {
     431: FailureKind.QUESTION_TOO_LONG,
 }
 
+_NEVER_TAKEN = {502, 503}
+"""Of a proxy with no wrapper behind it. A stream's headers come before upstream is asked (facts: Endpoints used), so
+where this status comes in their place, nothing was asked; behind a 504 the wrapper may still take the question."""
+
 _EXCEPTIONS: tuple[tuple[type[Exception], FailureKind], ...] = (
     (httpx2.PoolTimeout, FailureKind.BUSY_HERE),
     (httpx2.ConnectTimeout, FailureKind.CONNECT),
@@ -71,8 +75,13 @@ def from_error_text(text: str) -> AskFailed:
     return AskFailed(kind, f"the wrapper says: {_short(text)}")
 
 
-def from_status(status: int, headers: Mapping[str, str], body: bytes, now: float) -> AskFailed:
-    """For every HTTP status but 200. *headers* by lower-case name; *body* may be cut; *now* in Unix seconds."""
+def from_status(
+    status: int, headers: Mapping[str, str], body: bytes, now: float, *, streams: bool = False
+) -> AskFailed:
+    """For every HTTP status but 200. *headers* by lower-case name; *body* may be cut; *now* in Unix seconds.
+
+    *streams*: a stream was asked for.
+    """
     said = parse_object(body)
     error = said.get("error") if said else None
     if status == 500 and isinstance(error, str):
@@ -80,7 +89,8 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes, now: float
     text = body.decode("utf-8", errors="replace")
     explanation = f"HTTP {status}: {_short(error if isinstance(error, str) else text)}"
     pause = retry_after(headers.get("retry-after"), now)
-    return AskFailed(_kind_of_status(status, text), explanation, retry_after=pause)
+    kind = FailureKind.GATEWAY if streams and status in _NEVER_TAKEN else _kind_of_status(status, text)
+    return AskFailed(kind, explanation, retry_after=pause)
 
 
 def from_exception(error: Exception) -> AskFailed:

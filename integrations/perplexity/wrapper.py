@@ -139,7 +139,8 @@ class WrapperClient:
         async with self._http.stream("GET", self._origin + target) as response:
             if response.status_code != 200:
                 body = await _beginning(response)
-                raise from_status(response.status_code, response.headers, body, utc_now().timestamp())
+                streams, now = self._way == "async", utc_now().timestamp()
+                raise from_status(response.status_code, response.headers, body, now, streams=streams)
             if "html" in response.headers.get("content-type", ""):
                 raise AskFailed(FailureKind.MALFORMED, "an HTML page under HTTP 200")
             yield response

@@ -137,8 +137,8 @@ STREAMED = [
     ("no_descriptors", FailureKind.CONNECT),
     ("http400", FailureKind.QUESTION_TOO_LONG),
     ("http429", FailureKind.RATE_LIMITED),
-    ("http502_html", FailureKind.OVERLOADED),
-    ("http503", FailureKind.OVERLOADED),
+    ("http502_html", FailureKind.GATEWAY),
+    ("http503", FailureKind.GATEWAY),
     ("http504", FailureKind.OVERLOADED),
     ("html_200", FailureKind.MALFORMED),
     ("blocked", FailureKind.BLOCKED),
@@ -154,7 +154,12 @@ STREAMED = [
     ("stall", FailureKind.SILENT),
     ("huge=2000000", FailureKind.TOO_LARGE),
 ]
-IN_ONE_BODY = {"list_index": FailureKind.NO_ANSWER, "cut_clean": FailureKind.MALFORMED}
+IN_ONE_BODY = {
+    "http502_html": FailureKind.OVERLOADED,
+    "http503": FailureKind.OVERLOADED,
+    "list_index": FailureKind.NO_ANSWER,
+    "cut_clean": FailureKind.MALFORMED,
+}
 
 
 def silence_for(kind: FailureKind) -> float:
@@ -245,7 +250,7 @@ async def test_a_request_line_above_16_kb_is_refused_by_the_other_side_too(simul
 
 async def test_every_question_is_counted_in_its_thread(client: WrapperClient, simulator: str) -> None:
     asked = question("Hi [[sim: http503 times=1]] [[sim: cut times=1]]")
-    for kind in (FailureKind.OVERLOADED, FailureKind.CUT):
+    for kind in (FailureKind.GATEWAY, FailureKind.CUT):
         assert (await failure_of(client, asked)).kind is kind
     await client.ask(asked)
 

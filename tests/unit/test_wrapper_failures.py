@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from integrations.perplexity.failures import from_error_text, from_exception, from_status, retry_after
-from schemas.failures import FailureKind
+from schemas.failures import Certainty, FailureKind
 
 CURL = "Failed to perform, curl: ({}) {}. See https://curl.se/libcurl/c/libcurl-errors.html first for more details."
 
@@ -124,3 +124,19 @@ def test_explanations_are_short_single_lines() -> None:
 
     assert "\n" not in failed.explanation
     assert len(failed.explanation) < 400
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (502, FailureKind.GATEWAY),
+        (503, FailureKind.GATEWAY),
+        (504, FailureKind.OVERLOADED),
+        (500, FailureKind.OVERLOADED),
+    ],
+)
+def test_in_the_place_of_a_stream_a_proxy_without_a_wrapper_has_asked_nobody(status: int, kind: FailureKind) -> None:
+    failed = from_status(status, {}, b"<html>", NOW, streams=True)
+
+    assert failed.kind is kind
+    assert (failed.policy.certainty is Certainty.NOT_ASKED) == failed.policy.waited_out == (kind is FailureKind.GATEWAY)
