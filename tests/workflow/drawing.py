@@ -149,7 +149,7 @@ class Driver:
             case "reset":
                 await self._update("reset", ResetRequest())
             case "decide":
-                await self._update("decide", Decision(digest="d", approved=True, decided_by="Ann"))
+                await self._update("decide", Decision(digest="d", approved=True))
             case "approval asked":
                 world.change(approvals=1, next_deadline=now() + timedelta(milliseconds=40))
                 await self._signal("standing_changed")
