@@ -22,6 +22,7 @@ from schemas.encoding import dump_json
 from schemas.standing import Owner, Standing
 from schemas.transitions import Event
 from schemas.turn_decisions import (
+    OVER_LIMIT,
     AskConfirmation,
     ClosedQuestion,
     Hold,
@@ -44,19 +45,19 @@ def decide_without_model(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDeci
     """What the messages come to by themselves; None: the model is asked."""
     heard = on_message(turn, bot)
     if turn.purpose is not Purpose.ANSWER:  # the words were heard; somebody may have taken the conversation since
-        return None if turn.standing.owner is Owner.BOT else kept(turn)
+        return None if turn.standing.owner is Owner.BOT else _not_asked_any_more(turn, bot)
     if heard.hold:
-        return kept(turn)
+        return Hold()
     counting = turn.counting
     if not counting:
-        return Reply(bot.texts.over_limit, move_of(turn, heard)) if _to_be_told(turn) else Hold()
+        return Reply(bot.texts.over_limit, move_of(turn, heard)) if _to_be_told(turn) else Hold(why=OVER_LIMIT)
     if all(message.kind in _UNREADABLE for message in counting):
         return Reply(with_limit_notice(bot.texts.unreadable, turn, bot), move_of(turn, heard))
     return _answer_to_question(turn, bot, now)
 
 
-def kept(turn: ClaimedTurn) -> Hold:
-    """The turn ends in silence; *withheld* says that the model has spoken in it."""
+def given_up(turn: ClaimedTurn) -> Hold:
+    """The question is not wanted any more, and the turn ends in silence; *withheld*: the model has spoken in it."""
     return Hold(TurnStatus.HELD if turn.purpose is Purpose.ANSWER else TurnStatus.WITHHELD)
 
 
@@ -80,9 +81,10 @@ def decide_output(
 def decide_apology(turn: ClaimedTurn, bot: Bot, apology: str, failure: str) -> TurnDecision:
     """The end of a turn whose tries are used up. What an effect has confirmed is never denied."""
     heard = on_message(turn, bot)
-    words_reopen = turn.purpose is Purpose.ANSWER and turn.standing.owner is Owner.CLOSED
-    if turn.standing.owner is not Owner.BOT and not words_reopen:
-        return kept(turn)
+    if turn.purpose is not Purpose.ANSWER and turn.standing.owner is not Owner.BOT:
+        return _not_asked_any_more(turn, bot)
+    if turn.standing.owner is Owner.HUMAN:
+        return Hold()
     words = bot.texts.action_done if turn.something_done else apology
     return Reply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
 
@@ -93,6 +95,18 @@ def still_asked(turn: ClaimedTurn, bot: Bot) -> str | None:
     if turn.question is None or definition is None or on_message(turn, bot).drops_question:
         return None
     return question_text(definition, turn.question.pending.request, _language(bot))
+
+
+def kept_words(turn: ClaimedTurn, bot: Bot) -> str | None:
+    """What is told later, should the turn end in silence: what it has done is not denied."""
+    return bot.texts.action_done if turn.something_done else None
+
+
+def _not_asked_any_more(turn: ClaimedTurn, bot: Bot) -> TurnDecision:
+    """In the middle of the turn another owner has the conversation. A person tells what was done; else it is told."""
+    if turn.something_done and turn.standing.owner is Owner.CLOSED:
+        return Reply(bot.texts.action_done)
+    return Hold(TurnStatus.WITHHELD)
 
 
 def on_message(turn: ClaimedTurn, bot: Bot) -> gates.Decision:
@@ -207,6 +221,7 @@ def _planned(request: ActionRequest, turn: ClaimedTurn, bot: Bot) -> PlannedActi
         effect_key=key,
         side_effect=effect.changes,
         recovery=effect.recovery,
+        stands=effect.stands,
     )
 
 

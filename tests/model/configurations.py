@@ -28,6 +28,7 @@ class Configured(StrEnum):
     APPROVALS = "approvals"
     KEEPS_QUESTIONS = "keeps questions"
     NO_REPAIRS = "no repairs"
+    HOLDS = "holds under a ticket"
 
 
 _ALL: dict[str, Any] = {
@@ -40,9 +41,12 @@ _ALL: dict[str, Any] = {
 _CHANGES: dict[Configured, dict[str, Any]] = {
     Configured.ALL: {},
     Configured.NO_ENDPOINTS: {"endpoints": (LOOK_UP,)},
-    Configured.APPROVALS: {"confirmations": {"create_ticket": Confirmation.STAFF}},
+    Configured.APPROVALS: {
+        "confirmations": {"create_ticket": Confirmation.STAFF, "handoff_support": Confirmation.STAFF}
+    },
     Configured.KEEPS_QUESTIONS: {"unclear_answer": "keep"},
     Configured.NO_REPAIRS: {"repairs": 0},
+    Configured.HOLDS: {"ticket_open": "hold"},
 }
 
 

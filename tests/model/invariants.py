@@ -255,10 +255,47 @@ def nothing_of_the_bot_leaves_under_a_human(facts: Facts) -> Iterator[str]:
             yield f"{call.endpoint} was begun under a human"
 
 
-def what_was_held_is_answered(facts: Facts) -> Iterator[str]:
-    """Once a person gives the conversation back, unless they answered themselves."""
-    for row in facts.world.look(inside.LEFT_HELD):
-        yield f"{facts.world.name_of(row['conversation_id'])} was given back, and what was held is not answered"
+def whatever_a_customer_sent_is_answered(facts: Facts) -> Iterator[str]:
+    """Once the bot has the conversation: by it, however late, or by a person; what may have left staff were told of."""
+    by_conversation: dict[Any, list[Row]] = defaultdict(list)
+    for turn in facts.turns:
+        by_conversation[turn["conversation_id"]].append(turn)
+    for conversation in facts.conversations.values():
+        if conversation["owner"] != "bot" or conversation["stopped_seq"] is not None or conversation["erased"]:
+            continue
+        turns = by_conversation[conversation["id"]]
+        if conversation["has_ticket"] and any(turn["state"] == "ticket_open" for turn in turns if _is_silent(turn)):
+            continue  # the assistant holds what comes while a ticket is open
+        for message in _unanswered(facts, conversation["id"], turns):
+            yield f"{facts.name(conversation)}{message['seq']} was never answered"
+
+
+def _unanswered(facts: Facts, conversation_id: Any, turns: list[Row]) -> Iterator[Row]:
+    messages = [row for row in facts.messages if row["conversation_id"] == conversation_id]
+    words = [row["stored_at"] for row in messages if row["author"] == "agent"]
+    incoming = {row["seq"]: row for row in messages if row["direction"] == "in"}
+    answered = {
+        seq for turn in turns if _is_answered(facts, turn) for seq in range(turn["first_seq"], turn["last_seq"] + 1)
+    }
+    markers = [incoming[seq]["meta"] or {} for seq in answered & incoming.keys()]
+    taken_up = {seq for marker in markers for seq in marker.get("held", [])}
+    for seq, message in incoming.items():
+        by_a_person = any(said > message["stored_at"] for said in words)
+        if message["kind"] != "held" and seq not in answered | taken_up and not by_a_person:
+            yield message
+
+
+def _is_answered(facts: Facts, turn: Row) -> bool:
+    """The customer has its words, or may have, or was told why there are none."""
+    if turn["status"] == "held":
+        return turn["failure"] is not None
+    replies = [row for row in facts.messages if row["turn_id"] == turn["id"] and row["direction"] == "out"]
+    may_have_left = {row["message_id"] for row in facts.deliveries if row["status"] == "unknown"}
+    return any(row["delivery"] != "withheld" or row["id"] in may_have_left for row in replies)
+
+
+def _is_silent(turn: Row) -> bool:
+    return turn["status"] == "held" and turn["failure"] is None
 
 
 PROMISES: tuple[Callable[[Facts], Iterator[str]], ...] = (
@@ -275,5 +312,5 @@ PROMISES: tuple[Callable[[Facts], Iterator[str]], ...] = (
     a_yes_is_this_questions,
     a_button_is_no_message,
     nothing_of_the_bot_leaves_under_a_human,
-    what_was_held_is_answered,
+    whatever_a_customer_sent_is_answered,
 )

@@ -23,6 +23,7 @@ from schemas.deliveries import StatusReport, read_delivery_id
 from schemas.messages import BatchOptions, ChannelMessage, CustomerIdentity
 from schemas.transitions import Event as Change
 from schemas.waking import Waking
+from storage.actions import Actions
 from storage.configurations import Configurations
 from storage.delivery_reports import DeliveryReports
 from storage.desk import Desk
@@ -233,12 +234,15 @@ class World:
         if resolved is not None:
             self._tell(f"a ticket of {self.name_of(resolved.conversation_id)} is resolved")
             self._standing_changed(resolved.workflow_id)
+            if resolved.seq:
+                self._signalled(resolved.workflow_id, "message_stored", resolved.seq)
             self.loop.run_until_quiet()
         return resolved is not None
 
     def decide(self, run: Run, digest: str, *, approved: bool, for_customer: bool) -> None:
         self._tell(f"staff {'approve' if approved else 'decline'} in {run.letter}")
-        decision = Decision(digest=digest, approved=approved, decided_by="Ann", for_customer=for_customer)
+        by = self.run(Actions(self.database).hand_in(run.conversation_id, approved=approved, who="Ann"))
+        decision = Decision(digest=digest, approved=approved, by=by, for_customer=for_customer)
         self._update(run.decide(decision))
 
     def cancel(self, run: Run) -> None:

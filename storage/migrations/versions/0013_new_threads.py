@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 BEGIN_NEW_THREAD = """
 -- begin_new_thread: what is asked from the owner's version of now on is asked in a new thread. A turn knows the version
