@@ -6,6 +6,7 @@ How soon drawn examples come by, `make power` measures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -140,33 +141,46 @@ def taken_before_the_answer(state: S) -> None:
     meets(state, Event.TAKE_OVER, Phase.ANSWERED, Said.TEXT)
 
 
-SCRIPTS: dict[int, tuple[Configured, Callable[[S], None]]] = {
-    1: (ALL, zombie_over_action),
-    2: (ALL, silent_channel),
-    3: (ALL, no_and_yes),
-    4: (ALL, yes_before),
-    5: (ALL, second_handoff),
-    6: (ALL, repaired),
-    7: (ALL, apology_after),
-    8: (ALL, configured_meanwhile),
-    10: (ALL, status_first),
-    12: (ALL, answer_is_lost),
-    13: (ALL, account_is_full),
-    14: (Configured.APPROVALS, nobody_approves),
-    15: (ALL, old_button),
-    16: (ALL, action_first),
-    17: (Configured.NO_REPAIRS, dies_after_commit),
-    18: (ALL, zombie_looks),
-    101: (ALL, taken_before_it_leaves),
-    102: (ALL, taken_before_the_answer),
+@dataclass(frozen=True)
+class Script:
+    """*breaks*: what the judge says with the hole. *at_once*: no message has to be answered before."""
+
+    plays: Callable[[S], None]
+    breaks: str
+    configured: Configured = ALL
+    at_once: bool = True
+
+
+YES = "a_yes_is_this_questions"
+THREADS = "threads_are_continuous"
+UNDER_A_HUMAN = "nothing_of_the_bot_leaves_under_a_human"
+
+SCRIPTS: dict[int, Script] = {
+    1: Script(zombie_over_action, THREADS),
+    2: Script(silent_channel, "parts_are_sent_once"),
+    3: Script(no_and_yes, YES, at_once=False),
+    4: Script(yes_before, YES, at_once=False),
+    5: Script(second_handoff, "A owes a human without a handoff", at_once=False),
+    6: Script(repaired, "a defect: .* UniqueViolationError actions"),
+    7: Script(apology_after, "nothing_done_is_denied"),
+    8: Script(configured_meanwhile, "it never comes to rest"),
+    10: Script(status_first, "deliveries_and_channel_agree"),
+    12: Script(answer_is_lost, "a defect: .* UniqueViolationError raw_outputs"),
+    13: Script(account_is_full, "nobody_is_apologised_to_unasked"),
+    14: Script(nobody_approves, "A is owed a word on what expired", Configured.APPROVALS),
+    15: Script(old_button, YES, at_once=False),
+    16: Script(action_first, THREADS),
+    17: Script(dies_after_commit, THREADS, Configured.NO_REPAIRS),
+    18: Script(zombie_looks, "A owes more questions of unknown outcome than were put"),
+    101: Script(taken_before_it_leaves, UNDER_A_HUMAN),
+    102: Script(taken_before_the_answer, UNDER_A_HUMAN),
 }
 
 
 def played(stage: Stage, number: int, *, with_hole: bool) -> None:
     hole = next(hole for hole in HOLES if hole.number == number)
-    configured, script = SCRIPTS[number]
     composes: dict[str, Any] = {"composes": partial(composed, hole)} if with_hole else {}
-    stage.database.rewrites = hole.rewrites if with_hole else ()
+    stage.database.rewrites, stage.database.rewritten = hole.rewrites if with_hole else (), set()
     machine: type[S] = type(
         "Machine",
         (S,),
@@ -174,9 +188,9 @@ def played(stage: Stage, number: int, *, with_hole: bool) -> None:
     )
     state = machine()
     try:
-        state.begins(which=configured)
-        ends(state) if number not in _AT_ONCE else None
-        script(state)
+        state.begins(which=SCRIPTS[number].configured)
+        ends(state) if not SCRIPTS[number].at_once else None
+        SCRIPTS[number].plays(state)
     finally:
         try:
             state.teardown()
@@ -184,14 +198,19 @@ def played(stage: Stage, number: int, *, with_hole: bool) -> None:
             stage.database.rewrites = ()
 
 
-_AT_ONCE = {1, 2, 6, 7, 8, 10, 12, 13, 14, 16, 17, 18, 101, 102}
-"""Their scripts are about the first message, or need none to be answered before."""
+def test_each_hole_has_a_script() -> None:
+    assert {hole.number for hole in HOLES} == SCRIPTS.keys()
 
 
 @pytest.mark.parametrize("number", SCRIPTS)
-def test_a_hole_breaks_a_promise(stage: Stage, number: int) -> None:
-    with pytest.raises(AssertionError, match="Broken:"):
+def test_a_hole_breaks_its_promise(stage: Stage, number: int) -> None:
+    """And each text that it takes out is in the core: else it would put nothing back."""
+    hole = next(hole for hole in HOLES if hole.number == number)
+
+    with pytest.raises(AssertionError, match=f"Broken:[^—]*{SCRIPTS[number].breaks}"):
         played(stage, number, with_hole=True)
+
+    assert stage.database.rewritten == set(hole.rewrites)
 
 
 @pytest.mark.parametrize("number", SCRIPTS)
