@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test
 
 from tests.model.machine import ConversationMachine
 from tests.model.stage import Stage
-from tests.model.world import Composes, World, model_settings
+from tests.model.world import Composes, World
 from worker.app import create_activities
 
 engine.MAX_SHRINKING_SECONDS = 30  # of Hypothesis: five minutes are more than a smaller script is worth
@@ -35,7 +35,7 @@ def examples(
     def make_world() -> World:
         nonlocal played
         played += 1
-        world = World(stage.loop, stage.database, model_settings(**changes), composes)
+        world = stage.world(composes, **changes)
         seen(world)
         return world
 

@@ -14,13 +14,13 @@ import pytest
 import structlog
 
 from tests.model.configurations import Configured
-from tests.model.events import Event
+from tests.model.drawing import Meeting, To
+from tests.model.events import OF_ACTORS, Event
 from tests.model.holes import HOLES, composed
-from tests.model.machine import ConversationMachine, To
+from tests.model.machine import ConversationMachine
 from tests.model.outside import Said, Served, Taken
 from tests.model.phases import Phase
 from tests.model.stage import Stage, stage_at
-from tests.model.world import World, model_settings
 
 S = ConversationMachine
 ALL = Configured.ALL
@@ -33,8 +33,8 @@ def stage(postgres_url: str) -> Iterator[Stage]:
 
 
 def meets(state: S, event: Event, phase: Phase, *said: Said, rounds: int = 4, **more: Any) -> None:
-    values: dict[str, Any] = {"served": Served.DONE, "taken": Taken.TAKEN, "others": To.END, "customer": 0} | more
-    state.meets(event=event, phase=phase, said=list(said), rounds=rounds, **values)
+    meeting = Meeting(event=event, phase=phase, said=said, rounds=rounds, **more)
+    state.fails(meeting=meeting) if event in OF_ACTORS else state.meets(meeting=meeting)
 
 
 def late(state: S, phase: Phase, brings: Said, *said: Said, others: To, rounds: int) -> None:
@@ -184,7 +184,7 @@ def played(stage: Stage, number: int, *, with_hole: bool) -> None:
     machine: type[S] = type(
         "Machine",
         (S,),
-        {"make_world": staticmethod(lambda: World(stage.loop, stage.database, model_settings(), **composes))},
+        {"make_world": staticmethod(lambda: stage.world(**composes))},
     )
     state = machine()
     try:

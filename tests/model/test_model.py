@@ -10,15 +10,16 @@ import pytest
 import structlog
 
 from tests.model.configurations import Configured
+from tests.model.drawing import Meeting, To
 from tests.model.events import OF_ACTORS, Event
 from tests.model.holes import HOLES, composed
-from tests.model.machine import ConversationMachine, To
-from tests.model.outside import Said, Served, Taken
+from tests.model.machine import ConversationMachine
+from tests.model.outside import Said, Taken
 from tests.model.phases import Phase
 from tests.model.report import Met, reached, table
 from tests.model.running import examples
 from tests.model.stage import Stage, stage_at
-from tests.model.world import World, model_settings
+from tests.model.world import World
 
 SEEDS = (1, 2, 3)
 RUNS_OF_EACH = 10
@@ -49,8 +50,7 @@ def test_of_what_may_have_left_before_a_take_over_staff_are_told(stage: Stage) -
     """Found by seed 31: the resend is withheld, and nobody knows of the first."""
     state = _machine(stage)
     state.begins(which=Configured.ALL)
-    busy = {"served": Served.DONE, "others": To.NEXT, "rounds": 1, "said": [Said.TEXT]}
-    state.meets(customer=0, event=Event.TAKE_OVER, phase=Phase.TAKEN, taken=Taken.LOST_UNKNOWN, **busy)
+    state.meets(meeting=Meeting(Event.TAKE_OVER, Phase.TAKEN, taken=Taken.LOST_UNKNOWN, others=To.NEXT, rounds=1))
     state.teardown()
 
 
@@ -90,7 +90,7 @@ def test_whatever_can_meet_has_met(stage: Stage) -> None:
 
 
 def _machine(stage: Stage) -> ConversationMachine:
-    made = {"make_world": staticmethod(lambda: World(stage.loop, stage.database, model_settings()))}
+    made = {"make_world": staticmethod(stage.world)}
     machine: type[ConversationMachine] = type("Machine", (ConversationMachine,), made)
     return machine()
 
@@ -100,17 +100,15 @@ def _played(stage: Stage, number: int) -> World:
     state, chosen = _machine(stage), random.Random(number)
     state.begins(which=Configured.ALL)
     for _ in range(2):
-        said = [chosen.choice(list(Said)), chosen.choice(list(Said))]
-        state.meets(
-            customer=chosen.randrange(2),
+        meeting = Meeting(
             event=chosen.choice(sorted(OF_ACTORS)),
             phase=chosen.choice([Phase.ASKS, Phase.ANSWERED, Phase.COMMITTED, Phase.TAKEN]),
-            said=said,
-            served=Served.DONE,
+            said=(chosen.choice(list(Said)), chosen.choice(list(Said))),
             taken=chosen.choice(list(Taken)),
-            others=To.END,
             rounds=2,
+            customer=chosen.randrange(2),
         )
+        state.fails(meeting=meeting)
         state.happens(event=chosen.choice([Event.YES, Event.TIME, Event.SWEEP]), customer=0, which=0)
     state.teardown()
     return state.world
