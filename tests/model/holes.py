@@ -170,7 +170,7 @@ HOLES: tuple[Hole, ...] = (
         [
             Rewrite(
                 "SELECT finish_message(",
-                "SELECT finish_message(:message_id) AS finished",
+                "SELECT finish_message(id) AS finished FROM due",
                 "UPDATE messages SET delivery = 'done' WHERE id = :message_id RETURNING true AS finished",
             )
         ],

@@ -34,7 +34,7 @@ _BY_MARKER: dict[str, Statement] = {
     "'action',\n       CAST(:action_id AS text)": Statement("tell"),
     "INSERT INTO handoffs (conversation_id, effect_key": Statement("open handoff"),
     "INSERT INTO tickets": Statement("open ticket"),
-    "WITH planned AS (": Statement("plan parts"),
+    "), planned AS (": Statement("plan parts"),
     "delivery = 'withheld' WHERE id = :message_id": Statement("withhold"),
     "finish_message(": Statement("message done"),
     "failure = 'superseded'": Statement("drop message"),

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from tests.model.configurations import Configured
-from tests.model.drawing import Meeting, To
+from tests.model.drawing import Meeting
 from tests.model.events import OF_ACTORS, Event
 from tests.model.holes import HOLES, composed
 from tests.model.machine import ConversationMachine
@@ -44,14 +44,6 @@ def quiet() -> Iterator[None]:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_meets_whatever_the_promises_hold(stage: Stage, seed: int) -> None:
     examples(stage, RUNS_OF_EACH, seed)
-
-
-def test_of_what_may_have_left_before_a_take_over_staff_are_told(stage: Stage) -> None:
-    """Found by seed 31: the resend is withheld, and nobody knows of the first."""
-    state = _machine(stage)
-    state.begins(which=Configured.ALL)
-    state.meets(meeting=Meeting(Event.TAKE_OVER, Phase.TAKEN, taken=Taken.LOST_UNKNOWN, others=To.NEXT, rounds=1))
-    state.teardown()
 
 
 def test_an_example_plays_the_same_way_every_time(stage: Stage) -> None:
