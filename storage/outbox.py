@@ -106,10 +106,7 @@ WITH parts AS (
 UPDATE messages SET delivery = 'done' WHERE id = :message_id
 """
 
-_FINISH = """
-WITH due AS (SELECT id FROM messages WHERE id = :message_id AND delivery = 'due' FOR UPDATE)
-SELECT finish_message(id) AS finished FROM due
-"""
+_FINISH = "SELECT finish_message(id) AS finished FROM messages WHERE id = :message_id AND delivery = 'due'"
 
 _DROP = """
 WITH parts AS (

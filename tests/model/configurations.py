@@ -42,10 +42,10 @@ _ALL: dict[str, Any] = {
 _CHANGES: dict[Configured, dict[str, Any]] = {
     Configured.ALL: {},
     Configured.NO_ENDPOINTS: {"endpoints": (LOOK_UP,)},
-    Configured.APPROVALS: {"confirmations": dict.fromkeys(_BY_STAFF, Confirmation.STAFF)},
+    Configured.APPROVALS: {"confirmations": dict.fromkeys(_BY_STAFF, Confirmation.STAFF), "repairs": 0},
     Configured.KEEPS_QUESTIONS: {"unclear_answer": "keep"},
     Configured.NO_REPAIRS: {"repairs": 0},
-    Configured.HOLDS: {"ticket_open": "hold"},
+    Configured.HOLDS: {"ticket_open": "hold", "repairs": 0},
 }
 
 

@@ -99,6 +99,8 @@ _OF_EFFECTS = (*(Phase.BEGINS_EFFECT, Phase.EFFECT_BEGUN, Phase.CALLS, Phase.CAL
 _OF_COMMITS = (Phase.ANSWERED, Phase.COMMITS, Phase.COMMITTED)
 _TELLING = [*_OF_COMMITS, Phase.CLAIMED, Phase.ASKS, *_OF_EFFECTS, Phase.PLANS, Phase.SENDS, Phase.TAKEN]
 """Where something that meets it has undone a promise before."""
+_AFTER_COMMITS = [*[Phase.COMMITTED] * 4, Phase.EFFECT_BEGUN, Phase.CALLED, Phase.SETTLED, Phase.TAKEN, Phase.SENT]
+"""Where who is taken away leaves most behind."""
 PHASES = [phase for phase in Phase if phase is not Phase.RESTS]
 
 _ROUNDS = 4
@@ -129,7 +131,7 @@ class Meeting:
 def meetings(draw: st.DrawFn, events: Sequence[Event]) -> Meeting:
     """Of one of *events*, and those of them that the example's profile favours."""
     event = draw(favoured(events))
-    phase = draw(st.sampled_from([*PHASES, *_TELLING]))
+    phase = draw(st.sampled_from([*PHASES, *_TELLING, *(_AFTER_COMMITS if event in OF_ACTORS else [])]))
     later = [each for each in PHASES if PHASES.index(each) >= PHASES.index(phase)]
     others = draw(st.lists(st.tuples(favoured(list(Event)), st.sampled_from(later)), max_size=_THEN))
     given = draw(st.sampled_from(_FITTING[event]) if event in _FITTING else _GIVENS)

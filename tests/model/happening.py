@@ -77,6 +77,7 @@ def _merged(world: World, customer: int, _which: int) -> bool:
     """Both have to have a conversation: else they are one from the beginning."""
     known = {row["id"] for row in world.look(inside.LIVE)}
     customers.write(world, customer, Said("Hello from both"), as_both=True)
+    world.are_one = True
     return len(known) > 1
 
 
@@ -92,8 +93,10 @@ def _erase(world: World, _customer: int, which: int) -> bool:
 
 
 def _configured(world: World, _customer: int, which: int) -> bool:
-    every = list(Configured)
-    staff.configure(world, every[(every.index(world.configured) + 1 + which) % len(every)])
+    """First of all to one that lacks what may be under way."""
+    every = [Configured.NO_ENDPOINTS, *(each for each in Configured if each is not Configured.NO_ENDPOINTS)]
+    others = [each for each in every if each is not world.configured]
+    staff.configure(world, others[which % len(others)])
     return True
 
 

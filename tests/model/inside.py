@@ -202,6 +202,21 @@ SELECT e.conversation_id, 'the outcome of ' || e.kind FROM effects e JOIN conver
 """
 """What is still owed when everybody has had the time to do it."""
 
+STATES = """
+SELECT 'turn ' || status AS state FROM turns UNION SELECT 'action ' || status FROM actions
+UNION SELECT CASE kind WHEN 'part' THEN 'part ' ELSE 'effect ' END || status FROM effects
+UNION SELECT 'action withheld' FROM effects WHERE kind <> 'part' AND failure = 'withheld'
+UNION SELECT 'reply withheld' FROM messages WHERE delivery = 'withheld'
+UNION SELECT 'over the limit' FROM messages WHERE meta ? 'limited'
+UNION SELECT 'a place in the queue' FROM account_places
+UNION SELECT 'a thread that ended' FROM threads WHERE ended_at IS NOT NULL
+UNION SELECT 'file ' || status FROM media
+UNION SELECT 'conversation merged' FROM conversations WHERE merged_into IS NOT NULL
+UNION SELECT 'conversation stopped' FROM conversations WHERE stopped_seq IS NOT NULL
+UNION SELECT 'customer erased' FROM customers WHERE erased_at IS NOT NULL
+"""
+"""What there is in words, for `report.RARE`."""
+
 TRIES = "SELECT turn_id, purpose FROM raw_outputs"
 
 CONFIRMED = """

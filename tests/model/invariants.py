@@ -290,6 +290,12 @@ def a_reset_begins_a_thread(facts: Facts) -> Iterator[str]:
                 yield f"{letter}{turn['first_seq']} goes on in the thread from before the reset"
 
 
+def one_customer_has_one_conversation(facts: Facts) -> Iterator[str]:
+    live = [facts.world.name_of(row["id"]) for row in facts.world.look(inside.LIVE)]
+    if facts.world.are_one and len(live) > 1:
+        yield f"{' and '.join(sorted(live))} go on beside each other"
+
+
 def one_thread_is_in_use(facts: Facts) -> Iterator[str]:
     for row in facts.world.look(inside.IN_USE):
         yield f"{facts.name(row)} has more than one thread in use"
@@ -318,6 +324,7 @@ PROMISES: tuple[Promise, ...] = (
     nothing_of_the_bot_leaves_under_a_human,
     a_handoff_has_its_human,
     a_reset_begins_a_thread,
+    one_customer_has_one_conversation,
     over_a_limit_nobody_is_asked,
 )
 AWAITED: tuple[Promise, ...] = (nobodys_words_are_forgotten, staff_decide_once, one_thread_is_in_use)

@@ -18,7 +18,7 @@ from tests.model.configurations import Configured
 from tests.model.drawing import CUSTOMER, OUTER, SAID, SERVED, TAKEN, Given, Meeting, Profile, To, meetings
 from tests.model.events import OF_ACTORS, Event
 from tests.model.happening import happen
-from tests.model.inside import OPEN_QUESTIONS
+from tests.model.inside import OPEN_QUESTIONS, STATES
 from tests.model.invariants import PROMISES, Promise, at_each_moment, at_the_end
 from tests.model.outside import Said, Served, Taken
 from tests.model.phases import Phase, phase_of
@@ -203,7 +203,9 @@ class ConversationMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Everybody does what they must, also what they do only once questions expire; then all promises hold."""
         try:
+            self._see()
             rests = self.world.come_to_rest()
+            self._see()
             if rests and self.world.look(OPEN_QUESTIONS):
                 self.world.pass_time(_ALL_EXPIRES)
                 self.world.sweep()
@@ -212,6 +214,9 @@ class ConversationMachine(RuleBasedStateMachine):
             _judge(self.world, at_the_end(self.world, self.promises) if rests else unrest)
         finally:
             self.world.end()
+
+    def _see(self) -> None:
+        self.world.states.update(row["state"] for row in self.world.look(STATES))
 
     # On the way
 
@@ -327,5 +332,6 @@ def _nth(there: Sequence[T], n: int) -> T:
 
 def _judge(world: World, broken: list[str]) -> None:
     if broken:
+        world.broken = world.broken or broken
         told = world.stops.trace[-_TOLD:]
         raise AssertionError("\n".join(["Broken:", *broken, "What happened last:", *told]))

@@ -98,6 +98,7 @@ def cancel(world: World, run: Run) -> None:
 
 def erase(world: World, conversation_id: UUID) -> None:
     world.tell(f"{world.name_of(conversation_id)} is erased")
+    world.are_one = False  # whoever comes next with either key is somebody else
     erasure = Erasure(world.database)
     customer_id = world.run(erasure.customer_of(conversation_id))
     world.run(erasure.erase(customer_id, actor="the example", force=True))

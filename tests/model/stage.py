@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
+
+from sqlalchemy import RowMapping
 
 from config.settings import Settings
 from tests.model.database import ModelDatabase
@@ -32,6 +35,12 @@ class Stage:
         if which not in self._settings:
             self._settings[which] = model_settings(media_dir=self._folder, **changes)
         return World(self.loop, self.database, self._settings[which], composes)
+
+    def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
+        """One statement between examples."""
+        found = self.loop.create_task(self.database.rows(statement, values))
+        self.loop.run_until_quiet()
+        return found.result()
 
     def close(self) -> None:
         self.loop.set_exception_handler(None)

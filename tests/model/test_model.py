@@ -12,11 +12,11 @@ import structlog
 from tests.model.configurations import Configured
 from tests.model.drawing import Meeting
 from tests.model.events import OF_ACTORS, Event
-from tests.model.holes import HOLES, composed
+from tests.model.holes import HOLES, composed, put_back
 from tests.model.machine import ConversationMachine
 from tests.model.outside import Said, Taken
 from tests.model.phases import Phase
-from tests.model.report import Met, reached, table
+from tests.model.report import RARE, Met, reached, table
 from tests.model.running import examples
 from tests.model.stage import Stage, stage_at
 from tests.model.world import World
@@ -55,30 +55,24 @@ def test_an_example_plays_the_same_way_every_time(stage: Stage) -> None:
 def test_the_model_finds_a_hole_that_is_put_back(stage: Stage) -> None:
     """The quickest of those that `make power` looks for."""
     hole = next(hole for hole in HOLES if hole.number == 2)
-    stage.database.rewrites = hole.rewrites
-    try:
-        with pytest.raises(AssertionError, match="a part was sent"):
-            examples(stage, 30, 1, composes=partial(composed, hole), shrink=False)
-    finally:
-        stage.database.rewrites = ()
+    with put_back(hole, stage), pytest.raises(AssertionError, match="a part was sent"):
+        examples(stage, 30, 1, composes=partial(composed, hole), shrink=False)
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(7_200)
 def test_whatever_can_meet_has_met(stage: Stage) -> None:
-    worlds: list[World] = []
-    met = Met()
+    met, states = Met(), set[str]()
 
     def seen(world: World) -> None:
-        """The one before is over by now."""
-        if worlds:
-            met.update(worlds.pop().met)
-        worlds.append(world)
+        met.update(world.met)
+        states.update(world.states)
 
     examples(stage, MANY, 1, seen=seen)
 
     print(table(met))
     assert reached(met) >= WANTED_PAIRS, table(met)
+    assert states >= RARE, f"never seen: {sorted(RARE - states)}"
 
 
 def _machine(stage: Stage) -> ConversationMachine:

@@ -111,6 +111,13 @@ class World:
         self.defects: list[str] = []
         self.met: Counter[tuple[Event, Phase]] = Counter()
         """Which event met which phase, how often."""
+        self.are_one = False
+        """Both customers have turned out to be one."""
+        self.broken: list[str] = []
+        """The promises that were broken first."""
+        self.states: set[str] = set()
+        """Which states were seen (`report.RARE`), when the example's rules were over and when everybody rested."""
+        self.is_over: Callable[[World], None] = lambda world: None
         self.sweeps: list[Actor] = []
         self.updates: list[Any] = []
         self._began = loop.time()
@@ -272,6 +279,7 @@ class World:
                 self.stops.kill(actor)
             self.loop.run_until_quiet()
         self.loop.run_until_quiet()
+        self.is_over(self)
 
     # Inside
 
