@@ -62,13 +62,15 @@ class _Rule(BaseModel):
     """What is under way belongs to before, though the owner may stay the same."""
     note: bool = False
     """Leaves a transition, though the owner stays the same."""
+    answers: bool = False
+    """What was held is answered, though the bot had the conversation before."""
 
 
 _CUSTOMERS = (Confirmation.CUSTOMER,)
 _ALL = (Confirmation.CUSTOMER, Confirmation.STAFF)
 _NEW_TICKET = _Rule(why="a ticket is opened; who has the conversation stays", note=True)
-_TICKET_DONE = _Rule(why="a ticket is resolved; nothing else changes", note=True)
-_BEGUN_ANEW = _Rule(why="begins anew", to=Owner.BOT, drops=_ALL, anew=True)
+_TICKET_DONE = _Rule(why="a ticket is resolved; the owner stays", note=True, answers=True)
+_BEGUN_ANEW = _Rule(why="begins anew", to=Owner.BOT, drops=_ALL, anew=True, answers=True)
 _ERASED = _Rule(why="the customer is erased", to=Owner.CLOSED, drops=_ALL, anew=True)
 _SAID = _Rule(why="staff decided", tell=True)
 _SAID_TO_STAFF = _Rule(why="staff decided; a person tells the customer")
@@ -114,7 +116,7 @@ _TABLE: dict[Event, dict[Owner, _Rule]] = {
         Owner.CLOSED: _Rule(why="a person takes the conversation", to=Owner.HUMAN),
     },
     Event.RELEASED: {
-        Owner.BOT: _Rule(why="the bot has it already; an open question is dropped", drops=_CUSTOMERS),
+        Owner.BOT: _Rule(why="the bot has it already; an open question is dropped", drops=_CUSTOMERS, answers=True),
         Owner.HUMAN: _Rule(why="given back to the bot", to=Owner.BOT),
         Owner.CLOSED: _Rule(why="opened again", to=Owner.BOT),
     },
@@ -188,7 +190,7 @@ def event_of(definition: ActionDefinition) -> Event | None:
 
 def rules_of(event: Event) -> dict[str, dict[str, Any]]:
     """The event's row as the database's `change_owner` reads it."""
-    names = {"to", "drops", "anew", "note"}
+    names = {"to", "drops", "anew", "note", "answers"}
     return {
         owner: rule.model_dump(mode="json", include=names, exclude_defaults=True)
         for owner, rule in _TABLE[event].items()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -30,12 +30,11 @@ from schemas.actions import ActionDefinition, ActionRequest
 from schemas.channels import is_sent
 from schemas.conversations import Decision, Perform, SessionChanged, Step, Thread, TurnOutcome
 from schemas.effects import Claim, EffectStatus, Recovery, Settlement
-from schemas.standing import Owner
 from schemas.transitions import Event
 from schemas.turn_decisions import Move, NotBegun, Reply, TurnDecision
 from schemas.turn_record import TurnStatus
 from schemas.turns import Verdict
-from storage.actions import AcceptedAction, Actions, Decided
+from storage.actions import AcceptedAction, Actions, Decided, Told
 from storage.ledger import Ledger
 from storage.patience import patiently
 from storage.standings import Standings
@@ -60,11 +59,17 @@ class _Work:
         returns = self.call is not None and self.call.definition.returns_result
         return returns and settlement.status is EffectStatus.CONFIRMED
 
+    @property
+    def moves(self) -> Event | None:
+        """What it does to the owner, if it does."""
+        return None if self.call is None else gates.event_of(self.call.definition)
+
     def move(self, settlement: Settlement) -> Move | None:
         """The change of the owner that it makes, once it is done."""
         if self.call is None or settlement.status is not EffectStatus.CONFIRMED:
             return None
-        return move_after(self.call.definition, self.action.standing)
+        move = move_after(self.call.definition, self.action.standing)
+        return move and replace(move, effect_key=self.action.effect_key)
 
 
 class Acting:
@@ -120,10 +125,8 @@ class Acting:
         async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
             decided = await self._actions.decide(decision)
             if decided is not None:
-                words, moved = await self._decided(decided, decision)
-                event = Event.APPROVED if decision.approved else Event.DISAPPROVED
-                told_under = [*gates.told_by_the_bot(event), *moved]
-                await self._actions.tell(decision.conversation_id, decided.action_id, words, told_under)
+                told = await self._decided(decided, decision)
+                await self._actions.tell(decision.conversation_id, decided.action_id, told)
             standing = await self._standings.of(decision.conversation_id)
         to_deliver = decided is not None and is_sent(decided.channel, decided.account)
         return SessionChanged(state=standing.state, standing=standing, to_deliver=to_deliver)
@@ -145,25 +148,31 @@ class Acting:
         else:
             await self._end(work, settlement)
 
-    async def _decided(self, decided: Decided, decision: Decision) -> tuple[str, list[Owner]]:
-        """What is said of a decided action, and the owner that it gave the conversation to, if it did."""
+    async def _decided(self, decided: Decided, decision: Decision) -> Told:
+        """What is said of a decided action, once it is done, and the change of the owner that goes with it.
+
+        An action that is such a change belongs to the owner's version of the decision; any other is done in any case.
+        """
         newest = await self._bots.at(decided.assistant, decided.newest_version)
         if not decision.approved:
-            return newest.texts.declined, []
+            return Told(Event.DISAPPROVED, newest.texts.declined)
         work = await self._work(await self._actions.get(decided.action_id))
+        if work.moves:
+            await self._actions.bind(decided.action_id)
         claimed = await self._claim(work)
         configured = _asked(work.action, newest) is not None and work.action.name in newest.registry.enabled
         if claimed.won and not claimed.unknown_attempts and not configured:  # what was begun is carried on
             await self._record(work, claimed, _failed("not configured any more"))
-            return newest.texts.refused, []
+            return Told(Event.APPROVED, newest.texts.refused)
         settlement = await self._settled(work, claimed)
-        move = work.move(settlement)
-        if move is not None:
-            action = work.action
-            await self._standings.change(
-                action.conversation_id, move.why, who=decision.decided_by, reason=action.reason
-            )
-        return _words(work, settlement), [move.to] if move else []
+        done = settlement.status is EffectStatus.CONFIRMED
+        return Told(
+            Event.APPROVED,
+            _words(work, settlement),
+            moves=work.moves if done else None,
+            instead=work.bot.texts.action_failed,
+            reason=work.action.reason,
+        )
 
     async def _work(self, action: AcceptedAction) -> _Work:
         bot = await self._bots.at(action.assistant, action.assistant_version)
@@ -262,7 +271,8 @@ class Acting:
 
     async def _commit(self, work: _Work, decision: TurnDecision) -> None:
         fence, commit_id = _fence(work.action), uuid4()
-        committed = await self._patiently(lambda: self._turns.commit(fence, decision, commit_id))
+        kept = work.bot.texts.partly_done if work.action.something_done else None
+        committed = await self._patiently(lambda: self._turns.commit(fence, decision, commit_id, kept=kept))
         report_performed(work.action, committed)
 
     async def _patiently(self, write: Callable[[], Awaitable[T]]) -> T:

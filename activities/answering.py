@@ -22,7 +22,7 @@ from activities.acting import Acting
 from activities.asking import Answered, Asking, Beat, Prepared, Unanswered, beating
 from activities.attending import Attending
 from activities.bots import Bot, Bots
-from activities.deciding import decide_apology, decide_output, decide_without_model
+from activities.deciding import decide_apology, decide_output, decide_without_model, kept_words
 from activities.failing import Failing
 from activities.outcomes import outcome_of, output_of
 from activities.questions import joined_text
@@ -31,6 +31,7 @@ from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.conversations import Apologize, Step, Thread, TurnOutcome, TurnRequest
 from schemas.failures import FAILURES, FailureKind, may_ask
+from schemas.standing import Owner
 from schemas.turn_decisions import (
     AskConfirmation,
     OutputRecord,
@@ -112,7 +113,7 @@ class Answering:
             bot = await self._bots.at(turn.assistant, turn.assistant_version)
             text = bot.texts.apology(FAILURES[FailureKind(request.failure)].apology)
             sorry = decide_apology(turn, bot, text, request.failure)
-            return await self._commit(turn, turn.fence(request.thread), sorry)
+            return await self._commit(turn, bot, turn.fence(request.thread), sorry)
 
     async def _step(self, request: TurnRequest, *, may_yield: bool) -> TurnOutcome | None:
         """None: the question was dropped for a newer message."""
@@ -126,7 +127,7 @@ class Answering:
         if turn.thread_ended:  # the conversation began anew while the turn was under way
             thread = Thread(frontend_context_uuid=uuid5(turn.id, f"after the owner's version {turn.owner_version}"))
         if (decision := decide_without_model(turn, bot, self._now())) is not None:
-            return await self._commit(turn, turn.fence(thread), decision)
+            return await self._commit(turn, bot, turn.fence(thread), decision)
         if not may_ask(self._failing.limits, attempt=turn.tries, unsettled=turn.unsettled):
             raise ApplicationError("tries are used up", type=FailureKind.ABANDONED, non_retryable=True)
         lost = await self._lost(turn, thread, bot)
@@ -146,7 +147,7 @@ class Answering:
         decision = decide_output(parsed, turn, bot, self._now(), answered.answer.sources)
         output = output_of(answered, parsed, turn.purpose)
         fence = replace(turn.fence(thread), lost_thread=lost)
-        return await self._commit(turn, fence, _with_notice(decision, answered, bot), output)
+        return await self._commit(turn, bot, fence, _with_notice(decision, answered, bot), output)
 
     async def _claim(self, request: TurnRequest | Apologize) -> ClaimedTurn | None:
         limit = self._settings.join_max_messages if self._settings.join_waiting_messages else 1
@@ -198,15 +199,17 @@ class Answering:
             raise
 
     async def _commit(
-        self, turn: ClaimedTurn, fence: TurnFence, decision: TurnDecision, output: OutputRecord | None = None
+        self, turn: ClaimedTurn, bot: Bot, fence: TurnFence, decision: TurnDecision, output: OutputRecord | None = None
     ) -> TurnOutcome:
         """Commits, waiting out a database that is away for a while; what another attempt committed first stands."""
-        commit_id = uuid4()
+        commit_id, kept = uuid4(), kept_words(turn, bot)
         committed = await patiently(
-            lambda: self._turns.commit(fence, decision, commit_id, output), self._settings.record_patience_seconds
+            lambda: self._turns.commit(fence, decision, commit_id, output, kept), self._settings.record_patience_seconds
         )
         TurnReport(turn, self._settings).committed(decision, committed, output, self._now())
         outcome = outcome_of(committed.turn)
+        if turn.standing.owner is not Owner.BOT and committed.turn.standing.owner is Owner.BOT:
+            outcome.waiting_seq = await self._turns.newest_seq(turn.conversation_id)  # what was held is asked about now
         if committed.won and isinstance(decision, PerformAction | PerformConfirmed):
             return await self._acting.at_once(turn.conversation_id, outcome, decision.handler)
         return outcome

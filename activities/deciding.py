@@ -22,6 +22,7 @@ from schemas.encoding import dump_json
 from schemas.standing import Owner, Standing
 from schemas.transitions import Event
 from schemas.turn_decisions import (
+    OVER_LIMIT,
     AskConfirmation,
     ClosedQuestion,
     Hold,
@@ -44,12 +45,12 @@ def decide_without_model(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDeci
     """What the messages come to by themselves; None: the model is asked."""
     heard = on_message(turn, bot)
     if turn.purpose is not Purpose.ANSWER:  # the words were heard; somebody may have taken the conversation since
-        return None if turn.standing.owner is Owner.BOT else Hold(TurnStatus.WITHHELD)
+        return None if turn.standing.owner is Owner.BOT else _not_asked_any_more(turn, bot)
     if heard.hold:
         return Hold()
     counting = turn.counting
     if not counting:
-        return Reply(bot.texts.over_limit, move_of(turn, heard)) if _to_be_told(turn) else Hold()
+        return Reply(bot.texts.over_limit, move_of(turn, heard)) if _to_be_told(turn) else Hold(why=OVER_LIMIT)
     if all(message.kind in _UNREADABLE for message in counting):
         return Reply(with_limit_notice(bot.texts.unreadable, turn, bot), move_of(turn, heard))
     return _answer_to_question(turn, bot, now)
@@ -76,11 +77,23 @@ def decide_apology(turn: ClaimedTurn, bot: Bot, apology: str, failure: str) -> T
     """The end of a turn whose tries are used up. What an effect has confirmed is never denied."""
     heard = on_message(turn, bot)
     if turn.purpose is not Purpose.ANSWER and turn.standing.owner is not Owner.BOT:
-        return Hold(TurnStatus.WITHHELD)
+        return _not_asked_any_more(turn, bot)
     if turn.standing.owner is Owner.HUMAN:
         return Hold()
     words = bot.texts.action_done if turn.something_done else apology
     return Reply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
+
+
+def kept_words(turn: ClaimedTurn, bot: Bot) -> str | None:
+    """What is told later, should the turn end in silence: what it has done is not denied."""
+    return bot.texts.action_done if turn.something_done else None
+
+
+def _not_asked_any_more(turn: ClaimedTurn, bot: Bot) -> TurnDecision:
+    """In the middle of the turn another owner has the conversation. A person tells what was done; else it is told."""
+    if turn.something_done and turn.standing.owner is Owner.CLOSED:
+        return Reply(bot.texts.action_done)
+    return Hold(TurnStatus.WITHHELD)
 
 
 def on_message(turn: ClaimedTurn, bot: Bot) -> gates.Decision:
@@ -192,6 +205,7 @@ def _planned(request: ActionRequest, turn: ClaimedTurn, bot: Bot) -> PlannedActi
         effect_key=key,
         side_effect=effect.changes,
         recovery=effect.recovery,
+        stands=effect.stands,
     )
 
 

@@ -78,10 +78,10 @@ class Delivering:
         Raises ApplicationError, retryable with its own delay, while a part waits for the channel.
         """
         async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
-            return Delivered(parts=await self._deliver(request.conversation_id))
+            return await self._deliver(request.conversation_id)
 
-    async def _deliver(self, conversation_id: UUID) -> int:
-        sent, again = 0, True
+    async def _deliver(self, conversation_id: UUID) -> Delivered:
+        delivered, again = Delivered(), True
         while again:
             again = False
             for message in await self._outbox.due(conversation_id):
@@ -90,13 +90,14 @@ class Delivering:
                     await self._outbox.drop(message.id)
                     continue
                 try:
-                    sent += await self._send_all(message, bot)
+                    delivered.parts += await self._send_all(message, bot)
                     again |= not await self._outbox.finish(message.id)
                 except Undeliverable as failed:
                     again |= await self._gave_up(message, bot, failed)
                 except Withheld:
-                    await self._withhold(message)
-        return sent
+                    again |= not await self._withhold(message)
+                    delivered.waiting_seq = await self._outbox.waiting_seq(conversation_id)
+        return delivered
 
     async def _send_all(self, message: DueMessage, bot: Bot) -> int:
         """Sends what is left of it, in order; how many parts that were."""
@@ -105,6 +106,8 @@ class Delivering:
             why = f"no account for {message.channel} is configured"
             self._wait(message, FailureKind.OURS, why, self._pause(None), attempt=1)
         parts = message.parts or await self._plan(message, channel, bot)
+        if message.leaves_after_all:
+            parts = await self._outbox.renew(message, self._settings.delivery_give_up_seconds)
         waiting = [part for part in parts if not part.is_over]
         for part in waiting:
             if part.status is EffectStatus.FAILED:
@@ -154,11 +157,15 @@ class Delivering:
             raise ApplicationError("the claim took too long", type="GaveWay")
         return claimed.part
 
-    async def _withhold(self, message: DueMessage) -> None:
+    async def _withhold(self, message: DueMessage) -> bool:
+        """False: it is to leave after all, for the bot has the conversation again."""
         channel = self._channels.get(message.channel)
-        await self._outbox.withhold(message.id, channel.note(FailureKind.UNKNOWN) if channel else _NO_CHANNEL)
+        note = channel.note(FailureKind.UNKNOWN) if channel else _NO_CHANNEL
+        if not await self._outbox.withhold(message.id, note):
+            return False
         metrics.DELIVERIES.labels(message.channel, "withheld").inc()
         log.info("delivery_withheld", conversation_id=str(message.conversation_id), message_id=str(message.id))
+        return True
 
     async def _after_failure(self, message: DueMessage, part: Part, channel: Channel) -> Part:
         """A part that the channel took and then reported as failed: planned again if that may help."""

@@ -20,8 +20,9 @@ from schemas.conversations import (
 )
 from schemas.transitions import Event
 from schemas.turns import State
+from storage.actions import OPERATOR
 from storage.sessions import Sessions
-from storage.standings import Standings
+from storage.standings import Changed, Standings
 
 
 class Remembering:
@@ -55,20 +56,24 @@ class Remembering:
     async def set_state(self, request: StateRequest) -> SessionChanged:
         """Changes who has the conversation, by the statement that the API runs too."""
         assert request.conversation_id is not None
-        await self._standings.change(request.conversation_id, _EVENTS[request.state], who=request.requested_by)
-        return await self._session(request.conversation_id)
+        changed = await self._standings.change(request.conversation_id, _EVENTS[request.state], who=OPERATOR)
+        return await self._session(request.conversation_id, changed)
 
     @activity.defn
     async def reset(self, request: ResetRequest) -> SessionChanged:
         """Gives the conversation back to the bot, with a new thread if asked."""
         assert request.conversation_id is not None
-        who = request.requested_by
-        await self._standings.reset(request.conversation_id, new_thread=request.new_thread, who=who)
-        return await self._session(request.conversation_id)
+        changed = await self._standings.reset(request.conversation_id, new_thread=request.new_thread, who=OPERATOR)
+        return await self._session(request.conversation_id, changed)
 
-    async def _session(self, conversation_id: UUID) -> SessionChanged:
+    async def _session(self, conversation_id: UUID, changed: Changed | None = None) -> SessionChanged:
         standing = await self._standings.of(conversation_id)
-        return SessionChanged(state=standing.state, standing=standing, to_deliver=standing.deliveries > 0)
+        return SessionChanged(
+            state=standing.state,
+            standing=standing,
+            to_deliver=standing.deliveries > 0,
+            waiting_seq=changed.waiting_seq if changed else None,
+        )
 
 
 _EVENTS = {State.HUMAN_HANDOFF: Event.TAKEN, State.BOT: Event.RELEASED, State.CLOSED: Event.CLOSED}

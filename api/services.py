@@ -15,6 +15,7 @@ from api.webhooks import Webhooks
 from config.clock import Clock, utc_now
 from config.settings import Settings
 from integrations.temporal.conversations import Conversations
+from storage.actions import Actions
 from storage.api_keys import ApiKeys, KnownKeys
 from storage.configurations import Configurations
 from storage.database import Database
@@ -39,6 +40,7 @@ class Services:
     turns: TurnViews
     sessions: Sessions
     standings: Standings
+    actions: Actions
     events: StreamEvents
     notifications: StreamNotifications
     waiting: Waiting
@@ -72,6 +74,7 @@ def create_services(
         turns=turns,
         sessions=Sessions(database),
         standings=Standings(database),
+        actions=Actions(database),
         events=StreamEvents(database),
         notifications=StreamNotifications(settings.database_url, settings.database_timeout_seconds),
         waiting=Waiting(database),

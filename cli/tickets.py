@@ -1,4 +1,5 @@
-"""`agent ticket resolve`: ends a ticket of the built-in desk. Who has the conversation, and other tickets, stay."""
+"""`agent ticket resolve`: ends a ticket of the built-in desk. Who has the conversation, and other tickets, stay; what
+was held while it was open is answered."""
 
 from __future__ import annotations
 
@@ -35,6 +36,8 @@ def resolve(ticket_id: Annotated[str, typer.Argument(help="As the customer was t
             try:
                 async with asyncio.timeout(settings.temporal_rpc_timeout_seconds):
                     await conversations.tell_standing(waking)
+                    if waking.seq:
+                        await conversations.wake(waking)
             except (TemporalUnavailable, TimeoutError):
                 typer.echo("Temporal cannot be reached: the conversation hears of it with its next message", err=True)
         return waking

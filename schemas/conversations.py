@@ -178,6 +178,8 @@ class TurnOutcome(BaseModel):
     """A reply waits to be sent over the channel."""
     wait: timedelta = timedelta()
     """With the step `wait`: how long the turn keeps its place before it asks again."""
+    waiting_seq: int | None = None
+    """The newest message's number, where the turn's end leaves some to be answered."""
 
 
 class Perform(BaseModel):
@@ -208,6 +210,8 @@ class Delivered(BaseModel):
     """How many messages the channel took."""
 
     parts: int = 0
+    waiting_seq: int | None = None
+    """The newest message's number, where withheld words leave some to be answered."""
 
 
 class FetchFiles(BaseModel):
@@ -217,10 +221,9 @@ class FetchFiles(BaseModel):
 
 
 class StateRequest(BaseModel):
-    """An operator's or a human agent's change of who has the conversation."""
+    """An operator's change of who has the conversation, by hand. Names stand in PostgreSQL: this one is nobody's."""
 
     state: State
-    requested_by: str = "operator"
     conversation_id: UUID | None = None
 
 
@@ -229,7 +232,8 @@ class Decision(BaseModel):
 
     digest: str
     approved: bool
-    decided_by: str
+    by: int | None = None
+    """The entry of the audit that names who decided; None: what was decided is carried on, or an operator decides."""
     for_customer: bool = False
     """Also a question that the customer was asked: somebody of staff answers in their place."""
     conversation_id: UUID | None = None
@@ -240,7 +244,6 @@ class ResetRequest(BaseModel):
 
     conversation_id: UUID | None = None
     new_thread: bool = True
-    requested_by: str = "operator"
 
 
 class SessionChanged(BaseModel):
@@ -250,3 +253,5 @@ class SessionChanged(BaseModel):
     standing: Standing | None = None
     thread: Thread | None = None
     to_deliver: bool = False
+    waiting_seq: int | None = None
+    """The newest message's number, where the change leaves some to be answered."""

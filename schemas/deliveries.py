@@ -35,6 +35,7 @@ class Part(PlannedPart):
     unknown_attempts: int = 0
     """Those of which nobody knows whether they arrived."""
     fence: int = 0
+    owner_version: int | None = None
     not_before: datetime | None = None
     claimed_at: datetime | None = None
     failure: str | None = None
@@ -86,6 +87,15 @@ class DueMessage(BaseModel):
     superseded: bool = False
     """A word of patience whose answer has come meanwhile."""
     parts: list[Part] = Field(default_factory=list)
+
+    @property
+    def leaves_after_all(self) -> bool:
+        """Whether a part is of the time before the message was withheld, which it is not any more."""
+        return any(
+            part.owner_version != self.owner_version
+            and (part.status is EffectStatus.PLANNED or part.failure == "withheld")
+            for part in self.parts
+        )
 
 
 class DeliveryState(StrEnum):

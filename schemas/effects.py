@@ -15,6 +15,8 @@ Of a part of a reply the channel reports by itself, sooner or later:
 What belongs to a version of the conversation's owner is claimed under it only:
 
     planned ──claim──▶ failed (withheld)  another owner has the conversation by now
+    confirmed ──end of turn──▶ failed (withheld)      it was a change of the owner, and another came first
+    failed (withheld) ──renew──▶ planned  a part, once the bot has the conversation and its words are told after all
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ class PlannedAction:
     """False for what only reads: repeating it, or failing after it, denies nothing."""
     recovery: Recovery = Recovery.NONE
     """What may follow an attempt of unknown outcome, as its handler declares."""
+    stands: bool = True
+    """Done, it outlasts the turn: what was asked is not asked again."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,14 @@ class ClosedQuestion:
 
 @dataclass(frozen=True)
 class Move:
-    """The owner changes with this commit, as the gate of *why* says."""
+    """The owner changes with this commit, as the gate of *why* says.
+
+    `effect_key`: the effect that this is; where another owner has the conversation by then, it was not done.
+    """
 
     why: Event
     to: Owner
+    effect_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,9 +82,17 @@ class Reply:
 
 @dataclass(frozen=True)
 class Hold:
-    """The turn ends in silence: the messages are kept, the model is not asked (any more)."""
+    """The turn ends in silence: the messages are kept, the model is not asked (any more).
+
+    They wait for somebody, unless *why* says what ended them.
+    """
 
     status: TurnStatus = TurnStatus.HELD
+    why: str | None = None
+
+
+OVER_LIMIT = "over_limit"
+"""Why a turn is held whose customer was told to wait with further messages."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ claimed ──slot──▶ asking ──fail──▶ failed ──claim──�
   ├─▶ acting ──effect's result──▶ resulted ──claim──▶ claimed (purpose conclude)
   │      └─commit─▶ answered
   ├─▶ answered │ apologised │ held │ withheld    the end: `finished_at` is set
+  │              withheld ──told──▶ answered     what was done: its words leave once the bot has the conversation
   └─▶ reopened ──claim──▶ claimed                the owner changed meanwhile and is the bot again: from the beginning
 """
 

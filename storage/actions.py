@@ -5,6 +5,7 @@ An action's effect is planned in the same commit that accepts it (`storage.turns
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,10 +14,10 @@ from pydantic import BaseModel
 from actions import gates
 from schemas.conversations import Decision
 from schemas.effects import EffectStatus
+from schemas.encoding import dump_json
 from schemas.standing import Standing
 from schemas.transitions import Event
 from schemas.turn_record import TurnStatus
-from storage.channels import DELIVERY
 from storage.database import Database
 
 EFFECT_OF_ACTION = """
@@ -41,10 +42,22 @@ SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata
  WHERE a.id = :action_id
 """
 
+OPERATOR = "operator"
+"""Who acts by hand through Temporal, which does not say who it was."""
+
+_HAND_IN = """
+INSERT INTO audit (actor, deed, subject, details)
+VALUES (:who, 'action.answered', 'conversation/' || CAST(:conversation_id AS uuid),
+        jsonb_build_object('approved', CAST(:approved AS boolean))) RETURNING id
+"""
+
 _DECIDE = f"""
-WITH decided AS (
+WITH who AS (
+    SELECT coalesce((SELECT actor FROM audit WHERE id = :by), '{OPERATOR}') AS name
+), decided AS (
     UPDATE actions SET status = CASE WHEN CAST(:approved AS boolean) THEN 'accepted' ELSE 'cancelled' END,
-           decided_by = :decided_by, settled_at = agent_now()
+           decided_by = (SELECT name FROM who), settled_at = agent_now(),
+           decided_version = (SELECT owner_version FROM conversations WHERE id = :conversation_id)
      WHERE conversation_id = :conversation_id AND digest = :digest
        AND (confirmation_by = 'staff' OR CAST(:for_customer AS boolean) AND EXISTS (
            SELECT 1 FROM conversations WHERE id = :conversation_id AND owner = ANY(:owners_asked)))
@@ -54,36 +67,38 @@ WITH decided AS (
     {EFFECT_OF_ACTION}, NULL FROM decided WHERE CAST(:approved AS boolean) ON CONFLICT DO NOTHING
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)
-    SELECT :decided_by, 'action.decided', 'action/' || id, jsonb_build_object('approved', CAST(:approved AS boolean))
+    SELECT decided_by, 'action.decided', 'action/' || id, jsonb_build_object('approved', CAST(:approved AS boolean))
       FROM decided
 ), transition AS (
     INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
     SELECT c.id, c.owner_version, c.owner, c.owner,
            CASE WHEN confirmation_by = 'staff' AND CAST(:approved AS boolean) THEN 'approved'
                 WHEN confirmation_by = 'staff' THEN 'disapproved'
-                WHEN CAST(:approved AS boolean) THEN 'confirmed' ELSE 'declined' END, :decided_by
+                WHEN CAST(:approved AS boolean) THEN 'confirmed' ELSE 'declined' END, decided_by
       FROM decided JOIN conversations c ON c.id = decided.conversation_id
 ), found AS (
     SELECT id, conversation_id FROM decided
     UNION
     SELECT id, conversation_id FROM actions
-     WHERE conversation_id = :conversation_id AND digest = :digest AND decided_by = :decided_by
-       AND (status <> 'cancelled') = CAST(:approved AS boolean)
+     WHERE conversation_id = :conversation_id AND digest = :digest
+       AND decided_by = CASE WHEN CAST(:by AS bigint) IS NULL THEN decided_by ELSE (SELECT name FROM who) END
+       AND EXISTS (SELECT 1 FROM effects e WHERE e.key = effect_key) = CAST(:approved AS boolean)
+       AND status NOT IN ('awaiting_confirmation', 'expired')
 )
 SELECT f.id AS action_id, c.assistant, c.channel, c.account,
        (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS newest_version
   FROM found f JOIN conversations c ON c.id = f.conversation_id LIMIT 1
 """
 
-_TELL = f"""
-INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, kind, text,
-                      owner_version, delivery)
-SELECT id, CASE WHEN owner = ANY(:told_under) THEN 'out' ELSE 'event' END, 'assistant', channel, 'action',
-       CAST(:action_id AS text), CASE WHEN owner = ANY(:told_under) THEN 'text' ELSE 'note' END, :words,
-       owner_version, CASE WHEN owner = ANY(:told_under) THEN {DELIVERY} END
-  FROM conversations WHERE id = :conversation_id ON CONFLICT DO NOTHING
+_BIND = """
+UPDATE effects e SET owner_version = coalesce(e.owner_version, a.decided_version) FROM actions a
+ WHERE a.id = :action_id AND e.key = a.effect_key AND e.status = 'planned'
 """
-"""To the customer, or where a person has the conversation: to staff, who tell them."""
+
+_TELL = """
+SELECT tell_decision(:conversation_id, :action_id, CAST(:event AS text), CAST(:rules AS jsonb), :reason, :words,
+                     :instead, CAST(:told_under AS text[]))
+"""
 
 _WITHDRAW = """
 UPDATE actions SET status = 'cancelled', settled_at = agent_now() WHERE id = :action_id AND status = 'accepted'
@@ -140,6 +155,21 @@ class Decided(BaseModel):
     account: str
 
 
+@dataclass(frozen=True)
+class Told:
+    """What is said of an action that staff decided on: *event* says to whom.
+
+    `moves`: the change of the owner that goes with it. Where another owner has the conversation since the decision,
+    nothing changes, and *instead* is said.
+    """
+
+    event: Event
+    words: str
+    moves: Event | None = None
+    instead: str = ""
+    reason: str = ""
+
+
 class Actions:
     """One statement each."""
 
@@ -153,6 +183,12 @@ class Actions:
             raise LookupError(f"no action {action_id}")
         return AcceptedAction.model_validate(dict(row))
 
+    async def hand_in(self, conversation_id: UUID, *, approved: bool, who: str) -> int:
+        """Notes that somebody of staff answers: the entry's number stands for their name wherever names may not go."""
+        row = await self._database.row(_HAND_IN, {"conversation_id": conversation_id, "approved": approved, "who": who})
+        assert row is not None
+        return int(row["id"])
+
     async def decide(self, decision: Decision) -> Decided | None:
         """The pending action of that digest, approved into the ledger or declined; None if there is none (any more).
 
@@ -162,10 +198,23 @@ class Actions:
         row = await self._database.row(_DECIDE, {**decision.model_dump(), "owners_asked": owners})
         return None if row is None else Decided.model_validate(dict(row))
 
-    async def tell(self, conversation_id: UUID, action_id: UUID, words: str, told_under: list[str]) -> None:
-        """What is said of a decided action, once: to the customer under the owners *told_under*, else to staff."""
-        values = {"conversation_id": conversation_id, "action_id": str(action_id), "words": words}
-        await self._database.rows(_TELL, {**values, "told_under": told_under})
+    async def bind(self, action_id: UUID) -> None:
+        """Its effect belongs to the owner's version that staff's decision read. Not once it has begun; repeatable."""
+        await self._database.rows(_BIND, {"action_id": action_id})
+
+    async def tell(self, conversation_id: UUID, action_id: UUID, told: Told) -> None:
+        """What is said of a decided action, with the change of the owner that it makes. Repeated, it is nothing."""
+        values = {
+            "conversation_id": conversation_id,
+            "action_id": action_id,
+            "event": told.moves,
+            "rules": dump_json(gates.rules_of(told.moves)) if told.moves else "{}",
+            "reason": told.reason,
+            "words": told.words,
+            "instead": told.instead,
+            "told_under": gates.told_by_the_bot(told.event),
+        }
+        await self._database.rows(_TELL, values)
 
     async def withdraw(self, action_id: UUID) -> None:
         """It was accepted and is not begun: its effect is withheld. Safe to repeat."""

@@ -46,8 +46,8 @@ WITH resolved AS (
     UPDATE tickets SET status = 'resolved', updated_at = agent_now()
      WHERE number = :number AND status NOT IN ('resolved', 'closed') RETURNING conversation_id
 )
-SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq
-  FROM resolved, change_owner(resolved.conversation_id, 'ticket_resolved', CAST(:rules AS jsonb), :who, ''),
+SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, coalesce(changed.waiting_seq, 0) AS seq
+  FROM resolved, change_owner(resolved.conversation_id, 'ticket_resolved', CAST(:rules AS jsonb), :who, '') AS changed,
        conversations c WHERE c.id = resolved.conversation_id
 """
 
@@ -118,7 +118,10 @@ class Desk:
         )
 
     async def resolve_ticket(self, ticket_id: str, *, who: str) -> Waking | None:
-        """Ends an open ticket, and nothing else: the conversation it belongs to; None if there is no such open one."""
+        """Ends an open ticket: the conversation it belongs to; None if there is no such open one.
+
+        Its `seq` is not 0 where that lets the bot answer what was held while the ticket was open.
+        """
         digits = ticket_id.strip().upper().removeprefix(_PREFIX)
         if not (digits.isascii() and digits.isdigit() and len(digits) < 18):
             return None

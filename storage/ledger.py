@@ -123,7 +123,7 @@ SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq,
         UNION ALL
         SELECT l.conversation_id, l.key,
                CASE WHEN a.decided_by IS NOT NULL THEN jsonb_build_object('digest', a.digest, 'approved', true,
-                    'decided_by', a.decided_by, 'for_customer', a.confirmation_by <> 'staff') END
+                    'for_customer', a.confirmation_by <> 'staff') END
           FROM left_open l LEFT JOIN actions a ON a.effect_key = l.key AND a.status = 'accepted'
        ) AS found
   JOIN conversations c ON c.id = found.conversation_id AND c.last_seq > coalesce(c.stopped_seq, -1)

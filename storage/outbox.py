@@ -70,19 +70,22 @@ SELECT {_PART} AS part FROM effects e JOIN messages m ON m.id = e.message_id AND
  WHERE e.message_id = :message_id ORDER BY (e.request ->> 'part')::int
 """
 
-_WITHHOLD = """
-WITH parts AS (
-    UPDATE effects SET status = 'failed', failure = 'withheld', settled_at = agent_now()
-     WHERE message_id = :message_id AND status = 'planned'
-), note AS (
-    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text)
-    SELECT :note_id, conversation_id, 'event', 'assistant', channel, '', 'note', :note FROM messages
-     WHERE id = :message_id AND EXISTS (
-           SELECT 1 FROM effects e WHERE e.message_id = :message_id AND e.status = 'unknown')
-    ON CONFLICT DO NOTHING
+_RENEW = f"""
+WITH renewed AS (
+    UPDATE effects e SET status = 'planned', owner_version = m.owner_version, failure = NULL, error = NULL,
+           settled_at = NULL, not_before = NULL, deadline = m.stored_at + make_interval(secs => :give_up)
+      FROM messages m
+     WHERE m.id = :message_id AND m.delivery = 'due' AND e.message_id = m.id AND e.owner_version < m.owner_version
+       AND (e.status = 'planned' OR e.failure = 'withheld') RETURNING e.*
 )
-UPDATE messages SET delivery = 'withheld' WHERE id = :message_id
+SELECT {_PART} AS part FROM (
+    SELECT * FROM renewed
+    UNION ALL
+    SELECT * FROM effects WHERE message_id = :message_id AND id NOT IN (SELECT id FROM renewed)
+) e ORDER BY (e.request ->> 'part')::int
 """
+
+_WITHHOLD = "SELECT withhold_message(:message_id, :note_id, :note) AS withheld"
 
 _UNDER_WAY = """
 SELECT count(*) AS requests,
@@ -105,6 +108,8 @@ WITH parts AS (
 )
 UPDATE messages SET delivery = 'done' WHERE id = :message_id
 """
+
+_WAITING = "SELECT last_seq FROM conversations WHERE id = :conversation_id AND cursor < last_seq"
 
 _FINISH = "SELECT finish_message(id) AS finished FROM messages WHERE id = :message_id AND delivery = 'due'"
 
@@ -176,6 +181,11 @@ class Outbox:
             rows = await self._database.rows(_PARTS, {"message_id": message.id})
         return [Part.model_validate(row["part"]) for row in rows]
 
+    async def renew(self, message: DueMessage, give_up_seconds: float) -> list[Part]:
+        """The parts of a message that was withheld and leaves after all: those that did not leave are due again."""
+        rows = await self._database.rows(_RENEW, {"message_id": message.id, "give_up": give_up_seconds})
+        return [Part.model_validate(row["part"]) for row in rows]
+
     async def claim(self, part: Part, lease_seconds: float) -> ClaimedPart:
         """Takes the part for sending, if it is as *part* says and may leave."""
         claim = await self.ledger.claim(
@@ -195,11 +205,17 @@ class Outbox:
         }
         return ClaimedPart(part=part.model_copy(update=taken))
 
-    async def withhold(self, message_id: UUID, unknown_note: str) -> None:
-        """What is left of the message is kept and not sent: a person has the conversation, and reads *unknown_note*
-        where a part may have left already."""
+    async def withhold(self, message_id: UUID, unknown_note: str) -> bool:
+        """What is left of the message is kept and not sent: a person has taken the conversation, and reads
+        *unknown_note* where a part may have left already. False if it is to leave after all."""
         values = {"message_id": message_id, "note": unknown_note, "note_id": uuid5(message_id, "note")}
-        await self._database.rows(_WITHHOLD, values)
+        row = await self._database.row(_WITHHOLD, values)
+        return row is not None and bool(row["withheld"])
+
+    async def waiting_seq(self, conversation_id: UUID) -> int | None:
+        """The newest message's number, if some wait to be answered."""
+        row = await self._database.row(_WAITING, {"conversation_id": conversation_id})
+        return None if row is None else int(row["last_seq"])
 
     async def under_way_after(self, conversation_id: UUID, begin_seconds: float) -> int:
         """How many requests with the bot's words are under way, once none can begin any more.

@@ -20,10 +20,8 @@ from storage.merges import WITH_MERGED
 
 _CHANGE = """
 WITH changed AS (
-    SELECT * FROM change_owner(:conversation_id, :event, CAST(:rules AS jsonb), :who, :reason, NULL, coalesce(
-        (SELECT CAST(k.body #>> '{handoff,answer_waiting_after_release}' AS boolean) FROM configurations k
-           JOIN conversations c ON c.assistant = k.assistant WHERE c.id = :conversation_id
-          ORDER BY k.version DESC LIMIT 1), true), CAST(:new_thread AS boolean))
+    SELECT * FROM change_owner(:conversation_id, :event, CAST(:rules AS jsonb), :who, :reason, NULL,
+                               CAST(:new_thread AS boolean))
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)
     SELECT :who, :deed, 'conversation/' || CAST(:conversation_id AS uuid), CAST(:details AS jsonb) FROM changed
@@ -43,7 +41,7 @@ SELECT id, version, from_owner, to_owner, why, who, at, turn_id FROM transitions
 class Changed(BaseModel):
     """The conversation's owner after a change, and whether anything changed.
 
-    `waiting_seq`: the newest message's number, where the change leaves some to be answered.
+    `waiting_seq`: the newest message's number, where the change leaves something to be answered or sent.
     """
 
     changed: bool
@@ -61,8 +59,8 @@ class Standings:
     async def change(self, conversation_id: UUID, event: Event, *, who: str, reason: str = "by hand") -> Changed:
         """What the gates say of *event*, at once; *reason* is for staff. Raises LookupError.
 
-        After a release, what the customer wrote and no person answered is asked about, where the assistant's setting
-        `handoff.answer_waiting_after_release` says so.
+        Where the bot has the conversation after it, what the customer wrote and nobody answered is asked about, if the
+        assistant's setting `handoff.answer_waiting_after_release` says so.
         """
         return await self._change(conversation_id, event, who, reason, {"why": event, "reason": reason})
 

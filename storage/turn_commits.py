@@ -34,11 +34,11 @@ _NOTHING: dict[str, Any] = {
     "status": None,
     "finishes": False,
     "owner": None,
-    "again": True,
     "verdict": None,
     "failure": None,
     "handler": None,
     "reply": None,
+    "moving_key": None,
     "reply_meta": "{}",
     "sources": "[]",
     "accepted": False,
@@ -59,21 +59,26 @@ _NOTHING: dict[str, Any] = {
     "confirmation_by": None,
     "expires_at": None,
     "side_effect": True,
+    "stands": True,
     "recovery": Recovery.NONE,
 }
 
 
 def commit_values(
-    fence: TurnFence, decision: TurnDecision, commit_id: UUID, output: OutputRecord | None
+    fence: TurnFence, decision: TurnDecision, commit_id: UUID, output: OutputRecord | None, kept: str | None
 ) -> dict[str, Any]:
     """The values that `turn_statements.COMMIT` names."""
     values = {**_NOTHING, **_decided(decision)}
     accepted = values.pop("accepted")
-    if TurnStatus.ACTING in fence.from_statuses and not isinstance(decision, NotBegun):
-        values["again"] = False  # its action has begun
+    has_begun = TurnStatus.ACTING in fence.from_statuses and not isinstance(decision, NotBegun)
+    is_effect = values["moving_key"] is not None
+    asks_or_moves = isinstance(decision, AskConfirmation) or is_effect
     return {
         **values,
         **_output(output),
+        "again": is_effect or not has_begun,
+        "says_what_is_done": has_begun and not is_effect,
+        "kept": (kept or values["reply"]) if asks_or_moves else (values["reply"] or kept),
         "accepted_backend_uuid": output.backend_uuid if output and accepted else None,
         "commit_id": commit_id,
         "turn_id": fence.turn_id,
@@ -94,7 +99,7 @@ def _decided(decision: TurnDecision) -> dict[str, Any]:
         case Reply():
             return _reply(decision)
         case Hold():
-            return {"status": decision.status, "finishes": True}
+            return {"status": decision.status, "finishes": True, "failure": decision.why}
         case Repair():
             return {"status": TurnStatus.INVALID, "verdict": Verdict.INVALID} | _move(decision.move)
         case PerformAction():
@@ -158,6 +163,7 @@ def _action(action: PlannedAction, status: ActionStatus) -> dict[str, Any]:
         "request_hash": action.request_hash,
         "effect_key": action.effect_key,
         "side_effect": action.side_effect,
+        "stands": action.stands,
         "recovery": action.recovery,
     }
 
@@ -170,7 +176,7 @@ def _closed(question: ClosedQuestion | None) -> dict[str, Any]:
 
 
 def _move(move: Move | None) -> dict[str, Any]:
-    return {} if move is None else {"owner": move.to}
+    return {} if move is None else {"owner": move.to, "moving_key": move.effect_key}
 
 
 def _transitions(decision: TurnDecision) -> Iterator[tuple[Event, str]]:

@@ -6,7 +6,8 @@ all the same, as not used. `commit_id` lets a repeated commit find that it was t
 
 The owner's version is the fence against people: a claim notes it, and a commit that finds a newer one does not do as
 was decided. It *withholds* (what came is kept, nothing is sent, no action begins), or, where the bot has the
-conversation all the same and no action of the turn began, puts the turn *again*.
+conversation all the same and no action of the turn began, puts the turn *again*. Words of an action that was done
+leave all the same, unless a person has the conversation; a change of the owner that was one does not come to be.
 """
 
 from __future__ import annotations
@@ -147,6 +148,7 @@ mine AS MATERIALIZED (
     SELECT place.*, CASE WHEN place.owner_version = CAST(:owner_version AS bigint)
                           AND (CAST(:answered_id AS uuid) IS NULL OR EXISTS (SELECT 1 FROM answered)) THEN 'decided'
                          WHEN place.owner = 'bot' AND CAST(:again AS boolean) THEN 'again'
+                         WHEN place.owner <> 'human' AND CAST(:says_what_is_done AS boolean) THEN 'decided'
                          ELSE 'withheld' END AS fate FROM place
 ), owned AS (
     SELECT fate.*, fate = 'withheld' OR fate = 'decided' AND CAST(:finishes AS boolean) AS finishes,
@@ -182,8 +184,9 @@ _WON = """
 won AS (
     UPDATE turns SET step = step + 1, commit_id = :commit_id, questions = 0, unsettled = 0,
            status = CASE WHEN after.fate = 'withheld' THEN 'withheld' WHEN after.fate = 'decided' THEN :status
-                    WHEN purpose = 'conclude' THEN 'resulted' ELSE 'reopened' END,
-           purpose = CASE WHEN after.fate = 'again' AND purpose <> 'conclude' THEN 'answer' ELSE purpose END,
+                    WHEN purpose = 'conclude' OR is_done(turns.id) THEN 'resulted' ELSE 'reopened' END,
+           purpose = CASE WHEN after.fate <> 'again' THEN purpose
+                     WHEN purpose = 'conclude' OR is_done(turns.id) THEN 'conclude' ELSE 'answer' END,
            last_seq = :last_seq, state = CASE WHEN after.finishes THEN after.state ELSE turns.state END,
            owner_version = after.version_after,
            verdict = coalesce(:verdict, verdict), failure = CASE WHEN after.fate = 'decided' THEN :failure END,
@@ -192,7 +195,7 @@ won AS (
                           ELSE backend_uuid END,
            newest_backend_uuid = CASE WHEN after.fate <> 'again'
                                  THEN coalesce(:output_backend_uuid, newest_backend_uuid)
-                                 WHEN purpose = 'conclude' THEN newest_backend_uuid END,
+                                 WHEN purpose = 'conclude' OR is_done(turns.id) THEN newest_backend_uuid END,
            ticket_id = coalesce(:ticket_id, ticket_id), prompt_pack = coalesce(:pack_told, prompt_pack),
            repairs = CASE WHEN after.fate = 'again' THEN 0 ELSE repairs + (:status = 'invalid')::int END,
            model_ms = coalesce(model_ms + :model_ms, model_ms, :model_ms),
@@ -226,10 +229,13 @@ _REPLY = f"""
 reply AS (
     INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, text, sources, meta, turn_id,
                           owner_version, delivery)
-    SELECT :commit_id, conversation_after.id, 'out', 'assistant', channel, '', :reply, CAST(:sources AS jsonb),
+    SELECT :commit_id, conversation_after.id, 'out', 'assistant', channel, '', words, CAST(:sources AS jsonb),
            CAST(:reply_meta AS jsonb), :turn_id, after.version_after,
-           CASE WHEN after.fate = 'withheld' THEN 'withheld' ELSE {DELIVERY} END
-      FROM conversation_after, after WHERE CAST(:reply AS text) IS NOT NULL AND after.fate <> 'again'
+           CASE WHEN is_kept THEN 'withheld' ELSE {DELIVERY} END
+      FROM conversation_after, after,
+           LATERAL (SELECT after.fate = 'withheld' OR :status IN ('held', 'withheld') AS is_kept) AS end_of_turn,
+           LATERAL (SELECT CASE WHEN is_kept THEN CAST(:kept AS text) ELSE CAST(:reply AS text) END AS words) AS said
+     WHERE words IS NOT NULL AND after.fate <> 'again'
 )"""
 
 _THREAD = """
@@ -289,16 +295,24 @@ closed AS (
     RETURNING *
 ), action AS (
     INSERT INTO actions (id, turn_id, conversation_id, index, name, reason, metadata, status, digest, request_hash,
-                         effect_key, confirmation_by, expires_at, asked_seq, side_effect, recovery, assistant_version)
+                         effect_key, confirmation_by, expires_at, asked_seq, side_effect, stands, recovery,
+                         assistant_version)
     SELECT :action_id, :turn_id, :conversation_id, :action_index, :action_name, :action_reason,
            CAST(:action_metadata AS jsonb), CASE WHEN after.fate = 'withheld' THEN 'cancelled' ELSE :action_status END,
            :action_digest, :request_hash, :effect_key, :confirmation_by, :expires_at,
-           (SELECT last_seq FROM conversations WHERE id = :conversation_id), :side_effect, :recovery,
+           (SELECT last_seq FROM conversations WHERE id = :conversation_id), :side_effect, :stands, :recovery,
            won.assistant_version
       FROM won, after WHERE CAST(:action_id AS uuid) IS NOT NULL AND after.fate <> 'again'
     RETURNING *
 ), effect AS ({EFFECT_OF_ACTION}, after.version_after
       FROM (SELECT * FROM confirmed UNION ALL SELECT * FROM action) AS each, after WHERE each.status = 'accepted'
+), undone AS (
+    UPDATE effects SET status = 'failed', failure = 'withheld', fence = fence + 1, settled_at = agent_now(),
+           error = jsonb_build_object('explanation', 'another owner has the conversation')
+     WHERE key = :moving_key AND EXISTS (SELECT 1 FROM won, after WHERE after.fate <> 'decided')
+    RETURNING key
+), unaccepted AS (
+    UPDATE actions SET status = 'cancelled' WHERE effect_key IN (SELECT key FROM undone)
 ), handoff AS (
     INSERT INTO handoffs (conversation_id, team, reason, opened_by)
     SELECT after.id, 'support', 'called by an action', 'assistant' FROM won, after

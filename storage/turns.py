@@ -253,10 +253,18 @@ class Turns:
         return TurnRow.model_validate(dict(row))
 
     async def commit(
-        self, fence: TurnFence, decision: TurnDecision, commit_id: UUID, output: OutputRecord | None = None
+        self,
+        fence: TurnFence,
+        decision: TurnDecision,
+        commit_id: UUID,
+        output: OutputRecord | None = None,
+        kept: str | None = None,
     ) -> Committed:
-        """Commits one step's outcome, unless the step has one. Safe to repeat under the same *commit_id*."""
-        row = await self._database.row(sql.COMMIT, commit_values(fence, decision, commit_id, output))
+        """Commits one step's outcome, unless the step has one. Safe to repeat under the same *commit_id*.
+
+        *kept*: words of what the turn has done already, for a turn that ends in silence: they are told later.
+        """
+        row = await self._database.row(sql.COMMIT, commit_values(fence, decision, commit_id, output, kept))
         turn = TurnRow.model_validate(dict(row)) if row is not None else await self.get(fence.turn_id)
         return Committed(turn, won=turn.commit_id == commit_id)
 

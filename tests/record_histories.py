@@ -163,8 +163,8 @@ async def reopened(system: System) -> None:
 async def state_set_by_hand(system: System) -> None:
     await system.send("Hello")
     handle = system.temporal.get_workflow_handle((await system.session())["workflow_id"])
-    await handle.execute_update("set_state", {"state": "human_handoff", "requested_by": "me"})
-    await handle.execute_update("reset", {"new_thread": True, "requested_by": "me"})
+    await handle.execute_update("set_state", {"state": "human_handoff"})
+    await handle.execute_update("reset", {"new_thread": True})
     await system.send("Hello again")
 
 

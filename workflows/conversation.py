@@ -124,8 +124,8 @@ class Conversation:
 
     @reset.validator
     def _reset_is_possible(self, request: ResetRequest) -> None:
-        if not request.requested_by:
-            raise ValueError("a reset names who asks for it")
+        if self._memory.merged:
+            raise ValueError("the customer turned out to be another one: reset that one's conversation")
 
     @workflow.update(description="Change who has the conversation, at once: bot, human_handoff or closed")
     async def set_state(self, request: StateRequest) -> SessionChanged:
@@ -153,15 +153,15 @@ class Conversation:
             changed = await workflow.execute_activity_method(
                 Acting.decide,
                 decision,
-                summary=f"{decision.decided_by} {'approved' if decision.approved else 'declined'} an action",
+                summary=f"Staff {'approved' if decision.approved else 'declined'} an action",
                 **options.acting(self._limits),
             )
         return self._changed(changed)
 
     @decide.validator
     def _decision_is_possible(self, decision: Decision) -> None:
-        if not decision.digest or not decision.decided_by:
-            raise ValueError("a decision names the digest and who decided")
+        if not decision.digest:
+            raise ValueError("a decision names the digest of what it is about")
 
     @workflow.signal(description="A message with this number is stored")
     def message_stored(self, message: MessageStored) -> None:
@@ -270,7 +270,7 @@ class Conversation:
         self._memory.delivery_due = False
         self._memory.deadlines.delivery = None
         try:
-            await workflow.execute_activity_method(
+            delivered = await workflow.execute_activity_method(
                 Delivering.deliver,
                 Deliver(conversation_id=self._start.conversation_id),
                 summary=f"Send the replies that are due over {self._start.channel}",
@@ -281,6 +281,8 @@ class Conversation:
             workflow.logger.error("Replies are not delivered: %s", type(error.cause).__name__)
             self._memory.delivery_due = True
             self._memory.deadlines.delivery = workflow.now() + self._limits.delivery_pause
+        else:
+            self._hear_of(delivered.waiting_seq)
 
     async def _fetch(self) -> None:
         """Fetches what the customer sent, whoever has the conversation. What fails is left to the sweep."""
@@ -366,6 +368,11 @@ class Conversation:
         policy.hear(self._memory, self._limits, message.seq, workflow.now(), files=message.files)
         self._gave_up = False
 
+    def _hear_of(self, waiting_seq: int | None) -> None:
+        """What was held is to be answered: a message that asks for that is stored."""
+        if waiting_seq is not None:
+            self._hear(MessageStored(seq=waiting_seq))
+
     def _says_no_more(self) -> bool:
         """Whoever still waits for an answer of this run is to ask elsewhere, or again."""
         return self._leaving or self._gave_up or Duty.HAND_OVER in self._under_way
@@ -382,6 +389,7 @@ class Conversation:
         """Somebody else than the turn under way changed who has the conversation, or what is open."""
         self._changes += 1
         self._memory.delivery_due |= changed.to_deliver
+        self._hear_of(changed.waiting_seq)
         if changed.standing is None:
             self._stale = True
         else:

@@ -153,7 +153,7 @@ def remember(memory: Memory, outcome: TurnOutcome, asked: int, told_of: int) -> 
         memory.newest_seq = memory.cursor if memory.newest_seq == told_of else memory.newest_seq
         return
     memory.cursor = max(memory.cursor, outcome.cursor)
-    memory.newest_seq = max(memory.newest_seq, memory.cursor)
+    memory.newest_seq = max(memory.newest_seq, memory.cursor, outcome.waiting_seq or 0)
     memory.thread = outcome.thread or memory.thread
     memory.turns += 1
     memory.state = outcome.state if outcome.standing is None else memory.state

@@ -147,8 +147,7 @@ async def reply(
 @router.post("/{customer_id}/approval", summary="Approve or decline the action that waits for staff")
 async def approve(session: Changing, body: ApprovalBody, services: Serving) -> Session:
     """Bound to exactly that action by its digest: a late, a second or another one's answer does nothing."""
-    decision = Decision(digest=body.digest, approved=body.approved, decided_by=body.agent_name)
-    await services.conversations.decide(_waking(session), decision, services.settings.change_wait_seconds)
+    await _decide(session, services, body.digest, body)
     return await _again(session, services)
 
 
@@ -158,14 +157,17 @@ async def decide_question(session: Found, question_id: UUID, body: QuestionBody,
     asked = next((each for each in session.questions if each.id == question_id), None)
     if asked is None:
         raise ProblemError(404, "There is no such open question; GET the session for those that are open.")
-    decision = Decision(
-        digest=asked.digest,
-        approved=body.approved,
-        decided_by=body.agent_name,
-        for_customer=asked.kind == "confirmation",
-    )
-    await services.conversations.decide(_waking(session), decision, services.settings.change_wait_seconds)
+    await _decide(session, services, asked.digest, body, for_customer=asked.kind == "confirmation")
     return await _again(session, services)
+
+
+async def _decide(
+    session: Session, services: Services, digest: str, body: ApprovalBody | QuestionBody, *, for_customer: bool = False
+) -> None:
+    """Hands the decision in. Who decided stands in the database; what goes to the workflow is the entry's number."""
+    by = await services.actions.hand_in(session.conversation_id, approved=body.approved, who=body.agent_name)
+    decision = Decision(digest=digest, approved=body.approved, by=by, for_customer=for_customer)
+    await services.conversations.decide(_waking(session), decision, services.settings.change_wait_seconds)
 
 
 def _tell(session: Session, changed: Changed, services: Services) -> None:

@@ -124,6 +124,8 @@ messages = Table(
     Index("messages_conversation_id_stored_at_idx", "conversation_id", "stored_at"),
     Index("messages_due_idx", "stored_at", postgresql_where=text("delivery = 'due'")),
     Index("messages_due_of_idx", "conversation_id", postgresql_where=text("delivery = 'due'")),
+    Index("messages_held_idx", "conversation_id", postgresql_where=text("kind = 'held'")),
+    Index("messages_withheld_idx", "conversation_id", postgresql_where=text("delivery = 'withheld'")),
     CheckConstraint("(direction = 'in') = (seq IS NOT NULL)", name="seq"),
 )
 

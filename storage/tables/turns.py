@@ -131,8 +131,10 @@ actions = Table(
     Column("effect_key", Text, nullable=False, unique=True),
     Column("confirmation_by", Text),
     Column("decided_by", Text),
+    Column("decided_version", BigInteger),  # the owner's, as staff's decision read it
     Column("asked_seq", BigInteger, nullable=False, server_default="0"),  # newest message when it was asked back
     Column("side_effect", Boolean, nullable=False, server_default=text("true")),  # false: it only reads
+    Column("stands", Boolean, nullable=False, server_default=text("true")),  # done, it outlasts the turn
     Column("recovery", Text, nullable=False, server_default="none"),  # of its effect, once it is accepted
     Column("assistant_version", Integer),  # the configuration it was accepted under
     moment("expires_at"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -41,6 +42,26 @@ async def decide(system: System, question: dict[str, Any], approved: bool = True
 async def replies(system: System) -> list[str]:
     rows = await system.database.rows("SELECT text FROM messages WHERE direction = 'out' ORDER BY stored_at")
     return [row["text"] for row in rows]
+
+
+async def test_a_decision_that_waits_for_an_answer_is_told_as_busy_and_comes(
+    postgres_url: str, temporal_address: str
+) -> None:
+    """Temporal is there: the SDK would say that it is not, for our own time-out looks like one of Temporal's."""
+    async with running_system(postgres_url, temporal_address, change_wait_seconds=0.3) as system:
+        [question] = await ask(system, Confirmation.STAFF, "lamp")
+        system.perplexity.gate.clear()
+        answering = asyncio.create_task(system.send("And my chair?"))
+        await system.until_asked(2)
+
+        told = await decide(system, question)
+        system.perplexity.gate.set()
+        await answering
+        said = await until("the decision's words", lambda: replies(system), lambda texts: len(texts) >= 3)
+
+    assert told.status_code == 503
+    assert told.json()["detail"].startswith("The conversation is busy; the change may still come.")
+    assert said[-1].startswith("I have opened a ticket for you.")
 
 
 async def test_every_open_approval_is_seen_and_decided(system: System) -> None:

@@ -44,22 +44,17 @@ async def later(system: System, clock: MovableClock) -> AsyncIterator[Database]:
 async def approved(system: System, asked: str = "book") -> str:
     """The key of an action that Ann approved before her worker vanished: in the ledger, and nobody has it."""
     confirmations = {"create_ticket": Confirmation.STAFF, "api_call": Confirmation.STAFF}
-    actions = AssistantActions(
-        endpoints=(BOOK, KEYED.model_copy(update={"name": "keyed"})), confirmations=confirmations
-    )
-    await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
+    config = AssistantActions(endpoints=(BOOK, KEYED.model_copy(update={"name": "keyed"})), confirmations=confirmations)
+    await system.services.configurations.apply("default", AssistantConfig(actions=config), "test")
     call = output("api_call", endpoint=asked, params={})
     ticket = output("create_ticket", subject="Lamp", description="Broken")
     system.perplexity.scripts.append(ticket if asked == "ticket" else call)
     await system.send("Please")
     session = await system.session()
-    decision = Decision(
-        digest=session["pending_action"]["digest"],
-        approved=True,
-        decided_by="Ann",
-        conversation_id=UUID(session["conversation_id"]),
-    )
-    assert await Actions(system.database).decide(decision)
+    actions, conversation_id = Actions(system.database), UUID(session["conversation_id"])
+    by = await actions.hand_in(conversation_id, approved=True, who="Ann")
+    digest = session["pending_action"]["digest"]
+    assert await actions.decide(Decision(digest=digest, approved=True, by=by, conversation_id=conversation_id))
     [effect] = await system.database.rows("SELECT key FROM effects")
     return str(effect["key"])
 
@@ -152,7 +147,7 @@ async def test_whoever_has_claimed_it_may_be_at_it_for_the_lease(
     assert claimed.won
     assert [each.key for each in (*within_the_lease, *after_it, *again)] == [key]
     assert after_it[0].decision is not None
-    assert (after_it[0].decision.decided_by, after_it[0].decision.approved) == ("Ann", True)
+    assert (after_it[0].decision.by, after_it[0].decision.approved) == (None, True)
 
 
 async def test_past_its_deadline_it_is_not_tried_again(system: System, later: Database, clock: MovableClock) -> None:

@@ -103,9 +103,7 @@ async def test_an_approved_action_that_was_done_is_not_refused_because_the_confi
         does, asked = await _planned(still, output("create_ticket", subject="Lamp", description="Broken"))
         row = await still.database.row("SELECT digest FROM actions")
         assert row is not None
-        decision = Decision(
-            digest=row["digest"], approved=True, decided_by="Ann", conversation_id=asked.conversation_id
-        )
+        decision = Decision(digest=row["digest"], approved=True, conversation_id=asked.conversation_id)
         await ActivityEnvironment().run(does.acting.decide, decision)
         await still.database.rows("DELETE FROM messages WHERE id_scope = 'action'")  # that worker died before it told
         await configure(still, enabled=("api_call",))

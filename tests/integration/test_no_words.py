@@ -6,7 +6,7 @@ import asyncio
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import pytest
@@ -17,8 +17,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from config.settings import Settings
 from integrations.perplexity.port import AskFailed
+from schemas import conversations
+from schemas.actions import AssistantActions, Confirmation
+from schemas.assistants import AssistantConfig
 from schemas.failures import FailureKind
 from storage.database import StatementFailed, StorageUnavailable
+from tests.support.shop import output
 from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from worker.wordless import coming_again, without_words
@@ -94,6 +98,49 @@ async def test_an_operators_reason_stays_in_the_database(system: System) -> None
 
     assert MARK not in await history_of(system, "c-9")
     assert (await system.session("c-9"))["handoff"]["reason"] == f"{MARK}: he shouts"
+
+
+async def test_no_name_and_no_note_of_staff_stands_in_temporal(system: System) -> None:
+    """Each route that takes one: an approval, a question, a state, a message, a reset, an outcome."""
+    config = AssistantConfig(actions=AssistantActions(confirmations={"create_ticket": Confirmation.STAFF}))
+    await system.services.configurations.apply("default", config, "test")
+    system.perplexity.scripts.extend([output("create_ticket", subject=f"Lamp {n}", description="-") for n in range(2)])
+    name, path = f"{MARK} Ann", "/api/session/c-9"
+    for route in ("approval", "questions"):
+        await system.send("My lamp broke", customer="c-9")
+        [asked] = (await system.session("c-9"))["questions"]
+        body = {"approved": route == "approval", "agent_name": name}
+        body |= {"digest": asked["digest"]} if route == "approval" else {}
+        place = f"{path}/questions/{asked['id']}" if route == "questions" else f"{path}/approval"
+        (await system.http.post(place, json=body)).raise_for_status()
+    await system.http.post(f"{path}/state", json={"state": "human_handoff", "reason": f"{MARK}: they shout"})
+    await system.http.post(f"{path}/messages", json={"text": f"{MARK} here", "agent_name": name})
+    await system.http.post(f"{path}/reset", json={})
+    await system.database.rows("UPDATE effects SET status = 'unknown'")
+    [effect] = await system.database.rows("SELECT id FROM effects")
+    settled = {"outcome": "confirmed", "note": f"{MARK} looked"}
+    (await system.http.post(f"/api/effects/{effect['id']}/resolve", json=settled)).raise_for_status()
+
+    handle = system.temporal.get_workflow_handle((await system.session("c-9"))["workflow_id"])
+    assert MARK not in await history_of(system, "c-9")
+    assert MARK not in str((await handle.describe()).raw_description)
+    decided = await system.database.rows("SELECT decided_by, status FROM actions ORDER BY created_at")
+    assert [(row["decided_by"], row["status"]) for row in decided] == [(name, "accepted"), (name, "cancelled")]
+
+
+def test_what_travels_through_temporal_has_no_place_for_free_text() -> None:
+    """Every string of the wire is an id, a word of ours, or a digest."""
+    models = [each for each in vars(conversations).values() if isinstance(each, type) and issubclass(each, BaseModel)]
+    strings = {
+        f"{model.__name__}.{name}"
+        for model in models
+        for name, field in model.model_fields.items()
+        if model.__module__ == conversations.__name__ and str in (field.annotation, *get_args(field.annotation))
+    }
+    assert strings == {
+        *("Thread.backend_uuid", "Thread.thread_url_slug", "Memory.ticket_id", "TurnOutcome.ticket_id"),
+        *("ConversationStart.channel", "ConversationStart.assistant", "Apologize.failure", "Decision.digest"),
+    }
 
 
 @pytest.mark.parametrize(

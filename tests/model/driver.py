@@ -240,11 +240,16 @@ class Run:
         self._memory.deadlines.delivery = None
         due, limit = Deliver(conversation_id=self.conversation_id), self._limits.delivery_give_up
         try:
-            await self._activity("deliver", self._activities.delivering.deliver, due, limit, waits_for_its_end=True)
+            delivered = await self._activity(
+                "deliver", self._activities.delivering.deliver, due, limit, waits_for_its_end=True
+            )
         except GivenUp:
             self._stops.trace.append(f"{self.letter}: replies wait for a while")
             self._memory.delivery_due = True
             self._memory.deadlines.delivery = self._now() + self._limits.delivery_pause
+        else:
+            if delivered.waiting_seq is not None:
+                self.message_stored(delivered.waiting_seq)
 
     async def _fetch(self) -> None:
         """`_fetch`."""
@@ -305,6 +310,8 @@ class Run:
     def _changed(self, changed: SessionChanged) -> None:
         self._changes += 1
         self._memory.delivery_due |= changed.to_deliver
+        if changed.waiting_seq is not None:
+            self.message_stored(changed.waiting_seq)
         if changed.standing is None:
             self._stale = True
         else:

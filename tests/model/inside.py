@@ -77,16 +77,6 @@ OPEN_TICKETS = (
     "SELECT 'T-' || number AS id FROM tickets WHERE status NOT IN ('resolved', 'closed') ORDER BY number DESC"
 )
 
-LEFT_HELD = """
-SELECT c.id AS conversation_id FROM conversations c
- WHERE c.owner = 'bot' AND c.stopped_seq IS NULL AND EXISTS (SELECT 1 FROM held_messages(c.id))
-   AND (SELECT t.why FROM transitions t WHERE t.conversation_id = c.id AND t.from_owner <> t.to_owner
-         ORDER BY t.id DESC LIMIT 1) = 'released'
-   AND (SELECT t.from_owner FROM transitions t WHERE t.conversation_id = c.id AND t.from_owner <> t.to_owner
-         ORDER BY t.id DESC LIMIT 1) = 'human'
-"""
-"""Conversations that a person gave back, and in which words that they held were never answered."""
-
 OPEN_QUESTIONS = """
 SELECT a.id, a.digest, a.confirmation_by, a.name, a.conversation_id, c.workflow_id
   FROM actions a JOIN conversations c ON c.id = a.conversation_id
@@ -123,6 +113,11 @@ WITH owed AS (
     SELECT conversation_id, 'an answer to ' || count(*) || ' questions at once' FROM actions
      WHERE status = 'awaiting_confirmation' AND confirmation_by = 'customer'
      GROUP BY conversation_id HAVING count(*) > 1
+    UNION ALL  -- a due reply is looked at when it is sent; under a ticket an assistant may hold what comes
+    SELECT id, 'what was held, and nobody is to answer or to tell it' FROM conversations c WHERE owner = 'bot'
+       AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due')
+       AND NOT EXISTS (SELECT 1 FROM tickets t WHERE t.conversation_id = c.id AND t.status = 'open')
+       AND (EXISTS (SELECT 1 FROM messages_to_ask_about(c.id)) OR EXISTS (SELECT 1 FROM words_to_tell(c.id)))
     UNION ALL
     SELECT conversation_id, 'more questions of unknown outcome than were put' FROM turns
      WHERE status = 'asking' AND unsettled >= questions
@@ -156,7 +151,9 @@ SELECT said.* FROM said
                      JOIN turns t ON t.conversation_id = u.conversation_id AND u.seq BETWEEN t.first_seq AND t.last_seq
                       AND t.status IN ('answered', 'apologised')
                      JOIN messages r ON r.turn_id = t.id AND r.direction = 'out'
-                      AND r.delivery IS DISTINCT FROM 'withheld' WHERE u.message_id = said.id)
+                      AND (r.delivery IS DISTINCT FROM 'withheld' OR EXISTS (
+                           SELECT 1 FROM effects e WHERE e.message_id = r.id AND e.status = 'unknown'))
+                    WHERE u.message_id = said.id)
    AND NOT EXISTS (SELECT 1 FROM messages w WHERE w.conversation_id = said.conversation_id AND w.direction = 'out'
                       AND w.author = 'agent' AND w.stored_at > said.stored_at)
    AND CASE WHEN owner = 'closed' THEN false WHEN owner = 'human' OR ticket THEN NOT EXISTS (

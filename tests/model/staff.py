@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 from schemas.conversations import Decision
 from schemas.transitions import Event as Change
+from storage.actions import Actions
 from storage.configurations import Configurations
 from storage.desk import Desk
 from storage.erasure import Erasure
@@ -61,6 +62,8 @@ def resolve_newest_ticket(world: World) -> bool:
     if resolved is not None:
         world.tell(f"a ticket of {world.name_of(resolved.conversation_id)} is resolved")
         world.standing_changed(resolved.workflow_id)
+        if resolved.seq:
+            world.signalled(resolved.workflow_id, "message_stored", resolved.seq)
         world.loop.run_until_quiet()
     return resolved is not None
 
@@ -71,12 +74,8 @@ def decide(world: World, *, approved: bool) -> bool:
     if not questions:
         return False
     question = questions[-1]
-    decision = Decision(
-        digest=question["digest"],
-        approved=approved,
-        decided_by=f"Ann of {question['digest'][:8]}",
-        for_customer=question["confirmation_by"] == "customer",
-    )
+    for_customer = question["confirmation_by"] == "customer"
+    decision = Decision(digest=question["digest"], approved=approved, for_customer=for_customer)
     world.decided.append((question["workflow_id"], decision))
     _hand_in(world, question["workflow_id"], decision)
     return True
@@ -105,9 +104,11 @@ def erase(world: World, conversation_id: UUID) -> None:
 
 
 def _hand_in(world: World, workflow_id: str, decision: Decision) -> None:
-    """Update-with-start."""
+    """Under a name that tells which question it was; then update-with-start."""
     world.tell(f"staff {'approve' if decision.approved else 'decline'} {decision.digest[:8]}")
-    world.decides(workflow_id, decision)
+    conversation_id, who = UUID(workflow_id.rpartition("/")[2]), f"Ann of {decision.digest[:8]}"
+    by = world.run(Actions(world.database).hand_in(conversation_id, approved=decision.approved, who=who))
+    world.decides(workflow_id, decision.model_copy(update={"by": by}))
     world.loop.run_until_quiet()
 
 

@@ -40,6 +40,8 @@ TABLE = {
     Event.TICKET_RESOLVED: ("yes", "yes", "yes"),
     Event.ERASED: ("drop all>closed", "drop all>closed", "drop all"),
 }
+ANSWERS = {(Event.RELEASED, Owner.BOT), *product((Event.RESET, Event.TICKET_RESOLVED), Owner)}
+"""What was held is answered also where the bot had the conversation before."""
 NEVER_ASKED_ABOUT = {Event.ASKED, Event.APPROVAL_ASKED, Event.CANCELLED, Event.REFUSED, Event.MERGED}
 """Reasons of transitions that follow from another event's cell, or from a merge (migration 0011)."""
 
@@ -116,6 +118,7 @@ def test_the_database_is_handed_the_same_rows() -> None:
         decision, rule = decide(event, ASKED.model_copy(update={"owner": owner})), rules_of(event).get(owner, {})
         assert rule.get("to", owner) == decision.after.owner or not decision.allowed
         assert tuple(rule.get("drops", ())) == decision.drops or not decision.allowed
+        assert rule.get("answers", False) == ((event, owner) in ANSWERS)
     assert told_by_the_bot(Event.APPROVED) == [Owner.BOT, Owner.CLOSED]
 
 

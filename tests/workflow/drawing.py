@@ -148,7 +148,7 @@ class Driver:
             case "reset":
                 await self._update("reset", ResetRequest())
             case "decide":
-                await self._update("decide", Decision(digest="d", approved=True, decided_by="Ann"))
+                await self._update("decide", Decision(digest="d", approved=True))
             case "approval asked":
                 world.change(approvals=1, seconds_left=0.04)
                 await self._signal("standing_changed")

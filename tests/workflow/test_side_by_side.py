@@ -50,7 +50,7 @@ async def hanging(system: System) -> AsyncIterator[System]:
 
 
 async def test_a_take_over_does_not_wait_for_the_model(hanging: System) -> None:
-    changed = await ask(hanging, "set_state", StateRequest(state=State.HUMAN_HANDOFF, requested_by="Ann"))
+    changed = await ask(hanging, "set_state", StateRequest(state=State.HUMAN_HANDOFF))
 
     assert changed.state is State.HUMAN_HANDOFF
     assert (await attributes_of(hanging))["HandoffOpen"] is True
@@ -59,7 +59,7 @@ async def test_a_take_over_does_not_wait_for_the_model(hanging: System) -> None:
 async def test_a_reset_does_not_wait_for_the_model(hanging: System) -> None:
     before = (await memory_of(hanging)).thread
 
-    changed = await ask(hanging, "reset", ResetRequest(new_thread=True, requested_by="Ann"))
+    changed = await ask(hanging, "reset", ResetRequest(new_thread=True))
 
     assert before is not None
     assert changed.thread is None
@@ -67,7 +67,7 @@ async def test_a_reset_does_not_wait_for_the_model(hanging: System) -> None:
 
 async def test_after_a_change_beside_the_turn_the_database_is_read(hanging: System) -> None:
     """What the turn was asked under is not what holds when it ends."""
-    await ask(hanging, "reset", ResetRequest(new_thread=True, requested_by="Ann"))
+    await ask(hanging, "reset", ResetRequest(new_thread=True))
     hanging.perplexity.gate.set()
 
     async def names() -> list[str]:
@@ -85,7 +85,7 @@ async def test_a_decision_waits_for_the_turn_under_way(system: System) -> None:
     system.perplexity.gate.clear()
     sending = asyncio.create_task(system.send("And your hours?"))
     await system.until_asked(2)
-    decision = Decision(digest=question["digest"], approved=True, decided_by="Ann")
+    decision = Decision(digest=question["digest"], approved=True)
     deciding = await (await handle_of(system)).start_update("decide", decision, wait_for_stage=ACCEPTED)
     before = await activities_of(system)
 
@@ -125,7 +125,7 @@ async def test_a_channel_that_hangs_does_not_hold_up_answers(stuck: Customer) ->
 
 
 async def test_a_channel_that_hangs_does_not_hold_up_operators(stuck: Customer) -> None:
-    changed = await ask(stuck.system, "set_state", StateRequest(state=State.HUMAN_HANDOFF, requested_by="Ann"))
+    changed = await ask(stuck.system, "set_state", StateRequest(state=State.HUMAN_HANDOFF))
 
     assert changed.state is State.HUMAN_HANDOFF
 
