@@ -87,6 +87,12 @@ CREATE FUNCTION messages_to_ask_about(p_conversation uuid) RETURNS SETOF message
            SELECT 1 FROM unanswered u WHERE u.is_done AND h.seq BETWEEN u.first_seq AND u.last_seq)
 $$;
 --
+-- answers_held: whether the assistant answers what was held, or leaves it to people.
+CREATE FUNCTION answers_held(p_assistant text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT coalesce((SELECT (k.body #>> '{handoff,answer_waiting_after_release}')::boolean FROM configurations k
+                      WHERE k.assistant = p_assistant ORDER BY k.version DESC LIMIT 1), true)
+$$;
+--
 -- answer_held: what nobody has answered, in a conversation that the bot has. Kept words of what was done leave under the
 -- owner's version of now; the rest is asked about by a message of kind `held`, unless the assistant's setting leaves it
 -- to people. Called for every conversation that is given to the bot (the trigger below), and wherever something comes to
@@ -108,10 +114,7 @@ BEGIN
          WHERE m.id = wanted.id RETURNING m.turn_id
     )
     UPDATE turns t SET status = 'answered' FROM told WHERE t.id = told.turn_id AND t.status = 'withheld';
-    IF NOT coalesce((SELECT (k.body #>> '{handoff,answer_waiting_after_release}')::boolean FROM configurations k
-                      WHERE k.assistant = v_conversation.assistant ORDER BY k.version DESC LIMIT 1), true) THEN
-        RETURN;
-    END IF;
+    IF NOT answers_held(v_conversation.assistant) THEN RETURN; END IF;
     SELECT array_agg(h.seq ORDER BY h.seq), max(coalesce(h.sent_at, h.stored_at)) INTO v_held, v_wrote_at
       FROM messages_to_ask_about(p_conversation) h;
     IF v_held IS NULL THEN RETURN; END IF;
@@ -309,6 +312,7 @@ DECLARE
     v_human boolean;      -- a person has either
     v_under_way boolean;  -- a turn of the merged one ends where it began
     v_kept bigint;
+    v_wanted bigint[];    -- held ones that are about to be taken up
     v_held bigint[];
     v_moved bigint[];
 BEGIN
@@ -335,8 +339,12 @@ BEGIN
         UPDATE effects e SET status = 'failed', failure = 'withheld', settled_at = agent_now()
           FROM withheld WHERE e.message_id = withheld.id;
     END IF;
+    -- Held ones go to the person, or are answered like others, where that is theirs to be.
+    v_wanted := ARRAY(SELECT jsonb_array_elements_text(k.meta -> 'held')::bigint FROM messages k
+                       WHERE k.conversation_id = p_from AND k.kind = 'held' AND k.seq > v_kept);
     DELETE FROM messages k WHERE k.conversation_id = p_from AND k.kind = 'held' AND k.seq > v_kept;
-    v_held := ARRAY(SELECT h.seq FROM messages_to_ask_about(p_from) h);
+    v_held := ARRAY(SELECT h.seq FROM messages_to_ask_about(p_from) h
+                     WHERE v_human OR answers_held(v_from.assistant) OR h.seq = ANY(v_wanted));
     v_moved := ARRAY(SELECT m.seq FROM messages m WHERE m.conversation_id = p_from AND m.seq IS NOT NULL
                         AND (m.seq > v_kept OR m.seq = ANY(v_held)) ORDER BY m.seq);
     UPDATE messages m SET conversation_id = v_into.id, seq = v_into.last_seq + moved.place
