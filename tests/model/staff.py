@@ -105,8 +105,8 @@ def erase(world: World, conversation_id: UUID) -> None:
 
 def _hand_in(world: World, workflow_id: str, decision: Decision) -> None:
     """Under a name that tells which question it was; then update-with-start."""
-    world.tell(f"staff {'approve' if decision.approved else 'decline'} {decision.digest[:8]}")
     conversation_id, who = UUID(workflow_id.rpartition("/")[2]), f"Ann of {decision.digest[:8]}"
+    world.tell(f"staff {'approve' if decision.approved else 'decline'} in {world.name_of(conversation_id)}")
     by = world.run(Actions(world.database).hand_in(conversation_id, approved=decision.approved, who=who))
     world.decides(workflow_id, decision.model_copy(update={"by": by}))
     world.loop.run_until_quiet()
