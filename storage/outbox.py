@@ -45,18 +45,30 @@ _PART = "to_jsonb(e) || e.request"
 """A part's row with what it is to say: the request's `kind` is the part's own, and its `part` the number."""
 
 _PLAN = f"""
-WITH planned AS (
+WITH customer AS MATERIALIZED (
+    SELECT id FROM customers WHERE id = (SELECT c.customer_id FROM conversations c JOIN messages m
+        ON m.conversation_id = c.id WHERE m.id = :message_id) FOR KEY SHARE
+), place AS MATERIALIZED (
+    SELECT id FROM conversations WHERE id = (SELECT conversation_id FROM messages WHERE id = :message_id)
+       AND EXISTS (SELECT 1 FROM customer) FOR KEY SHARE
+), due AS MATERIALIZED (
+    SELECT * FROM messages WHERE id = :message_id AND delivery = 'due' AND EXISTS (SELECT 1 FROM place) FOR SHARE
+), planned AS (
     INSERT INTO effects (key, kind, conversation_id, message_id, turn_id, owner_version, request, recovery, deadline)
     SELECT m.id || '/' || (p.part ->> 'part'), 'part', m.conversation_id, m.id,
            (SELECT t.id FROM turns t WHERE t.id = m.turn_id), m.owner_version, p.part, 'report',
            m.stored_at + make_interval(secs => :give_up)
-      FROM messages m, jsonb_array_elements(CAST(:parts AS jsonb)) AS p(part) WHERE m.id = :message_id
+      FROM due m, jsonb_array_elements(CAST(:parts AS jsonb)) AS p(part)
     ON CONFLICT (key) DO NOTHING RETURNING *
 )
 SELECT {_PART} AS part FROM planned e ORDER BY (e.request ->> 'part')::int
 """
+"""Only of a message that is due: its customer may be erased meanwhile, or be merged. Locks are taken in their order."""
 
-_PARTS = f"SELECT {_PART} AS part FROM effects e WHERE message_id = :message_id ORDER BY (request ->> 'part')::int"
+_PARTS = f"""
+SELECT {_PART} AS part FROM effects e JOIN messages m ON m.id = e.message_id AND m.delivery = 'due'
+ WHERE e.message_id = :message_id ORDER BY (e.request ->> 'part')::int
+"""
 
 _RENEW = f"""
 WITH renewed AS (
@@ -99,7 +111,7 @@ UPDATE messages SET delivery = 'done' WHERE id = :message_id
 
 _WAITING = "SELECT last_seq FROM conversations WHERE id = :conversation_id AND cursor < last_seq"
 
-_FINISH = "SELECT finish_message(:message_id) AS finished"
+_FINISH = "SELECT finish_message(id) AS finished FROM messages WHERE id = :message_id AND delivery = 'due'"
 
 _DROP = """
 WITH parts AS (
@@ -160,7 +172,8 @@ class Outbox:
         return [DueMessage.model_validate(dict(row)) for row in rows]
 
     async def plan(self, message: DueMessage, parts: Sequence[PlannedPart], give_up_seconds: float) -> list[Part]:
-        """Fixes in which parts a reply is sent, and until when each may be tried; the first plan holds."""
+        """Fixes in which parts a reply is sent, and until when each may be tried; the first plan holds. None if it is
+        not due any more."""
         planned = dump_json([part.model_dump() for part in parts])
         values = {"message_id": message.id, "parts": planned, "give_up": give_up_seconds}
         rows = await self._database.rows(_PLAN, values)
@@ -231,9 +244,9 @@ class Outbox:
         await self._database.rows(_GIVE_UP, {**values, "note_id": uuid5(message_id, "note")})
 
     async def finish(self, message_id: UUID) -> bool:
-        """The message is delivered; False if a part of it is to be sent, or has failed, after all."""
+        """The message is delivered, or not due any more; False if a part is to be sent, or has failed, after all."""
         row = await self._database.row(_FINISH, {"message_id": message_id})
-        return row is not None and bool(row["finished"])
+        return row is None or bool(row["finished"])
 
     async def drop(self, message_id: UUID) -> None:
         """Nothing of the message has left, and nothing of it will: it is not wanted any more."""

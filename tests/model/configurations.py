@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
 from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import Accounts, AssistantConfig
+from tests.model.names import Name
 from tests.support.shop import BOOK, CANCEL
 
 ACCOUNT = "100"
@@ -22,15 +22,16 @@ PAY = Endpoint(
 )
 
 
-class Configured(StrEnum):
+class Configured(Name):
     ALL = "all"
     NO_ENDPOINTS = "no endpoints"
     APPROVALS = "approvals"
     KEEPS_QUESTIONS = "keeps questions"
     NO_REPAIRS = "no repairs"
-    HOLDS = "holds under a ticket"
+    HOLDS = "holds while a ticket is open"
 
 
+_BY_STAFF = ("create_ticket", "handoff_support", "close_conversation")
 _ALL: dict[str, Any] = {
     "endpoints": (LOOK_UP, BOOK, PAY, CANCEL),
     "repair_pause_seconds": 0.0,
@@ -41,12 +42,10 @@ _ALL: dict[str, Any] = {
 _CHANGES: dict[Configured, dict[str, Any]] = {
     Configured.ALL: {},
     Configured.NO_ENDPOINTS: {"endpoints": (LOOK_UP,)},
-    Configured.APPROVALS: {
-        "confirmations": {"create_ticket": Confirmation.STAFF, "handoff_support": Confirmation.STAFF}
-    },
+    Configured.APPROVALS: {"confirmations": dict.fromkeys(_BY_STAFF, Confirmation.STAFF), "repairs": 0},
     Configured.KEEPS_QUESTIONS: {"unclear_answer": "keep"},
     Configured.NO_REPAIRS: {"repairs": 0},
-    Configured.HOLDS: {"ticket_open": "hold"},
+    Configured.HOLDS: {"ticket_open": "hold", "repairs": 0},
 }
 
 

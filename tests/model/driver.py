@@ -2,7 +2,7 @@
 
 What is due it asks workflows/policy.py; the rest mirrors workflows/conversation.py and workflows/turn.py: each method
 names what it stands for there. Temporal's own part is here too: a failed attempt is followed by the next, one that
-nobody hears of any more as well, and updates wait in line. A run goes on where the workflow continues as new.
+nobody hears of any more as well, updates wait in line, and of a run that continues as new only its memory goes on.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class Run:
         """The example is over."""
         self.defects: list[str] = []
         self._memory, self._limits = Memory(), Limits()
+        self._full = False
         self._activities = does
         self._stops = stops
         self._loop = loop
@@ -83,20 +84,25 @@ class Run:
             Duty.END: self._end_unless_somebody_waits,
         }
         self._under_way: dict[Duty, asyncio.Task[None]] = {}
-        self._turn_lock = asyncio.Lock()
-        self._new_thread: Thread | None = None
-        self._changes = 0
-        self._recalled = self._stale = self._handed_over = self._gave_up = self._idle = self._stopped = False
+        self._begins()
+        self._stopped = False
         self._handlers = 0
         self._waiters: list[asyncio.Future[None]] = []
         self._attempts = 0
         self._task = loop.create_task(self._run())
 
+    def _begins(self) -> None:
+        """What a run knows when it begins, beside its memory."""
+        self._turn_lock = asyncio.Lock()
+        self._new_thread: Thread | None = None
+        self._changes = 0
+        self._recalled = self._stale = self._handed_over = self._gave_up = self._idle = self._full = False
+
     # Signals and updates
 
-    def message_stored(self, seq: int) -> None:
+    def message_stored(self, seq: int, *, files: bool = False) -> None:
         """`_hear`."""
-        policy.hear(self._memory, self._limits, seq, self._now())
+        policy.hear(self._memory, self._limits, seq, self._now(), files=files)
         self._gave_up = False
         self._wake()
 
@@ -125,6 +131,11 @@ class Run:
             self._handlers -= 1
             self._wake()
 
+    def fills(self) -> None:
+        """Its history is long enough: it begins nothing more, and continues as new."""
+        self._full = True
+        self._wake()
+
     def cancel(self) -> None:
         """Cancel in Temporal's UI."""
         self._task.cancel()
@@ -146,11 +157,12 @@ class Run:
     async def _run(self) -> None:
         """`run`."""
         try:
-            await self._recall()
-            while not self._is_over():
-                self._look()
-                await self._until(self._has_to_look, self._next_deadline)
-            await self._until(lambda: not self._handlers)
+            await self._one_run()
+            while self._goes_on():
+                self._stops.trace.append(f"{self.letter} continues as new")
+                self._memory = Memory.model_validate_json(self._memory.model_dump_json())
+                self._begins()
+                await self._one_run()
         except asyncio.CancelledError:
             if self.abandoned:
                 raise
@@ -159,6 +171,13 @@ class Run:
             self.defects.append(f"{self.letter}: {type(error).__name__}: {error}")
         finally:
             self.ended = True
+
+    async def _one_run(self) -> None:
+        await self._recall()
+        while not self._is_over():
+            self._look()
+            await self._until(self._has_to_look, self._next_deadline)
+        await self._until(lambda: not self._handlers)
 
     def _look(self) -> None:
         """`_look`."""
@@ -176,18 +195,22 @@ class Run:
 
     def _due(self) -> tuple[Duty, ...]:
         known = {"stale": self._stale, "gave_up": self._gave_up, "handed_over": self._handed_over}
-        return policy.due(self._memory, self._now(), self._under_way, full=False, **known)
+        return policy.due(self._memory, self._now(), self._under_way, full=self._full, **known)
 
     def _next_deadline(self) -> datetime | None:
         return policy.next_deadline(self._memory, self._now(), gave_up=self._gave_up)
 
     def _is_over(self) -> bool:
-        """`_is_over`, and `_goes_on`: what waits is another run's, which begins with `recall`."""
-        memory, waits = self._memory, self._memory.delivery_due or self._stale
-        if not memory.merged:
-            waits |= policy.work_waits(memory, gave_up=self._gave_up) or memory.files_due
-            waits |= memory.standing.keeps_the_run
-        return (self._handed_over if memory.merged else self._idle) and not self._under_way and not waits
+        """`_is_over`."""
+        return not self._under_way and (self._handed_over if self._memory.merged else self._full or self._idle)
+
+    def _goes_on(self) -> bool:
+        """`_goes_on`."""
+        memory = self._memory
+        if memory.merged:
+            return memory.delivery_due or self._stale
+        waits = policy.work_waits(memory, gave_up=self._gave_up) or memory.delivery_due or memory.files_due
+        return self._full or waits or self._stale or memory.standing.keeps_the_run
 
     # What is due
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from schemas.transitions import Event as Change
+from tests.model.names import Name
 
 
-class Event(StrEnum):
+class Event(Name):
     MESSAGE = "message"
     YES = "yes"
     NO = "no"
@@ -17,11 +16,16 @@ class Event(StrEnum):
     AGAIN = "duplicate"
     BUTTON = "button"
     OLD_BUTTON = "old button"
+    FILE = "file"
+    LIMITED = "over the limit"
+    MERGED = "customers are one"
+    ACCOUNT_FULL = "account full"
     KILLED = "killed"
     ZOMBIE = "zombie"
     BREAKS = "connection breaks"
     STOPPED = "stopped"
     HANGS = "hangs"
+    CONTINUES = "continues as new"
     SENT = "status sent"
     READ = "status read"
     FAILED = "status failed"
@@ -32,7 +36,9 @@ class Event(StrEnum):
     RESOLVED = "ticket resolved"
     CLOSE = "close"
     RESET = "reset"
-    DECIDED = "staff decide"
+    APPROVED = "staff approve"
+    DECLINED = "staff decline"
+    DECIDED_AGAIN = "staff decide again"
     CANCEL = "cancel"
     ERASE = "erase"
     CONFIGURED = "configured"

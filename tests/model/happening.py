@@ -2,61 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from storage.database import StorageUnavailable
-from tests.model import inside
+from tests.model import customers, inside, staff
 from tests.model.configurations import Configured
+from tests.model.customers import Said
 from tests.model.driver import Run
 from tests.model.events import CHANGES, REPORTS, Event
 from tests.model.phases import Phase, phase_of
 from tests.model.stops import Actor, Place
 from tests.model.world import World
 
-_MESSAGES: dict[Event, tuple[tuple[str, ...], float]] = {
-    Event.MESSAGE: (("Hello",), 0),
-    Event.UNWOKEN: (("Hello",), 0),
-    Event.YES: (("yes",), 0),
-    Event.NO: (("no",), 0),
-    Event.BURST: (("no", "yes"), 0),
-    Event.LATE_YES: (("yes",), 15),
+_MESSAGES: dict[Event, tuple[Said, ...]] = {
+    Event.MESSAGE: (Said("Hello"),),
+    Event.UNWOKEN: (Said("Hello"),),
+    Event.YES: (Said("yes"),),
+    Event.NO: (Said("no"),),
+    Event.BURST: (Said("no"), Said("yes")),
+    Event.LATE_YES: (Said("yes", ago=15),),
+    Event.FILE: (Said("This one", file=True),),
 }
 _SWEEP_AFTER = 70
 _LONG = 1_000
+_FULL_SECONDS = 40
+"""So long others keep the account's slot: the next in the queue gives up none of its tries for it."""
 
 
-def happen(world: World, event: Event, customer: int, which: int, there: Actor | None = None) -> None:
-    """*there*: who is at work at that moment; *which*: among several of a kind, counted from the newest."""
+def happen(world: World, event: Event, customer: int, which: int, there: Actor | None = None) -> bool:
+    """Whether it could. *there*: who is at work at that moment; *which*: among several of a kind, from the newest."""
     phases = {phase for stopped in world.stops.waiting if (phase := phase_of(stopped)) is not None}
     if there is not None:
         phases = {phase for stopped in world.stops.of(there) if (phase := phase_of(stopped)) is not None}
-    if _happen(world, event, customer, which, there):
+    could = _happen(world, event, customer, which, there)
+    if could:
         world.met.update((event, phase) for phase in phases or {Phase.RESTS})
+    return could
 
 
 def _happen(world: World, event: Event, customer: int, which: int, there: Actor | None) -> bool:
-    """Whether it could happen."""
     if event in _MESSAGES:
-        texts, ago = _MESSAGES[event]
-        world.write(customer, *texts, ago=ago, woken=event is not Event.UNWOKEN)
-    elif event is Event.AGAIN:
-        world.repeat(world.written[-1 - which % len(world.written)])
-    elif event in (Event.BUTTON, Event.OLD_BUTTON):
-        return _press(world, which + (event is Event.OLD_BUTTON))
-    elif event in REPORTS:
+        customers.write(world, customer, *_MESSAGES[event], woken=event is not Event.UNWOKEN)
+        return True
+    if event in REPORTS:
         return _report(world, event, which)
-    elif event is Event.ERASE:
-        world.erase(world.conversations[which % len(world.conversations)])
-    elif event is Event.CONFIGURED:
-        every = list(Configured)
-        world.configure(every[(every.index(world.configured) + 1 + which) % len(every)])
-    elif event is Event.SWEEP:
-        world.pass_time(_SWEEP_AFTER)
-        world.sweep()
-    elif event is Event.TIME:
-        world.pass_time(_LONG)
-    elif there is not None:
-        return _to_actor(world, event, there) or _by_staff(world, event, customer)
-    else:
-        return _by_staff(world, event, customer)
+    if event in _ANYWHERE:
+        return _ANYWHERE[event](world, customer, which)
+    if there is not None and world.stops.of(there) and _to_actor(world, event, there):
+        return True
+    return _by_staff(world, event, customer)
+
+
+def _again(world: World, _customer: int, which: int) -> bool:
+    customers.repeat(world, world.written[-1 - which % len(world.written)])
     return True
 
 
@@ -65,14 +63,76 @@ def _press(world: World, which: int) -> bool:
     if not asked:
         return False
     posted = asked[which % len(asked)]
-    world.write(world.customer_of(posted), "Yes", choice=posted.choices[0].id)
+    customers.write(world, customers.customer_of(posted), Said("Yes", choice=posted.choices[0].id))
     return True
+
+
+def _limited(world: World, customer: int, _which: int) -> bool:
+    texts = [f"Flood {len(world.written) + n}" for n in range(2)]
+    customers.write(world, customer, *(Said(text) for text in texts), limit=1)
+    return True
+
+
+def _merged(world: World, customer: int, _which: int) -> bool:
+    """Both have to have a conversation: else they are one from the beginning."""
+    known = {row["id"] for row in world.look(inside.LIVE)}
+    customers.write(world, customer, Said("Hello from both"), as_both=True)
+    world.are_one = True
+    return len(known) > 1
+
+
+def _account_full(world: World, _customer: int, _which: int) -> bool:
+    world.tell("others keep the account busy")
+    world.run(world.database.rows(inside.OTHERS_ASK, {"seconds": _FULL_SECONDS}))
+    return True
+
+
+def _erase(world: World, _customer: int, which: int) -> bool:
+    staff.erase(world, world.conversations[which % len(world.conversations)])
+    return True
+
+
+def _configured(world: World, _customer: int, which: int) -> bool:
+    """First of all to one that lacks what may be under way."""
+    every = [Configured.NO_ENDPOINTS, *(each for each in Configured if each is not Configured.NO_ENDPOINTS)]
+    others = [each for each in every if each is not world.configured]
+    staff.configure(world, others[which % len(others)])
+    return True
+
+
+def _sweep(world: World, _customer: int, _which: int) -> bool:
+    world.pass_time(_SWEEP_AFTER)
+    world.sweep()
+    return True
+
+
+def _time(world: World, _customer: int, _which: int) -> bool:
+    world.pass_time(_LONG)
+    return True
+
+
+_ANYWHERE: dict[Event, Callable[[World, int, int], bool]] = {
+    Event.AGAIN: _again,
+    Event.BUTTON: lambda world, _, which: _press(world, which),
+    Event.OLD_BUTTON: lambda world, _, which: _press(world, which + 1),
+    Event.LIMITED: _limited,
+    Event.MERGED: _merged,
+    Event.ACCOUNT_FULL: _account_full,
+    Event.ERASE: _erase,
+    Event.CONFIGURED: _configured,
+    Event.SWEEP: _sweep,
+    Event.TIME: _time,
+    Event.RESOLVED: lambda world, *_: staff.resolve_newest_ticket(world),
+    Event.APPROVED: lambda world, *_: staff.decide(world, approved=True),
+    Event.DECLINED: lambda world, *_: staff.decide(world, approved=False),
+    Event.DECIDED_AGAIN: lambda world, *_: staff.decide_again(world),
+}
 
 
 def _report(world: World, event: Event, which: int) -> bool:
     sent = len(world.whatsapp.sent)
     if sent:
-        world.report(sent - 1 - which % sent, *REPORTS[event])
+        customers.report(world, sent - 1 - which % sent, *REPORTS[event])
     return bool(sent)
 
 
@@ -93,33 +153,21 @@ def _to_actor(world: World, event: Event, actor: Actor) -> bool:
 
 
 def _by_staff(world: World, event: Event, customer: int) -> bool:
-    runs: list[Run] = [run for run in world.runs.values() if run.conversation_id not in world.erased]
+    live = {row["id"] for row in world.look(inside.LIVE)}  # no other is found by its customer
+    runs: list[Run] = [run for run in world.runs.values() if run.conversation_id in live]
     if not runs:
         return False
     run = runs[customer % len(runs)]
     if event in CHANGES:
-        world.change(run, CHANGES[event])
+        staff.change(world, run, CHANGES[event])
     elif event is Event.RESET:
-        world.reset(run)
+        staff.reset(world, run)
     elif event is Event.STAFF_WRITES:
-        world.staff_write(run)
-    elif event is Event.RESOLVED:
-        return world.resolve_newest_ticket()
+        staff.write(world, run)
+    elif event is Event.CONTINUES and not run.ended:
+        world.fill(run)
     elif event is Event.CANCEL and not run.ended:
-        world.cancel(run)
-    elif event is Event.DECIDED:
-        return _decide(world, approved=customer == 0)
+        staff.cancel(world, run)
     else:
         return False
-    return True
-
-
-def _decide(world: World, *, approved: bool) -> bool:
-    questions = world.look(inside.OPEN_QUESTIONS)
-    if not questions:
-        return False
-    question = questions[-1]
-    run = next(run for run in reversed(world.all_runs) if run.conversation_id == question["conversation_id"])
-    for_customer = question["confirmation_by"] == "customer"
-    world.decide(run, question["digest"], approved=approved, for_customer=for_customer)
     return True

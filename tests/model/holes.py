@@ -2,13 +2,13 @@
 
 They are the proven holes of the review behind issue 10, numbered as there. `power.py` says how soon each is found.
 The last two, from 101, undo what stands today between the bot and a person who has the conversation.
-Two are not here: 9 (nothing beat while the database was away) is a matter of heartbeats, which nobody counts here; 11
-(two customers become one) needs merges, which are not drawn yet.
+One is not here: 9 (nothing beat while the database was away) is a matter of heartbeats, which nobody counts here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,7 @@ from storage.configurations import Configurations
 from storage.database import Database
 from storage.turns import ClaimedTurn, Turns
 from tests.model.database import Rewrite
+from tests.model.stage import Stage
 from worker.app import Activities, Outside, create_activities
 
 CLAIM = "WITH waiting AS ("
@@ -40,7 +41,8 @@ GET = "WHERE turn.id = :turn_id"
 
 @dataclass(frozen=True)
 class Hole:
-    """*turns*, *bots*, *acting*: classes in the place of the core's."""
+    """*turns*, *bots*, *acting*: classes in the place of the core's; *function*: another body of one of the
+    database's, by its name."""
 
     number: int
     name: str
@@ -49,6 +51,7 @@ class Hole:
     turns: type[Turns] = Turns
     bots: type[Bots] = Bots
     acting: type[Acting] = Acting
+    function: tuple[str, str] | None = None
 
 
 class _LastCounts(ClaimedTurn):
@@ -170,10 +173,19 @@ HOLES: tuple[Hole, ...] = (
         [
             Rewrite(
                 "SELECT finish_message(",
-                "SELECT finish_message(:message_id) AS finished",
+                "SELECT finish_message(id) AS finished FROM messages WHERE id = :message_id AND delivery = 'due'",
                 "UPDATE messages SET delivery = 'done' WHERE id = :message_id RETURNING true AS finished",
             )
         ],
+    ),
+    Hole(
+        11,
+        "two customers become one, and their conversations do not",
+        function=(
+            "merge_customers",
+            "CREATE OR REPLACE FUNCTION merge_customers(p_from uuid, p_into uuid) RETURNS void LANGUAGE sql AS"
+            " 'UPDATE channel_identities SET customer_id = p_into WHERE customer_id = p_from'",
+        ),
     ),
     Hole(
         12,
@@ -242,6 +254,23 @@ HOLES: tuple[Hole, ...] = (
         [Rewrite(COMMIT, "CASE WHEN place.owner_version = CAST(:owner_version AS bigint)\n", "CASE WHEN true\n")],
     ),
 )
+
+
+@contextmanager
+def put_back(hole: Hole, stage: Stage) -> Iterator[None]:
+    """In the database, for as long as the block lasts."""
+    stage.database.rewrites, stage.database.rewritten = hole.rewrites, set()
+    was = ""
+    if hole.function is not None:
+        name, text = hole.function
+        was = stage.rows("SELECT pg_get_functiondef(CAST(:name AS regproc)) AS was", {"name": name})[0]["was"]
+        stage.rows(text)
+    try:
+        yield
+    finally:
+        stage.database.rewrites = ()
+        if was:
+            stage.rows(was)
 
 
 def composed(

@@ -11,9 +11,8 @@ EMPTY = f"WITH {', '.join(f'd{n} AS (DELETE FROM {table})' for n, table in enume
 """A hundred times faster than TRUNCATE, for so few rows."""
 
 CONVERSATIONS = """
-SELECT c.id, c.workflow_id, c.owner, c.state, c.cursor, c.last_seq, c.stopped_seq, k.erased_at IS NOT NULL AS erased,
-       EXISTS (SELECT 1 FROM tickets t WHERE t.conversation_id = c.id AND t.status NOT IN ('resolved', 'closed'))
-           AS has_ticket
+SELECT c.id, c.workflow_id, c.owner, c.state, c.cursor, c.last_seq, c.stopped_seq, c.merged_into,
+       k.erased_at IS NOT NULL AS erased
   FROM conversations c JOIN customers k ON k.id = c.customer_id
 """
 
@@ -62,12 +61,25 @@ SELECT e.attempts = 1 AND c.owner = 'human' AND e.owner_version IS NOT NULL AND 
 """
 """Whether an action that is no staff's was first begun after a person took its conversation."""
 
+LIVE = """
+SELECT c.id FROM conversations c JOIN customers k ON k.id = c.customer_id
+ WHERE c.merged_into IS NULL AND k.erased_at IS NULL
+"""
+"""Conversations that go on."""
+
+OTHERS_ASK = """
+INSERT INTO account_calls (id, account, started_at, expires_at)
+VALUES (gen_random_uuid(), 'acct-1', agent_now(), agent_now() + make_interval(secs => :seconds))
+"""
+"""Another conversation's question is out, as far as the account knows."""
+
 OPEN_TICKETS = (
     "SELECT 'T-' || number AS id FROM tickets WHERE status NOT IN ('resolved', 'closed') ORDER BY number DESC"
 )
 
 OPEN_QUESTIONS = """
-SELECT a.id, a.digest, a.confirmation_by, a.name, a.conversation_id FROM actions a
+SELECT a.id, a.digest, a.confirmation_by, a.name, a.conversation_id, c.workflow_id
+  FROM actions a JOIN conversations c ON c.id = a.conversation_id
  WHERE a.status = 'awaiting_confirmation' ORDER BY a.created_at
 """
 
@@ -96,6 +108,11 @@ WITH owed AS (
     SELECT id, 'a handoff without a human' FROM conversations c WHERE owner <> 'human' AND EXISTS
         (SELECT 1 FROM handoffs h WHERE h.conversation_id = c.id AND h.released_at IS NULL)
         AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.conversation_id = c.id AND t.status = 'acting')
+        AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.conversation_id = c.id AND a.confirmation_by = 'staff')
+    UNION ALL
+    SELECT conversation_id, 'an answer to ' || count(*) || ' questions at once' FROM actions
+     WHERE status = 'awaiting_confirmation' AND confirmation_by = 'customer'
+     GROUP BY conversation_id HAVING count(*) > 1
     UNION ALL  -- a due reply is looked at when it is sent; under a ticket an assistant may hold what comes
     SELECT id, 'what was held, and nobody is to answer or to tell it' FROM conversations c WHERE owner = 'bot'
        AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due')
@@ -107,7 +124,58 @@ WITH owed AS (
 )
 SELECT * FROM unowned
 """
-"""What a conversation owes and nobody would ever come for; empty at each moment."""
+"""What a conversation owes and nobody would ever come for; empty at each moment. What staff approve opens the handoff
+first, and is looked at in the end (`WITHOUT_A_HUMAN`)."""
+
+WITHOUT_A_HUMAN = """
+SELECT h.conversation_id FROM handoffs h JOIN conversations c ON c.id = h.conversation_id
+ WHERE h.released_at IS NULL AND c.owner <> 'human'
+"""
+"""Open handoffs of conversations that nobody has."""
+
+UNCARED = """
+WITH said AS (
+    SELECT m.id, m.conversation_id, m.seq, m.text, m.stored_at, c.owner, cardinality(s.tickets) > 0 AS ticket
+      FROM messages m JOIN conversations c ON c.id = m.conversation_id JOIN customers k ON k.id = c.customer_id
+      JOIN standings s ON s.conversation_id = c.id
+     WHERE m.direction = 'in' AND m.seq IS NOT NULL AND m.kind NOT IN ('held', 'deleted')
+       AND m.meta ->> 'limited' IS NULL AND c.stopped_seq IS NULL AND k.erased_at IS NULL AND c.merged_into IS NULL
+), taken_up AS (
+    SELECT id AS message_id, conversation_id, seq FROM said
+    UNION ALL
+    SELECT said.id, k.conversation_id, k.seq FROM said JOIN messages k ON k.conversation_id = said.conversation_id
+       AND k.kind = 'held' AND k.meta -> 'held' @> to_jsonb(said.seq)
+)
+SELECT said.* FROM said
+ WHERE NOT EXISTS (SELECT 1 FROM taken_up u
+                     JOIN turns t ON t.conversation_id = u.conversation_id AND u.seq BETWEEN t.first_seq AND t.last_seq
+                      AND t.status IN ('answered', 'apologised')
+                     JOIN messages r ON r.turn_id = t.id AND r.direction = 'out'
+                      AND (r.delivery IS DISTINCT FROM 'withheld' OR EXISTS (
+                           SELECT 1 FROM effects e WHERE e.message_id = r.id AND e.status = 'unknown'))
+                    WHERE u.message_id = said.id)
+   AND NOT EXISTS (SELECT 1 FROM messages w WHERE w.conversation_id = said.conversation_id AND w.direction = 'out'
+                      AND w.author = 'agent' AND w.stored_at > said.stored_at)
+   AND CASE WHEN owner = 'closed' THEN false WHEN owner = 'human' OR ticket THEN NOT EXISTS (
+            SELECT 1 FROM held_messages(said.conversation_id) h WHERE h.id = said.id) ELSE true END
+"""
+"""Words of customers that nobody answered, and nobody will: the bot has the conversation, and did not (so that it
+reached them); or a person has it, or a ticket is open, and they are not counted as held. Who closes a conversation
+decides that it needs no answer."""
+
+MOVED_BY_STAFF = """
+SELECT a.conversation_id, a.name, count(*) AS times, bool_or(EXISTS (
+           SELECT 1 FROM transitions later WHERE later.conversation_id = t.conversation_id
+              AND later.why IN ('taken', 'released', 'closed', 'reset') AND later.who = 'Ann'
+              AND later.at > a.settled_at AND later.at < t.at)) AS late
+  FROM actions a JOIN transitions t ON t.who = a.decided_by AND t.from_owner <> t.to_owner
+ WHERE a.confirmation_by = 'staff' GROUP BY a.id
+"""
+"""How often an approved action changed the owner, and whether it did so after people had changed it themselves."""
+
+IN_USE = "SELECT conversation_id FROM threads WHERE ended_at IS NULL GROUP BY 1 HAVING count(*) > 1"
+
+LIMITED = "SELECT conversation_id, text FROM messages WHERE meta ? 'limited'"
 
 OVERDUE = """
 SELECT id AS conversation_id, 'an answer' AS what FROM conversations
@@ -119,10 +187,32 @@ UNION ALL
 SELECT a.conversation_id, 'a word on what expired' FROM actions a JOIN conversations c ON c.id = a.conversation_id
  WHERE a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now() AND c.last_seq > coalesce(c.stopped_seq, -1)
 UNION ALL
+SELECT f.conversation_id, 'a file' FROM media f WHERE f.status = 'due'
+UNION ALL
+SELECT c.id, 'what its successor has' FROM conversations c
+ WHERE c.merged_into IS NOT NULL AND (EXISTS (SELECT 1 FROM tickets k WHERE k.conversation_id = c.id)
+    OR EXISTS (SELECT 1 FROM handoffs h WHERE h.conversation_id = c.id AND h.released_at IS NULL)
+    OR EXISTS (SELECT 1 FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation'))
+UNION ALL
 SELECT e.conversation_id, 'the outcome of ' || e.kind FROM effects e JOIN conversations c ON c.id = e.conversation_id
  WHERE e.status IN ('planned', 'sending') AND c.last_seq > coalesce(c.stopped_seq, 0)
 """
 """What is still owed when everybody has had the time to do it."""
+
+STATES = """
+SELECT 'turn ' || status AS state FROM turns UNION SELECT 'action ' || status FROM actions
+UNION SELECT CASE kind WHEN 'part' THEN 'part ' ELSE 'effect ' END || status FROM effects
+UNION SELECT 'action withheld' FROM effects WHERE kind <> 'part' AND failure = 'withheld'
+UNION SELECT 'reply withheld' FROM messages WHERE delivery = 'withheld'
+UNION SELECT 'over the limit' FROM messages WHERE meta ? 'limited'
+UNION SELECT 'a place in the queue' FROM account_places
+UNION SELECT 'a thread that ended' FROM threads WHERE ended_at IS NOT NULL
+UNION SELECT 'file ' || status FROM media
+UNION SELECT 'conversation merged' FROM conversations WHERE merged_into IS NOT NULL
+UNION SELECT 'conversation stopped' FROM conversations WHERE stopped_seq IS NOT NULL
+UNION SELECT 'customer erased' FROM customers WHERE erased_at IS NOT NULL
+"""
+"""What there is in words, for `report.RARE`."""
 
 TRIES = "SELECT turn_id, purpose FROM raw_outputs"
 
@@ -131,8 +221,7 @@ SELECT a.turn_id, a.name, a.digest, a.decided_by, m.stored_at AS asked_at,
        (SELECT min(CASE e.status WHEN 'confirmed' THEN e.settled_at ELSE e.claimed_at END) FROM effects e
          WHERE e.message_id = m.id) AS accepted_at
   FROM actions a
-  JOIN turns t ON t.conversation_id = a.conversation_id
-  JOIN messages m ON m.turn_id = t.id AND m.direction = 'out'
+  JOIN messages m ON m.direction = 'out'
    AND m.meta -> 'buttons' ->> 'confirm' = 'confirm:' || a.digest
  WHERE a.decided_by IS NOT NULL AND a.confirmation_by = 'customer'
 """

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -52,6 +52,9 @@ class Facts:
         return self.world.name_of(row.get("conversation_id") or row["id"])
 
 
+Promise = Callable[[Facts], Iterator[str]]
+
+
 def at_each_moment(world: World) -> list[str]:
     """Promises that hold while everything is still going on."""
     broken = [f"{world.name_of(row['conversation_id'])} owes {row['what']}" for row in world.look(inside.OWES)]
@@ -60,11 +63,11 @@ def at_each_moment(world: World) -> list[str]:
     return broken
 
 
-def at_the_end(world: World) -> list[str]:
-    """Every promise; empty if all are kept."""
+def at_the_end(world: World, promises: Sequence[Promise] | None = None) -> list[str]:
+    """Every promise (PROMISES); empty if all are kept."""
     facts = Facts(world)
     broken = at_each_moment(world)
-    for promise in PROMISES:
+    for promise in PROMISES if promises is None else promises:
         broken += [f"{promise.__name__}: {each}" for each in promise(facts)]
     return broken
 
@@ -160,7 +163,7 @@ def threads_are_continuous(facts: Facts) -> Iterator[str]:
         if output["used"] and output["turn_id"] in facts.turn:
             used[output["turn_id"]].append(output)
     accepted: dict[str, str] = {}
-    for turn in filter(facts.kept, facts.turns):
+    for turn in sorted(filter(facts.kept, facts.turns), key=lambda turn: turn["started_at"]):
         thread, newest = turn["frontend_context_uuid"], dict(accepted)
         for output in used[turn["id"]]:
             asked = parents[output["backend_uuid"]]
@@ -248,57 +251,64 @@ def a_button_is_no_message(facts: Facts) -> Iterator[str]:
 def nothing_of_the_bot_leaves_under_a_human(facts: Facts) -> Iterator[str]:
     """Neither the model's words nor an action's result; that a colleague comes is told."""
     for begun in facts.world.whatsapp.begun:
-        if begun.too_late and begun.text.startswith("Answer "):
+        if begun.too_late and not begun.text.startswith(("Ann here", _TEXTS.handed_over)):
             yield f"{begun.text!r} left under a human"
     for call in facts.world.endpoints.calls:
         if call.late:
             yield f"{call.endpoint} was begun under a human"
 
 
-def whatever_a_customer_sent_is_answered(facts: Facts) -> Iterator[str]:
-    """Once the bot has the conversation: by it, however late, or by a person; what may have left staff were told of."""
-    by_conversation: dict[Any, list[Row]] = defaultdict(list)
-    for turn in facts.turns:
-        by_conversation[turn["conversation_id"]].append(turn)
-    for conversation in facts.conversations.values():
-        if conversation["owner"] != "bot" or conversation["stopped_seq"] is not None or conversation["erased"]:
-            continue
-        turns = by_conversation[conversation["id"]]
-        if conversation["has_ticket"] and any(turn["state"] == "ticket_open" for turn in turns if _is_silent(turn)):
-            continue  # the assistant holds what comes while a ticket is open
-        for message in _unanswered(facts, conversation["id"], turns):
-            yield f"{facts.name(conversation)}{message['seq']} was never answered"
+def nobodys_words_are_forgotten(facts: Facts) -> Iterator[str]:
+    """They are answered, or a person's to answer, and counted as such."""
+    for row in facts.world.look(inside.UNCARED):
+        yield f"{facts.name(row)}{row['seq']} is {row['owner']}'s, and {row['text']!r} is forgotten"
 
 
-def _unanswered(facts: Facts, conversation_id: Any, turns: list[Row]) -> Iterator[Row]:
-    messages = [row for row in facts.messages if row["conversation_id"] == conversation_id]
-    words = [row["stored_at"] for row in messages if row["author"] == "agent"]
-    incoming = {row["seq"]: row for row in messages if row["direction"] == "in"}
-    answered = {
-        seq for turn in turns if _is_answered(facts, turn) for seq in range(turn["first_seq"], turn["last_seq"] + 1)
-    }
-    markers = [incoming[seq]["meta"] or {} for seq in answered & incoming.keys()]
-    taken_up = {seq for marker in markers for seq in marker.get("held", [])}
-    for seq, message in incoming.items():
-        by_a_person = any(said > message["stored_at"] for said in words)
-        if message["kind"] != "held" and seq not in answered | taken_up and not by_a_person:
-            yield message
+def a_handoff_has_its_human(facts: Facts) -> Iterator[str]:
+    for row in facts.world.look(inside.WITHOUT_A_HUMAN):
+        yield f"{facts.name(row)} has an open handoff, and no person has it"
 
 
-def _is_answered(facts: Facts, turn: Row) -> bool:
-    """The customer has its words, or may have, or was told why there are none."""
-    if turn["status"] == "held":
-        return turn["failure"] is not None
-    replies = [row for row in facts.messages if row["turn_id"] == turn["id"] and row["direction"] == "out"]
-    may_have_left = {row["message_id"] for row in facts.deliveries if row["status"] == "unknown"}
-    return any(row["delivery"] != "withheld" or row["id"] in may_have_left for row in replies)
+def staff_decide_once(facts: Facts) -> Iterator[str]:
+    """An approved action changes the owner once, and not after people have changed it since."""
+    for row in facts.world.look(inside.MOVED_BY_STAFF):
+        if row["times"] > 1 or row["late"]:
+            yield f"{row['name']} of {facts.name(row)} changed the owner {row['times']} times, late: {row['late']}"
 
 
-def _is_silent(turn: Row) -> bool:
-    return turn["status"] == "held" and turn["failure"] is None
+def a_reset_begins_a_thread(facts: Facts) -> Iterator[str]:
+    """No answer that counts goes on in the thread from before it, but an action's final words."""
+    asked = facts.world.perplexity.asked
+    number = {each.backend_uuid: n for n, each in enumerate(asked)}
+    for letter, before in facts.world.resets:
+        old = {each.question.frontend_context_uuid for each in asked[:before] if each.of == letter}
+        for output in facts.outputs:
+            turn, n = facts.turn.get(output["turn_id"]), number[output["backend_uuid"]]
+            if turn is None or not output["used"] or output["purpose"] == "conclude" or turn["status"] == "withheld":
+                continue
+            if n >= before and facts.name(turn) == letter and asked[n].question.frontend_context_uuid in old:
+                yield f"{letter}{turn['first_seq']} goes on in the thread from before the reset"
 
 
-PROMISES: tuple[Callable[[Facts], Iterator[str]], ...] = (
+def one_customer_has_one_conversation(facts: Facts) -> Iterator[str]:
+    live = [facts.world.name_of(row["id"]) for row in facts.world.look(inside.LIVE)]
+    if facts.world.are_one and len(live) > 1:
+        yield f"{' and '.join(sorted(live))} go on beside each other"
+
+
+def one_thread_is_in_use(facts: Facts) -> Iterator[str]:
+    for row in facts.world.look(inside.IN_USE):
+        yield f"{facts.name(row)} has more than one thread in use"
+
+
+def over_a_limit_nobody_is_asked(facts: Facts) -> Iterator[str]:
+    words = [asked.words for asked in facts.world.perplexity.asked]
+    for row in facts.world.look(inside.LIMITED):
+        if row["text"] and any(row["text"] in asked for asked in words):
+            yield f"{facts.name(row)}: the model was asked about {row['text']!r}"
+
+
+PROMISES: tuple[Promise, ...] = (
     each_message_has_one_outcome,
     nobody_is_apologised_to_unasked,
     replies_are_in_order,
@@ -312,5 +322,12 @@ PROMISES: tuple[Callable[[Facts], Iterator[str]], ...] = (
     a_yes_is_this_questions,
     a_button_is_no_message,
     nothing_of_the_bot_leaves_under_a_human,
-    whatever_a_customer_sent_is_answered,
+    nobodys_words_are_forgotten,
+    a_handoff_has_its_human,
+    staff_decide_once,
+    a_reset_begins_a_thread,
+    one_customer_has_one_conversation,
+    over_a_limit_nobody_is_asked,
 )
+AWAITED: tuple[Promise, ...] = (one_thread_is_in_use,)
+"""What the core of today does not keep: judged where a test asks for it, until it does."""

@@ -7,18 +7,19 @@ among what there is at that moment, and begin again from the first where they ar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from functools import wraps
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.model import customers, staff
 from tests.model.configurations import Configured
+from tests.model.drawing import CUSTOMER, OUTER, SAID, SERVED, TAKEN, Given, Meeting, Profile, To, meetings
 from tests.model.events import OF_ACTORS, Event
 from tests.model.happening import happen
-from tests.model.inside import OPEN_QUESTIONS
-from tests.model.invariants import at_each_moment, at_the_end
+from tests.model.inside import OPEN_QUESTIONS, STATES
+from tests.model.invariants import PROMISES, Promise, at_each_moment, at_the_end
 from tests.model.outside import Said, Served, Taken
 from tests.model.phases import Phase, phase_of
 from tests.model.stops import Actor, Place
@@ -40,24 +41,12 @@ _TOLD = 60
 """Lines of the trace that a failure shows."""
 
 
-class To(StrEnum):
-    """How far an actor goes on."""
-
-    NEXT = "the next stop"
-    COMMIT = "a commit"
-    CALL = "a call"
-    END = "its end"
-
-
 _WHO = st.integers(0, 3)
-_CUSTOMER = st.sampled_from([0, 0, 0, 1])
-_ACTIONS = [Said.BOOK, Said.PAY, Said.CANCEL_ORDER, Said.TICKET, Said.HANDOFF, Said.LOOK_UP]
-_SAID = st.lists(st.sampled_from([*Said, *_ACTIONS, *_ACTIONS]), min_size=1, max_size=3)
-_SERVED = st.sampled_from([Served.DONE, Served.DONE, Served.DONE, *Served])
-_TAKEN = st.sampled_from([Taken.TAKEN, Taken.TAKEN, Taken.TAKEN, *Taken])
-_EVENTS = st.sampled_from([*Event, *[event for event in Event if event in OF_ACTORS]])
 _TO_A_QUESTION = [Event.YES, Event.NO, Event.BURST, Event.LATE_YES, Event.BUTTON, Event.OLD_BUTTON]
-_PHASES = st.sampled_from([phase for phase in Phase if phase is not Phase.RESTS])
+_WHILE_ASKED = [None, None, None, Event.CONFIGURED, Event.TAKE_OVER, Event.CONTINUES, Event.MERGED, Event.TIME]
+_WHILE_HELD = [Event.MESSAGE, Event.MESSAGE, Event.YES, Event.BURST, Event.FILE, Event.STAFF_WRITES, Event.CONTINUES]
+_GIVES_BACK = [Event.RELEASE, Event.RELEASE, Event.RESET, Event.CLOSE, Event.DECIDED_AGAIN]
+_BESIDE_A_DECISION = [Event.RESET, Event.RELEASE, Event.TAKE_OVER, Event.CLOSE, Event.CONFIGURED, Event.MERGED]
 
 
 def step(**drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
@@ -79,62 +68,40 @@ class ConversationMachine(RuleBasedStateMachine):
     """`make_world` is set by whoever runs it."""
 
     make_world: Callable[[], World]
+    promises: Sequence[Promise] = PROMISES
 
     def __init__(self) -> None:
         super().__init__()
         self.world = type(self).make_world()
+        self.profile = Profile.ANYTHING
 
-    @initialize(which=st.sampled_from(Configured))
-    def begins(self, which: Configured) -> None:
+    @initialize(which=st.sampled_from(Configured), profile=st.sampled_from(Profile))
+    def begins(self, which: Configured, profile: Profile = Profile.ANYTHING) -> None:
+        self.profile = profile
         if which is not Configured.ALL:
-            self.world.configure(which)
-        self.world.write(0, "Hello")
+            staff.configure(self.world, which)
+        self._writes(0)
 
-    @step(event=st.sampled_from([event for event in Event if event not in OF_ACTORS]), customer=_CUSTOMER, which=_WHO)
+    @step(event=st.sampled_from(OUTER), customer=CUSTOMER, which=_WHO)
     def happens(self, event: Event, customer: int, which: int) -> None:
         """Something happens now, wherever everybody is."""
         happen(self.world, event, customer, which)
 
-    @step(
-        customer=_CUSTOMER,
-        event=_EVENTS,
-        phase=_PHASES,
-        said=_SAID,
-        served=_SERVED,
-        taken=_TAKEN,
-        others=st.sampled_from(To),
-        rounds=st.integers(1, _ROUNDS),
-    )
-    def meets(
-        self,
-        customer: int,
-        event: Event,
-        phase: Phase,
-        said: list[Said],
-        served: Served,
-        taken: Taken,
-        others: To,
-        rounds: int,
-    ) -> None:
-        """Something happens just when somebody has come so far. Then the others go on for some rounds, then they."""
-        if not self.world.stops.waiting:
-            self.world.write(customer, "Hello")
-        says = iter(said)
-        there = self._until(phase, says, served, taken)
-        if there is None:
-            return
-        happen(self.world, event, customer, 0, there)
-        for _ in range(_HANGING_ROUNDS if event is Event.HANGS else rounds):
-            for other in [actor for actor in self.world.stops.actors if actor is not there]:
-                self._goes_on(other, others, says, served, taken)
-            self.world.pass_time(_HANGING_SECONDS if event is Event.HANGS else _RETRY_SECONDS)
-        self._goes_on(there, To.END, says, Served.DONE, taken)
+    @step(meeting=meetings(OUTER))
+    def meets(self, meeting: Meeting) -> None:
+        """Something from outside happens just when somebody has come so far."""
+        self._meets(meeting)
+
+    @step(meeting=meetings(sorted(OF_ACTORS)))
+    def fails(self, meeting: Meeting) -> None:
+        """It happens to whoever has come so far."""
+        self._meets(meeting)
 
     @step(
         phase=st.sampled_from([Phase.CLAIMED, Phase.ASKS, Phase.ANSWERED, Phase.COMMITS]),
         late=st.sampled_from([Said.TEXT, Said.TEXT, *Said]),
-        said=_SAID,
-        served=_SERVED,
+        said=SAID,
+        served=SERVED,
         others=st.sampled_from([To.COMMIT, To.CALL, To.NEXT]),
         rounds=st.integers(1, _ROUNDS),
     )
@@ -143,7 +110,7 @@ class ConversationMachine(RuleBasedStateMachine):
     ) -> None:
         """An attempt is taken for dead, others follow and come so far, then it brings what the model said to it."""
         if not self.world.stops.waiting:
-            self.world.write(0, "Hello")
+            self._writes(0)
         lates, says = iter([late]), iter(said)
         there = self._until(phase, lates, served, Taken.TAKEN)
         if there is None:
@@ -155,30 +122,70 @@ class ConversationMachine(RuleBasedStateMachine):
                 self._goes_on(other, others, says, served, Taken.TAKEN)
         self._goes_on(there, To.END, lates, served, Taken.TAKEN)
 
-    @step(customer=_CUSTOMER, said=_SAID, served=_SERVED)
+    @step(customer=CUSTOMER, said=SAID, served=SERVED)
     def is_answered(self, customer: int, said: list[Said], served: Served) -> None:
         """A whole turn: the customer writes, and all that follows comes to its end."""
         self._turn(customer, said, served)
 
-    @step(customer=_CUSTOMER, event=st.sampled_from(_TO_A_QUESTION))
-    def question_is_answered(self, customer: int, event: Event) -> None:
+    @step(
+        customer=CUSTOMER,
+        questions=st.sampled_from([1, 1, 2]),
+        meanwhile=st.sampled_from(_WHILE_ASKED),
+        event=st.sampled_from(_TO_A_QUESTION),
+    )
+    def question_is_answered(
+        self, customer: int, event: Event, questions: int = 1, meanwhile: Event | None = None
+    ) -> None:
         """The model asks for what needs a yes; the customer is asked, and then something comes."""
-        self._turn(customer, [Said.CANCEL_ORDER], Served.DONE)
-        happen(self.world, event, customer, 0)
+        for _ in range(questions):
+            self._turn(customer, [Said.CANCEL_ORDER])
+        for each in (meanwhile, event):
+            if each is not None:
+                happen(self.world, each, customer, 0)
 
-    def _turn(self, customer: int, said: list[Said], served: Served) -> None:
-        self.world.write(customer, "Hello")
-        says = iter(said)
-        for _ in range(_MOST):
-            if self.world.stops.waiting:
-                self._goes_on(self.world.stops.actors[0], To.END, says, served, Taken.TAKEN)
-            elif all(run.rests for run in self.world.runs.values()):
-                return
-            else:
-                self.world.pass_time(_RETRY_SECONDS)
+    @step(
+        customer=CUSTOMER,
+        called=st.booleans(),
+        meanwhile=st.lists(st.sampled_from(_WHILE_HELD), min_size=1, max_size=3),
+        back=st.sampled_from(_GIVES_BACK),
+        said=SAID,
+    )
+    def a_person_has_it(
+        self, customer: int, called: bool, meanwhile: list[Event], back: Event, said: list[Said]
+    ) -> None:
+        """A person is *called* by the model, or takes the conversation; gives it back; then the customer writes."""
+        self._turn(customer, [Said.HANDOFF] if called else [Said.TEXT])
+        if not called:
+            happen(self.world, Event.TAKE_OVER, customer, 0)
+        for event in meanwhile:
+            happen(self.world, event, customer, 0)
+            self._plays([])
+        happen(self.world, back, customer, 0)
+        self._plays(said)
+        self._turn(customer, said)
+
+    @step(
+        customer=CUSTOMER,
+        asked=st.sampled_from([Given.APPROVAL, Given.CALL]),
+        approved=st.booleans(),
+        rounds=st.integers(0, _ROUNDS),
+        meanwhile=st.lists(st.sampled_from(_BESIDE_A_DECISION), min_size=0, max_size=2),
+        again=st.booleans(),
+    )
+    def staff_decide(
+        self, customer: int, asked: Given, approved: bool, rounds: int, meanwhile: list[Event], again: bool
+    ) -> None:
+        """An action waits for staff; they decide, and before that is done others change the conversation."""
+        self._given(asked, customer)
+        happen(self.world, Event.APPROVED if approved else Event.DECLINED, customer, 0)
+        for _ in range(rounds):
+            for actor in self.world.stops.actors:
+                self._goes_on(actor, To.COMMIT, iter(()), Served.DONE, Taken.TAKEN)
+        for event in (*meanwhile, *([Event.DECIDED_AGAIN] if again else [])):
+            happen(self.world, event, customer, 0)
 
     @precondition(lambda self: self.world.stops.waiting)
-    @step(who=_WHO, to=st.sampled_from(To), said=_SAID, served=_SERVED, taken=_TAKEN)
+    @step(who=_WHO, to=st.sampled_from(To), said=SAID, served=SERVED, taken=TAKEN)
     def goes_on(self, who: int, to: To, said: list[Said], served: Served, taken: Taken) -> None:
         """Where it meets the outside on its way, that does as drawn."""
         self._goes_on(_nth(self.world.stops.actors, who), to, iter(said), served, taken)
@@ -196,16 +203,73 @@ class ConversationMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Everybody does what they must, also what they do only once questions expire; then all promises hold."""
         try:
+            self._see()
             rests = self.world.come_to_rest()
+            self._see()
             if rests and self.world.look(OPEN_QUESTIONS):
                 self.world.pass_time(_ALL_EXPIRES)
                 self.world.sweep()
                 rests = self.world.come_to_rest()
-            _judge(self.world, at_the_end(self.world) if rests else ["it never comes to rest", *self.world.unrest()])
+            unrest = ["it never comes to rest", *self.world.unrest()]
+            _judge(self.world, at_the_end(self.world, self.promises) if rests else unrest)
         finally:
             self.world.end()
 
+    def _see(self) -> None:
+        self.world.states.update(row["state"] for row in self.world.look(STATES))
+
     # On the way
+
+    def _meets(self, meeting: Meeting) -> None:
+        self._given(meeting.given, meeting.customer)
+        self._writes(meeting.customer, meeting.wrote)
+        says = iter(meeting.said)
+        there = self._until(meeting.phase, says, meeting.served, meeting.taken)
+        if there is None and meeting.event in OF_ACTORS:
+            return
+        happen(self.world, meeting.event, meeting.customer, 0, there)
+        hangs = meeting.event is Event.HANGS
+        for _ in range(_HANGING_ROUNDS if hangs else meeting.rounds):
+            for other in [actor for actor in self.world.stops.actors if actor is not there]:
+                self._goes_on(other, meeting.others, says, meeting.served, meeting.taken)
+            self.world.pass_time(_HANGING_SECONDS if hangs else _RETRY_SECONDS)
+        for event, phase in meeting.then:
+            there = self._until(phase, says, meeting.served, meeting.taken) or there
+            happen(self.world, event, meeting.customer, 0, there)
+        if there is not None:
+            self._goes_on(there, To.END, says, Served.DONE, meeting.taken)
+
+    def _given(self, given: Given, customer: int) -> None:
+        """Makes it so."""
+        if given in (Given.APPROVAL, Given.CALL) and self.world.configured is not Configured.APPROVALS:
+            staff.configure(self.world, Configured.APPROVALS)
+        if given is Given.OTHER:
+            self._writes(1 - customer)
+        elif given is Given.FULL:
+            happen(self.world, Event.ACCOUNT_FULL, customer, 0)
+        for said in _SAYS.get(given, []):
+            self._turn(customer, [said])
+        for event in _THEN.get(given, []):
+            happen(self.world, event, customer, 0)
+            self._plays([])
+
+    def _writes(self, customer: int, words: str = "Hello") -> None:
+        customers.write(self.world, customer, customers.Said(words))
+
+    def _turn(self, customer: int, said: Sequence[Said], served: Served = Served.DONE) -> None:
+        self._writes(customer)
+        self._plays(said, served)
+
+    def _plays(self, said: Sequence[Said], served: Served = Served.DONE) -> None:
+        """Until everybody rests."""
+        says = iter(said)
+        for _ in range(_MOST):
+            if self.world.stops.waiting:
+                self._goes_on(self.world.stops.actors[0], To.END, says, served, Taken.TAKEN)
+            elif all(run.rests for run in self.world.runs.values()):
+                return
+            else:
+                self.world.pass_time(_RETRY_SECONDS)
 
     def _until(self, phase: Phase, says: Any, served: Served, taken: Taken) -> Actor | None:
         """The actor that has come so far; None if nobody does."""
@@ -213,15 +277,19 @@ class ConversationMachine(RuleBasedStateMachine):
             for stopped in self.world.stops.waiting:
                 if phase_of(stopped) is phase:
                     return stopped.actor
-            if not self.world.stops.waiting:
+            if self.world.stops.waiting:
+                self._goes_on(self.world.stops.actors[0], To.NEXT, says, served, taken)
+            elif all(run.rests for run in self.world.runs.values()):
                 return None
-            self._goes_on(self.world.stops.actors[0], To.NEXT, says, served, taken)
+            else:
+                self.world.pass_time(_RETRY_SECONDS)
         return None
 
     def _goes_on(self, actor: Actor, to: To, says: Any, served: Served, taken: Taken) -> None:
         outside: dict[Place, Callable[[], object]] = {
             Place.ASK: lambda: next(says, Said.TEXT),
             Place.CALL: lambda: served,
+            Place.FETCH: lambda: served,
             Place.SEND: lambda: taken,
         }
         for n in range(_MOST):
@@ -235,6 +303,22 @@ class ConversationMachine(RuleBasedStateMachine):
                 return
 
 
+_SAYS: dict[Given, list[Said]] = {
+    Given.REPLY: [Said.TEXT],
+    Given.QUESTION: [Said.CANCEL_ORDER],
+    Given.QUESTIONS: [Said.CANCEL_ORDER, Said.CANCEL_ORDER],
+    Given.APPROVAL: [Said.TICKET],
+    Given.CALL: [Said.HANDOFF],
+    Given.TICKET: [Said.TICKET],
+    Given.HUMAN: [Said.TEXT],
+    Given.HELD: [Said.TEXT],
+    Given.CLOSED: [Said.TEXT],
+}
+_THEN: dict[Given, list[Event]] = {
+    Given.HUMAN: [Event.TAKE_OVER],
+    Given.HELD: [Event.TAKE_OVER, Event.MESSAGE],
+    Given.CLOSED: [Event.CLOSE],
+}
 _COMMITS = {Phase.COMMITS, Phase.COMMITTED, Phase.SETTLES, Phase.SETTLED}
 
 
@@ -248,5 +332,6 @@ def _nth(there: Sequence[T], n: int) -> T:
 
 def _judge(world: World, broken: list[str]) -> None:
     if broken:
+        world.broken = world.broken or broken
         told = world.stops.trace[-_TOLD:]
         raise AssertionError("\n".join(["Broken:", *broken, "What happened last:", *told]))

@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid5
 
 from integrations.channels.failures import FailureKind as SendKind
-from integrations.channels.failures import SendFailed
-from integrations.channels.port import Choice, Sent, Template
+from integrations.channels.failures import MediaFailed, MediaProblem, SendFailed
+from integrations.channels.port import Choice, MediaFile, MediaRef, Sent, Template
 from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointResult
 from integrations.perplexity.double import ScriptedPerplexity, words
 from integrations.perplexity.port import Answer, AskFailed, OnText, Question
@@ -23,13 +22,14 @@ from integrations.whatsapp.port import SendRequest
 from schemas.actions import Endpoint
 from schemas.conversations import Decision, MessageStored
 from schemas.failures import FailureKind
-from tests.model.stops import Place, Stops
+from tests.model.names import Name
+from tests.model.stops import ACTOR, Place, Stops
 from tests.support.shop import output
 
 _NAMES = UUID("5a4b1b0e-3a57-4c59-9d0a-0d6f1d3f3b11")
 
 
-class Said(StrEnum):
+class Said(Name):
     """What the model says, or how it fails."""
 
     TEXT = "text"
@@ -47,7 +47,7 @@ class Said(StrEnum):
     ACCOUNT = "account"
 
 
-class Served(StrEnum):
+class Served(Name):
     """What a service does."""
 
     DONE = "done"
@@ -57,7 +57,7 @@ class Served(StrEnum):
     NOT_DONE_UNKNOWN = "not done, unknown"
 
 
-class Taken(StrEnum):
+class Taken(Name):
     """What the channel does with a part."""
 
     TAKEN = "taken"
@@ -87,10 +87,11 @@ FAILURES: dict[Said, FailureKind] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """A question as it was put, and what the model answered. `said` None: no answer was given (yet)."""
+    """A question as it was put for conversation *of* (its letter), and what the model answered."""
 
     question: Question
     said: Said
+    of: str
     backend_uuid: str | None = None
 
     @property
@@ -106,9 +107,10 @@ class ModelPerplexity(ScriptedPerplexity):
 
     async def ask(self, question: Question, on_text: OnText | None = None) -> Answer:
         said = await self._stops.at(Place.ASK, "the model", question) or Said.TEXT
-        number = len(self.asked) + 1
+        number, actor = len(self.asked) + 1, ACTOR.get()
+        of = actor.name[0] if actor else ""
         if said in FAILURES:
-            self.asked.append(Asked(question, said))
+            self.asked.append(Asked(question, said, of))
             await self._stops.at(Place.ANSWER, f"{said}")
             raise AskFailed(FAILURES[said], "as the example says")
         answer = Answer(
@@ -117,7 +119,7 @@ class ModelPerplexity(ScriptedPerplexity):
             frontend_context_uuid=question.frontend_context_uuid,
             thread_url_slug=f"thread-{question.frontend_context_uuid[:8]}",
         )
-        self.asked.append(Asked(question, said, answer.backend_uuid))
+        self.asked.append(Asked(question, said, of, answer.backend_uuid))
         await self._stops.at(Place.ANSWER, f"{said}")
         return answer
 
@@ -193,6 +195,12 @@ class ModelWhatsApp(RecordingWhatsApp):
     async def send_template(self, request: SendRequest, template: Template) -> Sent:
         return await self._sent(request, f"[{template.name}]", template=template)
 
+    async def download(self, account: str, media: MediaRef) -> MediaFile:
+        served = await self._stops.at(Place.FETCH, "a file", media) or Served.DONE
+        if served is not Served.DONE:
+            raise MediaFailed(_MEDIA_PROBLEMS[served], "as the example says")
+        return await super().download(account, media)
+
     async def _sent(self, request: SendRequest, text: str, **more: Any) -> Sent:
         too_late = await self._is_too_late(request.delivery_id)
         taken = await self._stops.at(Place.SEND, "the channel", request) or Taken.TAKEN
@@ -206,6 +214,13 @@ class ModelWhatsApp(RecordingWhatsApp):
         raise SendFailed(_SEND_KINDS[taken], "as the example says")
 
 
+_MEDIA_PROBLEMS = {
+    Served.REFUSED: MediaProblem.TYPE_REFUSED,
+    Served.NOT_SENT: MediaProblem.TRANSIENT,
+    Served.DONE_UNKNOWN: MediaProblem.EXPIRED,
+    Served.NOT_DONE_UNKNOWN: MediaProblem.TRANSIENT,
+}
+
 _SEND_KINDS = {
     Taken.TAKEN_UNKNOWN: SendKind.UNKNOWN,
     Taken.LOST_UNKNOWN: SendKind.UNKNOWN,
@@ -218,15 +233,15 @@ _SEND_KINDS = {
 class ModelTemporal:
     """In the place of Temporal's client: hands each signal to the conversation's driver."""
 
-    signalled: Callable[[str, str, int], None]
+    signalled: Callable[[str, str, int, bool], None]
     decided: Callable[[str, Decision], None]
     changed: Callable[[str], None]
 
     async def start_workflow(
         self, _type: str, _start: object, *, id: str, start_signal: str, start_signal_args: list[Any], **_: object
     ) -> None:
-        seq = next((each.seq for each in start_signal_args if isinstance(each, MessageStored)), 0)
-        self.signalled(id, start_signal, seq)
+        told = next((each for each in start_signal_args if isinstance(each, MessageStored)), MessageStored(seq=0))
+        self.signalled(id, start_signal, told.seq, told.files)
 
     async def start_update_with_start_workflow(
         self, _name: str, decision: Decision, *, start_workflow_operation: Any, **_: object

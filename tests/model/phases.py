@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
+from tests.model.names import Name
 from tests.model.stops import Place, Stopped
 
 
-class Phase(StrEnum):
+class Phase(Name):
     RESTS = "nobody is at work"
     CLAIMS = "before the claim"
     CLAIMED = "claimed"
@@ -25,6 +24,7 @@ class Phase(StrEnum):
     SENDS = "a part leaves"
     TAKEN = "the channel has it"
     SENT = "the part is sent"
+    FETCHES = "a file is fetched"
 
 
 _BY_STOP: dict[tuple[Place, str], Phase] = {
@@ -52,6 +52,7 @@ _BY_PLACE = {
     Place.RESULT: Phase.CALLED,
     Place.SEND: Phase.SENDS,
     Place.TAKEN: Phase.TAKEN,
+    Place.FETCH: Phase.FETCHES,
 }
 
 

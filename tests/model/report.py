@@ -1,24 +1,42 @@
-"""The table event × phase: which of them met, how often, over all examples that were played."""
+"""The table event × phase: which of them met, how often, over all examples that were played; and rare states."""
 
 from __future__ import annotations
 
 from collections import Counter
 
+from schemas.actions import ActionStatus
+from schemas.effects import EffectStatus
+from schemas.turn_record import TurnStatus
 from tests.model.events import OF_ACTORS, Event
 from tests.model.phases import Phase
 
 Met = Counter[tuple[Event, Phase]]
 
+IMPOSSIBLE: dict[tuple[Event, Phase], str] = {
+    **dict.fromkeys([(event, Phase.RESTS) for event in OF_ACTORS], "nobody is there for it to happen to"),
+    **dict.fromkeys(
+        [(Event.BREAKS, phase) for phase in (Phase.ANSWERED, Phase.CALLS, Phase.CALLED, Phase.FETCHES)],
+        "no statement is under way whose connection could break",
+    ),
+}
+"""Cells that cannot be, and why: they are not counted."""
+
+RARE = frozenset(
+    {
+        *(f"turn {status}" for status in TurnStatus),
+        *(f"action {status}" for status in ActionStatus),
+        *(f"effect {status}" for status in EffectStatus),
+        *(f"part {status}" for status in EffectStatus),
+        *("action withheld", "reply withheld", "over the limit", "a place in the queue", "a thread that ended"),
+        *("file kept", "file refused", "conversation merged", "conversation stopped", "customer erased"),
+    }
+)
+"""States that some example has to reach (`inside.STATES`)."""
+
 
 def pairs() -> set[tuple[Event, Phase]]:
-    """All that can be: nobody at work is nobody to be killed, and only at a statement a connection breaks."""
-    outside = {Phase.ANSWERED, Phase.CALLS, Phase.CALLED}
-    return {
-        (event, phase)
-        for event in Event
-        for phase in Phase
-        if not (event in OF_ACTORS and phase is Phase.RESTS) and not (event is Event.BREAKS and phase in outside)
-    }
+    """All that can be."""
+    return {(event, phase) for event in Event for phase in Phase} - IMPOSSIBLE.keys()
 
 
 def reached(met: Met) -> float:
@@ -28,10 +46,10 @@ def reached(met: Met) -> float:
 
 def table(met: Met) -> str:
     """One row an event, one column a phase; a dot where they cannot meet, `0` where they never did."""
-    possible, lines = pairs(), [f"{n:>2} {phase}" for n, phase in enumerate(Phase, 1)]
+    lines = [f"{n:>2} {phase}" for n, phase in enumerate(Phase, 1)]
     lines.append(" " * 24 + "".join(f"{n:>6}" for n, _ in enumerate(Phase, 1)))
     for event in Event:
-        counts = [str(met[event, phase]) if (event, phase) in possible else "·" for phase in Phase]
+        counts = ["·" if (event, phase) in IMPOSSIBLE else str(met[event, phase]) for phase in Phase]
         lines.append(f"{event:<24}" + "".join(f"{count:>6}" for count in counts))
-    lines.append(f"{reached(met):.1%} of {len(possible)} pairs reached")
-    return "\n".join(lines)
+    reasons = [f"· {why}: {event}" for event, why in sorted({(e, why) for (e, _), why in IMPOSSIBLE.items()})]
+    return "\n".join([*lines, *reasons, f"{reached(met):.1%} of {len(pairs())} pairs reached"])

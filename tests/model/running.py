@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test
 
 from tests.model.machine import ConversationMachine
 from tests.model.stage import Stage
-from tests.model.world import Composes, World, model_settings
+from tests.model.world import Composes, World
 from worker.app import create_activities
 
 engine.MAX_SHRINKING_SECONDS = 30  # of Hypothesis: five minutes are more than a smaller script is worth
@@ -29,14 +29,15 @@ def examples(
     seen: Callable[[World], None] = lambda world: None,
     **changes: object,
 ) -> int:
-    """Plays up to *runs* examples and says how many; raises what the first failing one does, made small."""
+    """Plays up to *runs* examples and says how many; raises what the first failing one does, made small. *seen* gets
+    each when it is over."""
     played = 0
 
     def make_world() -> World:
         nonlocal played
         played += 1
-        world = World(stage.loop, stage.database, model_settings(**changes), composes)
-        seen(world)
+        world = stage.world(composes, **changes)
+        world.is_over = seen
         return world
 
     machine: type[RuleBasedStateMachine] = type(

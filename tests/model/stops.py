@@ -31,10 +31,7 @@ class Place(StrEnum):
     RESULT = "result"  #: the service has done what it does; its answer is on the way
     SEND = "send"  #: a part of a reply is about to be sent
     TAKEN = "taken"  #: the channel has taken it, or not; its answer is on the way
-
-
-CALLS = frozenset({Place.ASK, Place.CALL, Place.SEND})
-"""Here the example says what the outside does."""
+    FETCH = "fetch"  #: a file is about to be fetched
 
 
 @dataclass

@@ -6,6 +6,7 @@ How soon drawn examples come by, `make power` measures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,13 +14,13 @@ import pytest
 import structlog
 
 from tests.model.configurations import Configured
-from tests.model.events import Event
-from tests.model.holes import HOLES, composed
-from tests.model.machine import ConversationMachine, To
+from tests.model.drawing import Meeting, To
+from tests.model.events import OF_ACTORS, Event
+from tests.model.holes import HOLES, Hole, composed, put_back
+from tests.model.machine import ConversationMachine
 from tests.model.outside import Said, Served, Taken
 from tests.model.phases import Phase
 from tests.model.stage import Stage, stage_at
-from tests.model.world import World, model_settings
 
 S = ConversationMachine
 ALL = Configured.ALL
@@ -32,8 +33,8 @@ def stage(postgres_url: str) -> Iterator[Stage]:
 
 
 def meets(state: S, event: Event, phase: Phase, *said: Said, rounds: int = 4, **more: Any) -> None:
-    values: dict[str, Any] = {"served": Served.DONE, "taken": Taken.TAKEN, "others": To.END, "customer": 0} | more
-    state.meets(event=event, phase=phase, said=list(said), rounds=rounds, **values)
+    meeting = Meeting(event=event, phase=phase, said=said, rounds=rounds, **more)
+    state.fails(meeting=meeting) if event in OF_ACTORS else state.meets(meeting=meeting)
 
 
 def late(state: S, phase: Phase, brings: Said, *said: Said, others: To, rounds: int) -> None:
@@ -100,6 +101,11 @@ def status_first(state: S) -> None:
     meets(state, Event.FAILED_FOR_GOOD, Phase.TAKEN, Said.TEXT)
 
 
+def customers_are_one(state: S) -> None:
+    answered(state, Said.TEXT, customer=1)
+    happens(state, Event.MERGED)
+
+
 def answer_is_lost(state: S) -> None:
     meets(state, Event.BREAKS, Phase.COMMITTED, Said.TEXT)
 
@@ -140,60 +146,72 @@ def taken_before_the_answer(state: S) -> None:
     meets(state, Event.TAKE_OVER, Phase.ANSWERED, Said.TEXT)
 
 
-SCRIPTS: dict[int, tuple[Configured, Callable[[S], None]]] = {
-    1: (ALL, zombie_over_action),
-    2: (ALL, silent_channel),
-    3: (ALL, no_and_yes),
-    4: (ALL, yes_before),
-    5: (ALL, second_handoff),
-    6: (ALL, repaired),
-    7: (ALL, apology_after),
-    8: (ALL, configured_meanwhile),
-    10: (ALL, status_first),
-    12: (ALL, answer_is_lost),
-    13: (ALL, account_is_full),
-    14: (Configured.APPROVALS, nobody_approves),
-    15: (ALL, old_button),
-    16: (ALL, action_first),
-    17: (Configured.NO_REPAIRS, dies_after_commit),
-    18: (ALL, zombie_looks),
-    101: (ALL, taken_before_it_leaves),
-    102: (ALL, taken_before_the_answer),
+@dataclass(frozen=True)
+class Script:
+    """*breaks*: what the judge says with the hole. *at_once*: no message has to be answered before."""
+
+    plays: Callable[[S], None]
+    breaks: str
+    configured: Configured = ALL
+    at_once: bool = True
+
+
+YES = "a_yes_is_this_questions"
+THREADS = "threads_are_continuous"
+UNDER_A_HUMAN = "nothing_of_the_bot_leaves_under_a_human"
+
+SCRIPTS: dict[int, Script] = {
+    1: Script(zombie_over_action, THREADS),
+    2: Script(silent_channel, "parts_are_sent_once"),
+    3: Script(no_and_yes, YES, at_once=False),
+    4: Script(yes_before, YES, at_once=False),
+    5: Script(second_handoff, "A owes a human without a handoff", at_once=False),
+    6: Script(repaired, "a defect: .* UniqueViolationError actions"),
+    7: Script(apology_after, "nothing_done_is_denied"),
+    8: Script(configured_meanwhile, "it never comes to rest"),
+    10: Script(status_first, "deliveries_and_channel_agree"),
+    11: Script(customers_are_one, "one_customer_has_one_conversation"),
+    12: Script(answer_is_lost, "a defect: .* UniqueViolationError raw_outputs"),
+    13: Script(account_is_full, "nobody_is_apologised_to_unasked"),
+    14: Script(nobody_approves, "A is owed a word on what expired", Configured.APPROVALS),
+    15: Script(old_button, YES, at_once=False),
+    16: Script(action_first, THREADS),
+    17: Script(dies_after_commit, THREADS, Configured.NO_REPAIRS),
+    18: Script(zombie_looks, "A owes more questions of unknown outcome than were put"),
+    101: Script(taken_before_it_leaves, UNDER_A_HUMAN),
+    102: Script(taken_before_the_answer, UNDER_A_HUMAN),
 }
 
 
-def played(stage: Stage, number: int, *, with_hole: bool) -> None:
-    hole = next(hole for hole in HOLES if hole.number == number)
-    configured, script = SCRIPTS[number]
-    composes: dict[str, Any] = {"composes": partial(composed, hole)} if with_hole else {}
-    stage.database.rewrites = hole.rewrites if with_hole else ()
-    machine: type[S] = type(
-        "Machine",
-        (S,),
-        {"make_world": staticmethod(lambda: World(stage.loop, stage.database, model_settings(), **composes))},
-    )
+def played(stage: Stage, number: int, hole: Hole | None = None) -> None:
+    """The script of that number, with *hole* or without any."""
+    composes: dict[str, Any] = {} if hole is None else {"composes": partial(composed, hole)}
+    machine: type[S] = type("Machine", (S,), {"make_world": staticmethod(lambda: stage.world(**composes))})
     state = machine()
     try:
-        state.begins(which=configured)
-        ends(state) if number not in _AT_ONCE else None
-        script(state)
+        state.begins(which=SCRIPTS[number].configured)
+        ends(state) if not SCRIPTS[number].at_once else None
+        SCRIPTS[number].plays(state)
     finally:
-        try:
-            state.teardown()
-        finally:
-            stage.database.rewrites = ()
+        state.teardown()
 
 
-_AT_ONCE = {1, 2, 6, 7, 8, 10, 12, 13, 14, 16, 17, 18, 101, 102}
-"""Their scripts are about the first message, or need none to be answered before."""
+def test_each_hole_has_a_script() -> None:
+    assert {hole.number for hole in HOLES} == SCRIPTS.keys()
 
 
 @pytest.mark.parametrize("number", SCRIPTS)
-def test_a_hole_breaks_a_promise(stage: Stage, number: int) -> None:
-    with pytest.raises(AssertionError, match="Broken:"):
-        played(stage, number, with_hole=True)
+def test_a_hole_breaks_its_promise(stage: Stage, number: int) -> None:
+    """And each text that it takes out is in the core: else it would put nothing back."""
+    hole = next(hole for hole in HOLES if hole.number == number)
+
+    broken = pytest.raises(AssertionError, match=f"Broken:[^—]*{SCRIPTS[number].breaks}")
+    with put_back(hole, stage), broken:
+        played(stage, number, hole)
+
+    assert stage.database.rewritten == set(hole.rewrites)
 
 
 @pytest.mark.parametrize("number", SCRIPTS)
 def test_without_the_hole_all_promises_are_kept(stage: Stage, number: int) -> None:
-    played(stage, number, with_hole=False)
+    played(stage, number)

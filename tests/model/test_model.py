@@ -10,15 +10,16 @@ import pytest
 import structlog
 
 from tests.model.configurations import Configured
+from tests.model.drawing import Meeting
 from tests.model.events import OF_ACTORS, Event
-from tests.model.holes import HOLES, composed
-from tests.model.machine import ConversationMachine, To
-from tests.model.outside import Said, Served, Taken
+from tests.model.holes import HOLES, composed, put_back
+from tests.model.machine import ConversationMachine
+from tests.model.outside import Said, Taken
 from tests.model.phases import Phase
-from tests.model.report import Met, reached, table
+from tests.model.report import RARE, Met, reached, table
 from tests.model.running import examples
 from tests.model.stage import Stage, stage_at
-from tests.model.world import World, model_settings
+from tests.model.world import World
 
 SEEDS = (1, 2, 3)
 RUNS_OF_EACH = 10
@@ -45,15 +46,6 @@ def test_whatever_meets_whatever_the_promises_hold(stage: Stage, seed: int) -> N
     examples(stage, RUNS_OF_EACH, seed)
 
 
-def test_of_what_may_have_left_before_a_take_over_staff_are_told(stage: Stage) -> None:
-    """Found by seed 31: the resend is withheld, and nobody knows of the first."""
-    state = _machine(stage)
-    state.begins(which=Configured.ALL)
-    busy = {"served": Served.DONE, "others": To.NEXT, "rounds": 1, "said": [Said.TEXT]}
-    state.meets(customer=0, event=Event.TAKE_OVER, phase=Phase.TAKEN, taken=Taken.LOST_UNKNOWN, **busy)
-    state.teardown()
-
-
 def test_an_example_plays_the_same_way_every_time(stage: Stage) -> None:
     traces = {tuple(_played(stage, number=7).stops.trace) for _ in range(TIMES)}
 
@@ -63,34 +55,28 @@ def test_an_example_plays_the_same_way_every_time(stage: Stage) -> None:
 def test_the_model_finds_a_hole_that_is_put_back(stage: Stage) -> None:
     """The quickest of those that `make power` looks for."""
     hole = next(hole for hole in HOLES if hole.number == 2)
-    stage.database.rewrites = hole.rewrites
-    try:
-        with pytest.raises(AssertionError, match="a part was sent"):
-            examples(stage, 30, 1, composes=partial(composed, hole), shrink=False)
-    finally:
-        stage.database.rewrites = ()
+    with put_back(hole, stage), pytest.raises(AssertionError, match="a part was sent"):
+        examples(stage, 30, 1, composes=partial(composed, hole), shrink=False)
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(7_200)
 def test_whatever_can_meet_has_met(stage: Stage) -> None:
-    worlds: list[World] = []
-    met = Met()
+    met, states = Met(), set[str]()
 
     def seen(world: World) -> None:
-        """The one before is over by now."""
-        if worlds:
-            met.update(worlds.pop().met)
-        worlds.append(world)
+        met.update(world.met)
+        states.update(world.states)
 
     examples(stage, MANY, 1, seen=seen)
 
     print(table(met))
     assert reached(met) >= WANTED_PAIRS, table(met)
+    assert states >= RARE, f"never seen: {sorted(RARE - states)}"
 
 
 def _machine(stage: Stage) -> ConversationMachine:
-    made = {"make_world": staticmethod(lambda: World(stage.loop, stage.database, model_settings()))}
+    made = {"make_world": staticmethod(stage.world)}
     machine: type[ConversationMachine] = type("Machine", (ConversationMachine,), made)
     return machine()
 
@@ -100,17 +86,15 @@ def _played(stage: Stage, number: int) -> World:
     state, chosen = _machine(stage), random.Random(number)
     state.begins(which=Configured.ALL)
     for _ in range(2):
-        said = [chosen.choice(list(Said)), chosen.choice(list(Said))]
-        state.meets(
-            customer=chosen.randrange(2),
+        meeting = Meeting(
             event=chosen.choice(sorted(OF_ACTORS)),
             phase=chosen.choice([Phase.ASKS, Phase.ANSWERED, Phase.COMMITTED, Phase.TAKEN]),
-            said=said,
-            served=Served.DONE,
+            said=(chosen.choice(list(Said)), chosen.choice(list(Said))),
             taken=chosen.choice(list(Taken)),
-            others=To.END,
             rounds=2,
+            customer=chosen.randrange(2),
         )
+        state.fails(meeting=meeting)
         state.happens(event=chosen.choice([Event.YES, Event.TIME, Event.SWEEP]), customer=0, which=0)
     state.teardown()
     return state.world

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
@@ -17,22 +17,13 @@ from temporalio.testing import ActivityEnvironment
 from config.clock import Clock
 from config.settings import Settings
 from integrations.whatsapp.channel import only
-from integrations.whatsapp.double import Posted
 from schemas.conversations import Decision
-from schemas.deliveries import StatusReport, read_delivery_id
-from schemas.messages import BatchOptions, ChannelMessage, CustomerIdentity
-from schemas.transitions import Event as Change
+from schemas.deliveries import read_delivery_id
+from schemas.messages import ChannelMessage
 from schemas.waking import Waking
-from storage.actions import Actions
 from storage.configurations import Configurations
-from storage.delivery_reports import DeliveryReports
-from storage.desk import Desk
-from storage.erasure import Erasure
-from storage.inbox import Inbox
-from storage.outbox import Outbox
-from storage.standings import Changed, Standings
 from tests.model import inside
-from tests.model.configurations import ACCOUNT, Configured, configuration
+from tests.model.configurations import Configured, configuration
 from tests.model.database import ModelDatabase
 from tests.model.driver import GivenUp, Run
 from tests.model.events import Event
@@ -45,7 +36,6 @@ from worker.app import Activities, Outside, create_activities
 
 T = TypeVar("T")
 
-PHONES = ("15550000001", "15550000002")
 STEP_SECONDS = 1
 """What each stop takes: more than the machine ever needs for a statement, so that its haste decides no order."""
 SWEEP_SECONDS = 60
@@ -107,7 +97,10 @@ class World:
         self.runs: dict[str, Run] = {}
         self.all_runs: list[Run] = []
         self.conversations: list[UUID] = []
-        self.erased: set[UUID] = set()
+        self.resets: list[tuple[str, int]] = []
+        """Letters of conversations that were reset, and after how many questions."""
+        self.decided: list[tuple[str, Decision]] = []
+        """Staff's decisions as they were handed in, and to which workflow."""
         self.written: list[Written] = []
         self.reported_failed: list[str] = []
         """Delivery ids that the channel reported as failed."""
@@ -118,19 +111,27 @@ class World:
         self.defects: list[str] = []
         self.met: Counter[tuple[Event, Phase]] = Counter()
         """Which event met which phase, how often."""
+        self.are_one = False
+        """Both customers have turned out to be one."""
+        self.broken: list[str] = []
+        """The promises that were broken first."""
+        self.states: set[str] = set()
+        """Which states were seen (`report.RARE`), when the example's rules were over and when everybody rested."""
+        self.is_over: Callable[[World], None] = lambda world: None
         self.sweeps: list[Actor] = []
         self.updates: list[Any] = []
         self._began = loop.time()
         self._swept_at = loop.time()
-        self._passed, self._said = 0.0, 0
-        self._taken: dict[UUID, float] = {}
+        self.passed, self.staff_said = 0.0, 0
+        self.taken: dict[UUID, float] = {}
         """Conversations that staff took, and when, in seconds passed."""
         outside = Outside(self.perplexity, self.endpoints, {"whatsapp": only(self.whatsapp)})
-        temporal = cast(Client, ModelTemporal(self._signalled, self._decided_again, self._standing_changed))
-        self.does = composes(temporal, database, outside, settings, lambda: self.now, lambda: self._passed)
+        temporal = cast(Client, ModelTemporal(self.signalled, self.decides, self.standing_changed))
+        self.does = composes(temporal, database, outside, settings, lambda: self.now, lambda: self.passed)
         loop.set_exception_handler(lambda _loop, context: self._unheard(context))
         self.run(database.rows(inside.EMPTY))
-        self.configure(Configured.ALL)
+        self.configured = Configured.ALL
+        self.run(Configurations(database).apply("default", configuration(Configured.ALL), "the example"))
 
     # Time
 
@@ -150,8 +151,8 @@ class World:
         return task.result()
 
     def pass_time(self, seconds: float) -> None:
-        self._tell(f"{seconds} s pass")
-        self._passed += seconds
+        self.tell(f"{seconds} s pass")
+        self.passed += seconds
         self.loop.advance(seconds)
         self.loop.run_until_quiet()
 
@@ -161,101 +162,48 @@ class World:
         left = longest if due is None else min(longest, due - self.loop.time())
         self.pass_time(max(1, math.ceil(left)))
 
-    # Customers, the channel, staff
+    # What is told to the conversations
 
-    def write(self, customer: int, *texts: str, ago: float = 0, choice: str | None = None, woken: bool = True) -> None:
-        """One webhook with as many messages."""
-        self._tell(f"customer {customer + 1} writes {list(texts)}{' a while ago' if ago else ''}")
-        messages = [self._message(customer, text, ago, choice, n) for n, text in enumerate(texts)]
-        self._store(messages, woken=woken)
+    def tell(self, what: str) -> None:
+        """Into the trace."""
+        self.stops.trace.append(f"— {what}")
 
-    def repeat(self, written: Written) -> None:
-        """The webhook comes again."""
-        self._tell(f"{written.message.channel_message_id} comes again")
-        self._store([written.message], woken=True)
-
-    def report(self, posted: int, status: str, code: int | None = None) -> None:
-        """What the channel says of what it took as number *posted*."""
-        sent = self.whatsapp.sent[posted]
-        self._tell(f"{sent.channel_message_id} is {status} {code or ''}".rstrip())
-        delivery_id, fence = read_delivery_id(sent.request.delivery_id)
-        error = {"code": code, "explanation": "as the example says"} if code else {}
-        report = StatusReport(
-            channel_message_id=sent.channel_message_id,
-            status=status,
-            delivery_id=delivery_id,
-            fence=fence,
-            error=error,
-        )
-        if status == "failed":
-            self.reported_failed.append(sent.request.delivery_id)
-        for waking in self.run(DeliveryReports(self.database).record("whatsapp", [report])):
-            self._signalled(waking.workflow_id, "delivery_due", 0)
-        self.loop.run_until_quiet()
-
-    def configure(self, which: Configured) -> None:
-        self._tell(f"configured: {which}")
-        self.configured = which
-        self.run(Configurations(self.database).apply("default", configuration(which), "the example"))
-
-    def change(self, run: Run, event: Change) -> None:
-        """As the API does it: by one statement, of which the workflow is told."""
-        self._tell(f"staff: {run.letter} is {event}")
-        self.loop.advance(STEP_SECONDS)
-        self._changed(run, self.run(Standings(self.database).change(run.conversation_id, event, who="Ann")))
-        if event is Change.TAKEN:
-            self._taken.setdefault(run.conversation_id, self._passed)
+    def signalled(self, workflow_id: str, signal: str, seq: int = 0, files: bool = False) -> None:
+        """Signal-with-start."""
+        run = self.running(workflow_id)
+        if signal == "message_stored":
+            run.message_stored(seq, files=files)
+        elif signal == "standing_changed":
+            run.standing_changed()
         else:
-            self._taken.pop(run.conversation_id, None)
+            run.delivery_due()
 
-    def reset(self, run: Run) -> None:
-        """As the API does it."""
-        self._tell(f"{run.letter} is reset")
-        self.loop.advance(STEP_SECONDS)
-        standings = Standings(self.database)
-        self._changed(run, self.run(standings.reset(run.conversation_id, new_thread=True, who="Ann")))
-        self._taken.pop(run.conversation_id, None)
+    def standing_changed(self, workflow_id: str) -> None:
+        """A signal to whoever runs."""
+        run = self.runs.get(workflow_id)
+        if run is not None and not run.ended:
+            run.standing_changed()
 
-    def staff_write(self, run: Run) -> None:
-        """As the API takes a person's own words: they leave, whoever has the conversation."""
-        self._tell(f"staff write in {run.letter}")
-        self.loop.advance(STEP_SECONDS)
-        self._said += 1
-        message_id = uuid5(run.conversation_id, f"staff {self._said}")
-        outbox, text = Outbox(self.database), f"Ann here {self._said}."
-        self.run(outbox.add(run.conversation_id, text, message_id=message_id, author="agent", author_name="Ann"))
-        self._signalled(self._workflow_of(run), "delivery_due", 0)
-        self.loop.run_until_quiet()
+    def decides(self, workflow_id: str, decision: Decision) -> None:
+        """Update-with-start."""
+        self.updates.append(self.loop.create_task(_tried(self.running(workflow_id).decide(decision))))
 
-    def resolve_newest_ticket(self) -> bool:
-        """False if none is open."""
-        tickets = self.look(inside.OPEN_TICKETS)
-        resolved = self.run(Desk(self.database).resolve_ticket(tickets[0]["id"], who="Ann")) if tickets else None
-        if resolved is not None:
-            self._tell(f"a ticket of {self.name_of(resolved.conversation_id)} is resolved")
-            self._standing_changed(resolved.workflow_id)
-            if resolved.seq:
-                self._signalled(resolved.workflow_id, "message_stored", resolved.seq)
-            self.loop.run_until_quiet()
-        return resolved is not None
+    def running(self, workflow_id: str) -> Run:
+        """The conversation's run; a new one if none goes on."""
+        run = self.runs.get(workflow_id)
+        if run is None or run.ended:
+            conversation_id = UUID(workflow_id.rpartition("/")[2])
+            run = Run(
+                self.name_of(conversation_id), conversation_id, self.does, self.stops, self.loop, lambda: self.now
+            )
+            self.runs[workflow_id] = run
+            self.all_runs.append(run)
+        return run
 
-    def decide(self, run: Run, digest: str, *, approved: bool, for_customer: bool) -> None:
-        self._tell(f"staff {'approve' if approved else 'decline'} in {run.letter}")
-        by = self.run(Actions(self.database).hand_in(run.conversation_id, approved=approved, who="Ann"))
-        decision = Decision(digest=digest, approved=approved, by=by, for_customer=for_customer)
-        self._update(run.decide(decision))
-
-    def cancel(self, run: Run) -> None:
-        self._tell(f"{run.letter} is cancelled")
-        run.cancel()
-        self.loop.run_until_quiet()
-
-    def erase(self, conversation_id: UUID) -> None:
-        self._tell(f"{self.name_of(conversation_id)} is erased")
-        self.erased.add(conversation_id)
-        erasure = Erasure(self.database)
-        customer_id = self.run(erasure.customer_of(conversation_id))
-        self.run(erasure.erase(customer_id, actor="the example", force=True))
+    def workflow_of(self, run: Run) -> str:
+        return next(
+            workflow_id for workflow_id, each in self.runs.items() if each.conversation_id == run.conversation_id
+        )
 
     def sweep(self) -> None:
         name = f"sweep {len(self.sweeps) + 1}"
@@ -271,6 +219,12 @@ class World:
             self.troubled.add(stopped.actor.name[0])
         self.loop.advance(STEP_SECONDS)
         self.stops.release(stopped, outcome)
+        self.loop.run_until_quiet()
+
+    def fill(self, run: Run) -> None:
+        """Its run is to continue as new."""
+        self.tell(f"the run of {run.letter} is full")
+        run.fills()
         self.loop.run_until_quiet()
 
     def kill(self, actor: Actor) -> None:
@@ -309,9 +263,6 @@ class World:
     def look(self, statement: str) -> list[dict[str, Any]]:
         return [dict(row) for row in self.run(self.database.rows(statement))]
 
-    def customer_of(self, posted: Posted) -> int:
-        return PHONES.index(posted.request.recipient.phone or "")
-
     def name_of(self, conversation_id: UUID) -> str:
         if conversation_id not in self.conversations:
             self.conversations.append(conversation_id)
@@ -328,83 +279,9 @@ class World:
                 self.stops.kill(actor)
             self.loop.run_until_quiet()
         self.loop.run_until_quiet()
+        self.is_over(self)
 
     # Inside
-
-    def _tell(self, what: str) -> None:
-        self.stops.trace.append(f"— {what}")
-
-    def _message(self, customer: int, text: str, ago: float, choice: str | None, n: int) -> ChannelMessage:
-        number = len(self.written) + n + 1
-        return ChannelMessage(
-            account=ACCOUNT,
-            channel_message_id=f"in-{number}",
-            identities=[CustomerIdentity(kind="phone", value=PHONES[customer])],
-            kind="button" if choice else "text",
-            speaks=True,
-            text=text,
-            choice_id=choice,
-            sent_at=(self.now - timedelta(seconds=ago)).replace(microsecond=0),
-        )
-
-    def _store(self, messages: list[ChannelMessage], *, woken: bool) -> None:
-        outcomes = self.run(Inbox(self.database).store_batch("whatsapp", messages, BatchOptions()))
-        newest: dict[str, int] = {}
-        for message, outcome in zip(messages, outcomes, strict=True):
-            assert outcome.waking is not None
-            self.name_of(outcome.waking.conversation_id)
-            if outcome.outcome == "new":
-                self.written.append(Written(message, outcome.waking, outcome.waking.seq))
-                newest[outcome.waking.workflow_id] = outcome.waking.seq
-        for workflow_id, seq in newest.items() if woken else ():
-            self._signalled(workflow_id, "message_stored", seq)
-        self.loop.run_until_quiet()
-
-    def _running(self, workflow_id: str) -> Run:
-        """The conversation's run; a new one if none goes on."""
-        run = self.runs.get(workflow_id)
-        if run is None or run.ended:
-            conversation_id = UUID(workflow_id.rpartition("/")[2])
-            run = Run(
-                self.name_of(conversation_id), conversation_id, self.does, self.stops, self.loop, lambda: self.now
-            )
-            self.runs[workflow_id] = run
-            self.all_runs.append(run)
-        return run
-
-    def _signalled(self, workflow_id: str, signal: str, seq: int) -> None:
-        """Signal-with-start."""
-        run = self._running(workflow_id)
-        if signal == "message_stored":
-            run.message_stored(seq)
-        else:
-            run.delivery_due()
-
-    def _update(self, update: Any) -> None:
-        self.updates.append(self.loop.create_task(_tried(update)))
-        self.loop.run_until_quiet()
-
-    def _changed(self, run: Run, changed: Changed) -> None:
-        """What the API tells after a change."""
-        self.changed.add(run.letter)
-        self._standing_changed(self._workflow_of(run))
-        if changed.waiting_seq is not None:
-            self._signalled(self._workflow_of(run), "message_stored", changed.waiting_seq)
-        self.loop.run_until_quiet()
-
-    def _standing_changed(self, workflow_id: str) -> None:
-        run = self.runs.get(workflow_id)
-        if run is not None and not run.ended:
-            run.standing_changed()
-
-    def _decided_again(self, workflow_id: str, decision: Decision) -> None:
-        """Update-with-start, by the sweep."""
-        self.updates.append(self.loop.create_task(_tried(self._running(workflow_id).decide(decision))))
-
-    def _workflow_of(self, run: Run) -> str:
-        return next(
-            workflow_id for workflow_id, each in self.runs.items() if each.conversation_id == run.conversation_id
-        )
 
     async def _is_begun_late(self, key: str) -> bool:
         """Of an action that is about to be done for the first time: a person had the conversation when it was begun."""
@@ -415,8 +292,8 @@ class World:
         row = await self.database.row(inside.TAKEN, {"id": read_delivery_id(delivery_id)[0]})
         if row is None or row["owner"] != "human" or row["taken_at"] is None:
             return False
-        taken = self._taken.get(row["conversation_id"], self._passed)
-        return bool(row["claimed_at"] > row["taken_at"] or self._passed - taken >= self.settings.take_over_wait_seconds)
+        taken = self.taken.get(row["conversation_id"], self.passed)
+        return bool(row["claimed_at"] > row["taken_at"] or self.passed - taken >= self.settings.take_over_wait_seconds)
 
     def _rests(self) -> bool:
         idle = all(run.rests for run in self.runs.values()) and all(update.done() for update in self.updates)

@@ -1,0 +1,121 @@
+"""What customers and the channel do: messages by webhook, as api/webhooks.py stores them and wakes; statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from integrations.whatsapp.double import Posted
+from schemas.deliveries import StatusReport, read_delivery_id
+from schemas.messages import BatchOptions, BatchOutcome, ChannelMessage, CustomerIdentity, RateLimit, limit_key
+from schemas.waking import Waking
+from storage.delivery_reports import DeliveryReports
+from storage.inbox import Inbox
+from tests.model.configurations import ACCOUNT
+from tests.model.world import World, Written
+
+KEYS = (
+    CustomerIdentity(kind="phone", value="15550000001"),
+    CustomerIdentity(kind="user_id", value="customer-2"),
+)
+"""By what the channel knows the two customers, until a message carries both."""
+TELL_SECONDS = 600.0
+_FILE = b"a photo"
+
+
+@dataclass(frozen=True)
+class Said:
+    """One message. *ago*: seconds before now, by the channel's clock; *choice*: the button that was pressed."""
+
+    text: str
+    ago: float = 0
+    choice: str | None = None
+    file: bool = False
+
+
+def write(world: World, customer: int, *said: Said, woken: bool = True, limit: int = 0, as_both: bool = False) -> None:
+    """One webhook with as many messages. *limit*: so many at once are within the customer's limit (0: any);
+    *as_both*: it shows that both customers are one."""
+    words = [each.text for each in said]
+    world.tell(f"customer {customer + 1} writes {words}{' a while ago' if said[0].ago else ''}")
+    keys = [*KEYS] if as_both else [KEYS[customer]]
+    limits = [RateLimit(key=limit_key("customer", KEYS[customer].value), per_minute=1, burst=limit)] if limit else []
+    first = len(world.written) + 1
+    messages = [_message(world, each, keys, limits, first + n) for n, each in enumerate(said)]
+    store(world, messages, woken=woken)
+
+
+def repeat(world: World, written: Written) -> None:
+    """The webhook comes again."""
+    world.tell(f"{written.message.channel_message_id} comes again")
+    store(world, [written.message], woken=True)
+
+
+def store(world: World, messages: Sequence[ChannelMessage], *, woken: bool) -> None:
+    options = BatchOptions(tell_seconds=TELL_SECONDS)
+    outcomes = world.run(Inbox(world.database).store_batch("whatsapp", messages, options))
+    for message, outcome in zip(messages, outcomes, strict=False):  # those that ended come last
+        assert outcome.waking is not None
+        world.name_of(outcome.waking.conversation_id)
+        if outcome.outcome == "new":
+            world.written.append(Written(message, outcome.waking, outcome.waking.seq))
+    if woken:
+        _wake(world, outcomes)
+    world.loop.run_until_quiet()
+
+
+def report(world: World, posted: int, status: str, code: int | None = None) -> None:
+    """What the channel says of what it took as number *posted*."""
+    sent = world.whatsapp.sent[posted]
+    world.tell(f"{sent.channel_message_id} is {status} {code or ''}".rstrip())
+    delivery_id, fence = read_delivery_id(sent.request.delivery_id)
+    error = {"code": code, "explanation": "as the example says"} if code else {}
+    told = StatusReport(
+        channel_message_id=sent.channel_message_id, status=status, delivery_id=delivery_id, fence=fence, error=error
+    )
+    if status == "failed":
+        world.reported_failed.append(sent.request.delivery_id)
+    for waking in world.run(DeliveryReports(world.database).record("whatsapp", [told])):
+        world.signalled(waking.workflow_id, "delivery_due")
+    world.loop.run_until_quiet()
+
+
+def customer_of(posted: Posted) -> int:
+    return 0 if posted.request.recipient.phone == KEYS[0].value else 1
+
+
+def _wake(world: World, outcomes: Sequence[BatchOutcome]) -> None:
+    """One wake-up for each conversation; those that ended hand over."""
+    merged = [each.waking for each in outcomes if each.outcome == "merged" and each.waking]
+    newest: dict[str, Waking] = {}
+    for each in outcomes:
+        if each.outcome == "new" and each.waking:
+            known = newest.get(each.waking.workflow_id, each.waking)
+            files = each.waking.files or known.files or bool(merged)
+            newest[each.waking.workflow_id] = each.waking.model_copy(update={"files": files})
+    for waking in newest.values():
+        world.signalled(waking.workflow_id, "message_stored", waking.seq, waking.files)
+    for waking in merged:
+        world.tell(f"{world.name_of(waking.conversation_id)} is merged")
+        world.signalled(waking.workflow_id, "standing_changed")
+
+
+def _message(
+    world: World, said: Said, keys: Sequence[CustomerIdentity], limits: Sequence[RateLimit], number: int
+) -> ChannelMessage:
+    media = f"media-{number}"
+    if said.file:
+        world.whatsapp.keep_file(media, _FILE, "image/jpeg")
+    return ChannelMessage(
+        account=ACCOUNT,
+        channel_message_id=f"in-{number}",
+        identities=list(keys),
+        kind="image" if said.file else "button" if said.choice else "text",
+        speaks=True,
+        text=said.text,
+        choice_id=said.choice,
+        sent_at=(world.now - timedelta(seconds=said.ago)).replace(microsecond=0),
+        media=[{"id": media, "mime_type": "image/jpeg"}] if said.file else [],
+        limits=list(limits),
+    )

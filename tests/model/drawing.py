@@ -1,0 +1,172 @@
+"""How examples are drawn: what is likely to come to pass at a moment is drawn often, and what cannot is not.
+
+A *meeting* is drawn whole: what happens, at which phase, what there is before it so that it means something, and what
+the model says so that the phase comes. An example has a profile, whose events it favours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.model.events import OF_ACTORS, REPORTS, Event
+from tests.model.names import Name
+from tests.model.outside import Said, Served, Taken
+from tests.model.phases import Phase
+
+
+class To(Name):
+    """How far an actor goes on."""
+
+    NEXT = "the next stop"
+    COMMIT = "a commit"
+    CALL = "a call"
+    END = "its end"
+
+
+class Given(Name):
+    """What there is before, made by whole turns."""
+
+    NOTHING = "nothing"
+    REPLY = "a reply"
+    QUESTION = "an open question"
+    QUESTIONS = "two questions, of which the newer is open"
+    APPROVAL = "a ticket that waits for staff"
+    CALL = "a call for a person that waits for staff"
+    TICKET = "a ticket"
+    HUMAN = "a person has the conversation"
+    HELD = "a person has it, and the customer wrote"
+    CLOSED = "it is closed"
+    OTHER = "the other customer wrote too"
+    FULL = "others keep the account busy"
+
+
+class Profile(Name):
+    """What an example favours."""
+
+    ANYTHING = "anything"
+    CUSTOMERS = "customers"
+    STAFF = "staff"
+    CHANNEL = "channel"
+    MACHINES = "machines"
+
+
+_FAVOURED: dict[Profile, tuple[Event, ...]] = {
+    Profile.ANYTHING: (),
+    Profile.CUSTOMERS: (
+        *(Event.MESSAGE, Event.YES, Event.NO, Event.BURST, Event.LATE_YES, Event.BUTTON, Event.OLD_BUTTON),
+        *(Event.UNWOKEN, Event.FILE, Event.LIMITED, Event.MERGED),
+    ),
+    Profile.STAFF: (
+        *(Event.TAKE_OVER, Event.RELEASE, Event.CLOSE, Event.RESET, Event.APPROVED, Event.DECLINED),
+        *(Event.DECIDED_AGAIN, Event.RESOLVED, Event.STAFF_WRITES, Event.CONFIGURED, Event.ERASE, Event.CANCEL),
+    ),
+    Profile.CHANNEL: (*REPORTS, Event.TIME, Event.SWEEP, Event.AGAIN),
+    Profile.MACHINES: (Event.CONTINUES, Event.SWEEP, Event.CONFIGURED, Event.ACCOUNT_FULL, Event.UNWOKEN),
+}
+_WEIGHT = 2
+"""How often a favoured event stands beside each of the others."""
+OUTER = [event for event in Event if event not in OF_ACTORS]
+
+_TO_A_QUESTION = (Given.QUESTION, Given.QUESTION, Given.QUESTIONS, Given.NOTHING)
+_OF_STAFF = (Given.NOTHING, Given.REPLY, Given.QUESTION, Given.HUMAN, Given.HELD, Given.CLOSED, Given.APPROVAL)
+_FITTING: dict[Event, tuple[Given, ...]] = {
+    **dict.fromkeys((Event.YES, Event.NO, Event.BURST, Event.LATE_YES, Event.BUTTON), _TO_A_QUESTION),
+    Event.OLD_BUTTON: (Given.QUESTIONS,),
+    **dict.fromkeys((Event.APPROVED, Event.DECLINED, Event.DECIDED_AGAIN), (Given.APPROVAL, Given.CALL)),
+    Event.RESOLVED: (Given.TICKET,),
+    Event.MERGED: (Given.OTHER, Given.OTHER, Given.REPLY),
+    Event.RELEASE: (Given.HUMAN, Given.HELD, Given.CLOSED),
+    **dict.fromkeys((Event.TAKE_OVER, Event.CLOSE, Event.RESET), _OF_STAFF),
+    **dict.fromkeys(REPORTS, (Given.NOTHING, Given.REPLY)),
+    Event.CONFIGURED: (Given.NOTHING, Given.QUESTION, Given.APPROVAL, Given.TICKET),
+    Event.HANGS: (Given.OTHER, Given.NOTHING),
+    Event.ACCOUNT_FULL: (Given.OTHER, Given.NOTHING),
+}
+_GIVENS = st.sampled_from([Given.NOTHING, Given.NOTHING, Given.NOTHING, *Given])
+
+CALLS = [Said.BOOK, Said.PAY, Said.LOOK_UP]
+ACTIONS = [*CALLS, Said.CANCEL_ORDER, Said.TICKET, Said.HANDOFF, Said.CLOSE]
+SAID = st.lists(st.sampled_from([*Said, *ACTIONS, *CALLS, Said.INVALID, Said.INVALID]), min_size=1, max_size=3)
+SERVED = st.sampled_from([Served.DONE, Served.DONE, Served.DONE, *Served])
+TAKEN = st.sampled_from([Taken.TAKEN, Taken.TAKEN, Taken.TAKEN, *Taken])
+CUSTOMER = st.sampled_from([0, 0, 0, 1])
+
+_OF_EFFECTS = (*(Phase.BEGINS_EFFECT, Phase.EFFECT_BEGUN, Phase.CALLS, Phase.CALLED, Phase.SETTLES, Phase.SETTLED),)
+_OF_COMMITS = (Phase.ANSWERED, Phase.COMMITS, Phase.COMMITTED)
+_TELLING = [*_OF_COMMITS, Phase.CLAIMED, Phase.ASKS, *_OF_EFFECTS, Phase.PLANS, Phase.SENDS, Phase.TAKEN]
+"""Where something that meets it has undone a promise before."""
+_AFTER_COMMITS = [*[Phase.COMMITTED] * 4, Phase.EFFECT_BEGUN, Phase.CALLED, Phase.SETTLED, Phase.TAKEN, Phase.SENT]
+"""Where who is taken away leaves most behind."""
+PHASES = [phase for phase in Phase if phase is not Phase.RESTS]
+
+_ROUNDS = 4
+_THEN = 3
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """*event* happens when somebody has come to *phase*; then the others go on *rounds* times, as far as *others*.
+
+    *wrote*: what the customer wrote, which is what everybody is at work for. *then*: what else happens on the way.
+    """
+
+    event: Event
+    phase: Phase
+    given: Given = Given.NOTHING
+    said: tuple[Said, ...] = (Said.TEXT,)
+    served: Served = Served.DONE
+    taken: Taken = Taken.TAKEN
+    others: To = To.END
+    rounds: int = _ROUNDS
+    customer: int = 0
+    wrote: str = "Hello"
+    then: tuple[tuple[Event, Phase], ...] = ()
+
+
+@st.composite
+def meetings(draw: st.DrawFn, events: Sequence[Event]) -> Meeting:
+    """Of one of *events*, and those of them that the example's profile favours."""
+    event = draw(favoured(events))
+    phase = draw(st.sampled_from([*PHASES, *_TELLING, *(_AFTER_COMMITS if event in OF_ACTORS else [])]))
+    later = [each for each in PHASES if PHASES.index(each) >= PHASES.index(phase)]
+    others = draw(st.lists(st.tuples(favoured(list(Event)), st.sampled_from(later)), max_size=_THEN))
+    given = draw(st.sampled_from(_FITTING[event]) if event in _FITTING else _GIVENS)
+    may_say_yes = given in (Given.QUESTION, Given.QUESTIONS)
+    return Meeting(
+        event=event,
+        phase=phase,
+        given=given,
+        said=tuple(draw(said_until(phase))),
+        served=draw(SERVED),
+        taken=draw(TAKEN),
+        others=draw(st.sampled_from(To)),
+        rounds=draw(st.integers(1, _ROUNDS)),
+        customer=draw(CUSTOMER),
+        wrote=draw(st.sampled_from(["yes", "Hello"])) if may_say_yes else "Hello",
+        then=tuple(sorted(others, key=lambda each: PHASES.index(each[1]))),
+    )
+
+
+@st.composite
+def favoured(draw: st.DrawFn, events: Sequence[Event]) -> Event:
+    """One of *events*; those of them that the example's profile favours are drawn more often."""
+    machine: Any = draw(st.runner())
+    more = [event for event in events if event in _FAVOURED[machine.profile]]
+    return draw(st.sampled_from([*events, *more * _WEIGHT]))
+
+
+@st.composite
+def said_until(draw: st.DrawFn, phase: Phase) -> list[Said]:
+    """What the model says so that the phase comes, and what it says then."""
+    then = draw(SAID)
+    if phase in (Phase.CALLS, Phase.CALLED):
+        return [draw(st.sampled_from(CALLS)), *then]
+    if phase in _OF_EFFECTS:
+        return [draw(st.sampled_from(ACTIONS)), *then]
+    if phase in _OF_COMMITS:
+        return [draw(st.sampled_from([Said.INVALID, Said.INVALID, Said.TEXT, *ACTIONS])), *then]
+    return then

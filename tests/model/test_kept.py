@@ -1,0 +1,48 @@
+"""Scripts that found something once, kept: each played against the core as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from tests.model.configurations import Configured
+from tests.model.drawing import Meeting, To
+from tests.model.events import Event
+from tests.model.machine import ConversationMachine
+from tests.model.outside import Said, Taken
+from tests.model.phases import Phase
+from tests.model.stage import Stage, stage_at
+
+
+@pytest.fixture(scope="module")
+def stage(postgres_url: str) -> Iterator[Stage]:
+    with stage_at(postgres_url) as stage, structlog.testing.capture_logs():
+        yield stage
+
+
+@pytest.fixture
+def state(stage: Stage) -> Iterator[ConversationMachine]:
+    """Its last step is that everybody comes to rest, and all promises are judged."""
+    machine: type[ConversationMachine] = type(
+        "Machine", (ConversationMachine,), {"make_world": staticmethod(stage.world)}
+    )
+    state = machine()
+    state.begins(which=Configured.ALL)
+    yield state
+    state.teardown()
+
+
+def test_of_what_may_have_left_before_a_take_over_staff_are_told(state: ConversationMachine) -> None:
+    """The resend is withheld, and nobody knew of the first."""
+    state.meets(meeting=Meeting(Event.TAKE_OVER, Phase.TAKEN, taken=Taken.LOST_UNKNOWN, others=To.NEXT, rounds=1))
+
+
+@pytest.mark.parametrize("then", [(), ((Event.ZOMBIE, Phase.PLANS), (Event.ERASE, Phase.PLANS))])
+def test_no_part_is_planned_for_who_is_erased(
+    state: ConversationMachine, then: tuple[tuple[Event, Phase], ...]
+) -> None:
+    """An erasure between reading what is due and planning its parts left one that nobody would end."""
+    first = Event.MESSAGE if then else Event.ERASE
+    state.meets(meeting=Meeting(first, Phase.PLANS, said=(Said.TEXT,), others=To.NEXT, rounds=1, then=then))
