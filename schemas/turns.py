@@ -131,4 +131,4 @@ class Turn(BaseModel):
     thread: TurnThread = Field(default_factory=TurnThread)
     ticket_id: str | None = None
     timings: Timings = Field(default_factory=Timings)
-    finished_at: datetime | None = None
+    finished_at: datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from schemas.cursors import Cursor
+from schemas.cursors import Cursor, place_values
 from schemas.deliveries import Delivery, DeliveryState, Resent
 from storage.database import Database
 
@@ -56,8 +56,7 @@ class Deliveries:
         self, limit: int, status: DeliveryState | None = None, before: Cursor | None = None
     ) -> list[Delivery]:
         """Up to *limit* parts planned before *before*, newest first."""
-        values = {"status": status, "limit": limit, "at": before.at if before else None}
-        rows = await self._database.rows(_LIST, {**values, "id": before.id if before else None})
+        rows = await self._database.rows(_LIST, {"status": status, "limit": limit, **place_values(before)})
         return [Delivery.model_validate(dict(row)) for row in rows]
 
     async def resend(self, delivery_id: UUID, *, asked_by: str) -> Resent | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from schemas.cursors import Cursor
+from schemas.cursors import Cursor, place_values
 from schemas.effects import Effect, EffectStatus
 from storage.database import Database
 
@@ -52,8 +52,7 @@ class Effects:
         self, limit: int, status: EffectStatus | None = None, before: Cursor | None = None
     ) -> list[Effect]:
         """Up to *limit* effects planned before *before*, newest first."""
-        values = {"status": status, "limit": limit, "at": before.at if before else None}
-        rows = await self._database.rows(_LIST, {**values, "id": before.id if before else None})
+        rows = await self._database.rows(_LIST, {"status": status, "limit": limit, **place_values(before)})
         return [Effect.model_validate(dict(row)) for row in rows]
 
     async def resolve(self, effect_id: UUID, outcome: str, *, note: str, settled_by: str) -> Effect | None:

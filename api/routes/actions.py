@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from actions.prompt_pack import prompt_pack
@@ -12,9 +12,10 @@ from actions.registry import Registry
 from actions.simulation import NOBODY_YET, Simulation, simulate
 from activities.handlers import dry_run
 from api.authentication import caller
+from api.pages import GOES_ON, Before, Limit, name_next, page_of
 from api.problems import ProblemError, problem_docs
 from api.services import Services, Serving
-from schemas.cursors import Moment
+from schemas.cursors import Cursor, Moment
 from schemas.requests import AssistantName, Channel, CustomerId, Text
 from schemas.turns import Drift
 
@@ -93,14 +94,25 @@ async def show_prompt_pack(
     return ShownPack(assistant=assistant, version=pack.version, text=pack.text, encoded_bytes=pack.encoded_bytes)
 
 
-@router.get("/drift", summary="Outputs of the model that could not be used, newest first")
+@router.get("/drift", summary="Outputs of the model that could not be used, newest first", responses=GOES_ON)
 async def drift(
     services: Serving,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    before: Annotated[Moment | None, Query(description="Only those written before this moment")] = None,
+    response: Response,
+    limit: Limit = 50,
+    before: Before = None,
+    since: Annotated[Moment | None, Query(description="Only those written at this moment or later")] = None,
 ) -> list[Drift]:
-    """Each with its errors and the version of the prompt pack the model had: mend the Space first, not the code."""
-    return await services.turns.drift(limit, before)
+    """Each with its errors and the version of the prompt pack the model had: mend the Space first, not the code. The
+    header `Next-Before` is the `before` of the page after this one; the last has none."""
+    page, after = await page_of(
+        "drift",
+        before,
+        limit,
+        lambda rows, cursor: services.turns.drift(rows, cursor, since),
+        lambda row: Cursor(at=row.created_at, id=row.raw_output_id),
+    )
+    name_next(response, after)
+    return page
 
 
 async def _registry(assistant: str, services: Services) -> Registry:

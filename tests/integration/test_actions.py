@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointRes
 from schemas.actions import ActionDefinition, AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from tests.history_costs import BILLABLE
-from tests.support.clock import NOW
 from tests.system_in_process import System, running_system
 
 TICKET = {"subject": "Broken lamp", "description": "The lamp of order A-1 came broken."}
@@ -99,8 +97,23 @@ async def test_drift_is_listed_with_errors_and_pack(system: System) -> None:
     assert drift["raw_output"] == output("launch_rocket")
     assert drift["errors"][0]["path"] == "/action"
     assert drift["prompt_pack"]
-    long_ago = (NOW - timedelta(days=3_650)).isoformat()
-    assert (await system.http.get("/api/drift", params={"before": long_ago})).json() == []
+
+
+async def test_drift_since_a_moment_and_page_by_page(system: System) -> None:
+    system.perplexity.scripts.extend([output("launch_rocket"), output("launch_rockets"), output("launch"), "Sorry."])
+    await system.send("Hello")
+    await system.send("Hello again")
+
+    listed = (await system.http.get("/api/drift")).json()
+    first = await system.http.get("/api/drift?limit=1")
+    before = first.headers["Next-Before"]
+    older = (await system.http.get("/api/drift", params={"before": before})).json()
+    since = (await system.http.get("/api/drift", params={"since": listed[1]["created_at"]})).json()
+
+    assert len(listed) == 3
+    assert first.json() + older == listed
+    assert since == listed[:2]
+    assert (await system.http.get("/api/drift?since=yesterday")).status_code == 422
 
 
 async def test_a_handoff_keeps_the_bot_quiet_until_released(system: System) -> None:
