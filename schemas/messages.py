@@ -123,6 +123,8 @@ class StoredMessage(Waking):
     """What the inbox knows. `is_new` is false for a message that came before; `turn_id` is set once it is answered."""
 
     message_id: UUID
+    channel_message_id: str
+    """Its sender's own name for it."""
     state: State
     is_new: bool
     same_content: bool
