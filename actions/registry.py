@@ -6,15 +6,22 @@ from the built-ins and one assistant's configuration; immutable, so it is kept a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.folding import KnownNames, skeleton
 from actions.metadata_schemas import schema_problems
 from actions.validation import model_errors, schema_errors
-from schemas.actions import ActionDefinition, ActionRequest, AssistantActions, Confirmation, Endpoint
-from schemas.turns import OutputError
+from schemas.actions import (
+    ActionDefinition,
+    ActionRequest,
+    AssistantActions,
+    ConfigurationProblem,
+    Confirmation,
+    Endpoint,
+)
+from schemas.turns import ErrorCode, OutputError
 
 API_CALL = "api_call"
 
@@ -82,7 +89,8 @@ class Registry:
         endpoint = self.endpoint(metadata["endpoint"])
         if endpoint is None:
             names = ", ".join(each.name for each in self.endpoints) or "none"
-            return [OutputError(path=f"{under}/endpoint", message=f"unknown endpoint; there are: {names}")]
+            message = f"unknown endpoint; there are: {names}"
+            return [OutputError(path=f"{under}/endpoint", message=message, code=ErrorCode.UNKNOWN_ENDPOINT)]
         return schema_errors(endpoint.params_schema, metadata["params"], f"{under}/params")
 
     def _configured(self, definition: ActionDefinition) -> ActionDefinition:
@@ -93,7 +101,7 @@ class Registry:
         return definition.model_copy(update={"confirmation": chosen, "safe": safe})
 
 
-def configuration_problems(config: AssistantActions) -> list[OutputError]:
+def configuration_problems(config: AssistantActions) -> list[ConfigurationProblem]:
     """What keeps *config* from being saved, with JSON pointers into it; empty if it is fine."""
     problems = [*_name_problems(config), *_safety_problems(config)]
     for index, definition in enumerate(config.custom):
@@ -107,28 +115,28 @@ def configuration_problems(config: AssistantActions) -> list[OutputError]:
     return problems
 
 
-def _name_problems(config: AssistantActions) -> Iterator[OutputError]:
+def _name_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]:
     built_in = {skeleton(name) for name in METADATA_MODELS}
     seen: set[str] = set()
     for index, definition in enumerate(config.custom):
         alike = skeleton(definition.name)
         if alike in built_in or alike in seen:
             message = "the name is that of another action, or looks like it"
-            yield OutputError(path=f"/custom/{index}/name", message=message)
+            yield ConfigurationProblem(path=f"/custom/{index}/name", message=message)
         seen.add(alike)
     names = [endpoint.name for endpoint in config.endpoints]
     for index, name in enumerate(names):
         if name in names[:index]:
-            yield OutputError(path=f"/endpoints/{index}/name", message="the name is that of another endpoint")
+            yield ConfigurationProblem(path=f"/endpoints/{index}/name", message="the name is that of another endpoint")
     known = {*METADATA_MODELS, *(definition.name for definition in config.custom)}
     for index, name in enumerate(config.enabled):
         if name not in known:
-            yield OutputError(path=f"/enabled/{index}", message="there is no such action")
+            yield ConfigurationProblem(path=f"/enabled/{index}", message="there is no such action")
     for name in config.confirmations.keys() - known:
-        yield OutputError(path=f"/confirmations/{name}", message="there is no such action")
+        yield ConfigurationProblem(path=f"/confirmations/{name}", message="there is no such action")
 
 
-def _safety_problems(config: AssistantActions) -> Iterator[OutputError]:
+def _safety_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]:
     """What claims to be safe says why, and nothing that destroys may claim it."""
     declared: list[tuple[str, ActionDefinition | Endpoint]] = [
         *((f"/custom/{index}", each) for index, each in enumerate(config.custom)),
@@ -136,15 +144,15 @@ def _safety_problems(config: AssistantActions) -> Iterator[OutputError]:
     ]
     for path, each in declared:
         if each.safe and not each.safe_because.strip():
-            yield OutputError(path=f"{path}/safe_because", message="say why it needs nobody's confirmation")
+            yield ConfigurationProblem(path=f"{path}/safe_because", message="say why it needs nobody's confirmation")
         if each.safe and each.destructive:
-            yield OutputError(path=f"{path}/safe", message="what is destructive is not safe")
+            yield ConfigurationProblem(path=f"{path}/safe", message="what is destructive is not safe")
     unsafe = {each.name for each in config.custom if not each.safe}
     for name in sorted(name for name, by in config.confirmations.items() if by is Confirmation.NONE):
         if name in unsafe:
             message = "only an action that is declared safe is done without confirmation"
-            yield OutputError(path=f"/confirmations/{name}", message=message)
+            yield ConfigurationProblem(path=f"/confirmations/{name}", message=message)
 
 
-def _under(path: str, problems: list[OutputError]) -> list[OutputError]:
-    return [OutputError(path=path + problem.path, message=problem.message) for problem in problems]
+def _under(path: str, problems: Sequence[ConfigurationProblem | OutputError]) -> list[ConfigurationProblem]:
+    return [ConfigurationProblem(path=path + problem.path, message=problem.message) for problem in problems]

@@ -13,9 +13,14 @@ from typing import Any, ClassVar, Protocol
 
 from actions.registry import Registry
 from integrations.endpoints.port import CallProblem, EndpointFailed, Endpoints
-from schemas.actions import ActionDefinition, ActionRequest, AssistantActions, Endpoint
+from schemas.actions import (
+    ActionDefinition,
+    ActionRequest,
+    AssistantActions,
+    ConfigurationProblem,
+    Endpoint,
+)
 from schemas.effects import EffectStatus, LedgerRow, Recovery, Settlement
-from schemas.turns import OutputError
 from storage.desk import Desk
 
 
@@ -263,16 +268,18 @@ def in_own_database(handler: str | None) -> bool:
     return handler is not None and handler in HANDLERS and HANDLERS[handler].own_database
 
 
-def configuration_errors(config: AssistantActions) -> list[OutputError]:
+def configuration_errors(config: AssistantActions) -> list[ConfigurationProblem]:
     """What of *config* could never be performed: unknown handlers and endpoints, with JSON pointers into it."""
     endpoints = {endpoint.name for endpoint in config.endpoints}
     errors = []
     for index, definition in enumerate(config.custom):
         if definition.handler not in HANDLERS:
             message = f"there is no such handler; there are: {', '.join(sorted(HANDLERS))}"
-            errors.append(OutputError(path=f"/custom/{index}/handler", message=message))
+            errors.append(ConfigurationProblem(path=f"/custom/{index}/handler", message=message))
         if definition.handler == ApiCall.name and definition.settings.get("endpoint") not in endpoints:
-            errors.append(OutputError(path=f"/custom/{index}/settings/endpoint", message="name one of the endpoints"))
+            errors.append(
+                ConfigurationProblem(path=f"/custom/{index}/settings/endpoint", message="name one of the endpoints")
+            )
     return errors
 
 

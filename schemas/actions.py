@@ -215,6 +215,13 @@ class AssistantActions(BaseModel):
     """Without a Space, the prompt pack goes with a thread's first message and after each change of the pack."""
 
 
+class ConfigurationProblem(BaseModel):
+    """What keeps a configuration from being saved. `path` is a JSON pointer into it, or empty."""
+
+    path: str = ""
+    message: str
+
+
 class PendingAction(BaseModel):
     """A question that is open: the action, who has to agree, and until when.
 
