@@ -91,7 +91,7 @@ UPDATE effects SET status = 'failed', failure = :failure, error = CAST(:error AS
 
 _RELEASE = """
 UPDATE effects SET status = 'planned', failure = :failure, error = CAST(:error AS jsonb), external_id = NULL,
-       not_before = agent_now() + make_interval(secs => :pause)
+       settled_at = NULL, not_before = agent_now() + make_interval(secs => :pause)
  WHERE key = :key AND fence = :fence AND status IN ('sending', 'unknown', 'failed') RETURNING key
 """
 

@@ -151,6 +151,17 @@ async def test_an_attempt_with_an_older_fence_writes_nothing(system: System) -> 
     assert effect["status"] == "confirmed"
 
 
+async def test_what_is_planned_again_is_not_settled(system: System) -> None:
+    claimed, ledger = await claim(system, await planned(system, CALL)), Ledger(system.database)
+
+    await ledger.fail(claimed, "failed", {})
+    assert (await ledger.get(claimed.key)).settled_at is not None
+    await ledger.release(claimed, None, {})
+
+    row = await ledger.get(claimed.key)
+    assert (row.status, row.settled_at) == (EffectStatus.PLANNED, None)
+
+
 class Asked(ApiCall):
     """A service that can be asked for our key: it was done, or it was not."""
 
