@@ -133,7 +133,7 @@ class Answering:
         if lost is not None:
             thread = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
         text, recap = await self._words(turn, bot), await self._recap(turn) if lost else None
-        prepared = self._asking.prepare(turn, bot, thread, text, recap)
+        prepared = self._asking.prepare(turn, bot, thread, text, recap=recap, now=self._now())
         if (wait := await self._asking.begin(turn, prepared)) < 0:
             return outcome_of(await self._turns.get(turn.id))
         if wait:

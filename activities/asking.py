@@ -7,11 +7,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID, uuid5
 
 from actions.holding import Holding
-from actions.prompt_pack import customer_words, with_recap
+from actions.prompt_pack import customer_words, with_open_question, with_recap
 from activities.bots import Bot
+from activities.deciding import on_message
 from activities.publishing import publishing
 from activities.questions import question_for, shortened, with_pack
 from config import metrics
@@ -79,17 +81,28 @@ class Asking:
         self._settings = settings
 
     def prepare(
-        self, turn: ClaimedTurn, bot: Bot, thread: Thread, text: str, recap: Sequence[tuple[str, str]] | None = None
+        self,
+        turn: ClaimedTurn,
+        bot: Bot,
+        thread: Thread,
+        text: str,
+        *,
+        recap: Sequence[tuple[str, str]] | None = None,
+        now: datetime,
     ) -> Prepared:
         """The question for *text*: with the pack that its thread must be told, cut to what the wrapper takes.
 
-        *recap*: what was said so far, for a thread that takes another's place and was told nothing.
+        *recap*: what was said so far, for a thread that takes another's place and was told nothing. What the customer
+        was asked and has not answered goes along.
         """
         known = turn.pack_told if recap is None else None
         pack = bot.pack_to_send(question_for(text, bot.assistant, thread, self._settings), known)
 
         def put_as(words: str) -> Question:
-            shown = customer_words(words) if turn.purpose is Purpose.ANSWER else words  # others are marked already
+            if turn.purpose is Purpose.ANSWER:  # others are marked already
+                shown = _with_what_is_open(turn, bot, customer_words(words), now)
+            else:
+                shown = words
             plain = question_for(with_recap(recap or (), shown), bot.assistant, thread, self._settings)
             return with_pack(pack, plain) if pack else plain
 
@@ -155,6 +168,15 @@ class Asking:
             )
             publisher.end(holding.finish(answer.text).text)
             return answer
+
+
+def _with_what_is_open(turn: ClaimedTurn, bot: Bot, words: str, now: datetime) -> str:
+    asked = turn.question
+    if asked is None:
+        return words
+    age = (now - asked.created_at).total_seconds()
+    stays = now < asked.expires_at and not on_message(turn, bot).drops_question
+    return with_open_question(asked.pending.request, age, words, stays=stays)
 
 
 class _Clock:

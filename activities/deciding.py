@@ -125,7 +125,7 @@ def _answer_to_question(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDecis
     question = turn.question
     if question is None and not any(message.choice_id for message in turn.counting):
         return None
-    event = settle_all(question.pending if question else None, turn.counting, now)
+    event = settle_all(question.pending if question else None, turn.said, now)
     if event is None:  # a button of a question that is not open any more
         return Reply(bot.texts.expired, move_of(turn, on_message(turn, bot)))
     if question is None or not gates.decide(event, turn.standing, bot.registry.config).allowed:

@@ -226,7 +226,8 @@ class PendingAction(BaseModel):
     """A question that is open: the action, who has to agree, and until when.
 
     A yes from before the question is no answer: `asked_seq` is the newest message that had arrived when it was asked;
-    `accepted_at` is when the channel took the question, None where nothing is sent over a channel.
+    `accepted_at` is when the channel took the question, None where nothing is sent over a channel. `said_otherwise`:
+    the customer has written since, in an earlier turn, and it was no answer: only the question's button is a yes then.
     """
 
     request: ActionRequest
@@ -236,6 +237,7 @@ class PendingAction(BaseModel):
     expires_at: datetime
     asked_seq: int = 0
     accepted_at: datetime | None = None
+    said_otherwise: bool = False
 
 
 class ParsedOutput(BaseModel):

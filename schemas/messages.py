@@ -155,4 +155,9 @@ class WaitingMessage(BaseModel):
 
         A message of kind `held` only asks for an answer to earlier ones, which a person had and did not answer.
         """
-        return self.kind not in {"deleted", "held"} and self.limited is None
+        return self.is_said and self.limited is None
+
+    @property
+    def is_said(self) -> bool:
+        """Whether it is words of the customer that were not taken back."""
+        return self.kind not in {"deleted", "held"}

@@ -201,6 +201,36 @@ async def test_anything_but_yes_does_nothing(system: System, answer: str, asks_t
     assert await rows(system, "tickets") == []
 
 
+async def test_where_a_question_is_kept_the_model_may_ask_it_anew(system: System) -> None:
+    await configure(system, confirmations={"create_ticket": Confirmation.CUSTOMER}, unclear_answer="keep")
+    system.perplexity.scripts.append(output("create_ticket", **TICKET))
+    await system.send("My lamp is broken")
+    await system.send("What would that cost?")
+    system.perplexity.scripts.append(output("create_ticket", **TICKET))
+
+    asked_anew = (await system.send("yes")).json()
+    assert await rows(system, "tickets") == []
+    done = (await system.send("yes")).json()
+
+    assert asked_anew["state"] == "awaiting_confirmation"
+    assert done["action"]["status"] == "confirmed"
+    assert len(await rows(system, "tickets")) == 1
+    assert [row["status"] for row in await rows(system, "actions")] == ["cancelled", "accepted"]
+
+
+async def test_the_model_is_told_what_the_customers_words_withdraw(system: System) -> None:
+    await configure(system, confirmations={"create_ticket": Confirmation.CUSTOMER})
+    system.perplexity.scripts.append(output("create_ticket", **TICKET))
+    await system.send("My lamp is broken")
+    await system.send("What would that cost?")
+    await system.send("And now?")
+
+    told = system.perplexity.questions[1].text
+    assert "The question is withdrawn." in told
+    assert TICKET["subject"] in told
+    assert "asked to confirm" not in system.perplexity.questions[2].text
+
+
 async def test_a_yes_after_the_time_does_nothing(system: System) -> None:
     """Nor where the question's end is not told yet: the clocks of Temporal and PostgreSQL are two."""
     await configure(system, confirmations={"create_ticket": Confirmation.CUSTOMER})
