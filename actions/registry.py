@@ -11,6 +11,7 @@ from typing import Any
 
 from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.folding import KnownNames, skeleton
+from actions.look_ups import look_up_problems
 from actions.metadata_schemas import schema_problems
 from actions.validation import model_errors, schema_errors
 from schemas.actions import (
@@ -111,7 +112,9 @@ def configuration_problems(config: AssistantActions) -> list[ConfigurationProble
             at_fault = schema_errors(definition.metadata_schema, definition.example)
             problems += _under(f"/custom/{index}/example", at_fault)
     for index, endpoint in enumerate(config.endpoints):
-        problems += _under(f"/endpoints/{index}/params_schema", schema_problems(endpoint.params_schema))
+        found = schema_problems(endpoint.params_schema)
+        problems += _under(f"/endpoints/{index}/params_schema", found)
+        problems += _under(f"/endpoints/{index}/look_up", [] if found else look_up_problems(endpoint))
     return problems
 
 
