@@ -13,6 +13,7 @@ from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.folding import KnownNames, skeleton
 from actions.look_ups import look_up_problems
 from actions.metadata_schemas import schema_problems
+from actions.questions import Parameters
 from actions.validation import model_errors, schema_errors
 from schemas.actions import (
     ActionDefinition,
@@ -66,13 +67,22 @@ class Registry:
         demands: dict[str, Any] = {
             "destructive": endpoint.destructive,
             "safe": endpoint.is_safe,
-            "plain": endpoint.plain or f"do this: {endpoint.description}",
+            "description": endpoint.description,
+            "plain": endpoint.plain,
             "retries": endpoint.retries,
             "time_limit_seconds": endpoint.time_limit_seconds,
         }
         chosen = self.config.confirmations.get(API_CALL, Confirmation.NONE)
         demands["confirmation"] = endpoint.confirmation if chosen is Confirmation.NONE else chosen
         return definition.model_copy(update=demands)
+
+    def parameters_of(self, request: ActionRequest) -> Parameters:
+        """What people are shown of *request*: of an `api_call` its parameters, never the endpoint's name."""
+        endpoint = self.endpoint(request.metadata.get("endpoint")) if request.action == API_CALL else None
+        if endpoint is not None:
+            return Parameters(endpoint.params_schema, request.metadata.get("params", {}))
+        definition = self.get(request.action)
+        return Parameters(definition.metadata_schema if definition else {}, request.metadata)
 
     def endpoint_of(self, request: ActionRequest, definition: ActionDefinition) -> Endpoint | None:
         """What an `api_call` reaches. An administrator's own action names its endpoint in its settings."""

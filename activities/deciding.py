@@ -173,8 +173,8 @@ def _ask_confirmation(
         words = with_limit_notice(bot.texts.approval_asked, turn, bot)
         return AskConfirmation(words, action, by, asked.expires_at)
     buttons = {"confirm": confirm_payload(asked.digest), "cancel": cancel_payload(asked.digest)}
-    language = (bot.assistant.config.language or "en")[:2]
-    words = with_limit_notice(question_text(definition, action.request, language), turn, bot)
+    question = question_text(definition, bot.registry.parameters_of(action.request), bot.language)
+    words = with_limit_notice(question, turn, bot)
     return AskConfirmation(words, action, by, asked.expires_at, buttons)
 
 

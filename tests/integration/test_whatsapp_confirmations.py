@@ -48,6 +48,10 @@ async def customer(system: System) -> Customer:
     return customer
 
 
+async def test_the_customer_is_asked_in_plain_words(system: System, customer: Customer) -> None:
+    assert customer.received == ["Shall I do this: Cancels?\nPlease answer yes or no."]
+
+
 async def test_a_plain_yes_does_it(system: System, customer: Customer) -> None:
     await customer.write("yes")
     await customer.until_received(2)
