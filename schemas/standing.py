@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -33,8 +32,9 @@ class Standing(BaseModel):
     """Ids of the open ones, oldest first."""
     deliveries: int = 0
     """Replies not yet delivered, over a channel."""
-    next_deadline: datetime | None = None
-    """The earliest moment at which an open question or approval expires."""
+    seconds_left: float | None = None
+    """Until the first open question or approval expires, by the database's clock when this was read: a moment of that
+    clock would say little to a workflow, whose time is Temporal's."""
 
     @property
     def state(self) -> State:

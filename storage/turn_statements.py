@@ -333,7 +333,8 @@ WITH {_FATE}, {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_LOST_THREAD}, {_FR
 SELECT {_STANDING}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread_url_slug,
        coalesce(:action_id, :confirmed_id, {_NEWEST_ACTION}) AS action_id,
        jsonb_build_object('owner', after.owner_after, 'version', after.version_after, 'questions', after.questions,
-           'approvals', after.approvals, 'tickets', after.tickets, 'next_deadline', after.next_deadline,
+           'approvals', after.approvals, 'tickets', after.tickets, 'seconds_left',
+           extract(epoch FROM after.next_deadline - agent_now()),
            'deliveries', after.deliveries + (SELECT count(*) FROM conversation_after
               WHERE CAST(:reply AS text) IS NOT NULL AND after.fate = 'decided' AND {DELIVERY} = 'due')) AS standing
   FROM won turn CROSS JOIN after

@@ -19,6 +19,7 @@ from temporalio.client import Client
 
 from api.app import create_app
 from api.services import Services, create_services
+from config.clock import Clock
 from config.serving import server_config
 from config.settings import Settings
 from dashboard.overview import overview
@@ -125,21 +126,23 @@ async def running_system(
     connected: bool = True,
     address: str | None = None,
     adapter: Callable[[Settings], WhatsAppProvider | None] = lambda _: None,
+    now: Clock = clock.now,
     **overrides: Any,
 ) -> AsyncIterator[System]:
     """A system on a fresh database. *overrides* are settings; with worker=False nothing answers.
     With connected=False the front door starts before Temporal does.
 
     *address*: where it is to listen; *adapter* makes the provider of WhatsApp, in the place of the recording one.
+    *now*: the clock of PostgreSQL and of what runs here; Temporal's is its own.
     """
     name = f"test_{uuid4().hex}"
     url = await _fresh_database(postgres_url, name)
     # One Temporal server serves all tests, so each system has a task queue of its own.
     values = {"database_url": url, "temporal_address": temporal_address, "temporal_task_queue": name}
     settings = Settings(_env_file=None, **{**_QUICK, **values, **overrides})  # type: ignore[call-arg]
-    database = Database(url, now=clock.now)
+    database = Database(url, now=now)
     client = await connect(settings, lazy=not connected)
-    services = create_services(settings, database, Conversations(client, settings), clock.now)
+    services = create_services(settings, database, Conversations(client, settings), now)
     await ApiKeys(database).add("test", KEY)
     perplexity = ScriptedPerplexity()
     endpoints = ScriptedEndpoints()
@@ -154,7 +157,7 @@ async def running_system(
             outside = Outside(perplexity, endpoints, {WHATSAPP: only(real)})
         event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *a: system.statements.append(a[2]))
         if worker:
-            worker_at_work = create_worker(client, database, outside, settings, clock.now)
+            worker_at_work = create_worker(client, database, outside, settings, now)
             async with running(worker_at_work, settings):
                 yield system
         else:

@@ -139,12 +139,12 @@ def recall(heard: Memory, stored: Memory, limits: Limits, now: datetime) -> Memo
 
 
 def stand(memory: Memory, standing: Standing, limits: Limits, now: datetime) -> None:
-    """The conversation stands so. What has expired by our clock and not by the database's is looked at again soon."""
+    """The conversation stands so. What has expired already is looked at again soon."""
     memory.standing = standing
     memory.state = standing.state
     memory.ticket_id = standing.tickets[-1] if standing.tickets else None
-    expires = standing.next_deadline
-    memory.deadlines.expiry = expires and max(expires, now + limits.turn_retry_pause)
+    left = standing.seconds_left
+    memory.deadlines.expiry = None if left is None else now + max(timedelta(seconds=left), limits.turn_retry_pause)
 
 
 def remember(memory: Memory, outcome: TurnOutcome, asked: int, told_of: int) -> None:

@@ -12,6 +12,7 @@ from temporalio.testing import ActivityEnvironment
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
 from storage.overview import Overview
+from tests.support import clock
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
@@ -80,12 +81,14 @@ async def test_a_question_that_is_not_open_is_not_found(system: System) -> None:
 @pytest.fixture
 async def let_pass(system: System) -> dict[str, Any]:
     [question] = await ask(system, Confirmation.STAFF, "lamp")
-    await system.database.rows("UPDATE actions SET expires_at = now() - interval '1 second'")
+    await system.database.rows("UPDATE actions SET expires_at = agent_now() - interval '1 second'")
     return question
 
 
 async def sweep(system: System) -> None:
-    sweeping = create_activities(system.temporal, system.database, system.outside, system.settings).sweeping
+    sweeping = create_activities(
+        system.temporal, system.database, system.outside, system.settings, now=clock.now
+    ).sweeping
     await ActivityEnvironment().run(sweeping.sweep)
 
 
@@ -124,7 +127,7 @@ async def test_an_expired_approval_goes_out_over_the_customers_channel(
         customer = Customer(system)
         await customer.write("My lamp broke")
         await customer.until_received(1)
-        await system.database.rows("UPDATE actions SET expires_at = now() - interval '1 second'")
+        await system.database.rows("UPDATE actions SET expires_at = agent_now() - interval '1 second'")
 
         await sweep(system)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import clock
 from tests.support.waiting import within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, written
@@ -29,7 +30,7 @@ async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[Syst
 
 async def stop_once(system: System, reached: Callable[[], Awaitable[Any]]) -> float:
     """How long a worker takes to end that is told to when *reached*, which bounds itself, returns."""
-    worker = create_worker(system.temporal, system.database, system.outside, system.settings)
+    worker = create_worker(system.temporal, system.database, system.outside, system.settings, clock.now)
     async with running(worker, system.settings):
         await reached()
         begun = time.monotonic()

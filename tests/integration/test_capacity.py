@@ -93,7 +93,7 @@ async def test_over_the_minutes_limit_the_turn_waits_and_is_answered(postgres_ur
 
 async def test_a_dead_workers_slot_is_free_when_its_lease_is_over(postgres_url: str, temporal_address: str) -> None:
     async with crowded(postgres_url, temporal_address, 2) as (system, sending):
-        await system.database.rows("UPDATE account_calls SET expires_at = now() - interval '1 second'")
+        await system.database.rows("UPDATE account_calls SET expires_at = agent_now() - interval '1 second'")
         await system.until_asked(2)
         system.perplexity.gate.set()
         await asyncio.gather(*sending)

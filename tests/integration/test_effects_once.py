@@ -18,6 +18,7 @@ from schemas.effects import Claim, EffectStatus, Settlement
 from storage.actions import Actions
 from storage.ledger import Ledger
 from tests.incoming import incoming
+from tests.support import clock
 from tests.system_in_process import System, running_system
 from worker.app import Activities, create_activities
 
@@ -49,7 +50,7 @@ async def unchanged(_conversation_id: Any, outcome: TurnOutcome, _handler: Any) 
 
 
 def activities(system: System) -> Activities:
-    return create_activities(system.temporal, system.database, system.outside, system.settings)
+    return create_activities(system.temporal, system.database, system.outside, system.settings, now=clock.now)
 
 
 async def planned(system: System, output: dict[str, Any], endpoint: Endpoint = ORDER) -> Perform:

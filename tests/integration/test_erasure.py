@@ -193,7 +193,7 @@ async def test_an_export_holds_everything_in_order(system: System) -> None:
     await a_full_conversation(system)
     await system.database.rows(
         "INSERT INTO messages (conversation_id, direction, author, channel, id_scope, text, stored_at) "
-        "SELECT c.id, 'out', 'assistant', 'http', '', 'note ' || n, now() + make_interval(secs => n) "
+        "SELECT c.id, 'out', 'assistant', 'http', '', 'note ' || n, agent_now() + make_interval(secs => n) "
         "FROM conversations c, generate_series(1, 450) n"
     )
 

@@ -154,7 +154,7 @@ async def _written(still: System) -> UUID:
 async def _planned(still: System, said: str) -> tuple[Activities, Perform]:
     """The model said so to a customer's message; what the next step of the turn would be asked for."""
     still.perplexity.scripts.append(said)
-    does = create_activities(still.temporal, still.database, still.outside, still.settings)
+    does = create_activities(still.temporal, still.database, still.outside, still.settings, now=clock.now)
     message = await still.services.inbox.store(incoming("Please", 1))
     thread = Thread(frontend_context_uuid=uuid4())
     request = TurnRequest(conversation_id=message.conversation_id, cursor=0, thread=thread)

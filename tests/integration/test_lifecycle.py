@@ -9,6 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from integrations.perplexity.double import words
 from tests.incoming import incoming
+from tests.support import clock
 from tests.support.waiting import within
 from tests.system_in_process import System, running_system
 from worker.app import create_activities
@@ -92,7 +93,9 @@ async def test_what_comes_while_the_model_is_busy_is_joined(system: System) -> N
 async def test_what_was_stored_and_never_woken_is_swept(postgres_url: str, temporal_address: str) -> None:
     async with running_system(postgres_url, temporal_address, sweep_after_seconds=0.001) as system:
         stored = await system.services.inbox.store(incoming("Forgotten", 1))
-        sweeping = create_activities(system.temporal, system.database, system.outside, system.settings).sweeping
+        sweeping = create_activities(
+            system.temporal, system.database, system.outside, system.settings, now=clock.now
+        ).sweeping
 
         swept = await ActivityEnvironment().run(sweeping.sweep)
         await system.until_asked(1)

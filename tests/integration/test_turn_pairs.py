@@ -23,6 +23,7 @@ from schemas.conversations import Apologize, Perform, Step, Thread, TurnOutcome,
 from schemas.failures import FailureKind
 from storage.database import StorageUnavailable
 from tests.incoming import incoming
+from tests.support import clock
 from tests.support.shop import BOOK, CANCEL, output
 from tests.support.stopping_database import Stop, StoppingDatabase
 from tests.support.waiting import until, within
@@ -57,7 +58,7 @@ async def does() -> AsyncIterator[Does]:
         def of(system: System, *stops: Stop) -> Activities:
             database = StoppingDatabase(system.settings.database_url or "", *stops)
             databases.push_async_callback(database.close)
-            return create_activities(system.temporal, database, system.outside, system.settings)
+            return create_activities(system.temporal, database, system.outside, system.settings, now=clock.now)
 
         yield of
 

@@ -17,6 +17,7 @@ from temporalio.client import (
 from schemas.conversations import ConversationStart, StateRequest
 from schemas.turns import State
 from storage.overview import Overview
+from tests.support import clock
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.workflow.handles import attributes_of, ended, handle_of
@@ -103,10 +104,10 @@ async def test_a_fresh_run_shows_what_is_true(postgres_url: str, temporal_addres
 async def test_limits_are_read_anew_with_each_run(postgres_url: str, temporal_address: str) -> None:
     settings = {"worker": False, "continue_as_new_turns": 1}
     async with running_system(postgres_url, temporal_address, **settings) as system:
-        async with create_worker(system.temporal, system.database, system.outside, system.settings):
+        async with create_worker(system.temporal, system.database, system.outside, system.settings, now=clock.now):
             await system.send("Hello")
         hasty = system.settings.model_copy(update={"idle_end_seconds": 0.5, "continue_as_new_turns": 100})
-        async with create_worker(system.temporal, system.database, system.outside, hasty):
+        async with create_worker(system.temporal, system.database, system.outside, hasty, now=clock.now):
             await system.send("Hello again")
             handle = await handle_of(system)
             await ended(handle)

@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from schemas.conversations import Perform, Thread, TurnOutcome, TurnRequest
 from tests.incoming import incoming
+from tests.support import clock
 from tests.support.stopping_database import Stop, StoppingDatabase
 from tests.system_in_process import System
 from worker.app import Activities, create_activities
@@ -20,7 +21,7 @@ async def activities(system: System, *stops: Stop) -> AsyncIterator[Activities]:
     """The system's activities, whose statements stop where *stops* say."""
     database = StoppingDatabase(system.settings.database_url or "", *stops)
     try:
-        yield create_activities(system.temporal, database, system.outside, system.settings)
+        yield create_activities(system.temporal, database, system.outside, system.settings, now=clock.now)
     finally:
         await database.close()
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from storage.database import Database
+from tests.support import clock
 from tests.support.waiting import within
 
 
@@ -37,7 +38,7 @@ class StoppingDatabase(Database):
     """Each of *stops* is used once."""
 
     def __init__(self, url: str, *stops: Stop) -> None:
-        super().__init__(url)
+        super().__init__(url, now=clock.now)
         self._stops = list(stops)
 
     async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:

@@ -22,9 +22,10 @@ _MUST_BE_ZERO = {
     "messages beyond the cursor": "SELECT count(*) FROM conversations WHERE cursor < last_seq",
     "turns without an end": "SELECT count(*) FROM turns WHERE finished_at IS NULL",
     "rows pending for more than 5 minutes": """
-        SELECT (SELECT count(*) FROM turns WHERE finished_at IS NULL AND started_at < now() - interval '5 minutes')
+        SELECT (SELECT count(*) FROM turns
+                 WHERE finished_at IS NULL AND started_at < agent_now() - interval '5 minutes')
              + (SELECT count(*) FROM effects WHERE status IN ('planned', 'sending')
-                   AND planned_at < now() - interval '5 minutes')""",
+                   AND planned_at < agent_now() - interval '5 minutes')""",
     "turns with other than one reply": """
         SELECT count(*) FROM turns
          WHERE (SELECT count(*) FROM messages WHERE direction = 'out' AND turn_id = turns.id) <> 1""",

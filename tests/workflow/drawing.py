@@ -21,7 +21,6 @@ from schemas.conversations import (
 )
 from schemas.standing import Owner
 from schemas.turns import State
-from tests.support.clock import now
 from tests.support.waiting import until, within
 from tests.workflow.scripted import GATES, World
 
@@ -151,7 +150,7 @@ class Driver:
             case "decide":
                 await self._update("decide", Decision(digest="d", approved=True, decided_by="Ann"))
             case "approval asked":
-                world.change(approvals=1, next_deadline=now() + timedelta(milliseconds=40))
+                world.change(approvals=1, seconds_left=0.04)
                 await self._signal("standing_changed")
             case "ticket":
                 world.change(tickets=("T-1",))
@@ -186,7 +185,7 @@ class Driver:
         await self._signal("delivery_due")
 
     async def told_nothing_is_open(self) -> None:
-        self.world.change(owner=Owner.BOT, approvals=0, tickets=(), next_deadline=None)
+        self.world.change(owner=Owner.BOT, approvals=0, tickets=(), seconds_left=None)
         await self._signal("standing_changed")
 
     async def until_answered(self, seq: int) -> None:

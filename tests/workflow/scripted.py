@@ -107,7 +107,7 @@ class World:
         if not any(count for (_run, name), count in self.under_way.items() if name == "perform"):
             self.stored = self.cursor
         self.due = self.files = 0
-        self.change(owner=Owner.CLOSED, approvals=0, tickets=(), next_deadline=None)
+        self.change(owner=Owner.CLOSED, approvals=0, tickets=(), seconds_left=None)
         self.merged = True
 
     def changed(self) -> SessionChanged:
@@ -214,7 +214,7 @@ class Scripted:
     async def decide(self, decision: Decision) -> SessionChanged:
         world = self._worlds[_id(decision.conversation_id)]
         async with world.doing("decide"):
-            world.change(approvals=0, next_deadline=None, version=world.standing.version)
+            world.change(approvals=0, seconds_left=None, version=world.standing.version)
             return SessionChanged(state=world.standing.state)
 
     @activity.defn
@@ -259,7 +259,7 @@ class Scripted:
     async def expire(self, request: Expire) -> SessionChanged:
         world = self._worlds[request.conversation_id]
         async with world.doing("expire"):
-            world.change(approvals=0, next_deadline=None, version=world.standing.version)
+            world.change(approvals=0, seconds_left=None, version=world.standing.version)
             world.due += world.pushes and not world.merged
             return world.changed()
 
@@ -274,7 +274,7 @@ class Scripted:
     async def reset(self, request: ResetRequest) -> SessionChanged:
         world = self._worlds[_id(request.conversation_id)]
         async with world.doing("reset", "writes"):
-            world.change(owner=Owner.BOT, approvals=0, next_deadline=None)
+            world.change(owner=Owner.BOT, approvals=0, seconds_left=None)
             return world.changed()
 
     @activity.defn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
+from tests.support.clock import now
 from tests.support.shop import output
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
@@ -72,6 +74,20 @@ async def test_what_expires_is_told_over_the_channel(postgres_url: str, temporal
         await customer.write("My lamp is broken")
 
         assert "has expired" in (await customer.until_received(2))[1]
+
+
+async def test_a_deadline_is_the_databases_whatever_temporals_clock_says(
+    postgres_url: str, temporal_address: str
+) -> None:
+    def a_day_ahead() -> datetime:
+        return now() + timedelta(days=1)
+
+    async with running_system(postgres_url, temporal_address, now=a_day_ahead) as system:
+        await configure(system, Confirmation.CUSTOMER, confirmation_seconds=SOON_SECONDS)
+        system.perplexity.scripts.append(TICKET)
+        await system.send("My lamp is broken")
+
+        await until_told(system)
 
 
 async def test_a_deadline_outlives_the_run_that_set_it(postgres_url: str, temporal_address: str) -> None:

@@ -129,7 +129,7 @@ def test_a_turn_opens_a_new_window() -> None:
 
 def test_reading_again_keeps_what_only_the_run_knows() -> None:
     heard = Memory(newest_seq=9, delivery_due=True, deadlines=Deadlines(room=SOON, idle=SOON, expiry=PAST))
-    stored = Memory(cursor=4, newest_seq=7, standing=Standing(approvals=1, next_deadline=SOON))
+    stored = Memory(cursor=4, newest_seq=7, standing=Standing(approvals=1, seconds_left=5))
 
     memory = policy.recall(heard, stored, LIMITS, NOW)
 
@@ -138,7 +138,7 @@ def test_reading_again_keeps_what_only_the_run_knows() -> None:
 
 
 def test_reading_twice_is_as_reading_once() -> None:
-    stored = Memory(cursor=4, newest_seq=7, standing=Standing(questions=1, next_deadline=SOON, tickets=("T-1",)))
+    stored = Memory(cursor=4, newest_seq=7, standing=Standing(questions=1, seconds_left=5, tickets=("T-1",)))
 
     once = policy.recall(Memory(), stored, LIMITS, NOW)
 
@@ -154,7 +154,7 @@ def test_a_shorter_limit_holds_from_now() -> None:
 def test_what_the_database_does_not_take_for_expired_is_looked_at_again_soon() -> None:
     memory = Memory()
 
-    policy.stand(memory, Standing(questions=1, next_deadline=PAST), LIMITS, NOW)
+    policy.stand(memory, Standing(questions=1, seconds_left=-5), LIMITS, NOW)
 
     assert memory.deadlines.expiry == NOW + LIMITS.turn_retry_pause
 
