@@ -68,7 +68,14 @@ def test_asked_to_stop_nothing_of_it_is_left(tmp_path: Path) -> None:
         run_step(python(STUBBORN, str(note)), log=tmp_path / "step.log", seconds=30, stop_asked=written(note))
 
     child = int(note.read_text())
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    until_blocking("its child's end", lambda: _status(child), lambda status: status in {"gone", psutil.STATUS_ZOMBIE})
+
+
+def _status(pid: int) -> str:
+    try:
+        return str(psutil.Process(pid).status())
+    except psutil.NoSuchProcess:
+        return "gone"
 
 
 def test_one_that_takes_too_long_is_ended(tmp_path: Path) -> None:

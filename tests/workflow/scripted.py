@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
@@ -70,8 +70,9 @@ class World:
     due: int = 0
     files: int = 0
     merged: bool = False
-    told_merged: set[str] = field(default_factory=set)
-    """The runs that know."""
+    told_merged: dict[str, datetime] = field(default_factory=dict)
+    """Of each run that read that it is merged: when it began to read. Nothing is asked for beside a reading; what was
+    asked for before may come later, or be tried again."""
     handed_over: int = 0
     turns: deque[str] = field(default_factory=deque)
     """What becomes of the next steps of turns; then each is answered."""
@@ -137,7 +138,8 @@ class World:
     async def doing(self, name: str, gate: str | None = None) -> AsyncIterator[None]:
         run = activity.info().workflow_run_id or ""
         self.under_way[run, name] += 1
-        if run in self.told_merged and name in _NOT_OF_A_MERGED:
+        told = self.told_merged.get(run)
+        if told is not None and activity.info().scheduled_time > told and name in _NOT_OF_A_MERGED:
             self.wrong.append(f"{name} of a merged conversation")
         for alone in _ALONE:
             if sum(self.under_way[run, each] for each in alone) > 1:
@@ -249,7 +251,7 @@ class Scripted:
         async with world.doing("recall", "reads"):
             world.looks += 1
             if world.merged:
-                world.told_merged.add(activity.info().workflow_run_id or "")
+                world.told_merged.setdefault(activity.info().workflow_run_id or "", activity.info().started_time)
             seen = {"state": world.standing.state, "standing": world.seen, "merged": world.merged}
             newest = world.stored if world.merged else world.cursor
             memory = Memory(cursor=world.cursor, newest_seq=newest, **seen)
