@@ -87,8 +87,8 @@ def settle(
     """What one answer is to the open question: an event for `gates.decide`, or None if it does nothing at all.
 
     *payload* is a pressed button's id, *seq* the message's number, *sent_at* the channel's own time of it, *by* who
-    answers. A button of another question, a message from before the question, or an answer of somebody else never
-    confirms. None is only for buttons: words are at least a message.
+    answers. A button of another question, a message from before the question, an answer of somebody else, or a yes in
+    words after other words never confirms. None is only for buttons: words are at least a message.
     """
     button = _PAYLOAD.fullmatch(payload) if payload else None
     if pending is None:
@@ -99,6 +99,8 @@ def settle(
     if answer is Event.MESSAGE:
         return answer
     if button is None and (by is not pending.by or not _since(pending, seq, sent_at)):
+        return Event.MESSAGE
+    if button is None and answer is Event.CONFIRMED and pending.said_otherwise:
         return Event.MESSAGE
     return Event.EXPIRED if expired(pending, now) else answer
 

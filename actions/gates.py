@@ -167,19 +167,20 @@ def decide_action(
 ) -> Decision:
     """Whether the action of *definition* (by `Registry.rules_for`) is done, refused, or asked back first.
 
-    *rounds_used* counts the actions of this turn whose result already went back to the model.
+    *rounds_used* counts the actions of this turn whose result already went back to the model. An action that is asked
+    about takes the place of an open question: there is one at a time.
     """
     config = config or AssistantActions()
-    decision = decide(Event.ACTION, standing, config)
-    refusal = _refusal(standing.state, definition, config, enabled=enabled, rounds_used=rounds_used)
+    by = definition.confirmed_by if definition else Confirmation.NONE
+    asked_in = standing.model_copy(update={"questions": 0}) if by is Confirmation.CUSTOMER else standing
+    decision = decide(Event.ACTION, asked_in, config)
+    refusal = _refusal(asked_in.state, definition, config, enabled=enabled, rounds_used=rounds_used)
     if not decision.allowed or refusal is not None or definition is None:
         why = decision.why if not decision.allowed or refusal is None else refusal
         return Decision(allowed=False, why=why, after=standing)
-    by = definition.confirmed_by
     if by is Confirmation.NONE:
         return decision
-    opened = {"questions": standing.questions + 1} if by is Confirmation.CUSTOMER else {"approvals": 1}
-    after = standing.model_copy(update=opened)
+    after = standing.model_copy(update={"questions": 1} if by is Confirmation.CUSTOMER else {"approvals": 1})
     return Decision(allowed=True, why=f"needs a confirmation by {by}", after=after, confirm_by=by)
 
 

@@ -15,7 +15,7 @@ from jsonschema.exceptions import SchemaError
 
 from actions.patterns import pattern_problem
 from actions.relaxed_json import escaped
-from schemas.turns import OutputError
+from schemas.actions import ConfigurationProblem
 
 MAX_BYTES = 32_768
 MAX_DEPTH = 16
@@ -40,18 +40,18 @@ _HOLDS_NAMED = frozenset(["properties", "$defs", "dependentSchemas"])
 Schema = dict[str, Any]
 
 
-def schema_problems(schema: object) -> list[OutputError]:
+def schema_problems(schema: object) -> list[ConfigurationProblem]:
     """What keeps *schema* from being saved, with JSON pointers into it; empty if it is fine. Never raises."""
     if not isinstance(schema, dict):
-        return [OutputError(message="must be a JSON object with a JSON Schema")]
+        return [ConfigurationProblem(message="must be a JSON object with a JSON Schema")]
     size = _size_problem(schema)
     if size is not None:
-        return [OutputError(message=size)]
+        return [ConfigurationProblem(message=size)]
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         path = "".join(f"/{escaped(str(part))}" for part in error.absolute_path)
-        return [OutputError(path=path, message=f"no valid JSON Schema: {error.message[:200]}")]
+        return [ConfigurationProblem(path=path, message=f"no valid JSON Schema: {error.message[:200]}")]
     problems = [*_root_problems(schema), *_subschema_problems(schema)]
     return problems or _expansion_problems(schema)
 
@@ -87,33 +87,33 @@ def _deeper_than(value: object, depth: int) -> bool:
     return bool(level)
 
 
-def _root_problems(schema: Schema) -> Iterator[OutputError]:
+def _root_problems(schema: Schema) -> Iterator[ConfigurationProblem]:
     if schema.get("type") != "object":
-        yield OutputError(path="/type", message='must be "object": metadata is an object')
+        yield ConfigurationProblem(path="/type", message='must be "object": metadata is an object')
     if schema.get("$schema", DIALECT).rstrip("#") != DIALECT:
-        yield OutputError(path="/$schema", message="only Draft 2020-12 is understood")
+        yield ConfigurationProblem(path="/$schema", message="only Draft 2020-12 is understood")
     if schema.get("additionalProperties", False) is not False:
-        yield OutputError(path="/additionalProperties", message="must be false: unknown fields are errors")
+        yield ConfigurationProblem(path="/additionalProperties", message="must be false: unknown fields are errors")
 
 
-def _subschema_problems(schema: Schema) -> Iterator[OutputError]:
+def _subschema_problems(schema: Schema) -> Iterator[ConfigurationProblem]:
     for path, subschema in subschemas(schema):
         for keyword in sorted(_REFUSED & subschema.keys()):
-            yield OutputError(path=f"{path}/{keyword}", message=f"{keyword} is not allowed")
+            yield ConfigurationProblem(path=f"{path}/{keyword}", message=f"{keyword} is not allowed")
         yield from _reference_problems(schema, path, subschema)
         longest = subschema.get("maxLength")
         if "pattern" in subschema and (why := pattern_problem(subschema["pattern"], longest)):
-            yield OutputError(path=f"{path}/pattern", message=why)
+            yield ConfigurationProblem(path=f"{path}/pattern", message=why)
         if subschema.get("uniqueItems") and not subschema.get("maxItems", MAX_UNIQUE_ITEMS + 1) <= MAX_UNIQUE_ITEMS:
             message = f"uniqueItems needs maxItems of at most {MAX_UNIQUE_ITEMS}"
-            yield OutputError(path=f"{path}/uniqueItems", message=message)
+            yield ConfigurationProblem(path=f"{path}/uniqueItems", message=message)
 
 
-def _reference_problems(root: Schema, path: str, subschema: Schema) -> Iterator[OutputError]:
+def _reference_problems(root: Schema, path: str, subschema: Schema) -> Iterator[ConfigurationProblem]:
     reference = subschema.get("$ref")
     if reference is not None and _target(root, reference) is None:
         message = "may only point to a definition of this schema: #/$defs/name"
-        yield OutputError(path=f"{path}/$ref", message=message)
+        yield ConfigurationProblem(path=f"{path}/$ref", message=message)
 
 
 def _target(root: Schema, reference: str) -> Schema | None:
@@ -142,7 +142,7 @@ def _children(schema: Schema) -> Iterator[tuple[str, Schema]]:
         yield from ((step, inner) for step, inner in named if isinstance(inner, dict))
 
 
-def _expansion_problems(schema: Schema) -> list[OutputError]:
+def _expansion_problems(schema: Schema) -> list[ConfigurationProblem]:
     """Whether the schema, with every reference written out, is endless or too large."""
     sizes: dict[int, int] = {}
 
@@ -160,7 +160,11 @@ def _expansion_problems(schema: Schema) -> list[OutputError]:
     try:
         total = size(schema, ())
     except RecursionError:
-        return [OutputError(path="/$defs", message="a definition refers to itself, directly or by others")]
+        return [ConfigurationProblem(path="/$defs", message="a definition refers to itself, directly or by others")]
     if total <= MAX_SUBSCHEMAS:
         return []
-    return [OutputError(message=f"comes to {total} schemas once references are written out; at most {MAX_SUBSCHEMAS}")]
+    return [
+        ConfigurationProblem(
+            message=f"comes to {total} schemas once references are written out; at most {MAX_SUBSCHEMAS}"
+        )
+    ]

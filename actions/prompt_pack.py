@@ -16,13 +16,20 @@ from pydantic import BaseModel, ConfigDict
 
 from actions.registry import API_CALL, Registry
 from actions.untrusted import ACTIONS_MARK, WORDS_MARK, wrap_untrusted
-from schemas.actions import ActionDefinition, Endpoint
+from schemas.actions import ActionDefinition, ActionRequest, Endpoint
 from schemas.encoding import dump_json
 from schemas.turns import OutputError
 
 EXCERPT_CHARACTERS = 600
 RECAP_CHARACTERS = 300
 """Of each message, when a new thread is told what was said before."""
+_QUESTION_OPEN = """\
+{ago} the customer was asked to confirm the action below. What they wrote is no plain yes or no to that question, so
+nothing was done. {what_follows}"""
+_QUESTION_STAYS = (
+    "The question stays open. If they agree in other words, request the action again: they are asked anew."
+)
+_QUESTION_WITHDRAWN = "The question is withdrawn. If they still want it, request the action again: they are asked anew."
 _VERSION = "<VERSION>"
 _RULES = """\
 HOW TO ANSWER
@@ -74,12 +81,6 @@ def customer_words(words: str) -> str:
     return wrap_untrusted("customer_message", words)
 
 
-def told_of_question(asked: str, question: str) -> str:
-    """*question* after what the customer was asked to confirm, and has neither confirmed nor declined."""
-    told = wrap_untrusted("open_question", asked)
-    return f"The customer was asked this, and has not answered it yet. It stays open:\n\n{told}\n\n{question}"
-
-
 def with_recap(said: Iterable[tuple[str, str]], question: str) -> str:
     """*question* for a thread that must be told what was said before: pairs of author and words, oldest first."""
     lines = [f"{author}: {_short(text)}" for author, text in said]
@@ -87,6 +88,25 @@ def with_recap(said: Iterable[tuple[str, str]], question: str) -> str:
         return question
     told = wrap_untrusted("conversation_so_far", "\n".join(lines))
     return f"The conversation so far, for your information:\n\n{told}\n\n{question}"
+
+
+def with_open_question(request: ActionRequest, asked_seconds_ago: float, question: str, *, stays: bool) -> str:
+    """*question* for a customer who was asked to confirm *request* and has not answered with a plain yes or no.
+
+    *stays*: the question is still open; else their words withdraw it.
+    """
+    asked = dump_json({"action": request.action, "metadata": request.metadata})
+    shown = asked if len(asked) <= EXCERPT_CHARACTERS else f"{asked[:EXCERPT_CHARACTERS]}…"
+    what_follows = _QUESTION_STAYS if stays else _QUESTION_WITHDRAWN
+    told = _QUESTION_OPEN.format(ago=_ago(asked_seconds_ago), what_follows=what_follows)
+    return f"{told}\n\n{wrap_untrusted('open_question', shown)}\n\n{question}"
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if (count := int(seconds // size)) >= 1:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "Less than a minute ago"
 
 
 def _short(text: str) -> str:

@@ -1,97 +1,136 @@
-"""The question that a confirmation asks: in plain words what would be done, and with which values."""
+"""The question that a confirmation asks: in the definition's plain words what would be done, and with which values.
+
+Names that only the model and administrators know (an endpoint's, a parameter's) are not shown: a parameter is called
+by its `title`, else its `description`. The question is plain text, no Markdown.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
+from actions.builtin import METADATA_MODELS
 from actions.folding import without_invisible
-from schemas.actions import ActionDefinition, ActionRequest
+from actions.question_words import QuestionWords, words_for
+from schemas.actions import ActionDefinition
 
 VALUE_CHARACTERS = 300
-MAX_VALUES = 20
+ALL_VALUES_CHARACTERS = 3_000
+"""So that a question fits into one message of a channel; with more values, long ones are cut shorter."""
+LEAST_CHARACTERS = 20
+MAX_VALUES = 100
+_LABEL_CHARACTERS = 80
+_HIDDEN = "••••"
+_MARKS = str.maketrans({"•": "·", "›": ">"})
+"""What tells values apart; within one they must not."""
 
 
-class QuestionWords(BaseModel):
-    """One language's words. `asks` has `{what}`; `plain` may say an action's words instead of its definition's."""
+@dataclass(frozen=True)
+class Parameters:
+    """What people see of an action: its values, and the JSON Schema that names them."""
 
-    model_config = ConfigDict(frozen=True)
-
-    asks: str
-    answer: str
-    yes: str
-    no: str
-    plain: dict[str, str] = {}
+    schema: dict[str, Any]
+    values: dict[str, Any]
 
 
-_WORDS = {
-    "en": QuestionWords(asks="Shall I {what}?", answer="Please answer yes or no.", yes="Yes", no="No"),
-    "ms": QuestionWords(
-        asks="Perlukah saya lakukan ini: {what}?", answer="Sila jawab ya atau tidak.", yes="Ya", no="Tidak"
-    ),
-    "id": QuestionWords(
-        asks="Apakah saya boleh melakukan ini: {what}?", answer="Mohon jawab ya atau tidak.", yes="Ya", no="Tidak"
-    ),
-    "zh": QuestionWords(asks="需要我执行这项操作吗：{what}？", answer="请回复“是”或“不”。", yes="是", no="不"),
-    "es": QuestionWords(asks="¿Quiere que haga esto: {what}?", answer="Responda sí o no.", yes="Sí", no="No"),
-    "pt": QuestionWords(asks="Devo fazer isto: {what}?", answer="Responda sim ou não.", yes="Sim", no="Não"),
-    "fr": QuestionWords(asks="Dois-je faire ceci : {what} ?", answer="Répondez oui ou non.", yes="Oui", no="Non"),
-    "de": QuestionWords(
-        asks="Soll ich das tun: {what}?", answer="Bitte antworten Sie mit ja oder nein.", yes="Ja", no="Nein"
-    ),
-    "ar": QuestionWords(asks="هل أقوم بهذا: {what}؟", answer="يرجى الإجابة بنعم أو لا.", yes="نعم", no="لا"),
-    "hi": QuestionWords(asks="क्या मैं यह करूँ: {what}?", answer="कृपया हाँ या नहीं में उत्तर दें।", yes="हाँ", no="नहीं"),
-}
-_PLAIN: dict[str, dict[str, str]] = {
-    "ms": {"create_ticket": "buka tiket", "close_conversation": "tutup perbualan ini"},
-    "id": {"create_ticket": "membuka tiket", "close_conversation": "menutup percakapan ini"},
-    "zh": {"create_ticket": "创建工单", "close_conversation": "结束本次对话"},
-    "es": {"create_ticket": "abrir un ticket", "close_conversation": "cerrar esta conversación"},
-    "pt": {"create_ticket": "abrir um chamado", "close_conversation": "encerrar esta conversa"},
-    "fr": {"create_ticket": "ouvrir un ticket", "close_conversation": "clore cette conversation"},
-    "de": {"create_ticket": "ein Ticket eröffnen", "close_conversation": "dieses Gespräch beenden"},
-    "ar": {"create_ticket": "فتح تذكرة", "close_conversation": "إغلاق هذه المحادثة"},
-    "hi": {"create_ticket": "टिकट खोलना", "close_conversation": "यह बातचीत समाप्त करना"},
-}
-
-
-def words_for(language: str) -> QuestionWords:
-    """The words of *language* (`de`, `de-AT`); English for one we do not have."""
-    return _WORDS.get(language.partition("-")[0].lower(), _WORDS["en"])
-
-
-def question_text(definition: ActionDefinition, request: ActionRequest, language: str = "en") -> str:
-    """What the customer, or staff, is asked. Every value is shown; a long one is cut with a mark."""
+def question_text(definition: ActionDefinition, parameters: Parameters, language: str = "en") -> str:
+    """What the customer is asked. Every value is named; a long one is cut with a mark, a sensitive one not shown."""
     words = words_for(language)
-    what = _PLAIN.get(language.partition("-")[0].lower(), {}).get(definition.name) or definition.plain
-    lines = [words.asks.format(what=what or _title(definition.name)), *_values(definition, request.metadata)]
+    labels = words.labels if definition.name in METADATA_MODELS else {}
+    lines = [_asks(definition, words), *_lines(_Shown(parameters.schema, words, labels), parameters.values)]
     return "\n".join([*lines, words.answer])
 
 
-def _values(definition: ActionDefinition, metadata: dict[str, Any]) -> list[str]:
-    flat = list(_flat(metadata))
-    lines = [f"• {name}: {_shown(value)}" for name, value in flat[:MAX_VALUES]]
-    return lines if len(flat) <= MAX_VALUES else [*lines, f"• … (+{len(flat) - MAX_VALUES})"]
+def _asks(definition: ActionDefinition, words: QuestionWords) -> str:
+    plain = words.plain.get(definition.name) or definition.plain
+    if plain:
+        return words.asks.format(what=_line(plain))
+    return (words.asks_this or words.asks).format(what=_line(definition.description).rstrip(".。!?"))
 
 
-def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
-    """Leaves with a readable name: `params › city`."""
-    if isinstance(value, dict) and value:
-        pairs = [(_title(str(key)), item) for key, item in value.items()]
-    elif isinstance(value, list) and value:
-        pairs = [(str(number), item) for number, item in enumerate(value, 1)]
-    else:
-        return [(name, value)] if name else []
-    return [leaf for key, item in pairs for leaf in _flat(item, f"{name} › {key}" if name else key)]
+@dataclass(frozen=True)
+class _Shown:
+    """How values of *schema*'s fields are called and written."""
+
+    schema: dict[str, Any]
+    words: QuestionWords
+    labels: dict[str, str]
+
+    def leaves(self, value: Any, schema: Any, label: str = "") -> Iterator[tuple[str, str]]:
+        """Label and value of each leaf."""
+        schema = self._resolved(schema)
+        if _is_sensitive(schema):
+            yield label, _HIDDEN
+        elif isinstance(value, dict) and value:
+            properties = schema.get("properties", {})
+            for name, inner in value.items():
+                part = self._resolved(properties.get(name, schema.get("additionalProperties")))
+                yield from self.leaves(inner, part, _joined(label, self._label(str(name), part)))
+        elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+            for number, item in enumerate(value, 1):
+                yield from self.leaves(item, schema.get("items"), f"{label} {number}")
+        elif label:
+            items = value if isinstance(value, list) else [value]
+            inner = self._resolved(schema.get("items")) if isinstance(value, list) else schema
+            yield label, ", ".join(self._written(item, inner) for item in items) or "–"
+
+    def _label(self, name: str, schema: dict[str, Any]) -> str:
+        told = self.labels.get(name) or schema.get("title") or schema.get("description") or name.replace("_", " ")
+        return _cut(_line(str(told)), _LABEL_CHARACTERS)
+
+    def _written(self, value: Any, schema: dict[str, Any]) -> str:
+        if isinstance(value, bool):
+            return self.words.yes if value else self.words.no
+        for choice in (*schema.get("oneOf", ()), *schema.get("anyOf", ())):
+            if isinstance(choice, dict) and "title" in choice and choice.get("const", choice) == value:
+                return _line(str(choice["title"]))
+        if "enum" in schema and isinstance(value, str):
+            return self.labels.get(value, _line(value))
+        return "–" if value is None or value == "" else _line(str(value)) or "–"
+
+    def _resolved(self, schema: Any) -> dict[str, Any]:
+        """*schema*, or what it refers to under the words of its own; nothing for what is no schema."""
+        if not isinstance(schema, dict):
+            return {}
+        reference = schema.get("$ref")
+        if not isinstance(reference, str):
+            return schema
+        target = self.schema.get("$defs", {}).get(reference.removeprefix("#/$defs/"), {})
+        return {**target, **schema} if isinstance(target, dict) else schema
 
 
-def _title(name: str) -> str:
-    return without_invisible(" ".join(name.replace("_", " ").split()))
+def _lines(shown: _Shown, values: dict[str, Any]) -> list[str]:
+    leaves = list(shown.leaves(values, shown.schema))
+    listed = leaves[:MAX_VALUES]
+    room = max(LEAST_CHARACTERS, min(VALUE_CHARACTERS, _share([len(value) for _, value in listed])))
+    lines = [f"• {label}: {_cut(value, room)}" for label, value in listed]
+    return lines if len(leaves) <= MAX_VALUES else [*lines, f"• … (+{len(leaves) - MAX_VALUES})"]
 
 
-def _shown(value: Any) -> str:
-    """One line, without invisible characters: what is confirmed is what is read."""
-    text = "–" if value is None or value == "" else str(value)
-    line = " ".join(without_invisible(text).split())
-    return line if len(line) <= VALUE_CHARACTERS else line[: VALUE_CHARACTERS - 1] + "…"
+def _share(lengths: list[int]) -> int:
+    """How long a value may be so that all together are not too long: short ones leave their room to the others."""
+    left, share = ALL_VALUES_CHARACTERS, ALL_VALUES_CHARACTERS
+    for done, length in enumerate(sorted(lengths)):
+        share = left // (len(lengths) - done)
+        if length > share:
+            return share
+        left -= length
+    return max(share, max(lengths, default=0))
+
+
+def _is_sensitive(schema: dict[str, Any]) -> bool:
+    return bool(schema.get("x-sensitive") or schema.get("writeOnly") or schema.get("format") == "password")
+
+
+def _joined(label: str, part: str) -> str:
+    return f"{label} › {part}" if label else part
+
+
+def _line(text: str) -> str:
+    """On one line, without invisible characters or our own marks: what is confirmed is what is read."""
+    return " ".join(without_invisible(text).translate(_MARKS).split())
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -19,7 +19,7 @@ from actions.relaxed_json import RelaxedObject
 from actions.suspicion import Judgement, Meant, gap_is_meant, judge, names_known
 from actions.validation import model_errors
 from schemas.actions import ActionRequest, ParsedOutput
-from schemas.turns import OutputError, Verdict
+from schemas.turns import ErrorCode, OutputError, Verdict
 
 _SPACE = r"[\s\ufeff]*+"
 _BEFORE = re.compile(rf"{_SPACE}(?P<fence>```[ \t]*(?:json)?[ \t]*\r?\n{_SPACE})?", re.IGNORECASE)
@@ -85,14 +85,16 @@ def _loose_mentions(output: str, scanner: ObjectScanner, registry: Registry) -> 
 def _wrong_shape(suspects: list[_Suspect], scanner: ObjectScanner, *, loose: bool) -> list[OutputError]:
     errors = []
     if len(suspects) > 1:
-        errors.append(OutputError(message=f"{len(suspects)} actions in one answer; at most one is allowed"))
+        message = f"{len(suspects)} actions in one answer; at most one is allowed"
+        errors.append(OutputError(message=message, code=ErrorCode.SEVERAL_ACTIONS))
     if loose and scanner.open is not None:
-        errors.append(OutputError(message="the JSON object is cut off: it is not closed"))
+        errors.append(OutputError(message="the JSON object is cut off: it is not closed", code=ErrorCode.CUT_OFF))
     problems = [each.problem for each in scanner.found if each.problem is not None]
     if loose:
         errors += problems
     if loose and not errors:
-        errors.append(OutputError(message="an action was begun, but not as one whole JSON object"))
+        message = "an action was begun, but not as one whole JSON object"
+        errors.append(OutputError(message=message, code=ErrorCode.NOT_WHOLE))
     return errors
 
 
@@ -103,12 +105,14 @@ def _read_request(
     notes = [f"mended: {what}" for what in found.mended]
     errors = list(found.faults)
     if path:
-        errors.append(OutputError(path=path, message="the action stands inside another object; it must be the whole"))
+        message = "the action stands inside another object; it must be the whole"
+        errors.append(OutputError(path=path, message=message, code=ErrorCode.NOT_ALONE))
     if not stands_alone(output, found.start, found.end):
         if accept_prose:
             notes.append("overlooked: text around the action")
         else:
-            errors.append(OutputError(message="there is other text around the JSON object; it must stand alone"))
+            message = "there is other text around the JSON object; it must stand alone"
+            errors.append(OutputError(message=message, code=ErrorCode.NOT_ALONE))
     if not path:
         errors += request_errors(found.value, registry)
     if errors:
@@ -121,7 +125,8 @@ def request_errors(value: dict[str, Any], registry: Registry) -> list[OutputErro
     errors = model_errors(ActionRequest, value)
     name, metadata = value.get("action"), value.get("metadata", {})
     if isinstance(name, str) and name not in registry.known:
-        errors.append(OutputError(path="/action", message=_unknown_name(name, registry)))
+        message = _unknown_name(name, registry)
+        errors.append(OutputError(path="/action", message=message, code=ErrorCode.UNKNOWN_ACTION))
     elif isinstance(name, str) and isinstance(metadata, dict):
         errors += registry.metadata_errors(name, metadata)
     return errors
@@ -138,7 +143,7 @@ def _too_long(output: str, registry: Registry, limits: ReadingLimits) -> ParsedO
     if not gap_is_meant(output, registry.known, first=True, last=True):
         return ParsedOutput(verdict=Verdict.TEXT, text=output)
     message = f"an action in an answer of more than {limits.output_characters} characters"
-    return _invalid([OutputError(message=message)], limits)
+    return _invalid([OutputError(message=message, code=ErrorCode.OUTPUT_TOO_LONG)], limits)
 
 
 def _invalid(errors: list[OutputError], limits: ReadingLimits, notes: list[str] | None = None) -> ParsedOutput:

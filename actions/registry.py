@@ -6,15 +6,24 @@ from the built-ins and one assistant's configuration; immutable, so it is kept a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.folding import KnownNames, skeleton
+from actions.look_ups import look_up_problems
 from actions.metadata_schemas import schema_problems
+from actions.questions import Parameters
 from actions.validation import model_errors, schema_errors
-from schemas.actions import ActionDefinition, ActionRequest, AssistantActions, Confirmation, Endpoint
-from schemas.turns import OutputError
+from schemas.actions import (
+    ActionDefinition,
+    ActionRequest,
+    AssistantActions,
+    ConfigurationProblem,
+    Confirmation,
+    Endpoint,
+)
+from schemas.turns import ErrorCode, OutputError
 
 API_CALL = "api_call"
 
@@ -58,13 +67,22 @@ class Registry:
         demands: dict[str, Any] = {
             "destructive": endpoint.destructive,
             "safe": endpoint.is_safe,
-            "plain": endpoint.plain or f"do this: {endpoint.description}",
+            "description": endpoint.description,
+            "plain": endpoint.plain,
             "retries": endpoint.retries,
             "time_limit_seconds": endpoint.time_limit_seconds,
         }
         chosen = self.config.confirmations.get(API_CALL, Confirmation.NONE)
         demands["confirmation"] = endpoint.confirmation if chosen is Confirmation.NONE else chosen
         return definition.model_copy(update=demands)
+
+    def parameters_of(self, request: ActionRequest) -> Parameters:
+        """What people are shown of *request*: of an `api_call` its parameters, never the endpoint's name."""
+        endpoint = self.endpoint(request.metadata.get("endpoint")) if request.action == API_CALL else None
+        if endpoint is not None:
+            return Parameters(endpoint.params_schema, request.metadata.get("params", {}))
+        definition = self.get(request.action)
+        return Parameters(definition.metadata_schema if definition else {}, request.metadata)
 
     def endpoint_of(self, request: ActionRequest, definition: ActionDefinition) -> Endpoint | None:
         """What an `api_call` reaches. An administrator's own action names its endpoint in its settings."""
@@ -82,7 +100,8 @@ class Registry:
         endpoint = self.endpoint(metadata["endpoint"])
         if endpoint is None:
             names = ", ".join(each.name for each in self.endpoints) or "none"
-            return [OutputError(path=f"{under}/endpoint", message=f"unknown endpoint; there are: {names}")]
+            message = f"unknown endpoint; there are: {names}"
+            return [OutputError(path=f"{under}/endpoint", message=message, code=ErrorCode.UNKNOWN_ENDPOINT)]
         return schema_errors(endpoint.params_schema, metadata["params"], f"{under}/params")
 
     def _configured(self, definition: ActionDefinition) -> ActionDefinition:
@@ -93,7 +112,7 @@ class Registry:
         return definition.model_copy(update={"confirmation": chosen, "safe": safe})
 
 
-def configuration_problems(config: AssistantActions) -> list[OutputError]:
+def configuration_problems(config: AssistantActions) -> list[ConfigurationProblem]:
     """What keeps *config* from being saved, with JSON pointers into it; empty if it is fine."""
     problems = [*_name_problems(config), *_safety_problems(config)]
     for index, definition in enumerate(config.custom):
@@ -103,32 +122,34 @@ def configuration_problems(config: AssistantActions) -> list[OutputError]:
             at_fault = schema_errors(definition.metadata_schema, definition.example)
             problems += _under(f"/custom/{index}/example", at_fault)
     for index, endpoint in enumerate(config.endpoints):
-        problems += _under(f"/endpoints/{index}/params_schema", schema_problems(endpoint.params_schema))
+        found = schema_problems(endpoint.params_schema)
+        problems += _under(f"/endpoints/{index}/params_schema", found)
+        problems += _under(f"/endpoints/{index}/look_up", [] if found else look_up_problems(endpoint))
     return problems
 
 
-def _name_problems(config: AssistantActions) -> Iterator[OutputError]:
+def _name_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]:
     built_in = {skeleton(name) for name in METADATA_MODELS}
     seen: set[str] = set()
     for index, definition in enumerate(config.custom):
         alike = skeleton(definition.name)
         if alike in built_in or alike in seen:
             message = "the name is that of another action, or looks like it"
-            yield OutputError(path=f"/custom/{index}/name", message=message)
+            yield ConfigurationProblem(path=f"/custom/{index}/name", message=message)
         seen.add(alike)
     names = [endpoint.name for endpoint in config.endpoints]
     for index, name in enumerate(names):
         if name in names[:index]:
-            yield OutputError(path=f"/endpoints/{index}/name", message="the name is that of another endpoint")
+            yield ConfigurationProblem(path=f"/endpoints/{index}/name", message="the name is that of another endpoint")
     known = {*METADATA_MODELS, *(definition.name for definition in config.custom)}
     for index, name in enumerate(config.enabled):
         if name not in known:
-            yield OutputError(path=f"/enabled/{index}", message="there is no such action")
+            yield ConfigurationProblem(path=f"/enabled/{index}", message="there is no such action")
     for name in config.confirmations.keys() - known:
-        yield OutputError(path=f"/confirmations/{name}", message="there is no such action")
+        yield ConfigurationProblem(path=f"/confirmations/{name}", message="there is no such action")
 
 
-def _safety_problems(config: AssistantActions) -> Iterator[OutputError]:
+def _safety_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]:
     """What claims to be safe says why, and nothing that destroys may claim it."""
     declared: list[tuple[str, ActionDefinition | Endpoint]] = [
         *((f"/custom/{index}", each) for index, each in enumerate(config.custom)),
@@ -136,15 +157,15 @@ def _safety_problems(config: AssistantActions) -> Iterator[OutputError]:
     ]
     for path, each in declared:
         if each.safe and not each.safe_because.strip():
-            yield OutputError(path=f"{path}/safe_because", message="say why it needs nobody's confirmation")
+            yield ConfigurationProblem(path=f"{path}/safe_because", message="say why it needs nobody's confirmation")
         if each.safe and each.destructive:
-            yield OutputError(path=f"{path}/safe", message="what is destructive is not safe")
+            yield ConfigurationProblem(path=f"{path}/safe", message="what is destructive is not safe")
     unsafe = {each.name for each in config.custom if not each.safe}
     for name in sorted(name for name, by in config.confirmations.items() if by is Confirmation.NONE):
         if name in unsafe:
             message = "only an action that is declared safe is done without confirmation"
-            yield OutputError(path=f"/confirmations/{name}", message=message)
+            yield ConfigurationProblem(path=f"/confirmations/{name}", message=message)
 
 
-def _under(path: str, problems: list[OutputError]) -> list[OutputError]:
-    return [OutputError(path=path + problem.path, message=problem.message) for problem in problems]
+def _under(path: str, problems: Sequence[ConfigurationProblem | OutputError]) -> list[ConfigurationProblem]:
+    return [ConfigurationProblem(path=path + problem.path, message=problem.message) for problem in problems]

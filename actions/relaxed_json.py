@@ -15,7 +15,7 @@ from typing import Any
 
 from actions.limits import ReadingLimits
 from actions.tokens import CONTROL, NUMBER, Kind, Token, may_grow, next_token, string_value
-from schemas.turns import OutputError
+from schemas.turns import ErrorCode, OutputError
 
 
 class Status(Enum):
@@ -165,7 +165,7 @@ class RelaxedObject:
             self._unexpected(token)
             return
         if frame.key in frame.container:
-            self._fault("the key is there twice")
+            self._fault("the key is there twice", ErrorCode.DUPLICATE_KEY)
         frame.wants = _Wants.COLON
 
     def _take_value(self, token: Token) -> None:
@@ -219,9 +219,9 @@ class RelaxedObject:
     def _mend(self, what: str) -> None:
         self.mended[what] = None
 
-    def _fault(self, message: str) -> None:
+    def _fault(self, message: str, code: ErrorCode = ErrorCode.NOT_JSON) -> None:
         if len(self.faults) < self.limits.errors:
-            self.faults.append(OutputError(path=self._pointer(), message=message))
+            self.faults.append(OutputError(path=self._pointer(), message=message, code=code))
 
     def _unexpected(self, token: Token) -> None:
         place = f"character {self.end - self.start + 1} of the object"
@@ -231,7 +231,7 @@ class RelaxedObject:
         """The text goes on behind *token*, or at it if it may begin an object: no character is read twice."""
         self.status = Status.BROKEN
         self.resume = self.end if token.kind is Kind.MARK else token.end
-        self.problem = OutputError(path=self._pointer(), message=message)
+        self.problem = OutputError(path=self._pointer(), message=message, code=ErrorCode.NOT_JSON)
 
     def _pointer(self) -> str:
         return "".join(frame.pointer_part for frame in self._stack)

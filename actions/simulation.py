@@ -73,7 +73,11 @@ def _judged(
     allowed = decision.allowed and not decision.hold
     gate = SimulatedGate(allowed=allowed, why=decision.why, next_state=decision.after.state)
     by = decision.confirm_by
-    asked = question_text(rules, request, language) if rules and by is not Confirmation.NONE else None
+    asked = (
+        question_text(rules, registry.parameters_of(request), language)
+        if rules and by is not Confirmation.NONE
+        else None
+    )
     confirmation = SimulatedConfirmation(needed=by is not Confirmation.NONE, by=by, question=asked)
     handler = SimulatedHandler(name=rules.handler if rules else None)
     return simulation.model_copy(update={"gate": gate, "confirmation": confirmation, "handler": handler})

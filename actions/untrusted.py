@@ -21,7 +21,7 @@ Kind = Literal["customer_message", "tool_result", "previous_output", "errors", "
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _ANGLES = str.maketrans(dict.fromkeys("<＜﹤", "‹"))
 _MARK = re.compile(re.escape(ACTIONS_MARK).replace(r"\ ", r"\s+"), re.IGNORECASE)
-_CUSTOMER = re.compile(r'\A.*<untrusted kind="customer_message">\n(.*)\n</untrusted>\s*\Z', re.DOTALL)
+_CUSTOMER = re.compile(r'<untrusted kind="customer_message">\n([^<]*)\n</untrusted>\s*\Z')
 _RULE_LINE = re.compile(r"^[ \t]*-{3,}[ \t]*$", re.MULTILINE)
 
 
@@ -31,10 +31,11 @@ def wrap_untrusted(kind: Kind, text: str) -> str:
 
 
 def without_marks(question: str) -> str:
-    """The customer's words of a *question*, without the pack before them and the marks around: for those who play
-    the model."""
+    """The customer's words of a *question*, without all that stands before them and the marks around: for those who
+    play the model."""
     words = question.rpartition(f"\n{WORDS_MARK}\n")[2] if ACTIONS_MARK in question else question
-    return _CUSTOMER.sub(r"\1", words, count=1).strip()
+    found = _CUSTOMER.search(words)
+    return (found[1] if found else words).strip()
 
 
 def neutral(text: str) -> str:

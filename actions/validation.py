@@ -15,9 +15,26 @@ from referencing import Registry as References
 
 from actions.metadata_schemas import closed, subschemas
 from actions.relaxed_json import escaped
-from schemas.turns import OutputError
+from schemas.turns import ErrorCode, OutputError
 
 MAX_ERRORS = 20
+_MODEL_CODES = {
+    "missing": ErrorCode.MISSING,
+    "extra_forbidden": ErrorCode.UNKNOWN_FIELD,
+    "string_pattern_mismatch": ErrorCode.BLANK,
+    "string_too_short": ErrorCode.TOO_SHORT,
+    "string_too_long": ErrorCode.TOO_LONG,
+    "literal_error": ErrorCode.NOT_ALLOWED,
+}
+_SCHEMA_CODES = {
+    "type": ErrorCode.WRONG_TYPE,
+    "enum": ErrorCode.NOT_ALLOWED,
+    "const": ErrorCode.NOT_ALLOWED,
+    "pattern": ErrorCode.WRONG_PATTERN,
+    **dict.fromkeys(("minLength", "minItems", "minProperties", "minContains"), ErrorCode.TOO_SHORT),
+    **dict.fromkeys(("maxLength", "maxItems", "maxProperties", "maxContains"), ErrorCode.TOO_LONG),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), ErrorCode.OUT_OF_RANGE),
+}
 _TYPES = {"object": "an object", "array": "a list", "integer": "a whole number", "null": "null"}
 
 
@@ -33,7 +50,11 @@ def model_errors(model: type[BaseModel], value: Mapping[str, Any], under: str = 
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         return [
-            OutputError(path=pointer(each["loc"], under), message=_said(each["type"], each["msg"]))
+            OutputError(
+                path=pointer(each["loc"], under),
+                message=_said(each["type"], each["msg"]),
+                code=_code_of(each["type"]),
+            )
             for each in problems[:MAX_ERRORS]
         ]
     return []
@@ -57,6 +78,13 @@ def _said(kind: str, message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
+def _code_of(kind: str) -> ErrorCode:
+    """Of what pydantic calls *kind*."""
+    if kind.endswith("_type"):
+        return ErrorCode.WRONG_TYPE
+    return _MODEL_CODES.get(kind, ErrorCode.INVALID)
+
+
 def _violations(violation: SchemaViolation, under: str) -> Iterable[OutputError]:
     path = pointer(violation.absolute_path, under)
     rule: Any = violation.validator_value
@@ -64,12 +92,17 @@ def _violations(violation: SchemaViolation, under: str) -> Iterable[OutputError]
     match violation.validator:
         case "required":
             missing = [name for name in rule if name not in instance]
-            return [OutputError(path=f"{path}/{escaped(name)}", message="is missing") for name in missing]
+            return [_at(path, name, "is missing", ErrorCode.MISSING) for name in missing]
         case "additionalProperties" | "unevaluatedProperties":
             unknown = _unknown(violation.schema, instance)
-            return [OutputError(path=f"{path}/{escaped(name)}", message="unknown field") for name in unknown]
-        case _:
-            return [OutputError(path=path, message=_rule_said(str(violation.validator), rule))]
+            return [_at(path, name, "unknown field", ErrorCode.UNKNOWN_FIELD) for name in unknown]
+        case keyword:
+            code = _SCHEMA_CODES.get(str(keyword), ErrorCode.INVALID)
+            return [OutputError(path=path, message=_rule_said(str(keyword), rule), code=code)]
+
+
+def _at(path: str, name: str, message: str, code: ErrorCode) -> OutputError:
+    return OutputError(path=f"{path}/{escaped(name)}", message=message, code=code)
 
 
 def _unknown(schema: object, instance: dict[str, Any]) -> list[str]:

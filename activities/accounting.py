@@ -13,7 +13,7 @@ from activities.questions import joined_text
 from config import metrics
 from config.logs import get_logger
 from config.settings import Settings
-from schemas.effects import LedgerRow, Settlement
+from schemas.effects import EffectStatus, LedgerRow, Settlement
 from schemas.turn_decisions import OutputRecord, PerformAction, PerformConfirmed, Repair, Reply, TurnDecision
 from storage.actions import AcceptedAction
 from storage.turns import ClaimedTurn, Committed
@@ -138,7 +138,8 @@ def report_performed(action: AcceptedAction, committed: Committed) -> None:
 def report_action(action: AcceptedAction, claimed: LedgerRow, settlement: Settlement) -> None:
     """An action is settled: how, and what the ledger says of it."""
     metrics.ACTIONS.labels(action.name, settlement.status).inc()
-    log.info(
+    tell = log.warning if settlement.status is EffectStatus.UNKNOWN else log.info  # a human is to look at that
+    tell(
         "action",
         action=action.name,
         status=settlement.status,

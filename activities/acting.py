@@ -202,23 +202,41 @@ class Acting:
         """Raises ApplicationError while the handler's tries are left."""
         if work.call is None:
             return _failed("no such action in the configuration it was accepted under")
+        definition = work.call.definition
         try:
-            handler = self._handlers.of(work.call.definition.handler)
+            handler = self._handlers.of(definition.handler)
             if claimed.status_before is EffectStatus.SENDING:
-                recovered = await _recovered(handler, work.call, claimed)
+                known = await _recovered(handler, work.call, claimed)
+                claimed = await self._cleared(claimed) if known is None else claimed
             else:
-                recovered = await self._earlier_outcome(handler, work, claimed)
-            if recovered is None and claimed.attempts > 1 and self._is_late(claimed):
-                raise HandlerFailed("too late to try again", unknown=claimed.status_before is EffectStatus.SENDING)
-            return recovered or await _in_time(handler, work.call, claimed)
+                known = await self._earlier_outcome(handler, work, claimed)
+            if known is not None:
+                return known
+            self._check_tries(definition, claimed)
+            return await _in_time(handler.perform(work.call, claimed), definition)
         except HandlerFailed as failed:
-            return await self._after_failure(work.call.definition, claimed, failed)
+            return await self._after_failure(definition, claimed, failed)
+
+    def _check_tries(self, definition: ActionDefinition, claimed: Claim) -> None:
+        """Raises HandlerFailed where it is not begun once more."""
+        only_looked_up = claimed.recovery is Recovery.LOOK_UP and claimed.attempts > 1 + definition.retries
+        if only_looked_up or (claimed.attempts > 1 and self._is_late(claimed)):
+            raise HandlerFailed("too late to try again", unknown=claimed.unknown_attempts > 0)
+
+    async def _cleared(self, claimed: Claim) -> Claim:
+        """After a look-up that found nothing: what came before was not done, so nothing is unknown of it."""
+        if claimed.recovery is not Recovery.LOOK_UP:
+            return claimed
+        if not await self._ledger.clear(claimed):
+            raise HandlerFailed("another attempt is at it", unknown=True)
+        return claimed.model_copy(update={"unknown_attempts": 0})
 
     async def _after_failure(self, definition: ActionDefinition, claimed: Claim, failed: HandlerFailed) -> Settlement:
-        """Tried again where that cannot do it twice and tries are left. What an earlier attempt may have done, no
-        later failure makes surely undone."""
+        """Tried again where that cannot do it twice and tries are left; where it can be looked up, once more for that.
+        What an earlier attempt may have done, no later failure makes surely undone."""
         again = claimed.recovery is not Recovery.NONE if failed.unknown else failed.retryable
-        if again and not self._is_late(claimed) and claimed.attempts <= definition.retries:
+        tries = definition.retries + (failed.unknown and claimed.recovery is Recovery.LOOK_UP)
+        if again and not self._is_late(claimed) and claimed.attempts <= tries:
             if not failed.unknown and not claimed.unknown_attempts:
                 error = {"explanation": failed.explanation}
                 await self._ledger.release(claimed, "not_done", error, failed.retry_after)
@@ -301,15 +319,15 @@ async def _recovered(handler: ActionHandler, call: ActionCall, claimed: Claim) -
     if claimed.recovery is Recovery.REPEAT:
         return None
     if claimed.recovery is Recovery.LOOK_UP:
-        return await handler.look_up(call, claimed)
+        return await _in_time(handler.look_up(call, claimed), call.definition)
     raise HandlerFailed("an earlier attempt may have been executed", unknown=True)
 
 
-async def _in_time(handler: ActionHandler, call: ActionCall, claimed: Claim) -> Settlement:
-    """The handler, within the action's time limit. Raises HandlerFailed."""
+async def _in_time(doing: Awaitable[T], definition: ActionDefinition) -> T:
+    """What the handler does, within the action's time limit. Raises HandlerFailed."""
     try:
-        async with asyncio.timeout(call.definition.time_limit_seconds + _GRACE_SECONDS):
-            return await handler.perform(call, claimed)
+        async with asyncio.timeout(definition.time_limit_seconds + _GRACE_SECONDS):
+            return await doing
     except TimeoutError:
         raise HandlerFailed("took too long", unknown=True) from None
 

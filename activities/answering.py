@@ -15,7 +15,7 @@ from uuid import UUID, uuid4, uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from actions.prompt_pack import customer_words, repair_prompt, result_prompt, told_of_question
+from actions.prompt_pack import customer_words, repair_prompt, result_prompt, with_open_question
 from actions.reading import read_output
 from activities.accounting import TurnReport
 from activities.acting import Acting
@@ -28,7 +28,7 @@ from activities.deciding import (
     decide_without_model,
     given_up,
     kept_words,
-    still_asked,
+    on_message,
 )
 from activities.failing import Failing
 from activities.outcomes import outcome_of, output_of
@@ -191,10 +191,15 @@ class Answering:
             last = await self._actions.last_result(turn.id)
             result = dump_json({"status": last.status, **last.result})
             return Prompt(result, lambda shown: result_prompt(last.name, shown))
-        asked = still_asked(turn, bot)
+        return Prompt(joined_text(turn.messages), lambda words: self._after_question(turn, bot, customer_words(words)))
+
+    def _after_question(self, turn: ClaimedTurn, bot: Bot, words: str) -> str:
+        """*words* after what the customer was asked to confirm, and has not answered with a plain yes or no."""
+        asked, now = turn.question, self._now()
         if asked is None:
-            return Prompt(joined_text(turn.messages), customer_words)
-        return Prompt(joined_text(turn.messages), lambda words: told_of_question(asked, customer_words(words)))
+            return words
+        stays = now < asked.expires_at and not on_message(turn, bot).drops_question
+        return with_open_question(asked.pending.request, (now - asked.created_at).total_seconds(), words, stays=stays)
 
     async def _ask(self, turn: ClaimedTurn, bot: Bot, prepared: Prepared, *, may_yield: bool) -> Answered | None:
         """The model's output; None: dropped for a newer message.

@@ -21,6 +21,8 @@ class Bot:
     registry: Registry
     pack: PromptPack
     limits: ReadingLimits
+    language: str
+    """Of the words around a question, and on its buttons."""
 
     @property
     def texts(self) -> Texts:
@@ -57,4 +59,5 @@ def make_bot(assistant: Assistant, settings: Settings) -> Bot:
         object_characters=settings.action_max_characters,
         depth=settings.action_max_depth,
     )
-    return Bot(assistant, registry, prompt_pack(registry, settings.prompt_pack_bytes), limits)
+    language = assistant.config.language or settings.default_language
+    return Bot(assistant, registry, prompt_pack(registry, settings.prompt_pack_bytes), limits, language)

@@ -89,14 +89,6 @@ def decide_apology(turn: ClaimedTurn, bot: Bot, apology: str, failure: str) -> T
     return Reply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
 
 
-def still_asked(turn: ClaimedTurn, bot: Bot) -> str | None:
-    """The question to the customer that the model is told of: it is open, and their words leave it so."""
-    definition = bot.registry.rules_for(turn.question.pending.request) if turn.question else None
-    if turn.question is None or definition is None or on_message(turn, bot).drops_question:
-        return None
-    return question_text(definition, turn.question.pending.request, _language(bot))
-
-
 def kept_words(turn: ClaimedTurn, bot: Bot) -> str | None:
     """What is told later, should the turn end in silence: what it has done is not denied."""
     return bot.texts.action_done if turn.something_done else None
@@ -151,7 +143,7 @@ def _answer_to_question(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDecis
     question = turn.question
     if question is None and not any(message.choice_id for message in turn.counting):
         return None
-    event = settle_all(question.pending if question else None, turn.counting, now)
+    event = settle_all(question.pending if question else None, turn.said, now)
     if event is None:  # a button of a question that is not open any more
         return Reply(bot.texts.expired, move_of(turn, on_message(turn, bot)))
     if question is None or not gates.decide(event, turn.standing, bot.registry.config).allowed:
@@ -199,12 +191,9 @@ def _ask_confirmation(
         words = with_limit_notice(bot.texts.approval_asked, turn, bot)
         return AskConfirmation(words, action, by, asked.expires_at)
     buttons = {"confirm": confirm_payload(asked.digest), "cancel": cancel_payload(asked.digest)}
-    words = with_limit_notice(question_text(definition, action.request, _language(bot)), turn, bot)
+    question = question_text(definition, bot.registry.parameters_of(action.request), bot.language)
+    words = with_limit_notice(question, turn, bot)
     return AskConfirmation(words, action, by, asked.expires_at, buttons)
-
-
-def _language(bot: Bot) -> str:
-    return (bot.assistant.config.language or "en")[:2]
 
 
 def _planned(request: ActionRequest, turn: ClaimedTurn, bot: Bot) -> PlannedAction:

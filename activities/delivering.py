@@ -16,7 +16,7 @@ from uuid import UUID, uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from actions.questions import words_for
+from actions.question_words import words_for
 from activities.asking import Beat, beating
 from activities.bots import Bot, Bots
 from config import metrics
@@ -251,7 +251,7 @@ class Delivering:
 
 def _whole(message: DueMessage, bot: Bot) -> OutgoingReply:
     """The reply as it is to be planned: a template in its place, or its words with yes and no as buttons."""
-    words = words_for(bot.assistant.config.language or "en")
+    words = words_for(bot.language)
     ids, titles = message.meta.get("buttons") or {}, {"confirm": words.yes, "cancel": words.no}
     template = message.meta.get("template")
     return OutgoingReply(
@@ -259,6 +259,7 @@ def _whole(message: DueMessage, bot: Bot) -> OutgoingReply:
         sources=tuple(message.sources),
         choices=tuple(Choice(id=ids[name], title=title) for name, title in titles.items() if name in ids),
         choices_text=words.answer,
+        literal=bool(ids),
         template=Template(**template) if template else None,
     )
 

@@ -7,15 +7,20 @@ says how it failed: surely not done (may be tried again), surely refused, or unk
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from actions.registry import Registry
+from activities.looking_up import body_of, look_up
 from integrations.endpoints.port import CallProblem, EndpointFailed, Endpoints
-from schemas.actions import ActionDefinition, ActionRequest, AssistantActions, Endpoint
-from schemas.effects import EffectStatus, LedgerRow, Recovery, Settlement
-from schemas.turns import OutputError
+from schemas.actions import (
+    ActionDefinition,
+    ActionRequest,
+    AssistantActions,
+    ConfigurationProblem,
+    Endpoint,
+)
+from schemas.effects import Claim, EffectStatus, LedgerRow, Recovery, Settlement
 from storage.desk import Desk
 
 
@@ -75,8 +80,11 @@ class ActionHandler(Protocol):
         """Does it, under the effect's key. Raises HandlerFailed."""
         ...
 
-    async def look_up(self, call: ActionCall, effect: LedgerRow, /) -> Settlement | None:
-        """What the other side knows of the key, where that is the declared recovery; None: it was not done."""
+    async def look_up(self, call: ActionCall, effect: Claim, /) -> Settlement | None:
+        """What the other side knows of the key, where that is the declared recovery; None: it was not done.
+
+        Raises HandlerFailed (unknown) where it does not say.
+        """
         ...
 
     async def still_stands(self, key: str, /) -> bool:
@@ -89,8 +97,8 @@ class _Handler:
 
     own_database: ClassVar[bool] = True
 
-    async def look_up(self, _call: ActionCall, _effect: LedgerRow) -> Settlement | None:
-        return None
+    async def look_up(self, _call: ActionCall, _effect: Claim) -> Settlement | None:
+        raise HandlerFailed("it cannot be looked up", unknown=True)
 
     async def still_stands(self, _key: str) -> bool:
         return True
@@ -208,8 +216,10 @@ class ApiCall(_Handler):
         if endpoint is None:  # not configured (any more): the call will surely not be made
             return Declared(Recovery.NONE, stands=True)
         reads = endpoint.method == "GET"
-        repeatable = reads or endpoint.honours_idempotency_key
-        recovery = Recovery.REPEAT if repeatable else Recovery.NONE
+        if reads or endpoint.honours_idempotency_key:
+            recovery = Recovery.REPEAT
+        else:
+            recovery = Recovery.LOOK_UP if endpoint.look_up else Recovery.NONE
         return Declared(recovery, changes=not reads, stands=not reads)
 
     @classmethod
@@ -220,17 +230,31 @@ class ApiCall(_Handler):
         endpoint = call.endpoint
         if endpoint is None:
             raise HandlerFailed("the endpoint is not configured any more")
+        params, lag = _params_of(call), 0.0
+        if endpoint.look_up is not None:
+            params |= {endpoint.look_up.key_param: effect.key} if endpoint.look_up.key_param else {}
+            lag = endpoint.look_up.lag_seconds
         try:
-            result = await self._endpoints.call(endpoint, _params_of(call), effect.key)
+            result = await self._endpoints.call(endpoint, params, effect.key)
         except EndpointFailed as failed:
+            unknown = failed.kind is CallProblem.UNKNOWN
             raise HandlerFailed(
                 failed.explanation,
                 retryable=failed.kind is CallProblem.NOT_SENT,
-                unknown=failed.kind is CallProblem.UNKNOWN,
-                retry_after=failed.retry_after or 1.0,
+                unknown=unknown,
+                retry_after=max(failed.retry_after or 1.0, lag if unknown else 0.0),
             ) from failed
-        answer = {"status": result.status, "body": _body(result.body)}
+        answer = {"status": result.status, "body": body_of(result)}
         return Settlement(status=EffectStatus.CONFIRMED, result=answer)
+
+    async def look_up(self, call: ActionCall, effect: Claim) -> Settlement | None:
+        if call.endpoint is None or call.endpoint.look_up is None:
+            raise HandlerFailed("it cannot be looked up", unknown=True)
+        try:
+            return await look_up(self._endpoints, call.endpoint, call.endpoint.look_up, _params_of(call), effect)
+        except EndpointFailed as failed:
+            after = failed.retry_after or 1.0
+            raise HandlerFailed(f"looked up: {failed.explanation}", unknown=True, retry_after=after) from failed
 
 
 HANDLERS: dict[str, type[ActionHandler]] = {
@@ -263,16 +287,18 @@ def in_own_database(handler: str | None) -> bool:
     return handler is not None and handler in HANDLERS and HANDLERS[handler].own_database
 
 
-def configuration_errors(config: AssistantActions) -> list[OutputError]:
+def configuration_errors(config: AssistantActions) -> list[ConfigurationProblem]:
     """What of *config* could never be performed: unknown handlers and endpoints, with JSON pointers into it."""
     endpoints = {endpoint.name for endpoint in config.endpoints}
     errors = []
     for index, definition in enumerate(config.custom):
         if definition.handler not in HANDLERS:
             message = f"there is no such handler; there are: {', '.join(sorted(HANDLERS))}"
-            errors.append(OutputError(path=f"/custom/{index}/handler", message=message))
+            errors.append(ConfigurationProblem(path=f"/custom/{index}/handler", message=message))
         if definition.handler == ApiCall.name and definition.settings.get("endpoint") not in endpoints:
-            errors.append(OutputError(path=f"/custom/{index}/settings/endpoint", message="name one of the endpoints"))
+            errors.append(
+                ConfigurationProblem(path=f"/custom/{index}/settings/endpoint", message="name one of the endpoints")
+            )
     return errors
 
 
@@ -296,14 +322,5 @@ def _ticket_of(request: ActionRequest) -> dict[str, Any]:
 def _params_of(call: ActionCall) -> dict[str, Any]:
     """The endpoint's parameters. An administrator's own action names its endpoint in its settings."""
     metadata = call.request.metadata
-    return metadata if call.definition.settings.get("endpoint") is not None else metadata.get("params", {})
-
-
-def _body(text: Any) -> Any:
-    """JSON as JSON, anything else as text."""
-    if not isinstance(text, str):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    own = call.definition.settings.get("endpoint") is not None
+    return dict(metadata if own else metadata.get("params", {}))

@@ -77,7 +77,9 @@ class Sweeping:
             await self._conversations.decide_again(abandoned, abandoned.decision)
         else:
             status = await self._ledger.give_up(abandoned.key)
-            log.error("effect_abandoned", effect_key=abandoned.key, status=status)
+            kind = (await self._ledger.get(abandoned.key)).kind
+            metrics.ACTIONS.labels(kind.removeprefix("action:"), status).inc()
+            log.error("effect_abandoned", effect_key=abandoned.key, kind=kind, status=status)
 
     async def _expire_questions(self) -> None:
         """Those of conversations whose workflow did not see to it."""

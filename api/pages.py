@@ -1,11 +1,14 @@
-"""Lists that go on: a page of rows, newest first, and the opaque `next_before` that asks for the one after it."""
+"""Lists that go on: a page of rows, newest first, and the opaque `next_before` that asks for the one after it.
+
+It stands beside the rows, or where an answer is nothing but the rows, in the header `Next-Before`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Query
+from fastapi import Query, Response
 
 from api.problems import ProblemError
 from schemas.cursors import Cursor, InvalidCursor, decode_cursor
@@ -13,6 +16,11 @@ from schemas.cursors import Cursor, InvalidCursor, decode_cursor
 Row = TypeVar("Row")
 Before = Annotated[str | None, Query(max_length=200, description="`next_before` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=200)]
+
+_NEXT_BEFORE = "Next-Before"
+_TOLD = {"description": "The `before` of the next page; none on the last", "schema": {"type": "string"}}
+GOES_ON: dict[int | str, dict[str, Any]] = {200: {"headers": {_NEXT_BEFORE: _TOLD}}}
+"""For OpenAPI: the list's next page is named by a header."""
 
 
 async def page_of(
@@ -33,3 +41,9 @@ async def page_of(
     found = await read(limit + 1, cursor)
     page = found[:limit]
     return page, place(page[-1]).encode(list_name) if len(found) > limit else None
+
+
+def name_next(response: Response, after: str | None) -> None:
+    """Where an answer is nothing but the rows: the next page's `before`, as a header."""
+    if after is not None:
+        response.headers[_NEXT_BEFORE] = after

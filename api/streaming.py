@@ -1,4 +1,4 @@
-"""Follows one answer while it is written: stream events from PostgreSQL, then `done` or `error`.
+"""Follows one answer while it is written: `accepted`, stream events from PostgreSQL, then `done` or `error`.
 
 Each reader asks for what is above the last event it has, so slow ones hold nobody up, and one that comes back with
 `Last-Event-ID` goes on where it was.
@@ -20,14 +20,15 @@ from integrations.temporal.conversations import StillWaiting, TemporalUnavailabl
 from schemas.messages import StoredMessage
 from schemas.turns import Turn
 from storage.database import StorageUnavailable
+from storage.streams import StreamEvent
 
 log = get_logger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0
-_ID = re.compile(r"\d{1,18}")
+_ID = re.compile(r"([0-9a-f]{12})-(\d{1,18})(?:\.(?:accepted|done|error))?")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Following:
     """A reader: which message's answer, and the last event it has."""
 
@@ -35,34 +36,47 @@ class Following:
     last_event_id: str | None
 
     @property
-    def after(self) -> int:
-        """The number of the last event the reader has; 0 for none, or for an id that is not ours."""
-        found = _ID.match(self.last_event_id or "")
-        return int(found.group()) if found else 0
+    def after(self) -> int | None:
+        """The number of the last event the reader has; None for no event, or one of another message's answer."""
+        found = _ID.fullmatch(self.last_event_id or "")
+        return int(found[2]) if found and found[1] == self._mark else None
+
+    def event_id(self, number: int, kind: str = "") -> str:
+        """What `Last-Event-ID` brings back: the message, and the number of the newest event shown by then."""
+        return f"{self._mark}-{number}{kind and '.'}{kind}"
+
+    @property
+    def _mark(self) -> str:
+        return self.message.message_id.hex[:12]
 
 
 async def follow(services: Services, following: Following) -> AsyncIterator[ServerSentEvent]:
     """The events of one answer. Always ends with `done` or `error`."""
     answering = asyncio.create_task(services.answers.to(following.message))
-    last = following.after
+    last = following.after or 0
     try:
+        if following.after is None:
+            accepted = {"message_id": following.message.channel_message_id}
+            yield ServerSentEvent(event="accepted", data=accepted, id=following.event_id(0, "accepted"))
         async for event in _written(services, following.message, last, answering):
-            last = int(event.id or last)
-            yield event
+            last = event.n
+            data = {"text": event.text} if event.kind == "chunk" else {}
+            yield ServerSentEvent(event=event.kind, data=data, id=following.event_id(last))
         turn = await answering
-        yield ServerSentEvent(event="done", data=turn.model_dump(mode="json"), id=f"{last}.done")
+        yield ServerSentEvent(event="done", data=turn.model_dump(mode="json"), id=following.event_id(last, "done"))
     except (StorageUnavailable, TemporalUnavailable, StillWaiting) as error:
-        yield _error(unavailable(error), last)
+        yield _error(unavailable(error), following.event_id(last, "error"))
     except Exception as error:
         log.error("stream_failed", exc_info=error)
-        yield _error(ProblemError(500, "That should not have happened. Please report it with the request_id."), last)
+        told = ProblemError(500, "That should not have happened. Please report it with the request_id.")
+        yield _error(told, following.event_id(last, "error"))
     finally:
         answering.cancel()  # this reader's wait only: the turn, and other readers' waits, go on
 
 
 async def _written(
     services: Services, message: StoredMessage, last: int, answering: asyncio.Task[Turn]
-) -> AsyncIterator[ServerSentEvent]:
+) -> AsyncIterator[StreamEvent]:
     """Chunks and resets until the answer is there and all of them were read."""
     with services.notifications.watch(message.conversation_id) as changed:
         while True:
@@ -70,8 +84,7 @@ async def _written(
             changed.clear()
             for event in await services.events.after(message.conversation_id, message.seq, last):
                 last = event.n
-                data = {"text": event.text} if event.kind == "chunk" else {}
-                yield ServerSentEvent(event=event.kind, data=data, id=str(event.n))
+                yield event
             if ended:
                 return
             await _either(changed, answering)
@@ -86,6 +99,6 @@ async def _either(changed: asyncio.Event, answering: asyncio.Task[Turn]) -> None
         waiting.cancel()
 
 
-def _error(error: ProblemError, last: int) -> ServerSentEvent:
+def _error(error: ProblemError, event_id: str) -> ServerSentEvent:
     body = problem(error.status, error.detail).model_dump(exclude_none=True)
-    return ServerSentEvent(event="error", data=body, id=f"{last}.error")
+    return ServerSentEvent(event="error", data=body, id=event_id)

@@ -49,7 +49,7 @@ def resolve(
             lambda database, _: Effects(database).resolve(effect, outcome.value, note=note, settled_by=who)
         )
     except NotUnknown as known:
-        raise stop(f"{effect} is {known.effect.status}; only an unknown one is settled by hand") from None
+        raise stop(f"only an unknown effect is settled by hand; {effect} is {known}") from None
     if settled is None:
         raise stop(f"{effect}: there is no such effect")
     typer.echo(_line(settled))

@@ -6,6 +6,7 @@ assistant's choice among the definitions. The metadata models are the contract's
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -145,6 +146,32 @@ class ActionDefinition(BaseModel):
         return self.confirmation
 
 
+PLACE = re.compile(r"\{([a-z][a-z0-9_]*)\}", re.IGNORECASE)
+"""Where a parameter stands in an endpoint's URL."""
+KEY = "key"
+"""The place of the effect's key in a look-up's URL."""
+
+
+class LookUp(BaseModel):
+    """How to ask a service what became of a call of which nobody knows whether it was executed: by the call's key.
+
+    `url` is fetched by GET; it holds `{key}`, and maybe places for parameters that the call must have. 404 says that
+    the call was never executed; so does an answer with nothing (or something empty) at `found`, a JSON pointer. Any
+    other 2xx says that it was, and what stands there is its result. Whatever else comes says nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(pattern=r"^https?://[^\s/]+", max_length=2_000)
+    headers: dict[str, str] | None = Field(default=None, max_length=20)
+    """As an endpoint's; None: the endpoint's own."""
+    key_param: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")
+    """The call names its key under this parameter too, for services that do not keep the header `Idempotency-Key`."""
+    found: str = Field(default="", pattern=r"^(/[^/]*)*$", max_length=200)
+    lag_seconds: float = Field(default=30.0, ge=0, le=3_600)
+    """So long after a call a service may not show what it did: only then is "not there" taken as "not done"."""
+
+
 class Endpoint(BaseModel):
     """An address that `api_call` may reach. The model fills parameters and never sees or writes the URL.
 
@@ -164,6 +191,8 @@ class Endpoint(BaseModel):
     params_schema: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
     honours_idempotency_key: bool = False
     """The service does one thing once for one `Idempotency-Key`: then a call of unknown outcome may be repeated."""
+    look_up: LookUp | None = None
+    """The service can be asked for the key: a call of unknown outcome is looked up, and repeated only if not there."""
     confirmation: Confirmation = Confirmation.NONE
     destructive: bool = False
     safe: bool = False
@@ -215,11 +244,19 @@ class AssistantActions(BaseModel):
     """Without a Space, the prompt pack goes with a thread's first message and after each change of the pack."""
 
 
+class ConfigurationProblem(BaseModel):
+    """What keeps a configuration from being saved. `path` is a JSON pointer into it, or empty."""
+
+    path: str = ""
+    message: str
+
+
 class PendingAction(BaseModel):
     """A question that is open: the action, who has to agree, and until when.
 
     A yes from before the question is no answer: `asked_seq` is the newest message that had arrived when it was asked;
-    `accepted_at` is when the channel took the question, None where nothing is sent over a channel.
+    `accepted_at` is when the channel took the question, None where nothing is sent over a channel. `said_otherwise`:
+    the customer has written since, in an earlier turn, and it was no answer: only the question's button is a yes then.
     """
 
     request: ActionRequest
@@ -229,6 +266,7 @@ class PendingAction(BaseModel):
     expires_at: datetime
     asked_seq: int = 0
     accepted_at: datetime | None = None
+    said_otherwise: bool = False
 
 
 class ParsedOutput(BaseModel):

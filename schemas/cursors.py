@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel
@@ -39,6 +39,11 @@ class Cursor(BaseModel):
 
     def encode(self, list_name: str) -> str:
         return base64.urlsafe_b64encode(f"{list_name} {self.at.isoformat()} {self.id}".encode()).decode().rstrip("=")
+
+
+def place_values(before: Cursor | None) -> dict[str, Any]:
+    """What a list's statement names `at` and `id`."""
+    return {"at": before.at if before else None, "id": before.id if before else None}
 
 
 def decode_cursor(text: str, list_name: str) -> Cursor:

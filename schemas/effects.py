@@ -5,6 +5,7 @@
        └────release──────┘        release: surely nothing was done
 
     sending ──claim──▶ sending            its claimer is gone; what may follow is its recovery's to say
+    sending ──clear──▶ sending            looked up: no attempt before this one was executed
     unknown ──resolve──▶ confirmed │ failed           a human's word, once
 
 Of a part of a reply the channel reports by itself, sooner or later:
@@ -47,7 +48,7 @@ class Recovery(StrEnum):
     """What may follow an attempt of which nobody knows what came of it."""
 
     REPEAT = "repeat"  #: the same key, or a call that only reads: doing it again does it once
-    LOOK_UP = "look_up"  #: the other side can be asked for our key; what it does not have was not done
+    LOOK_UP = "look_up"  #: the other side can be asked for our key; what it never got may be done
     REPORT = "report"  #: the other side reports by itself, with our id: it is waited for
     NONE = "none"  #: nothing: only a human finds out
 
@@ -98,12 +99,14 @@ class LedgerRow(BaseModel):
 class Claim(LedgerRow):
     """A row after a claim. *won*: it is ours under its fence; else it stands as somebody else has left it.
 
-    *withheld*: it is nobody's to do, for another owner has the conversation by now.
+    *withheld*: it is nobody's to do, for another owner has the conversation by now. *claimed_before*: when the attempt
+    before this one began.
     """
 
     won: bool
     withheld: bool
     status_before: EffectStatus
+    claimed_before: datetime | None = None
 
 
 class Settlement(BaseModel):

@@ -123,6 +123,8 @@ class StoredMessage(Waking):
     """What the inbox knows. `is_new` is false for a message that came before; `turn_id` is set once it is answered."""
 
     message_id: UUID
+    channel_message_id: str
+    """Its sender's own name for it."""
     state: State
     is_new: bool
     same_content: bool
@@ -153,4 +155,9 @@ class WaitingMessage(BaseModel):
 
         A message of kind `held` only asks for an answer to earlier ones, which a person had and did not answer.
         """
-        return self.kind not in {"deleted", "held"} and self.limited is None
+        return self.is_said and self.limited is None
+
+    @property
+    def is_said(self) -> bool:
+        """Whether it is words of the customer that were not taken back."""
+        return self.kind not in {"deleted", "held"}

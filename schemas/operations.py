@@ -9,6 +9,7 @@ SEARCH_ATTRIBUTES: dict[str, str] = {
     "Channel": "Keyword",
     "Assistant": "Keyword",
     "TicketId": "Keyword",
+    "TicketIds": "KeywordList",
     "HandoffOpen": "Bool",
     "LastVerdict": "Keyword",
 }

@@ -27,7 +27,8 @@ class PastThread(SessionThread):
 
     created_at: datetime
     ended_at: datetime | None = None
-    end_reason: str | None = None
+    ended_because: str | None = None
+    """`reset`, `lost` (upstream knew it no more) or `merged` (its customer turned out to be another one)."""
     turns: int = 0
 
 

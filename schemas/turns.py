@@ -47,11 +47,36 @@ class Reply(BaseModel):
     sources: list[Source] = Field(default_factory=list)
 
 
+class ErrorCode(StrEnum):
+    """What kind of thing is wrong with a raw output. Stable: values are stored, and compared by scripts."""
+
+    SEVERAL_ACTIONS = "several_actions"  #: at most one is allowed
+    CUT_OFF = "cut_off"  #: its object is not closed
+    NOT_ALONE = "not_alone"  #: there is other text around the object, or another object around the action
+    NOT_WHOLE = "not_whole"  #: an action was begun, but not as one JSON object
+    OUTPUT_TOO_LONG = "output_too_long"
+    NOT_JSON = "not_json"
+    DUPLICATE_KEY = "duplicate_key"
+    UNKNOWN_ACTION = "unknown_action"
+    UNKNOWN_ENDPOINT = "unknown_endpoint"
+    UNKNOWN_FIELD = "unknown_field"
+    MISSING = "missing"
+    BLANK = "blank"
+    WRONG_TYPE = "wrong_type"
+    NOT_ALLOWED = "not_allowed"  #: none of the values that there are
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    OUT_OF_RANGE = "out_of_range"
+    WRONG_PATTERN = "wrong_pattern"
+    INVALID = "invalid"  #: breaks another rule of the schema
+
+
 class OutputError(BaseModel):
     """One thing that is wrong with a raw output. `path` is a JSON pointer into it, or empty."""
 
     path: str = ""
     message: str
+    code: ErrorCode
 
 
 class Attempt(BaseModel):
@@ -131,4 +156,4 @@ class Turn(BaseModel):
     thread: TurnThread = Field(default_factory=TurnThread)
     ticket_id: str | None = None
     timings: Timings = Field(default_factory=Timings)
-    finished_at: datetime | None = None
+    finished_at: datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from schemas.cursors import Cursor
+from schemas.cursors import Cursor, place_values
 from schemas.deliveries import Delivery, DeliveryState, Resent
 from storage.database import Database
 
@@ -23,7 +23,7 @@ _GET = f"SELECT {_COLUMNS} FROM deliveries d WHERE d.id = :id"
 _RESEND = """
 WITH resent AS (
     UPDATE effects e SET status = 'planned', fence = e.fence + 1, failure = NULL, error = NULL, not_before = NULL,
-           external_id = NULL, settled_by = :asked_by
+           external_id = NULL, settled_at = NULL, settled_by = :asked_by
       FROM messages m
      WHERE e.id = :id AND e.kind = 'part' AND e.status IN ('failed', 'unknown') AND e.request ? 'text'
        AND e.failure IS DISTINCT FROM 'withheld' AND m.id = e.message_id AND m.delivery IS DISTINCT FROM 'due'
@@ -56,8 +56,7 @@ class Deliveries:
         self, limit: int, status: DeliveryState | None = None, before: Cursor | None = None
     ) -> list[Delivery]:
         """Up to *limit* parts planned before *before*, newest first."""
-        values = {"status": status, "limit": limit, "at": before.at if before else None}
-        rows = await self._database.rows(_LIST, {**values, "id": before.id if before else None})
+        rows = await self._database.rows(_LIST, {"status": status, "limit": limit, **place_values(before)})
         return [Delivery.model_validate(dict(row)) for row in rows]
 
     async def resend(self, delivery_id: UUID, *, asked_by: str) -> Resent | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from schemas.cursors import Cursor
+from schemas.cursors import Cursor, place_values
 from schemas.effects import Effect, EffectStatus
 from storage.database import Database
 
@@ -35,10 +35,11 @@ _GET = f"SELECT {_COLUMNS} FROM effects WHERE id = :id AND kind <> 'part'"
 
 
 class NotUnknown(Exception):
-    """The effect is known already; `effect` says what is known of it."""
+    """The effect is known already; `effect` says what is known of it, and the message in words."""
 
     def __init__(self, effect: Effect) -> None:
-        super().__init__(f"the effect is {effect.status}")
+        said = f", as {effect.settled_by} said: {effect.note}" if effect.settled_by else ""
+        super().__init__(f"{effect.status}{said}")
         self.effect = effect
 
 
@@ -52,14 +53,13 @@ class Effects:
         self, limit: int, status: EffectStatus | None = None, before: Cursor | None = None
     ) -> list[Effect]:
         """Up to *limit* effects planned before *before*, newest first."""
-        values = {"status": status, "limit": limit, "at": before.at if before else None}
-        rows = await self._database.rows(_LIST, {**values, "id": before.id if before else None})
+        rows = await self._database.rows(_LIST, {"status": status, "limit": limit, **place_values(before)})
         return [Effect.model_validate(dict(row)) for row in rows]
 
     async def resolve(self, effect_id: UUID, outcome: str, *, note: str, settled_by: str) -> Effect | None:
         """The effect, settled as a human says; None if there is none. Raises NotUnknown.
 
-        Said again the same way by the same person, it is returned as it is.
+        Said again in the same words by the same person, it is returned as it is.
         """
         values = {"id": effect_id, "outcome": outcome, "note": note, "settled_by": settled_by}
         row = await self._database.row(_RESOLVE, values)
@@ -69,6 +69,6 @@ class Effects:
         if row is None:
             return None
         known = Effect.model_validate(dict(row))
-        if (known.status, known.settled_by) != (outcome, settled_by):
+        if (known.status, known.settled_by, known.note) != (outcome, settled_by, note):
             raise NotUnknown(known)
         return known

@@ -59,7 +59,7 @@ class Inbox:
         assert row is not None
         if row["wait_seconds"] > 0:
             raise OverLimit(row["wait_seconds"])
-        return StoredMessage.model_validate(dict(row))
+        return StoredMessage.model_validate({**row, "channel_message_id": message.channel_message_id})
 
     async def store_batch(
         self, channel: str, messages: Sequence[ChannelMessage], options: BatchOptions

@@ -59,7 +59,7 @@ WITH before AS (
     SELECT before.*, false FROM before
      WHERE NOT EXISTS (SELECT 1 FROM claimed) AND NOT EXISTS (SELECT 1 FROM withheld)
 )
-SELECT found.*, NOT owned.may_begin AS withheld, before.status AS status_before
+SELECT found.*, NOT owned.may_begin AS withheld, before.status AS status_before, before.claimed_at AS claimed_before
   FROM found JOIN before USING (key) JOIN owned USING (key)
 """
 """Takes a row under a new fence, or tells how it stands. What belongs to an owner's version is begun under it only: the
@@ -92,13 +92,17 @@ UPDATE effects SET status = 'failed', failure = :failure, error = CAST(:error AS
 _RELEASE = """
 UPDATE effects e SET status = CASE WHEN over THEN 'failed' ELSE 'planned' END, failure = :failure,
        error = CAST(:error AS jsonb), external_id = NULL, not_before = agent_now() + make_interval(secs => :pause),
-       settled_at = CASE WHEN over THEN agent_now() ELSE e.settled_at END
+       settled_at = CASE WHEN over THEN agent_now() END
   FROM (SELECT EXISTS (SELECT 1 FROM effects p JOIN messages m ON m.id = p.message_id
                         WHERE p.key = :key AND m.delivery IS DISTINCT FROM 'due') AS over) AS message
  WHERE e.key = :key AND e.fence = :fence AND e.status IN ('sending', 'unknown', 'failed') RETURNING e.key
 """
 """It was surely not done, and may be tried again: but not for a reply that was given up or withheld meanwhile, by
 somebody who did not know what became of it. Then it failed."""
+
+_CLEAR = """
+UPDATE effects SET unknown_attempts = 0 WHERE key = :key AND fence = :fence AND status = 'sending' RETURNING key
+"""
 
 _GET = "SELECT * FROM effects WHERE key = :key"
 
@@ -229,6 +233,10 @@ class Ledger:
     async def release(self, held: Held, failure: str | None, error: dict[str, Any], pause_seconds: float = 0) -> bool:
         """Back to `planned`: surely nothing was done, so the next attempt may, after *pause_seconds*."""
         return await self._end(_RELEASE, held, failure, error, pause=pause_seconds)
+
+    async def clear(self, held: Held) -> bool:
+        """It was looked up: no attempt before this one was executed. False as for `complete`."""
+        return bool(await self._database.rows(_CLEAR, {"key": held.key, "fence": held.fence}))
 
     async def earlier(self, claimed: LedgerRow) -> Earlier | None:
         """The same thing, done before."""

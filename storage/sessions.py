@@ -35,7 +35,7 @@ SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.owner, 
 
 _THREADS = """
 SELECT backend_uuid, frontend_context_uuid::text, thread_url_slug, collection_uuid, account_name, created_at, ended_at,
-       end_reason, turns
+       end_reason AS ended_because, turns
   FROM threads WHERE conversation_id = :conversation_id ORDER BY created_at DESC
 """
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from actions import gates
+from schemas.cursors import MAX_ID, Cursor
 from schemas.encoding import dump_json
 from schemas.standing import Owner, Standing
 from schemas.transitions import Event, Transition
@@ -103,7 +104,8 @@ class Standings:
             raise LookupError(f"no conversation {conversation_id}")
         return Standing.model_validate(dict(row))
 
-    async def transitions(self, conversation_id: UUID, limit: int, before: int | None = None) -> list[Transition]:
-        """Up to *limit* changes with a number below *before*, newest first."""
-        values = {"conversation_id": conversation_id, "limit": limit, "before": before}
+    async def transitions(self, conversation_id: UUID, limit: int, before: Cursor | None = None) -> list[Transition]:
+        """Up to *limit* changes made before *before*, newest first."""
+        number = min(before.id.int, MAX_ID) if before else None
+        values = {"conversation_id": conversation_id, "limit": limit, "before": number}
         return [Transition.model_validate(dict(row)) for row in await self._database.rows(_TRANSITIONS, values)]

@@ -80,12 +80,19 @@ SELECT {_STANDING}, {_NOW}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_i
            AS final_failures,
        (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out))
            AS unreachable_since,
-       (SELECT to_jsonb(p) || jsonb_build_object('accepted_at', (SELECT CASE WHEN m.delivery IS NOT NULL
+       (SELECT to_jsonb(p) || jsonb_build_object('accepted_at', taken.accepted_at, 'said_otherwise', EXISTS (
+               SELECT 1 FROM messages m
+                WHERE m.conversation_id IN {WITH_MERGED} AND m.direction = 'in' AND m.kind NOT IN ('deleted', 'held')
+                  AND CASE m.conversation_id WHEN p.conversation_id THEN m.seq > p.asked_seq AND m.seq < turn.first_seq
+                      ELSE m.stored_at > p.created_at END
+                  AND (m.sent_at IS NULL OR taken.accepted_at IS NULL
+                       OR date_trunc('second', m.sent_at) > date_trunc('second', taken.accepted_at))))
+          FROM actions p CROSS JOIN LATERAL (SELECT (SELECT CASE WHEN m.delivery IS NOT NULL
                    THEN coalesce((SELECT max(e.settled_at) FROM effects e
                                    WHERE e.message_id = m.id AND e.status = 'confirmed' AND e.reached <> 'deleted'),
                                  '9999-12-31T00:00:00Z') END
-                  FROM messages m WHERE m.turn_id = p.turn_id AND m.direction = 'out'))
-          FROM actions p WHERE p.conversation_id = :conversation_id
+                  FROM messages m WHERE m.turn_id = p.turn_id AND m.direction = 'out') AS accepted_at) taken
+         WHERE p.conversation_id = :conversation_id
            AND p.status = 'awaiting_confirmation' AND p.confirmation_by = 'customer'
          ORDER BY p.created_at DESC LIMIT 1) AS question,
        (SELECT jsonb_agg(to_jsonb(taken) ORDER BY sent_at NULLS LAST, seq)
@@ -96,7 +103,10 @@ SELECT {_STANDING}, {_NOW}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_i
   JOIN conversations conversation ON conversation.id = :conversation_id
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
 """
-"""Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is."""
+"""Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is.
+
+Of an open question, `said_otherwise`: an earlier turn had a message that was written since it could be read (the same
+rule as in `actions.confirmation`), and did not settle it."""
 
 GET = f"""
 SELECT {_STANDING}, {_NOW}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id

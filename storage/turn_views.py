@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
+from schemas.cursors import Cursor, place_values
 from schemas.turns import Attempt, Drift, Reply, Timings, Turn, TurnAction, TurnThread
 from schemas.waking import Waking
 from storage.database import Database
@@ -55,8 +56,8 @@ _NEWEST = (
     _TURN.format(message="t.last_seq")
     + f"""
  WHERE t.conversation_id IN {WITH_MERGED} AND t.finished_at IS NOT NULL
-   AND (CAST(:before AS timestamptz) IS NULL OR t.finished_at < :before)
- ORDER BY t.finished_at DESC, t.first_seq DESC LIMIT :limit
+   AND (CAST(:at AS timestamptz) IS NULL OR (t.finished_at, t.id) < (:at, CAST(:id AS uuid)))
+ ORDER BY t.finished_at DESC, t.id DESC LIMIT :limit
 """
 )
 
@@ -69,8 +70,9 @@ _DRIFT = """
 SELECT o.id AS raw_output_id, o.created_at, o.conversation_id, o.turn_id, c.channel, c.assistant, o.purpose, o.errors,
        o.text AS raw_output, o.prompt_pack, o.pack_echoed, t.status AS turn_status
   FROM raw_outputs o JOIN turns t ON t.id = o.turn_id JOIN conversations c ON c.id = o.conversation_id
- WHERE o.verdict = 'invalid' AND (CAST(:before AS timestamptz) IS NULL OR o.created_at < :before)
- ORDER BY o.created_at DESC LIMIT :limit
+ WHERE o.verdict = 'invalid' AND (CAST(:since AS timestamptz) IS NULL OR o.created_at >= :since)
+   AND (CAST(:at AS timestamptz) IS NULL OR (o.created_at, o.id) < (:at, CAST(:id AS uuid)))
+ ORDER BY o.created_at DESC, o.id DESC LIMIT :limit
 """
 
 
@@ -92,14 +94,14 @@ class TurnViews:
         assert row is not None
         return Waking.model_validate(dict(row))
 
-    async def newest(self, conversation_id: UUID, limit: int, before: datetime | None = None) -> list[Turn]:
+    async def newest(self, conversation_id: UUID, limit: int, before: Cursor | None = None) -> list[Turn]:
         """Up to *limit* turns finished before *before*, newest first, with what the model really wrote."""
-        values = {"conversation_id": conversation_id, "limit": limit, "before": before, "with_raw": True}
+        values = {"conversation_id": conversation_id, "limit": limit, "with_raw": True, **place_values(before)}
         return [_turn(row) for row in await self._database.rows(_NEWEST, values)]
 
-    async def drift(self, limit: int, before: datetime | None = None) -> list[Drift]:
-        """Up to *limit* invalid outputs written before *before*, newest first."""
-        rows = await self._database.rows(_DRIFT, {"limit": limit, "before": before})
+    async def drift(self, limit: int, before: Cursor | None = None, since: datetime | None = None) -> list[Drift]:
+        """Up to *limit* invalid outputs written before *before*, and not before *since*, newest first."""
+        rows = await self._database.rows(_DRIFT, {"limit": limit, "since": since, **place_values(before)})
         return [Drift.model_validate(dict(row)) for row in rows]
 
 

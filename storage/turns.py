@@ -40,6 +40,7 @@ class PendingConfirmation(BaseModel):
     expires_at: datetime
     asked_seq: int
     accepted_at: datetime | None
+    said_otherwise: bool = False
 
     @property
     def pending(self) -> PendingAction:
@@ -52,6 +53,7 @@ class PendingConfirmation(BaseModel):
             expires_at=self.expires_at,
             asked_seq=self.asked_seq,
             accepted_at=self.accepted_at,
+            said_otherwise=self.said_otherwise,
         )
 
 
@@ -161,6 +163,11 @@ class ClaimedTurn(TurnRow):
     def counting(self) -> list[WaitingMessage]:
         """The messages that are to be answered."""
         return [message for message in self.messages if message.counts]
+
+    @property
+    def said(self) -> list[WaitingMessage]:
+        """The customer's words, those over a limit too: they are not answered, and may still say otherwise."""
+        return [message for message in self.messages if message.is_said]
 
     def fence(self, thread: Thread) -> TurnFence:
         return TurnFence(

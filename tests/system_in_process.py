@@ -82,7 +82,7 @@ class System:
         self, text: str, *, customer: str = "c-1", message_id: str | None = None, last_event_id: str | None = None
     ) -> AsyncIterator[Event]:
         """The events of `POST /api/query_async`, as they come."""
-        body = {"customer_id": customer, "text": text, "message_id": message_id or str(uuid4())}
+        body = {"customer_id": customer, "text": text} | ({"message_id": message_id} if message_id else {})
         headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
         async with self.http.stream("POST", "/api/query_async", json=body, headers=headers) as response:
             assert response.status_code == 200, await response.aread()

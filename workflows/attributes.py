@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
 _STATE = SearchAttributeKey.for_keyword("ConversationState")
 _LAST_VERDICT = SearchAttributeKey.for_keyword("LastVerdict")
 _TICKET = SearchAttributeKey.for_keyword("TicketId")
+_TICKETS = SearchAttributeKey.for_keyword_list("TicketIds")
 _HANDOFF_OPEN = SearchAttributeKey.for_bool("HandoffOpen")
 
 
@@ -30,5 +31,8 @@ def show_attributes(memory: Memory) -> None:
         changes.append(_LAST_VERDICT.value_set(memory.last_verdict))
     if shown.get(_TICKET) != memory.ticket_id:
         changes.append(_TICKET.value_set(memory.ticket_id) if memory.ticket_id else _TICKET.value_unset())
+    tickets = memory.standing.tickets
+    if tuple(shown.get(_TICKETS) or ()) != tickets:
+        changes.append(_TICKETS.value_set(tickets) if tickets else _TICKETS.value_unset())
     if changes:
         workflow.upsert_search_attributes(changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from actions.prompt_pack import prompt_pack
@@ -12,9 +12,11 @@ from actions.registry import Registry
 from actions.simulation import NOBODY_YET, Simulation, simulate
 from activities.handlers import dry_run
 from api.authentication import caller
+from api.pages import GOES_ON, Before, Limit, name_next, page_of
 from api.problems import ProblemError, problem_docs
 from api.services import Services, Serving
-from schemas.cursors import Moment
+from schemas.assistants import Assistant
+from schemas.cursors import Cursor, Moment
 from schemas.requests import AssistantName, Channel, CustomerId, Text
 from schemas.turns import Drift
 
@@ -71,12 +73,13 @@ class ShownPack(BaseModel):
 @router.post("/actions/simulate", summary="What parser, validator, gate and handler would do; nothing is done")
 async def simulate_action(body: SimulateRequest, services: Serving) -> Simulation:
     """The verdict on an output, its errors, whether it is allowed in the conversation's state, and who must agree."""
-    registry = await _registry(body.assistant, services)
-    standing = NOBODY_YET
+    assistant = await _assistant(body.assistant, services)
+    registry, standing = Registry(assistant.config.actions), NOBODY_YET
     if body.customer_id is not None:
         session = await services.sessions.find(body.channel, body.customer_id)
         standing = await services.standings.of(session.conversation_id) if session else standing
-    simulation = simulate(body.raw(), registry, standing)
+    language = assistant.config.language or services.settings.default_language
+    simulation = simulate(body.raw(), registry, standing, language)
     if simulation.action is None or simulation.handler.name is None:
         return simulation
     would_do = dry_run(simulation.handler.name, simulation.action) if simulation.gate.allowed else None
@@ -89,21 +92,33 @@ async def show_prompt_pack(
     services: Serving, assistant: Annotated[AssistantName, Query(description="Which bot")] = "default"
 ) -> ShownPack:
     """Instructions, schemas and examples, generated from the actions that are on."""
-    pack = prompt_pack(await _registry(assistant, services), services.settings.prompt_pack_bytes)
+    registry = Registry((await _assistant(assistant, services)).config.actions)
+    pack = prompt_pack(registry, services.settings.prompt_pack_bytes)
     return ShownPack(assistant=assistant, version=pack.version, text=pack.text, encoded_bytes=pack.encoded_bytes)
 
 
-@router.get("/drift", summary="Outputs of the model that could not be used, newest first")
+@router.get("/drift", summary="Outputs of the model that could not be used, newest first", responses=GOES_ON)
 async def drift(
     services: Serving,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    before: Annotated[Moment | None, Query(description="Only those written before this moment")] = None,
+    response: Response,
+    limit: Limit = 50,
+    before: Before = None,
+    since: Annotated[Moment | None, Query(description="Only those written at this moment or later")] = None,
 ) -> list[Drift]:
-    """Each with its errors and the version of the prompt pack the model had: mend the Space first, not the code."""
-    return await services.turns.drift(limit, before)
+    """Each with its errors and the version of the prompt pack the model had: mend the Space first, not the code. The
+    header `Next-Before` is the `before` of the page after this one; the last has none."""
+    page, after = await page_of(
+        "drift",
+        before,
+        limit,
+        lambda rows, cursor: services.turns.drift(rows, cursor, since),
+        lambda row: Cursor(at=row.created_at, id=row.raw_output_id),
+    )
+    name_next(response, after)
+    return page
 
 
-async def _registry(assistant: str, services: Services) -> Registry:
-    if assistant not in await services.configurations.names():
-        raise ProblemError(422, f"There is no assistant {assistant!r}.")
-    return Registry((await services.configurations.newest(assistant)).config.actions)
+async def _assistant(name: str, services: Services) -> Assistant:
+    if name not in await services.configurations.names():
+        raise ProblemError(422, f"There is no assistant {name!r}.")
+    return await services.configurations.newest(name)

@@ -52,14 +52,13 @@ async def list_effects(
 
 @router.post("/{effect_id}/resolve", summary="Say what became of an effect", responses=problem_docs(404, 409))
 async def resolve(effect_id: UUID, body: ResolveBody, services: Serving, api_key: Caller) -> Effect:
-    """Only for an effect that is `unknown`. Nothing is done and nobody is told: it settles the record."""
+    """Only for an effect that is `unknown`, once: another word than the one that stands is 409, which names that one.
+    Nothing is done and nobody is told: it settles the record."""
     settled_by = f"api key {api_key.name}"
     try:
         effect = await services.effects.resolve(effect_id, body.outcome, note=body.note, settled_by=settled_by)
     except NotUnknown as known:
-        raise ProblemError(
-            409, f"This effect is {known.effect.status}; only an unknown one is settled by hand."
-        ) from None
+        raise ProblemError(409, f"Only an unknown effect is settled by hand. This one is {known}") from None
     if effect is None:
         raise ProblemError(404, "There is no such effect.")
     return effect

@@ -121,9 +121,10 @@ async def query_async(
     services: Serving,
     last_event_id: Annotated[str | None, Header(description="Resume after this event")] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Events: `chunk` `{text}` (append), `reset` `{}` (drop what was shown), `done` (the Turn; its reply is the
-    text that counts), `error` (the problem). A lost connection does not stop the answer: send the same `message_id`
-    with `Last-Event-ID` and go on."""
+    """Events: first `accepted` `{message_id}`, then `chunk` `{text}` (append), `reset` `{}` (drop what was shown),
+    `done` (the Turn; its reply is the text that counts), `error` (the problem). A lost connection does not stop the
+    answer: send the same `message_id` with `Last-Event-ID` and go on after that event; the id of another answer's
+    event counts as none."""
     following = Following(stored, last_event_id)
     async for event in follow(services, following):
         yield event

@@ -6,15 +6,16 @@ import asyncio
 from typing import Annotated
 from uuid import UUID, uuid4, uuid5
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.authentication import Caller, caller
+from api.pages import GOES_ON, Before, Limit, name_next, page_of
 from api.problems import ProblemError, problem_docs
 from api.routes.messages import IdempotencyKey
 from api.services import Services, Serving
 from integrations.temporal.conversations import TemporalUnavailable
 from schemas.conversations import Decision
-from schemas.cursors import MAX_ID, Moment
+from schemas.cursors import Cursor
 from schemas.requests import (
     ApprovalBody,
     Channel,
@@ -73,25 +74,41 @@ async def thread(session: Found, services: Serving) -> ThreadHistory:
     return await services.sessions.threads(session.conversation_id)
 
 
-@router.get("/{customer_id}/turns", summary="Turns with the model's raw output, newest first")
+@router.get("/{customer_id}/turns", summary="Turns with the model's raw output, newest first", responses=GOES_ON)
 async def turns(
-    session: Found,
-    services: Serving,
-    limit: Annotated[int, Query(ge=1, le=200)] = 20,
-    before: Annotated[Moment | None, Query(description="Only turns finished before this moment")] = None,
+    session: Found, services: Serving, response: Response, limit: Limit = 20, before: Before = None
 ) -> list[Turn]:
-    return await services.turns.newest(session.conversation_id, limit, before)
+    """The header `Next-Before` is the `before` of the page after this one; the last has none."""
+    page, after = await page_of(
+        "turns",
+        before,
+        limit,
+        lambda rows, cursor: services.turns.newest(session.conversation_id, rows, cursor),
+        lambda row: Cursor(at=row.finished_at, id=row.turn_id),
+    )
+    name_next(response, after)
+    return page
 
 
-@router.get("/{customer_id}/transitions", summary="Who had the conversation, and what was opened and closed in it")
+@router.get(
+    "/{customer_id}/transitions",
+    summary="Who had the conversation, and what was opened and closed in it",
+    responses=GOES_ON,
+)
 async def transitions(
-    session: Found,
-    services: Serving,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    before: Annotated[int | None, Query(ge=1, le=MAX_ID, description="Only those with a smaller id")] = None,
+    session: Found, services: Serving, response: Response, limit: Limit = 50, before: Before = None
 ) -> list[Transition]:
-    """Newest first: from which owner to which, why, who did it, when, in which turn."""
-    return await services.standings.transitions(session.conversation_id, limit, before)
+    """Newest first: from which owner to which, why, who did it, when, in which turn. The header `Next-Before` as for
+    turns."""
+    page, after = await page_of(
+        "transitions",
+        before,
+        limit,
+        lambda rows, cursor: services.standings.transitions(session.conversation_id, rows, cursor),
+        lambda row: Cursor(at=row.at, id=UUID(int=row.id)),
+    )
+    name_next(response, after)
+    return page
 
 
 @router.post("/{customer_id}/reset", summary="Begin anew")

@@ -53,7 +53,8 @@ class Template(BaseModel):
 class OutgoingReply(BaseModel):
     """A whole reply, as it was written: Markdown with its sources, or a template in its place.
 
-    `choices` are shown as buttons; where they do not fit under the text they follow under `choices_text`.
+    `choices` are shown as buttons; where they do not fit under the text they follow under `choices_text`. `literal`:
+    the text is no Markdown, each character of it stands for itself.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,6 +63,7 @@ class OutgoingReply(BaseModel):
     sources: tuple[Source, ...] = ()
     choices: tuple[Choice, ...] = ()
     choices_text: str = ""
+    literal: bool = False
     template: Template | None = None
 
 

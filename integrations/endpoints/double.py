@@ -14,12 +14,12 @@ class ScriptedEndpoints:
     """Gives the next of *outcomes*, then a plain success. Holds back while `gate` is closed."""
 
     def __init__(self, *outcomes: EndpointResult | EndpointFailed) -> None:
-        self.calls: list[tuple[str, dict[str, Any], str]] = []
+        self.calls: list[tuple[str, dict[str, Any], str | None]] = []
         self.outcomes: deque[EndpointResult | EndpointFailed] = deque(outcomes)
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def call(self, endpoint: Endpoint, params: dict[str, Any], key: str) -> EndpointResult:
+    async def call(self, endpoint: Endpoint, params: dict[str, Any], key: str | None) -> EndpointResult:
         self.calls.append((endpoint.name, params, key))
         await self.gate.wait()
         outcome = self.outcomes.popleft() if self.outcomes else EndpointResult(status=200, body='{"ok": true}')

@@ -8,7 +8,6 @@ endpoint that moves is an administrator's matter.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -18,9 +17,8 @@ from pydantic import SecretStr
 
 from integrations.endpoints.addresses import AddressRefused, Resolve, checked_address, resolve
 from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointResult
-from schemas.actions import Endpoint
+from schemas.actions import PLACE, Endpoint
 
-_PLACE = re.compile(r"\{([a-z][a-z0-9_]*)\}", re.IGNORECASE)
 _TEXT = ("text/", "application/json", "application/problem+json", "application/xml")
 _SAFE_METHODS = {"GET"}
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
@@ -46,7 +44,7 @@ class HttpEndpoints:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def call(self, endpoint: Endpoint, params: dict[str, Any], key: str) -> EndpointResult:
+    async def call(self, endpoint: Endpoint, params: dict[str, Any], key: str | None) -> EndpointResult:
         """Raises EndpointFailed; a whole call takes at most the endpoint's `time_limit_seconds`."""
         try:
             async with asyncio.timeout(endpoint.time_limit_seconds):
@@ -57,7 +55,7 @@ class HttpEndpoints:
         except (TimeoutError, httpx2.HTTPError) as error:
             raise EndpointFailed(CallProblem.UNKNOWN, f"{endpoint.name}: {type(error).__name__}") from error
 
-    async def _request(self, endpoint: Endpoint, params: dict[str, Any], key: str) -> httpx2.Request:
+    async def _request(self, endpoint: Endpoint, params: dict[str, Any], key: str | None) -> httpx2.Request:
         url, rest = filled(endpoint, params)
         host, port = url.host, url.port or (443 if url.scheme == "https" else 80)
         try:
@@ -66,7 +64,8 @@ class HttpEndpoints:
             raise EndpointFailed(CallProblem.REFUSED, str(error)) from error
         except OSError as error:
             raise EndpointFailed(CallProblem.NOT_SENT, f"{host} cannot be resolved") from error
-        headers = {"Host": url.netloc.decode(), "Idempotency-Key": key, "Accept": "application/json, text/*"}
+        headers = {"Host": url.netloc.decode(), "Accept": "application/json, text/*"}
+        headers |= {"Idempotency-Key": key} if key else {}
         in_query = endpoint.method in {"GET", "DELETE"}
         return self._client.build_request(
             endpoint.method,
@@ -113,16 +112,16 @@ def filled(endpoint: Endpoint, params: dict[str, Any]) -> tuple[httpx2.URL, dict
     Raises EndpointFailed (refused) for a place in scheme, host or port, or one that no parameter fills.
     """
     parts = urlsplit(endpoint.url)
-    if _PLACE.search(f"{parts.scheme}{parts.netloc}") or parts.username is not None:
+    if PLACE.search(f"{parts.scheme}{parts.netloc}") or parts.username is not None:
         raise EndpointFailed(CallProblem.REFUSED, f"{endpoint.name}: the URL's host must be fixed and without a user")
-    used = set(_PLACE.findall(endpoint.url))
+    used = set(PLACE.findall(endpoint.url))
     missing = used - params.keys()
     if missing:
         raise EndpointFailed(CallProblem.REFUSED, f"{endpoint.name}: no parameter {sorted(missing)[0]}")
     values = {name: quote(str(params[name]), safe="") for name in used}
     if any(value in {"", ".", ".."} for value in values.values()):
         raise EndpointFailed(CallProblem.REFUSED, f"{endpoint.name}: a parameter would change the path")
-    url = _PLACE.sub(lambda place: values[place.group(1)], endpoint.url)
+    url = PLACE.sub(lambda place: values[place.group(1)], endpoint.url)
     return httpx2.URL(url), {name: value for name, value in params.items() if name not in used}
 
 

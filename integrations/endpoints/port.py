@@ -41,8 +41,8 @@ class EndpointFailed(Exception):
 
 
 class Endpoints(Protocol):
-    async def call(self, endpoint: Endpoint, params: dict[str, Any], key: str) -> EndpointResult:
-        """Calls once, with *key* as `Idempotency-Key`. Raises EndpointFailed."""
+    async def call(self, endpoint: Endpoint, params: dict[str, Any], key: str | None) -> EndpointResult:
+        """Calls once, with *key* as `Idempotency-Key`, if there is one. Raises EndpointFailed."""
         ...
 
     async def close(self) -> None: ...

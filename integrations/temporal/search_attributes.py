@@ -18,9 +18,14 @@ from temporalio.client import Client, RPCError, RPCStatusCode
 from config.settings import Settings
 from schemas.operations import SEARCH_ATTRIBUTES
 
-_EXAMPLES = {"Keyword": "'x'", "Bool": "true"}
+_EXAMPLES = {"Keyword": "'x'", "KeywordList": "'x'", "Bool": "true"}
 """A value of each type that we use: a query with one of another type is refused. Not so a word where the attribute is
 Text: that is not seen, and does no harm, for conversations are started all the same."""
+_KINDS = {
+    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "KeywordList": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+    "Bool": IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
+}
 
 _CLOUD = (".tmprl.cloud:", ".api.temporal.io:")
 
@@ -47,10 +52,7 @@ async def wrong_attributes(client: Client, seconds: float) -> WrongAttributes:
 
 async def make_attributes(client: Client, seconds: float) -> None:
     """Makes those that are missing. Raises RPCError where that is not allowed, as on Temporal Cloud."""
-    kinds = {
-        name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{SEARCH_ATTRIBUTES[name].upper()}")
-        for name in (await wrong_attributes(client, seconds)).missing
-    }
+    kinds = {name: _KINDS[SEARCH_ATTRIBUTES[name]] for name in (await wrong_attributes(client, seconds)).missing}
     if kinds:
         wanted = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=kinds)
         await client.operator_service.add_search_attributes(wanted, timeout=timedelta(seconds=seconds))

@@ -9,7 +9,7 @@ from integrations.channels.failures import FailureKind, MediaFailed, MediaProble
 from integrations.channels.port import Choice, MediaFile, MediaRef, OutgoingPart, OutgoingReply, Sent, Template
 from integrations.whatsapp.accounts import META, read_account
 from integrations.whatsapp.port import SendRequest, WhatsAppProvider
-from integrations.whatsapp.rendering import render
+from integrations.whatsapp.rendering import literally, render
 from integrations.whatsapp.splitting import measure, split
 from integrations.whatsapp.window import is_open
 from schemas.deliveries import PlannedPart
@@ -33,7 +33,8 @@ class WhatsAppChannel:
         """Rendered and split; the buttons stand under the last part where they fit, else under words of their own."""
         if template := reply.template:
             return [PlannedPart(part=0, kind="template", text=f"{template.name} {template.language}")]
-        text, limits = render(reply.text, reply.sources), self._of(account).limits
+        text = literally(reply.text) if reply.literal else render(reply.text, reply.sources)
+        limits = self._of(account).limits
         parts = [PlannedPart(part=n, text=piece) for n, piece in enumerate(split(text, limits.text_units))]
         if not reply.choices or len(reply.choices) > limits.buttons:
             return parts

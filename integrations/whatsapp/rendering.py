@@ -70,6 +70,11 @@ def render(markdown: str, sources: Sequence[Source] = (), *, sources_label: str 
     return "\n\n".join(filter(None, (body, f"*{sources_label}*\n" + "\n".join(listed) if listed else "")))
 
 
+def literally(text: str) -> str:
+    """*text* that is no Markdown: what would take effect as WhatsApp's formatting is written as its look-alike."""
+    return compose([Run(text)]).strip()
+
+
 def _cited(tree: SyntaxTreeNode, sources: Sequence[Source]) -> list[str]:
     words = " ".join(node.content for node in tree.walk() if node.type == "text")
     numbers = {int(found) for found in _CITATION.findall(words)}

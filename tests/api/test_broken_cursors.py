@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.support.clock import NOW
 from tests.system_in_process import System
 
 
@@ -18,9 +19,10 @@ def cursor(of: str, at: str) -> str:
     ("call", "before"),
     [
         ("session/c-1/transitions", str(2**63)),
+        ("session/c-1/transitions", cursor("turns", NOW.isoformat())),
         ("session/c-1/turns", "0001-01-01T00:00:00+14:00"),
-        ("session/c-1/turns", "0800-01-01T00:00:00"),
-        ("drift", "9999-12-31T23:59:59-14:00"),
+        ("session/c-1/turns", cursor("turns", "0800-01-01T00:00:00")),
+        ("drift", cursor("drift", "9999-12-31T23:59:59-14:00")),
         ("deliveries", cursor("deliveries", "0001-01-01T00:00:00+14:00")),
         ("effects", cursor("effects", "9999-12-31T23:59:59-14:00")),
         ("effects", cursor("effects", "0800-01-01T00:00:00")),

@@ -61,6 +61,7 @@ async def test_what_was_given_up_is_sent_again_once(system: System, customer: Cu
 
     answer = await resend(system, given_up["id"])
     assert answer.status_code == 200, answer.text
+    assert (answer.json()["status"], answer.json()["settled_at"]) == ("due", None)
     [sent] = await until("the part sent", lambda: listed(system, status="sent"))
     again = await resend(system, given_up["id"])
 

@@ -35,10 +35,12 @@ async def test_a_human_says_what_became_of_it(system: System, unknown: dict[str,
     settled = await resolve(system, unknown["id"])
     again = await resolve(system, unknown["id"])
     otherwise = await resolve(system, unknown["id"], "failed")
+    other_note = await resolve(system, unknown["id"], note="I saw it in their shop")
 
     assert (settled.status_code, settled.json()["status"]) == (200, "confirmed")
     assert (settled.json()["settled_by"], settled.json()["note"]) == ("api key test", "I rang them up")
-    assert (again.status_code, otherwise.status_code) == (200, 409)
+    assert (again.status_code, otherwise.status_code, other_note.status_code) == (200, 409, 409)
+    assert other_note.json()["detail"].endswith("confirmed, as api key test said: I rang them up")
     assert (await system.http.get("/api/effects?status=unknown")).json()["effects"] == []
     [turn] = (await system.http.get("/api/session/c-1/turns")).json()
     assert turn["action"]["status"] == "confirmed"

@@ -88,7 +88,7 @@ async def test_staff_may_answer_in_the_customers_place(system: System) -> None:
     decided = (await decide(system, question)).json()
 
     assert question["kind"] == "confirmation"
-    assert "subject: lamp" in question["text"]
+    assert "Subject: lamp" in question["text"]
     assert (decided["questions"], decided["state"], decided["tickets"]) == ([], "ticket_open", ["T-1001"])
 
 

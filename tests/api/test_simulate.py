@@ -36,7 +36,10 @@ async def test_errors_name_their_place(system: System) -> None:
     simulated = (await system.http.post("/api/actions/simulate", json=wrong)).json()
 
     assert simulated["verdict"] == "invalid"
-    assert {error["path"] for error in simulated["errors"]} == {"/metadata/description", "/metadata/colour"}
+    assert {(error["path"], error["code"]) for error in simulated["errors"]} == {
+        ("/metadata/description", "missing"),
+        ("/metadata/colour", "unknown_field"),
+    }
     assert simulated["gate"]["allowed"] is False
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from config import metrics
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Decision
@@ -174,11 +175,13 @@ async def test_what_nobody_can_carry_on_ends_as_what_is_known_of_it(
     )
     clock.ahead = timedelta(minutes=2)
     does = create_activities(system.temporal, later, system.outside, system.settings, clock)
+    counted = metrics.ACTIONS.labels("notification", ends)._value.get()
 
     await ActivityEnvironment().run(does.sweeping.sweep)
 
     [effect] = await system.database.rows("SELECT status, fence, failure FROM effects")
     assert dict(effect) == {"status": ends, "fence": 1, "failure": "abandoned"}
+    assert metrics.ACTIONS.labels("notification", ends)._value.get() == counted + 1
 
 
 async def test_an_action_of_a_turn_that_goes_on_is_its_turns(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointRes
 from schemas.actions import ActionDefinition, AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from tests.history_costs import BILLABLE
-from tests.support.clock import NOW
 from tests.system_in_process import System, running_system
 
 TICKET = {"subject": "Broken lamp", "description": "The lamp of order A-1 came broken."}
@@ -99,8 +97,23 @@ async def test_drift_is_listed_with_errors_and_pack(system: System) -> None:
     assert drift["raw_output"] == output("launch_rocket")
     assert drift["errors"][0]["path"] == "/action"
     assert drift["prompt_pack"]
-    long_ago = (NOW - timedelta(days=3_650)).isoformat()
-    assert (await system.http.get("/api/drift", params={"before": long_ago})).json() == []
+
+
+async def test_drift_since_a_moment_and_page_by_page(system: System) -> None:
+    system.perplexity.scripts.extend([output("launch_rocket"), output("launch_rockets"), output("launch"), "Sorry."])
+    await system.send("Hello")
+    await system.send("Hello again")
+
+    listed = (await system.http.get("/api/drift")).json()
+    first = await system.http.get("/api/drift?limit=1")
+    before = first.headers["Next-Before"]
+    older = (await system.http.get("/api/drift", params={"before": before})).json()
+    since = (await system.http.get("/api/drift", params={"since": listed[1]["created_at"]})).json()
+
+    assert len(listed) == 3
+    assert first.json() + older == listed
+    assert since == listed[:2]
+    assert (await system.http.get("/api/drift?since=yesterday")).status_code == 422
 
 
 async def test_a_handoff_keeps_the_bot_quiet_until_released(system: System) -> None:
@@ -186,6 +199,36 @@ async def test_anything_but_yes_does_nothing(system: System, answer: str, asks_t
     assert len(system.perplexity.questions) == 2 + asks_the_model
     assert late["reply"]["text"] == "You said: yes"
     assert await rows(system, "tickets") == []
+
+
+async def test_where_a_question_is_kept_the_model_may_ask_it_anew(system: System) -> None:
+    await configure(system, confirmations={"create_ticket": Confirmation.CUSTOMER}, unclear_answer="keep")
+    system.perplexity.scripts.append(output("create_ticket", **TICKET))
+    await system.send("My lamp is broken")
+    await system.send("What would that cost?")
+    system.perplexity.scripts.append(output("create_ticket", **TICKET))
+
+    asked_anew = (await system.send("yes")).json()
+    assert await rows(system, "tickets") == []
+    done = (await system.send("yes")).json()
+
+    assert asked_anew["state"] == "awaiting_confirmation"
+    assert done["action"]["status"] == "confirmed"
+    assert len(await rows(system, "tickets")) == 1
+    assert [row["status"] for row in await rows(system, "actions")] == ["cancelled", "accepted"]
+
+
+async def test_the_model_is_told_what_the_customers_words_withdraw(system: System) -> None:
+    await configure(system, confirmations={"create_ticket": Confirmation.CUSTOMER})
+    system.perplexity.scripts.append(output("create_ticket", **TICKET))
+    await system.send("My lamp is broken")
+    await system.send("What would that cost?")
+    await system.send("And now?")
+
+    told = system.perplexity.questions[1].text
+    assert "The question is withdrawn." in told
+    assert TICKET["subject"] in told
+    assert "asked to confirm" not in system.perplexity.questions[2].text
 
 
 async def test_a_yes_after_the_time_does_nothing(system: System) -> None:

@@ -110,13 +110,14 @@ async def test_in_the_question_that_stays_open(system: System) -> None:
     assert last(system) == ["open_question", "customer_message"]
 
 
-async def test_a_question_that_the_words_drop_is_not_told_as_open(system: System) -> None:
+async def test_in_a_question_that_the_words_drop(system: System) -> None:
     await configure(system, confirmations={"create_ticket": Confirmation.CUSTOMER})
     system.perplexity.scripts.append(output("create_ticket", subject="Lamp", description=HOSTILE))
     await system.send("My lamp broke")
     await system.send("What else?")
 
-    assert "open_question" not in system.perplexity.questions[-1].text
+    assert last(system) == ["open_question", "customer_message"]
+    assert "The question is withdrawn." in system.perplexity.questions[-1].text
 
 
 async def test_in_what_was_held(system: System) -> None:

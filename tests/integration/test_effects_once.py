@@ -10,14 +10,12 @@ from uuid import uuid4
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.handlers import ActionCall, ApiCall, Handlers
 from integrations.endpoints.port import CallProblem, EndpointFailed
 from schemas.actions import AssistantActions, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Perform, Step, Thread, TurnOutcome, TurnRequest
-from schemas.effects import Claim, EffectStatus, LedgerRow, Settlement
+from schemas.effects import Claim, EffectStatus, Settlement
 from storage.actions import Actions
-from storage.desk import Desk
 from storage.ledger import Ledger
 from tests.incoming import incoming
 from tests.support import clock
@@ -152,37 +150,15 @@ async def test_an_attempt_with_an_older_fence_writes_nothing(system: System) -> 
     assert effect["status"] == "confirmed"
 
 
-class Asked(ApiCall):
-    """A service that can be asked for our key: it was done, or it was not."""
+async def test_what_is_planned_again_is_not_settled(system: System) -> None:
+    claimed, ledger = await claim(system, await planned(system, CALL)), Ledger(system.database)
 
-    def __init__(self, known: Settlement | None) -> None:
-        self.known = known
-        self.calls = 0
+    await ledger.fail(claimed, "failed", {})
+    assert (await ledger.get(claimed.key)).settled_at is not None
+    await ledger.release(claimed, None, {})
 
-    async def look_up(self, _call: ActionCall, _effect: LedgerRow) -> Settlement | None:
-        return self.known
-
-    async def perform(self, _call: ActionCall, _effect: LedgerRow) -> Settlement:
-        self.calls += 1
-        return Settlement(status=EffectStatus.CONFIRMED, result={"done": "now"})
-
-
-@pytest.mark.parametrize(("known", "calls"), [({"done": "before"}, 0), (None, 1)])
-async def test_where_the_other_side_can_be_asked_it_is_asked_first(
-    system: System, known: dict[str, str] | None, calls: int
-) -> None:
-    perform, does = await planned(system, CALL), activities(system)
-    found = Settlement(status=EffectStatus.CONFIRMED, result=known) if known else None
-    handler = Asked(found)
-    does.acting._handlers = Handlers(Desk(system.database), system.endpoints, more=(handler,))
-    await system.database.rows("UPDATE effects SET recovery = 'look_up'")
-    await claim(system, perform)
-
-    outcome = await ActivityEnvironment().run(does.acting.perform, perform)
-
-    [effect] = await system.database.rows("SELECT status, result, unknown_attempts FROM effects")
-    assert (effect["status"], effect["result"]) == ("confirmed", known or {"done": "now"})
-    assert (handler.calls, effect["unknown_attempts"], outcome.step) == (calls, 1, Step.CONCLUDE)
+    row = await ledger.get(claimed.key)
+    assert (row.status, row.settled_at) == (EffectStatus.PLANNED, None)
 
 
 async def test_a_result_that_did_not_reach_its_turn_reaches_it_with_the_next_attempt(system: System) -> None:

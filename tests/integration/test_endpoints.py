@@ -47,6 +47,14 @@ async def test_places_are_filled_and_the_rest_goes_into_the_query(service: Servi
     assert headers["Host"] == service.host
 
 
+async def test_without_a_key_none_is_sent(service: Service, endpoints: HttpEndpoints) -> None:
+    await endpoints.call(endpoint(service, "orders?reference={key}"), {"key": "c/1/0"}, None)
+
+    [(_, path, headers, _)] = service.requests
+    assert path == "/orders?reference=c%2F1%2F0"
+    assert "Idempotency-Key" not in headers
+
+
 async def test_a_post_sends_json_and_the_secrets_header(service: Service, endpoints: HttpEndpoints) -> None:
     wanted = endpoint(service, "orders", method="POST", headers={"X-Token": "orders_token"})
 

@@ -37,7 +37,7 @@ async def test_a_new_thread_begins_with_what_was_said_and_the_old_one_stays_on_r
     assert "And to Ipoh?" in answer["reply"]["text"]
     assert after["frontend_context_uuid"] != old["frontend_context_uuid"]
     [ended] = [thread for thread in after["history"] if thread["ended_at"]]
-    assert (ended["frontend_context_uuid"], ended["end_reason"]) == (old["frontend_context_uuid"], "lost")
+    assert (ended["frontend_context_uuid"], ended["ended_because"]) == (old["frontend_context_uuid"], "lost")
     assert next_answer["thread"]["frontend_context_uuid"] == after["frontend_context_uuid"]
 
 

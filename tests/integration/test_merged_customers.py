@@ -85,7 +85,7 @@ async def test_either_key_finds_the_one_conversation_with_all_threads_and_turns(
     assert after[0]["thread"]["frontend_context_uuid"] == before[0]["thread"]["frontend_context_uuid"]
     path = f"/api/session/{USER_ID}"
     threads = (await system.http.get(f"{path}/thread?channel=whatsapp")).json()
-    ended = {thread["frontend_context_uuid"]: thread["end_reason"] for thread in threads["history"]}
+    ended = {thread["frontend_context_uuid"]: thread["ended_because"] for thread in threads["history"]}
     assert [ended[session["thread"]["frontend_context_uuid"]] for session in before] == [None, "merged"]
     turns = (await system.http.get(f"{path}/turns?channel=whatsapp")).json()
     assert [turn["reply"]["text"] for turn in turns] == [f"You said: {text}" for text in reversed(SAID)]

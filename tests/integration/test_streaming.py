@@ -1,9 +1,11 @@
-"""`POST /api/query_async`: text as it is written, resumed after a lost connection, ended by one terminal event."""
+"""`POST /api/query_async`: accepted, text as it is written, resumed after a lost connection, one terminal event."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+
+import pytest
 
 from integrations.perplexity.port import AskFailed
 from schemas.failures import FailureKind
@@ -21,9 +23,11 @@ async def test_text_comes_before_the_answer_is_whole(system: System) -> None:
     system.perplexity.gate.clear()
     events = system.stream("Hello")
 
-    first = await anext(events)
+    accepted, first = await anext(events), await anext(events)
     system.perplexity.gate.set()
     rest = [event async for event in events]
+
+    assert accepted.kind == "accepted"
 
     assert (first.kind, first.data) == ("chunk", {"text": "You sai"})
     assert rest[-1].kind == "done"
@@ -33,14 +37,41 @@ async def test_text_comes_before_the_answer_is_whole(system: System) -> None:
 async def test_a_reader_that_comes_back_goes_on_where_it_was(system: System) -> None:
     system.perplexity.gate.clear()
     events = system.stream("Hello", message_id="m-1")
-    first = await anext(events)
+    accepted, first = await anext(events), await anext(events)
     await events.aclose()
     system.perplexity.gate.set()
 
+    from_the_start = [event async for event in system.stream("Hello", message_id="m-1", last_event_id=accepted.id)]
     rest = [event async for event in system.stream("Hello", message_id="m-1", last_event_id=first.id)]
 
     assert shown([first, *rest[:-1]]) == rest[-1].data["reply"]["text"]
+    assert [event.kind for event in rest if event.kind == "accepted"] == []
+    assert from_the_start == [first, *rest]
     assert len(system.perplexity.questions) == 1
+
+
+@pytest.mark.parametrize("message_id", ["m-1", None])
+async def test_the_first_event_names_the_message(system: System, message_id: str | None) -> None:
+    before = [event async for event in system.stream("Hello", message_id=message_id)]
+
+    named = before[0].data["message_id"]
+    again = [event async for event in system.stream("Hello", message_id=named)]
+
+    assert (before[0].kind, named == message_id) == ("accepted", message_id is not None)
+    assert before[-1].data["message_id"] == named
+    assert again == before
+
+
+async def test_an_event_of_another_answer_is_none_of_ours(system: System) -> None:
+    """Libraries keep the last id that they saw, and send it with whatever comes next."""
+    other = [event async for event in system.stream("Do you deliver?", customer="c-2", message_id="m-1")]
+
+    fresh = [event async for event in system.stream("Hello", message_id="m-1", last_event_id=other[-1].id)]
+    again = [event async for event in system.stream("Hello", message_id="m-1")]
+
+    assert fresh == again
+    assert fresh[0].kind == "accepted"
+    assert shown(fresh[1:-1]) == "You said: Hello"
 
 
 async def test_an_attempt_that_fails_is_taken_back(system: System) -> None:
@@ -48,6 +79,7 @@ async def test_an_attempt_that_fails_is_taken_back(system: System) -> None:
     system.perplexity.fail_after_text = [AskFailed(FailureKind.CUT, "cut", retry_after=0.01)]
     stream = system.stream("Hello")
 
+    await anext(stream)
     first = await anext(stream)
     system.perplexity.gate.set()
     events = [first, *[event async for event in stream]]

@@ -383,7 +383,7 @@ async def test_a_reset_during_a_turn_lets_it_begin_again_in_the_new_thread(syste
     assert after["thread"]["frontend_context_uuid"] == turn["thread"]["frontend_context_uuid"]
     assert system.perplexity.questions[-1].backend_uuid == turn["thread"]["backend_uuid"]
     history = (await system.http.get("/api/session/c-1/thread")).json()["history"]
-    assert [thread["end_reason"] for thread in history] == [None, "reset"]
+    assert [thread["ended_because"] for thread in history] == [None, "reset"]
 
 
 async def test_an_approval_under_a_human_is_carried_out_and_told_to_staff(system: System) -> None:

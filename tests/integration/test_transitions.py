@@ -134,10 +134,12 @@ async def test_an_older_page_of_changes(system: System) -> None:
     for state in ("human_handoff", "bot", "closed"):
         await set_state(system, state)
 
-    newest = (await system.http.get("/api/session/c-1/transitions?limit=1")).json()
-    older = (await system.http.get(f"/api/session/c-1/transitions?before={newest[0]['id']}")).json()
+    newest = await system.http.get("/api/session/c-1/transitions?limit=1")
+    before = newest.headers["Next-Before"]
+    older = await system.http.get("/api/session/c-1/transitions", params={"limit": 2, "before": before})
 
-    assert [row["why"] for row in newest + older] == ["closed", "released", "taken"]
+    assert [row["why"] for row in newest.json() + older.json()] == ["closed", "released", "taken"]
+    assert "Next-Before" not in older.headers
 
 
 async def test_a_message_opens_a_closed_conversation_also_for_an_action(system: System) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from integrations.whatsapp.port import Choice
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
 from tests.support import clock
@@ -21,9 +23,14 @@ CALL = output("api_call", endpoint="cancel_order", params={})
 @pytest.fixture
 async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
     async with running_system(postgres_url, temporal_address, **SETTINGS) as system:
-        actions = AssistantActions(endpoints=(CANCEL,), confirmations={"create_ticket": Confirmation.CUSTOMER})
-        await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
+        await configure(system)
         yield system
+
+
+async def configure(system: System, **more: Any) -> None:
+    confirmations = {"create_ticket": Confirmation.CUSTOMER}
+    actions = AssistantActions(endpoints=(CANCEL,), confirmations=confirmations, **more)
+    await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
 
 
 @pytest.fixture
@@ -39,6 +46,10 @@ async def customer(system: System) -> Customer:
         "UPDATE effects SET settled_at = :accepted_at WHERE kind = 'part'", {"accepted_at": accepted_at}
     )
     return customer
+
+
+async def test_the_customer_is_asked_in_plain_words(system: System, customer: Customer) -> None:
+    assert customer.received == ["Shall I do this: Cancels?\nPlease answer yes or no."]
 
 
 async def test_a_plain_yes_does_it(system: System, customer: Customer) -> None:
@@ -63,15 +74,74 @@ async def test_an_ok_written_before_the_question_is_no_yes(system: System, custo
     assert system.endpoints.calls == []
 
 
+async def test_a_yes_after_other_words_is_the_models_to_read(system: System, customer: Customer) -> None:
+    await configure(system, unclear_answer="keep")
+    await customer.write("What is the fee?")
+    await customer.until_received(2)
+    await customer.write("yes")
+    await customer.until_received(3)
+
+    assert system.endpoints.calls == []
+    fee, yes = [question.text for question in system.perplexity.questions[1:]]
+    for told in (fee, yes):
+        assert "Less than a minute ago the customer was asked to confirm" in told
+        assert '"endpoint":"cancel_order"' in told
+        assert "The question stays open." in told
+
+
+async def test_after_other_words_the_questions_own_button_counts(system: System, customer: Customer) -> None:
+    await configure(system, unclear_answer="keep")
+    yes = system.whatsapp.sent[-1].choices[0]
+    await customer.write("What is the fee?")
+    await customer.until_received(2)
+
+    await press(customer, yes)
+    await customer.until_received(3)
+
+    assert len(system.endpoints.calls) == 1
+
+
+async def test_words_from_before_the_question_make_no_later_yes_doubtful(system: System, customer: Customer) -> None:
+    await configure(system, unclear_answer="keep")
+    await customer.write("Are you there?", timestamp=at(0))
+    await customer.until_received(2)
+
+    await customer.write("yes")
+    await customer.until_received(3)
+
+    assert len(system.endpoints.calls) == 1
+
+
+async def test_words_over_the_limit_are_no_yes_either(postgres_url: str, temporal_address: str) -> None:
+    limits = {"channel_customer_messages_burst": 2, "channel_customer_messages_per_minute": 0.001}
+    async with running_system(postgres_url, temporal_address, **SETTINGS, **limits) as system:
+        await configure(system)
+        customer = Customer(system)
+        system.perplexity.scripts.append(CALL)
+        await customer.write("Cancel my order")
+        await customer.until_received(1)
+        await customer.until_idle()
+        await system.database.rows("UPDATE effects SET settled_at = settled_at - interval '30 s' WHERE kind = 'part'")
+
+        await customer.send(written("yes"), written("Stop, I meant the other one"))
+        await customer.until_received(2)
+
+    assert system.endpoints.calls == []
+
+
+async def press(customer: Customer, choice: Choice) -> None:
+    button = {"type": "button_reply", "button_reply": {"id": choice.id, "title": choice.title}}
+    await customer.send(written("", type="interactive", text=None, interactive=button))
+
+
 async def test_the_button_of_an_older_question_leaves_the_newer_one_open(system: System, customer: Customer) -> None:
     old = system.whatsapp.sent[-1].choices[0]
     ticket = {"subject": "Lamp", "description": "Broken"}
     system.perplexity.scripts.append(json.dumps({"action": "create_ticket", "reason": "r", "metadata": ticket}))
     await customer.write("Open a ticket rather")
     await customer.until_received(2)
-    button = {"type": "button_reply", "button_reply": {"id": old.id, "title": "Yes"}}
 
-    await customer.send(written("", type="interactive", text=None, interactive=button))
+    await press(customer, old)
 
     assert "has expired" in (await customer.until_received(3))[2]
     assert system.endpoints.calls == []

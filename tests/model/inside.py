@@ -217,7 +217,7 @@ UNION SELECT 'customer erased' FROM customers WHERE erased_at IS NOT NULL
 TRIES = "SELECT turn_id, purpose FROM raw_outputs"
 
 CONFIRMED = """
-SELECT a.turn_id, a.name, a.digest, a.decided_by, m.stored_at AS asked_at,
+SELECT a.turn_id, a.name, a.digest, a.decided_by, a.asked_seq, m.stored_at AS asked_at,
        (SELECT min(CASE e.status WHEN 'confirmed' THEN e.settled_at ELSE e.claimed_at END) FROM effects e
          WHERE e.message_id = m.id) AS accepted_at
   FROM actions a

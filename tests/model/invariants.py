@@ -235,6 +235,20 @@ def a_yes_is_this_questions(facts: Facts) -> Iterator[str]:
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes to a question that never left"
             elif button is None and said["sent_at"] <= row["accepted_at"].replace(microsecond=0):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes from before the question"
+            elif button is None and any(_says_otherwise(each, row) for each in _between(incoming, row, turn)):
+                yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes in words after other words"
+
+
+def _between(incoming: dict[Any, Any], asked: Any, turn: Any) -> Iterator[Any]:
+    """What came between a question and the turn that answered it."""
+    for seq in range(asked["asked_seq"] + 1, turn["first_seq"]):
+        if said := incoming.get((turn["conversation_id"], seq)):
+            yield said
+
+
+def _says_otherwise(said: Any, asked: Any) -> bool:
+    since = said["sent_at"] is not None and said["sent_at"] > asked["accepted_at"].replace(microsecond=0)
+    return since and said["kind"] not in ("held", "deleted") and said["text"] != "yes"
 
 
 def a_button_is_no_message(facts: Facts) -> Iterator[str]:

@@ -143,7 +143,8 @@ class ModelEndpoints:
     is_begun_late: Callable[[str], Awaitable[bool]]
     calls: list[Call] = field(default_factory=list)
 
-    async def call(self, endpoint: Endpoint, params: dict[str, Any], key: str) -> EndpointResult:
+    async def call(self, endpoint: Endpoint, params: dict[str, Any], key: str | None) -> EndpointResult:
+        assert key is not None
         late = await self.is_begun_late(key)
         served = await self.stops.at(Place.CALL, endpoint.name) or Served.DONE
         does = served in {Served.DONE, Served.DONE_UNKNOWN}

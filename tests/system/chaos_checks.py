@@ -102,11 +102,12 @@ def check_answers(program: Program, customers: Sequence[Customer]) -> None:
 def all_turns(program: Program, customer: str) -> list[dict[str, Any]]:
     """Oldest first, page by page."""
     turns: list[dict[str, Any]] = []
-    before: dict[str, str] = {}
+    more: dict[str, str] | None = {}
     with program.http() as http:
-        while page := http.get(f"/api/session/{customer}/turns", params={"limit": _PAGE, **before}).json():
-            turns += page
-            before = {"before": page[-1]["finished_at"]}
+        while more is not None:
+            page = http.get(f"/api/session/{customer}/turns", params={"limit": _PAGE, **more})
+            turns += page.json()
+            more = {"before": page.headers["Next-Before"]} if "Next-Before" in page.headers else None
     return turns[::-1]
 
 

@@ -108,7 +108,7 @@ def test_a_conversation_begins_anew(program: Program) -> None:
     new = program.insist("Hello", "m-3", "c-reset")["thread"]
     assert same["frontend_context_uuid"] == first["frontend_context_uuid"] != new["frontend_context_uuid"]
     threads = json.loads(agent(program, "conversation", "show", "c-reset", "--json").stdout)["threads"]
-    assert [thread["end_reason"] for thread in threads] == [None, "reset"]
+    assert [thread["ended_because"] for thread in threads] == [None, "reset"]
 
 
 def test_nothing_begins_anew_while_temporal_is_away(program: Program) -> None:

@@ -7,14 +7,17 @@ import pytest
 from actions.builtin import BUILT_IN_ACTIONS
 from actions.registry import Registry
 from activities.handlers import HANDLERS, ActionCall, Declared, declared, dry_run, in_own_database
-from schemas.actions import ActionDefinition, ActionRequest, AssistantActions, Endpoint
+from schemas.actions import ActionDefinition, ActionRequest, AssistantActions, Endpoint, LookUp
 from schemas.effects import Recovery
 
 READ = Endpoint(name="read", description="Reads", url="https://shop.example/read")
 WRITE = READ.model_copy(update={"name": "write", "method": "POST"})
 KEYED = WRITE.model_copy(update={"name": "keyed", "honours_idempotency_key": True})
+LOOKED_UP = WRITE.model_copy(
+    update={"name": "looked_up", "look_up": LookUp(url="https://shop.example/orders?reference={key}")}
+)
 
-REGISTRY = Registry(AssistantActions(endpoints=(READ, WRITE, KEYED)))
+REGISTRY = Registry(AssistantActions(endpoints=(READ, WRITE, KEYED, LOOKED_UP)))
 
 
 def of(action: str, endpoint: str | None = None) -> Declared:
@@ -33,6 +36,7 @@ DECLARED = {
     ("api_call", "read"): Declared(Recovery.REPEAT, changes=False),
     ("api_call", "write"): Declared(Recovery.NONE, stands=True),
     ("api_call", "keyed"): Declared(Recovery.REPEAT, stands=True),
+    ("api_call", "looked_up"): Declared(Recovery.LOOK_UP, stands=True),
 }
 
 

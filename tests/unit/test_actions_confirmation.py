@@ -8,8 +8,7 @@ import pytest
 
 from actions.confirmation import action_digest, cancel_payload, confirm_payload, pending_action, settle
 from actions.gates import Event
-from actions.questions import question_text, words_for
-from actions.registry import Registry
+from actions.question_words import words_for
 from actions.yes_no import YesNo, understand
 from schemas.actions import ActionRequest, AssistantActions, Confirmation, PendingAction
 
@@ -149,26 +148,3 @@ def test_the_digest_is_of_exactly_the_action() -> None:
     changed = one.model_copy(update={"metadata": {"a": 1, "b": 3}})
     assert len({action_digest(each, "k") for each in (one, changed)} | {action_digest(one, "other")}) == 3
     assert len(confirm_payload(action_digest(one, "k"))) <= 256
-
-
-@pytest.mark.parametrize("language", list(YES))
-def test_the_question_names_every_value(language: str) -> None:
-    metadata = {"subject": "Broken\nlamp", "description": "x" * 900, "priority": "high"}
-    request = ActionRequest(action="create_ticket", reason="r", metadata=metadata)
-    definition = Registry().get("create_ticket")
-    assert definition is not None
-    asked = question_text(definition, request, language)
-    assert "subject: Broken lamp" in asked
-    assert "priority: high" in asked
-    assert asked.count("…") == 1
-    assert len(asked.splitlines()) == 5
-
-
-def test_the_question_shows_nested_values_and_no_hidden_characters() -> None:
-    metadata = {"endpoint": "weather", "params": {"city": "Pa\u202eris", "days": [1, 2]}}
-    request = ActionRequest(action="api_call", reason="r", metadata=metadata)
-    definition = Registry().get("api_call")
-    assert definition is not None
-    asked = question_text(definition, request)
-    assert "• params › city: Paris" in asked
-    assert "• params › days › 2: 2" in asked

@@ -99,6 +99,12 @@ def test_no_second_action_while_one_waits_for_its_yes() -> None:
     assert (decision.allowed, decision.why) == (False, "another action waits for its confirmation")
 
 
+def test_a_new_question_takes_the_place_of_the_open_one() -> None:
+    decision = decide_action(ASKED, definition("create_ticket", confirmation=Confirmation.CUSTOMER))
+    assert (decision.allowed, decision.perform, decision.confirm_by) == (True, False, Confirmation.CUSTOMER)
+    assert decision.after == ASKED
+
+
 @pytest.mark.parametrize(("event", "standing"), list(product(TABLE, (BOT, HUMAN, CLOSED, ASKED, WITH_TICKET))))
 def test_what_holds_in_every_cell(event: Event, standing: Standing) -> None:
     decision = decide(event, standing)

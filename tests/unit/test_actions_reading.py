@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from actions.limits import ReadingLimits
 from actions.objects import ObjectScanner
 from actions.reading import read_output
-from schemas.turns import Verdict
+from schemas.turns import ErrorCode, Verdict
 from tests.unit.outputs.corpus import REGISTRY, Labelled, labelled_outputs
 
 CORPUS = labelled_outputs()
@@ -61,6 +61,28 @@ def test_a_message_names_the_part_and_not_its_value() -> None:
     parsed = read_output(raw, REGISTRY)
     assert [error.path for error in parsed.errors] == ["/metadata/description"]
     assert "4111" not in parsed.model_dump_json()
+
+
+CODES = {
+    '{"action": "ticket_status"': ErrorCode.CUT_OFF,
+    'Sure. {"action": "ticket_status", "reason": "r"}': ErrorCode.NOT_ALONE,
+    '{"response": {"action": "ticket_status", "reason": "r"}}': ErrorCode.NOT_ALONE,
+    '{"action": "ticket_status", "reason": "a"}{"action": "ticket_status", "reason": "b"}': ErrorCode.SEVERAL_ACTIONS,
+    '{"action": "ticket_status", "reason": "a", "reason": "b"}': ErrorCode.DUPLICATE_KEY,
+    '{"action": "ticket_status", "reason": NaN}': ErrorCode.NOT_JSON,
+    '{"action": "launch_rocket", "reason": "r"}': ErrorCode.UNKNOWN_ACTION,
+    '{"action": "ticket_status"}': ErrorCode.MISSING,
+    '{"action": "ticket_status", "reason": " "}': ErrorCode.BLANK,
+    '{"action": "ticket_status", "reason": ""}': ErrorCode.TOO_SHORT,
+    '{"action": "ticket_status", "reason": "r", "metadata": {"ticket_id": 7}}': ErrorCode.WRONG_TYPE,
+    '{"action": "handoff_sales", "reason": "r", "metadata": {"urgency": "soon"}}': ErrorCode.NOT_ALLOWED,
+    '{"action": "api_call", "reason": "r", "metadata": {"endpoint": "x", "params": {}}}': ErrorCode.UNKNOWN_ENDPOINT,
+}
+
+
+@pytest.mark.parametrize(("raw", "code"), CODES.items())
+def test_each_kind_of_error_has_its_code(raw: str, code: ErrorCode) -> None:
+    assert code in {error.code for error in read_output(raw, REGISTRY).errors}
 
 
 def test_an_unknown_name_is_told_what_there_is() -> None:

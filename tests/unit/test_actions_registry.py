@@ -147,6 +147,32 @@ def test_a_configuration_with_a_flaw_is_refused(config: AssistantActions, path: 
     assert path in {problem.path for problem in configuration_problems(config)}
 
 
+def look_up_problems(url: str, **changes: Any) -> set[str]:
+    order: dict[str, Any] = {
+        "name": "order",
+        "description": "Orders",
+        "method": "POST",
+        "url": "https://shop.example/orders",
+        "params_schema": {"type": "object", "properties": {"shop": {"type": "string"}}, "required": ["shop"]},
+        "look_up": {"url": url, **changes.pop("look_up", {})},
+    }
+    config = AssistantActions(endpoints=(Endpoint.model_validate(order | changes),))
+    return {problem.path.removeprefix("/endpoints/0/look_up") for problem in configuration_problems(config)}
+
+
+def test_a_look_up_finds_a_call_by_its_key() -> None:
+    keyed = {"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]}
+
+    assert look_up_problems("https://shop.example/{shop}/orders?reference={key}") == set()
+    assert look_up_problems("https://shop.example/orders/newest") == {"/url"}
+    assert look_up_problems("https://shop.example/{number}/{key}") == {"/url"}
+    assert look_up_problems("https://{shop}.example/{key}") == {"/url"}
+    assert look_up_problems("https://shop.example/{key}", params_schema=keyed) == {"/url"}
+    assert look_up_problems("https://shop.example/{key}", look_up={"key_param": "shop"}) == {"/key_param"}
+    assert look_up_problems("https://shop.example/{key}", method="GET") == {""}
+    assert look_up_problems("https://shop.example/{key}", honours_idempotency_key=True) == {""}
+
+
 def test_simulating_an_allowed_action() -> None:
     simulation = simulate(WANTS_REFUND, REGISTRY)
     assert simulation.verdict is Verdict.ACTION

@@ -158,8 +158,10 @@ def test_unknown_fields_are_errors_though_the_schema_does_not_say_so() -> None:
 def test_errors_point_to_the_part_and_say_the_rule() -> None:
     items = {"type": "array", "items": {"type": "integer", "minimum": 1}}
     schema = {"type": "object", "properties": {"a/b": items, "c": {"enum": ["u", "v"]}}, "required": ["c", "d", "e"]}
-    errors = {error.path: error.message for error in schema_errors(schema, {"a/b": [1, 0, "secret"]}, "/metadata")}
-    assert errors == {
+    found = schema_errors(schema, {"a/b": [1, 0, "secret"]}, "/metadata")
+    codes = ["missing", "missing", "missing", "out_of_range", "wrong_type"]
+    assert sorted(error.code for error in found) == codes
+    assert {error.path: error.message for error in found} == {
         "/metadata/a~1b/1": "must be at least 1",
         "/metadata/a~1b/2": "must be a whole number",
         "/metadata/c": "is missing",

@@ -96,6 +96,15 @@ def test_a_button_names_its_question_whatever_the_time() -> None:
     assert settle_all(mine, [stale, said("yes", 9)], NOW) is Event.MESSAGE
 
 
+def test_after_other_words_only_the_button_is_a_yes() -> None:
+    doubtful = question().model_copy(update={"said_otherwise": True})
+    button = said(button=confirm_payload(doubtful.digest))
+
+    assert settle_all(doubtful, [said("yes")], NOW) is Event.MESSAGE
+    assert settle_all(doubtful, [button], NOW) is Event.CONFIRMED
+    assert settle_all(doubtful, [said("no")], NOW) is Event.DECLINED
+
+
 def test_a_late_yes_is_told_and_a_late_remark_is_a_message() -> None:
     late = ASKED + timedelta(days=1)
 

@@ -186,14 +186,20 @@ async def test_no_run_ends_while_a_reply_is_due(postgres_url: str, temporal_addr
         await ended(handle)
 
 
-async def test_the_ticket_shown_is_the_newest_open_one(system: System) -> None:
-    system.perplexity.scripts.append(TICKET)
+async def test_all_open_tickets_are_shown_and_the_newest_by_itself(system: System) -> None:
+    system.perplexity.scripts.extend([TICKET, output("create_ticket", subject="Chair", description="Broken too")])
     await system.send("My lamp is broken")
-    await until_shown(system, "TicketId", "T-1001")
+    await system.send("And my chair")
+    await until_shown(system, "TicketIds", ["T-1001", "T-1002"])
+    await until_shown(system, "TicketId", "T-1002")
+
+    await system.database.rows("UPDATE tickets SET status = 'resolved' WHERE number = 1001")
+    await (await handle_of(system)).signal("standing_changed")
+    await until_shown(system, "TicketIds", ["T-1002"])
 
     await system.database.rows("UPDATE tickets SET status = 'resolved'")
     await (await handle_of(system)).signal("standing_changed")
-
+    await until_shown(system, "TicketIds", None)
     await until_shown(system, "TicketId", None)
 
 

@@ -23,6 +23,7 @@ from integrations.perplexity.simulator.script import (
     customer_words,
     load_script,
     scripted_reply,
+    told_result,
 )
 from integrations.perplexity.simulator.shapes import Said, messages_of
 from integrations.perplexity.simulator.threads import Asking, PastTurn, Threads
@@ -112,6 +113,8 @@ class Answering:
         if directive.reply is not None:
             text = "\n\n".join([directive.reply] * directive.repeat)
             return ScriptedReply(text=text, sources=_cited(directive.reply))
+        if (told_of := told_result(asking.text)) is not None:
+            return ScriptedReply(text=told_of)
         # Instructions once said hold for the thread; the Space's own are known to upstream.
         told = asking.collection_uuid is not None or INSTRUCTIONS_MARK in asking.text or self._told_before(asking)
         return scripted_reply(self._script, words, history, may_act=told)

@@ -17,6 +17,7 @@ from integrations.perplexity.simulator.threads import PastTurn
 INSTRUCTIONS_MARK = "ACTIONS YOU MAY REQUEST"
 """Stands in the prompt pack. Only a model that was told of actions writes them."""
 
+_RESULT = re.compile(r'<untrusted kind="tool_result">\n([^<]*)\n</untrusted>')
 _ORDER = re.compile(r"(?<![\w-])(?=[\w-]*\d{3})#?([A-Z]{0,4}-?\d{3,12})(?![\w-])", re.IGNORECASE)
 _TICKET = re.compile(r"(?<![\w-])([A-Z]{1,6}-\d{1,10})(?![\w-])", re.IGNORECASE)
 _QUOTE_CHARACTERS = 120
@@ -76,6 +77,15 @@ def load_script() -> Script:
 def customer_words(question: str) -> str:
     """The customer's part of a question: without the prompt pack in front and the marks around."""
     return without_marks(question)
+
+
+def told_result(question: str) -> str | None:
+    """The final words where *question* brings an action's result; None where it does not."""
+    found = _RESULT.search(question)
+    if found is None:
+        return None
+    result = json.loads(found[1])
+    return f"I have done that. The answer was: {_quoted(str(result.get('body', result)))}"
 
 
 def scripted_reply(script: Script, words: str, history: list[PastTurn], *, may_act: bool) -> ScriptedReply:

@@ -1,0 +1,65 @@
+"""Asks a service what became of a call of which nobody knows whether it was executed: by the call's key.
+
+Only a clear answer counts: what is there was done, what is not there some while after the call was not. All else
+leaves the effect as unknown as it was, and nothing is repeated.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointResult, Endpoints
+from schemas.actions import KEY, PLACE, Endpoint, LookUp
+from schemas.effects import Claim, EffectStatus, Settlement
+
+_NOT_FOUND = 404
+
+
+async def look_up(
+    endpoints: Endpoints, endpoint: Endpoint, how: LookUp, params: dict[str, Any], effect: Claim
+) -> Settlement | None:
+    """What the service has under the effect's key; None: the call was not executed. Raises EndpointFailed."""
+    asked = endpoint.model_copy(
+        update={
+            "name": f"{endpoint.name} (look-up)",
+            "method": "GET",
+            "url": how.url,
+            "headers": endpoint.headers if how.headers is None else how.headers,
+        }
+    )
+    known = {**params, KEY: effect.key}
+    places = {name: known[name] for name in PLACE.findall(how.url) if name in known}
+    answer = await endpoints.call(asked, places, None)
+    if answer.status != _NOT_FOUND and (not how.found or _at(how.found, answer)):
+        body = _at(how.found, answer) if how.found else body_of(answer)
+        return Settlement(status=EffectStatus.CONFIRMED, result={"status": answer.status, "body": body})
+    if effect.claimed_at is None or effect.claimed_before is None:
+        raise EndpointFailed(CallProblem.UNKNOWN, "nobody knows when it was called")
+    if effect.claimed_at - effect.claimed_before < timedelta(seconds=how.lag_seconds):
+        raise EndpointFailed(CallProblem.UNKNOWN, "not there yet", retry_after=how.lag_seconds)
+    return None
+
+
+def body_of(result: EndpointResult) -> Any:
+    """JSON as JSON, anything else as text."""
+    try:
+        return json.loads(result.body)
+    except ValueError:
+        return result.body
+
+
+def _at(pointer: str, answer: EndpointResult) -> Any:
+    """What stands there in the answer, None for nothing. Raises EndpointFailed for no JSON."""
+    try:
+        value = json.loads(answer.body)
+    except ValueError:
+        raise EndpointFailed(CallProblem.UNKNOWN, "the answer is no JSON") from None
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list):
+            value = value[int(name)] if name.isascii() and name.isdigit() and int(name) < len(value) else None
+        else:
+            value = value.get(name) if isinstance(value, dict) else None
+    return value
