@@ -38,7 +38,7 @@ from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.conversations import Apologize, Step, Thread, TurnOutcome, TurnRequest
 from schemas.encoding import dump_json
-from schemas.failures import FAILURES, FailureKind, may_ask
+from schemas.failures import MODEL_FAILURES, ModelFailureKind, may_ask
 from schemas.standing import Owner
 from schemas.turn_decisions import (
     AskConfirmation,
@@ -119,7 +119,7 @@ class Answering:
             if turn.status is not TurnStatus.CLAIMED:
                 return outcome_of(turn)
             bot = await self._bots.at(turn.assistant, turn.assistant_version)
-            text = bot.texts.apology(FAILURES[FailureKind(request.failure)].apology)
+            text = bot.texts.apology(MODEL_FAILURES[ModelFailureKind(request.failure)].apology)
             sorry = decide_apology(turn, bot, text, request.failure)
             return await self._commit(turn, bot, turn.fence(request.thread), sorry)
 
@@ -137,7 +137,7 @@ class Answering:
         if (decision := decide_without_model(turn, bot, self._now())) is not None:
             return await self._commit(turn, bot, turn.fence(thread), decision)
         if not may_ask(self._failing.limits, attempt=turn.tries, unsettled=turn.unsettled):
-            raise ApplicationError("tries are used up", type=FailureKind.ABANDONED, non_retryable=True)
+            raise ApplicationError("tries are used up", type=ModelFailureKind.ABANDONED, non_retryable=True)
         lost = await self._lost(turn, thread, bot)
         if lost is not None:
             thread = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))

@@ -23,7 +23,7 @@ from config import metrics
 from config.clock import Clock, Monotonic, utc_now
 from config.logs import get_logger
 from config.settings import Settings
-from integrations.channels.failures import FAILURES, FailureKind, SendFailed
+from integrations.channels.failures import SEND_FAILURES, SendFailed, SendFailureKind
 from integrations.channels.port import Channel, Choice, OutgoingPart, OutgoingReply, Recipient, Sent, Template
 from schemas.conversations import Deliver, Delivered
 from schemas.deliveries import DueMessage, Part
@@ -38,7 +38,7 @@ _NO_CHANNEL = "The last reply could not be delivered: its channel is not configu
 class Undeliverable(Exception):
     """The rest of the message is not sent. Raised by `_send`, handled by `deliver`."""
 
-    def __init__(self, kind: FailureKind, explanation: str) -> None:
+    def __init__(self, kind: SendFailureKind, explanation: str) -> None:
         super().__init__(explanation)
         self.kind = kind
 
@@ -104,7 +104,7 @@ class Delivering:
         channel = self._channels.get(message.channel)
         if channel is None:
             why = f"no account for {message.channel} is configured"
-            self._wait(message, FailureKind.OURS, why, self._pause(None), attempt=1)
+            self._wait(message, SendFailureKind.OURS, why, self._pause(None), attempt=1)
         parts = message.parts or await self._plan(message, channel, bot)
         if message.leaves_after_all:
             parts = await self._outbox.renew(message, self._settings.delivery_give_up_seconds)
@@ -128,9 +128,11 @@ class Delivering:
         else:
             await self._settle(part)
         if message.phone is None and message.user_id is None:
-            raise Undeliverable(FailureKind.RECIPIENT_FINAL, "the customer's address belongs to somebody else by now")
+            raise Undeliverable(
+                SendFailureKind.RECIPIENT_FINAL, "the customer's address belongs to somebody else by now"
+            )
         if not channel.may_send(part, message.wrote_at, self._now()):
-            raise Undeliverable(FailureKind.OUTSIDE_WINDOW, "it is too long since the customer wrote")
+            raise Undeliverable(SendFailureKind.OUTSIDE_WINDOW, "it is too long since the customer wrote")
         begun = await self._claim(part)
         try:
             answer = await _put(channel, message, begun)
@@ -160,7 +162,7 @@ class Delivering:
     async def _withhold(self, message: DueMessage) -> bool:
         """False: it is to leave after all, for the bot has the conversation again."""
         channel = self._channels.get(message.channel)
-        note = channel.note(FailureKind.UNKNOWN) if channel else _NO_CHANNEL
+        note = channel.note(SendFailureKind.UNKNOWN) if channel else _NO_CHANNEL
         if not await self._outbox.withhold(message.id, note):
             return False
         metrics.DELIVERIES.labels(message.channel, "withheld").inc()
@@ -171,7 +173,7 @@ class Delivering:
         """A part that the channel took and then reported as failed: planned again if that may help."""
         error = part.error or {}
         kind = channel.failure_kind(message.account, error.get("code"))
-        if not FAILURES[kind].retried or part.attempts > self._settings.delivery_resends:
+        if not SEND_FAILURES[kind].retried or part.attempts > self._settings.delivery_resends:
             raise Undeliverable(kind, str(error.get("explanation") or "the channel reported a failure"))
         await self._outbox.ledger.release(part, None, error)
         return part.model_copy(update={"status": EffectStatus.PLANNED, "not_before": None})
@@ -180,7 +182,7 @@ class Delivering:
         """A part that may have gone out: returns only if it is to be sent again."""
         assert part.claimed_at is not None
         if part.status is EffectStatus.SENDING:
-            await self._unknown(part, FailureKind.UNKNOWN, "the sender vanished")
+            await self._unknown(part, SendFailureKind.UNKNOWN, "the sender vanished")
             part.status, part.unknown_attempts = EffectStatus.UNKNOWN, part.unknown_attempts + 1
         waited = (self._now() - part.claimed_at).total_seconds()
         if waited < self._settings.delivery_settle_seconds:
@@ -188,7 +190,7 @@ class Delivering:
             raise ApplicationError("waits for the channel's status", type="Unsettled", next_retry_delay=pause)
         resends = 0 if self._settings.delivery_unknown == "leave" else self._settings.delivery_unknown_resends
         if part.unknown_attempts > resends:
-            raise Undeliverable(FailureKind.UNKNOWN, "no status came")
+            raise Undeliverable(SendFailureKind.UNKNOWN, "no status came")
 
     async def _failed(self, message: DueMessage, part: Part, failed: SendFailed) -> NoReturn:
         metrics.DELIVERIES.labels(message.channel, failed.kind).inc()
@@ -204,7 +206,7 @@ class Delivering:
             raise Undeliverable(failed.kind, failed.explanation)
         self._wait(message, failed.kind, failed.explanation, pause, part.attempts)
 
-    async def _unknown(self, part: Part, kind: FailureKind, why: str) -> None:
+    async def _unknown(self, part: Part, kind: SendFailureKind, why: str) -> None:
         await self._outbox.ledger.complete(part, Settlement(status=EffectStatus.UNKNOWN, error=why), kind)
 
     def _keep_pause(self, part: Part) -> None:
@@ -217,7 +219,7 @@ class Delivering:
         longest = self._settings.delivery_pause_max_seconds
         return timedelta(seconds=min(seconds or longest, longest))
 
-    def _wait(self, message: DueMessage, kind: FailureKind, why: str, pause: timedelta, attempt: int) -> NoReturn:
+    def _wait(self, message: DueMessage, kind: SendFailureKind, why: str, pause: timedelta, attempt: int) -> NoReturn:
         """Tries again later, unless it has been tried long and often enough."""
         age = (self._now() - message.stored_at).total_seconds()
         if attempt >= self._settings.delivery_attempts or age > self._settings.delivery_give_up_seconds:
@@ -227,7 +229,9 @@ class Delivering:
     async def _gave_up(self, message: DueMessage, bot: Bot, failed: Undeliverable) -> bool:
         """Staff are told. Outside the window an approved template goes in the reply's place: then True."""
         template = bot.assistant.config.template
-        instead = failed.kind is FailureKind.OUTSIDE_WINDOW and template is not None and "template" not in message.meta
+        instead = (
+            failed.kind is SendFailureKind.OUTSIDE_WINDOW and template is not None and "template" not in message.meta
+        )
         if instead and not any(part.status is EffectStatus.CONFIRMED for part in message.parts):
             assert template is not None
             meta = {"template": template.model_dump(), "instead_of": str(message.id)}

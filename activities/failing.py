@@ -13,7 +13,7 @@ from activities.accounting import TurnReport
 from activities.asking import Unanswered
 from config.clock import Clock
 from config.settings import Settings
-from schemas.failures import WAITED_OUT, Certainty, FailureKind, TryLimits, pause_before_retry
+from schemas.failures import WAITED_OUT, Certainty, ModelFailureKind, TryLimits, pause_before_retry
 from schemas.turn_record import Purpose
 from storage.database import StorageUnavailable
 from storage.patience import patiently
@@ -67,7 +67,7 @@ class Failing:
             next_retry_delay=None if pause is None else timedelta(seconds=pause),
         )
 
-    def _is_waited_out(self, taken: ClaimedTurn, kind: FailureKind) -> bool:
+    def _is_waited_out(self, taken: ClaimedTurn, kind: ModelFailureKind) -> bool:
         """Whether this failure costs no try, for nobody has been reached, and not for too long yet."""
         since = taken.unreachable_since or self._now()
         patience = timedelta(seconds=self._settings.perplexity_patience_seconds)
@@ -77,7 +77,7 @@ class Failing:
         """This worker stops: says so, if it can, so that its slot is free and the next attempt knows at once."""
         TurnReport(taken, self._settings).abandoned()
         why = "the worker stopped or lost its lease"
-        failed = _ended(taken, slot, purpose, FailureKind.ABANDONED, why, unknown=True)
+        failed = _ended(taken, slot, purpose, ModelFailureKind.ABANDONED, why, unknown=True)
         with contextlib.suppress(StorageUnavailable, TimeoutError):
             async with asyncio.timeout(self._settings.worker_record_seconds):
                 await self._turns.fail(failed)
@@ -86,19 +86,19 @@ class Failing:
         """The question was dropped, for the customer wrote on; it counts as asked, and its outcome as known."""
         TurnReport(taken, self._settings).overtaken()
         why = "the customer wrote on; asked again with both"
-        dropped = _ended(taken, slot, taken.purpose, FailureKind.OVERTAKEN, why, unknown=False)
+        dropped = _ended(taken, slot, taken.purpose, ModelFailureKind.OVERTAKEN, why, unknown=False)
         await self._turns.fail(dropped.model_copy(update={"anew": True}))
 
     async def given_up(self, taken: ClaimedTurn, slot: UUID) -> None:
         """The question was dropped, for the conversation has another owner: what follows, the step's commit says."""
         TurnReport(taken, self._settings).overtaken()
         why = "the conversation has another owner, or began anew, since it was asked"
-        dropped = _ended(taken, slot, taken.purpose, FailureKind.OVERTAKEN, why, unknown=False)
+        dropped = _ended(taken, slot, taken.purpose, ModelFailureKind.OVERTAKEN, why, unknown=False)
         await patiently(lambda: self._turns.fail(dropped), self._settings.record_patience_seconds)
 
 
 def _ended(
-    taken: ClaimedTurn, slot: UUID, purpose: Purpose, failure: FailureKind, explanation: str, *, unknown: bool
+    taken: ClaimedTurn, slot: UUID, purpose: Purpose, failure: ModelFailureKind, explanation: str, *, unknown: bool
 ) -> FailedAttempt:
     """An attempt that ended without anything from the model."""
     return FailedAttempt(

@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.asking import Beat, beating
 from config.logs import get_logger
 from config.settings import Settings
-from integrations.channels.failures import MediaFailed, MediaProblem
+from integrations.channels.failures import MediaFailed, MediaFailureKind
 from integrations.channels.port import Channel, MediaRef
 from schemas.conversations import FetchFiles
 from storage.database import StorageUnavailable
@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 _AT_ONCE = 20
 _PAUSE_SECONDS = 30.0
-_PASSING = {MediaProblem.EXPIRED, MediaProblem.TRANSIENT, MediaProblem.OURS}
+_PASSING = {MediaFailureKind.EXPIRED, MediaFailureKind.TRANSIENT, MediaFailureKind.OURS}
 """Problems that another try may find gone; the rest is refused for good."""
 
 

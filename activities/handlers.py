@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from actions.registry import Registry
 from activities.looking_up import body_of, look_up
-from integrations.endpoints.port import CallProblem, EndpointFailed, Endpoints
+from integrations.endpoints.port import CallFailureKind, EndpointFailed, Endpoints
 from schemas.actions import (
     ActionDefinition,
     ActionRequest,
@@ -237,10 +237,10 @@ class ApiCall(_Handler):
         try:
             result = await self._endpoints.call(endpoint, params, effect.key)
         except EndpointFailed as failed:
-            unknown = failed.kind is CallProblem.UNKNOWN
+            unknown = failed.kind is CallFailureKind.UNKNOWN
             raise HandlerFailed(
                 failed.explanation,
-                retryable=failed.kind is CallProblem.NOT_SENT,
+                retryable=failed.kind is CallFailureKind.NOT_SENT,
                 unknown=unknown,
                 retry_after=max(failed.retry_after or 1.0, lag if unknown else 0.0),
             ) from failed

@@ -10,7 +10,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointResult, Endpoints
+from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult, Endpoints
 from schemas.actions import KEY, PLACE, Endpoint, LookUp
 from schemas.effects import Claim, EffectStatus, Settlement
 
@@ -36,9 +36,9 @@ async def look_up(
         body = _at(how.found, answer) if how.found else body_of(answer)
         return Settlement(status=EffectStatus.CONFIRMED, result={"status": answer.status, "body": body})
     if effect.claimed_at is None or effect.claimed_before is None:
-        raise EndpointFailed(CallProblem.UNKNOWN, "nobody knows when it was called")
+        raise EndpointFailed(CallFailureKind.UNKNOWN, "nobody knows when it was called")
     if effect.claimed_at - effect.claimed_before < timedelta(seconds=how.lag_seconds):
-        raise EndpointFailed(CallProblem.UNKNOWN, "not there yet", retry_after=how.lag_seconds)
+        raise EndpointFailed(CallFailureKind.UNKNOWN, "not there yet", retry_after=how.lag_seconds)
     return None
 
 
@@ -55,7 +55,7 @@ def _at(pointer: str, answer: EndpointResult) -> Any:
     try:
         value = json.loads(answer.body)
     except ValueError:
-        raise EndpointFailed(CallProblem.UNKNOWN, "the answer is no JSON") from None
+        raise EndpointFailed(CallFailureKind.UNKNOWN, "the answer is no JSON") from None
     for part in pointer.split("/")[1:]:
         name = part.replace("~1", "/").replace("~0", "~")
         if isinstance(value, list):

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 
-class FailureKind(StrEnum):
+class ModelFailureKind(StrEnum):
     """Why a question got no answer. Values are stored and counted, so they never change their meaning."""
 
     CONNECT = "connect"  # refused, DNS, TLS: no byte of the question left
@@ -54,7 +54,7 @@ class Apology(StrEnum):
     TOO_LONG = "too_long"
 
 
-class FailurePolicy(BaseModel):
+class ModelFailurePolicy(BaseModel):
     """One row: see the module's docstring. `first_pause` is seconds before the first retry; it doubles each time.
 
     A `Retry-After` of the service replaces the pause. Retries are bounded by TURN_ATTEMPTS, and where the
@@ -73,30 +73,32 @@ class FailurePolicy(BaseModel):
 
 _NOT_ASKED, _FAILED, _UNKNOWN = Certainty.NOT_ASKED, Certainty.FAILED, Certainty.UNKNOWN
 
-FAILURES: dict[FailureKind, FailurePolicy] = {
-    FailureKind.CONNECT: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0, waited_out=True),
-    FailureKind.SESSION: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0, waited_out=True),
-    FailureKind.RATE_LIMITED: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=10.0),
-    FailureKind.GATEWAY: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=5.0, waited_out=True),
-    FailureKind.OVERLOADED: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
-    FailureKind.BUSY_HERE: FailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=5.0),
-    FailureKind.BLOCKED: FailurePolicy(certainty=_FAILED, retried=True, first_pause=5.0),
-    FailureKind.NO_ANSWER: FailurePolicy(certainty=_FAILED, retried=True, first_pause=2.0),
-    FailureKind.UPSTREAM: FailurePolicy(certainty=_FAILED, retried=True, first_pause=2.0),
-    FailureKind.CUT: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
-    FailureKind.SILENT: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
-    FailureKind.TOO_SLOW: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
-    FailureKind.TOO_LARGE: FailurePolicy(certainty=_FAILED, retried=False),
-    FailureKind.MALFORMED: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
-    FailureKind.QUESTION_TOO_LONG: FailurePolicy(certainty=_NOT_ASKED, retried=False, apology=Apology.TOO_LONG),
-    FailureKind.ACCOUNT: FailurePolicy(certainty=_NOT_ASKED, retried=False),
-    FailureKind.REJECTED: FailurePolicy(certainty=_NOT_ASKED, retried=False),
-    FailureKind.OVERTAKEN: FailurePolicy(certainty=_FAILED, retried=True, first_pause=0.0),
-    FailureKind.ABANDONED: FailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=0.0),
+MODEL_FAILURES: dict[ModelFailureKind, ModelFailurePolicy] = {
+    ModelFailureKind.CONNECT: ModelFailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0, waited_out=True),
+    ModelFailureKind.SESSION: ModelFailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0, waited_out=True),
+    ModelFailureKind.RATE_LIMITED: ModelFailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=10.0),
+    ModelFailureKind.GATEWAY: ModelFailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=5.0, waited_out=True),
+    ModelFailureKind.OVERLOADED: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
+    ModelFailureKind.BUSY_HERE: ModelFailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=5.0),
+    ModelFailureKind.BLOCKED: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=5.0),
+    ModelFailureKind.NO_ANSWER: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=2.0),
+    ModelFailureKind.UPSTREAM: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=2.0),
+    ModelFailureKind.CUT: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
+    ModelFailureKind.SILENT: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
+    ModelFailureKind.TOO_SLOW: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
+    ModelFailureKind.TOO_LARGE: ModelFailurePolicy(certainty=_FAILED, retried=False),
+    ModelFailureKind.MALFORMED: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
+    ModelFailureKind.QUESTION_TOO_LONG: ModelFailurePolicy(
+        certainty=_NOT_ASKED, retried=False, apology=Apology.TOO_LONG
+    ),
+    ModelFailureKind.ACCOUNT: ModelFailurePolicy(certainty=_NOT_ASKED, retried=False),
+    ModelFailureKind.REJECTED: ModelFailurePolicy(certainty=_NOT_ASKED, retried=False),
+    ModelFailureKind.OVERTAKEN: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=0.0),
+    ModelFailureKind.ABANDONED: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=0.0),
 }
 
 
-WAITED_OUT = frozenset(kind for kind, policy in FAILURES.items() if policy.waited_out)
+WAITED_OUT = frozenset(kind for kind, policy in MODEL_FAILURES.items() if policy.waited_out)
 """Failures that say that the wrapper, or upstream behind it, cannot be reached."""
 
 
@@ -111,13 +113,13 @@ class TryLimits(BaseModel):
 
 
 def pause_before_retry(
-    kind: FailureKind, limits: TryLimits, *, attempt: int, unsettled: int, retry_after: float | None = None
+    kind: ModelFailureKind, limits: TryLimits, *, attempt: int, unsettled: int, retry_after: float | None = None
 ) -> float | None:
     """Seconds to wait before the next try after *kind*, or None if there is to be none.
 
     *attempt* counts the tries so far that count; *unsettled* those among them whose outcome nobody knows.
     """
-    policy = FAILURES[kind]
+    policy = MODEL_FAILURES[kind]
     if not policy.retried or not may_ask(limits, attempt=attempt + 1, unsettled=unsettled):
         return None
     if retry_after is not None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from schemas.actions import ActionRequest, Confirmation, PendingAction
 from schemas.channels import is_sent
 from schemas.conversations import Thread
-from schemas.failures import WAITED_OUT, FailureKind
+from schemas.failures import WAITED_OUT, ModelFailureKind
 from schemas.messages import WaitingMessage
 from schemas.standing import Standing
 from schemas.turn_decisions import OutputRecord, TurnDecision
@@ -254,7 +254,7 @@ class Turns:
             "cursor": cursor,
             "limit": limit,
             "frontend_context_uuid": thread,
-            "final_failures": [FailureKind.UPSTREAM, FailureKind.NO_ANSWER],
+            "final_failures": [ModelFailureKind.UPSTREAM, ModelFailureKind.NO_ANSWER],
             "waited_out": list(WAITED_OUT),
         }
         row = await self._database.row(sql.CLAIM, values)

@@ -21,12 +21,12 @@ from typing import Any
 from temporalio.client import WorkflowFailureError
 
 from integrations.channels import failures as channel
-from integrations.endpoints.port import CallProblem, EndpointFailed
+from integrations.endpoints.port import CallFailureKind, EndpointFailed
 from integrations.perplexity.port import AskFailed
 from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.conversations import StateRequest
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from schemas.transitions import Event
 from schemas.turns import State
 from tests.servers import postgres_server, temporal_server
@@ -44,12 +44,12 @@ async def plain_turns(system: System) -> None:
 
 
 async def retried_turn(system: System) -> None:
-    system.perplexity.scripts.append(AskFailed(FailureKind.CUT, "cut", retry_after=0.01))
+    system.perplexity.scripts.append(AskFailed(ModelFailureKind.CUT, "cut", retry_after=0.01))
     await system.send("Hello")
 
 
 async def apologised_turn(system: System) -> None:
-    system.perplexity.scripts.append(AskFailed(FailureKind.ACCOUNT, "expired"))
+    system.perplexity.scripts.append(AskFailed(ModelFailureKind.ACCOUNT, "expired"))
     await system.send("Hello")
     await system.send("Hello again")
 
@@ -106,7 +106,7 @@ async def repaired(system: System) -> None:
 
 async def endpoint_called(system: System) -> None:
     await _configure(system, endpoints=[_LOOK_UP])
-    system.endpoints.outcomes.append(EndpointFailed(CallProblem.NOT_SENT, "refused", retry_after=0.01))
+    system.endpoints.outcomes.append(EndpointFailed(CallFailureKind.NOT_SENT, "refused", retry_after=0.01))
     system.perplexity.scripts.append(_output("api_call", endpoint="look_up", params={}))
     await system.send("Where is my order?")
 
@@ -183,7 +183,7 @@ async def whatsapp_turns_continued(system: System) -> None:
 async def whatsapp_resent(system: System) -> None:
     """Refused once, sent, reported as failed, sent again."""
     customer = Customer(system)
-    system.whatsapp.failures.append(channel.SendFailed(channel.FailureKind.RATE_LIMITED, "130429", code=130429))
+    system.whatsapp.failures.append(channel.SendFailed(channel.SendFailureKind.RATE_LIMITED, "130429", code=130429))
     await customer.write("Hello")
     await customer.until_idle()
     await customer.status(system.whatsapp.sent[0], "failed", 131000)

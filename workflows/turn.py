@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
     from activities.answering import Answering
     from schemas.conversations import Apologize, Limits, Perform, Step, TurnOutcome, TurnRequest
-    from schemas.failures import FailureKind
+    from schemas.failures import ModelFailureKind
 
 _WHY = {
     Step.AGAIN: "ask from the beginning, for the conversation began anew meanwhile",
@@ -73,8 +73,8 @@ def raise_if_cancelled(error: FailureError) -> None:
         raise error
 
 
-def _failure(error: ActivityError) -> FailureKind:
+def _failure(error: ActivityError) -> ModelFailureKind:
     """The kind of failure that used up the tries; a worker that vanished has none of its own."""
-    if isinstance(error.cause, ApplicationError) and error.cause.type in set(FailureKind):
-        return FailureKind(error.cause.type)
-    return FailureKind.ABANDONED
+    if isinstance(error.cause, ApplicationError) and error.cause.type in set(ModelFailureKind):
+        return ModelFailureKind(error.cause.type)
+    return ModelFailureKind.ABANDONED

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 
-class FailureKind(StrEnum):
+class SendFailureKind(StrEnum):
     """Why a message was not accepted. Values are stored and counted, so they never change their meaning."""
 
     TRANSIENT = "transient"  # the service refused for a passing reason, or was not reached
@@ -23,7 +23,7 @@ class FailureKind(StrEnum):
     UNKNOWN = "unknown"  # it left us and nobody knows whether it was accepted
 
 
-class FailurePolicy(BaseModel):
+class SendFailurePolicy(BaseModel):
     """`retried` by itself, after `first_pause` seconds, doubling; a `retry_after` of the service replaces the pause.
 
     `certain`: the message surely did not go out.
@@ -37,14 +37,14 @@ class FailurePolicy(BaseModel):
 
 
 # Meta allows one message per 6 s to one customer (after a burst of 45), and asks to back off exponentially.
-FAILURES: dict[FailureKind, FailurePolicy] = {
-    FailureKind.TRANSIENT: FailurePolicy(retried=True, first_pause=2.0),
-    FailureKind.RATE_LIMITED: FailurePolicy(retried=True, first_pause=5.0),
-    FailureKind.PAIR_LIMITED: FailurePolicy(retried=True, first_pause=6.0),
-    FailureKind.OUTSIDE_WINDOW: FailurePolicy(retried=False),
-    FailureKind.RECIPIENT_FINAL: FailurePolicy(retried=False),
-    FailureKind.OURS: FailurePolicy(retried=False),
-    FailureKind.UNKNOWN: FailurePolicy(retried=False, certain=False),
+SEND_FAILURES: dict[SendFailureKind, SendFailurePolicy] = {
+    SendFailureKind.TRANSIENT: SendFailurePolicy(retried=True, first_pause=2.0),
+    SendFailureKind.RATE_LIMITED: SendFailurePolicy(retried=True, first_pause=5.0),
+    SendFailureKind.PAIR_LIMITED: SendFailurePolicy(retried=True, first_pause=6.0),
+    SendFailureKind.OUTSIDE_WINDOW: SendFailurePolicy(retried=False),
+    SendFailureKind.RECIPIENT_FINAL: SendFailurePolicy(retried=False),
+    SendFailureKind.OURS: SendFailurePolicy(retried=False),
+    SendFailureKind.UNKNOWN: SendFailurePolicy(retried=False, certain=False),
 }
 
 
@@ -56,7 +56,7 @@ class SendFailed(Exception):
 
     def __init__(
         self,
-        kind: FailureKind,
+        kind: SendFailureKind,
         explanation: str,
         *,
         code: int | None = None,
@@ -69,11 +69,11 @@ class SendFailed(Exception):
         self.retry_after = retry_after
 
     @property
-    def policy(self) -> FailurePolicy:
-        return FAILURES[self.kind]
+    def policy(self) -> SendFailurePolicy:
+        return SEND_FAILURES[self.kind]
 
 
-class MediaProblem(StrEnum):
+class MediaFailureKind(StrEnum):
     """Why a file was not taken. EXPIRED and TRANSIENT may be tried again from `media_info`; the rest never."""
 
     EXPIRED = "expired"  # gone at the channel, or its address is older than its life of five minutes
@@ -88,7 +88,7 @@ class MediaProblem(StrEnum):
 class MediaFailed(Exception):
     """A file of the customer could not be had. Its message is kept all the same."""
 
-    def __init__(self, problem: MediaProblem, explanation: str) -> None:
+    def __init__(self, problem: MediaFailureKind, explanation: str) -> None:
         super().__init__(f"{problem}: {explanation}")
         self.problem = problem
         self.explanation = explanation

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from integrations.channels.failures import FailureKind
+from integrations.channels.failures import SendFailureKind
 from schemas.deliveries import PlannedPart
 from schemas.turns import Source
 
@@ -129,11 +129,11 @@ class Channel(Protocol):
         """Whether the channel lets us send *part* now; False: only a template."""
         ...
 
-    def failure_kind(self, account: str, code: int | None) -> FailureKind:
+    def failure_kind(self, account: str, code: int | None) -> SendFailureKind:
         """What a code in a failed status means: the channel took the message and could not deliver it."""
         ...
 
-    def note(self, kind: FailureKind) -> str:
+    def note(self, kind: SendFailureKind) -> str:
         """What staff are told of a reply that is given up because of *kind*."""
         ...
 

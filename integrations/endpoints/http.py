@@ -16,7 +16,7 @@ import httpx2
 from pydantic import SecretStr
 
 from integrations.endpoints.addresses import AddressRefused, Resolve, checked_address, resolve
-from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointResult
+from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult
 from schemas.actions import PLACE, Endpoint
 
 _TEXT = ("text/", "application/json", "application/problem+json", "application/xml")
@@ -51,9 +51,9 @@ class HttpEndpoints:
                 request = await self._request(endpoint, params, key)
                 return await self._send(request, endpoint)
         except _NOT_SENT as error:
-            raise EndpointFailed(CallProblem.NOT_SENT, f"{endpoint.name} cannot be reached") from error
+            raise EndpointFailed(CallFailureKind.NOT_SENT, f"{endpoint.name} cannot be reached") from error
         except (TimeoutError, httpx2.HTTPError) as error:
-            raise EndpointFailed(CallProblem.UNKNOWN, f"{endpoint.name}: {type(error).__name__}") from error
+            raise EndpointFailed(CallFailureKind.UNKNOWN, f"{endpoint.name}: {type(error).__name__}") from error
 
     async def _request(self, endpoint: Endpoint, params: dict[str, Any], key: str | None) -> httpx2.Request:
         url, rest = filled(endpoint, params)
@@ -61,9 +61,9 @@ class HttpEndpoints:
         try:
             address = await checked_address(host, port, self._allowed, self._resolve)
         except AddressRefused as error:
-            raise EndpointFailed(CallProblem.REFUSED, str(error)) from error
+            raise EndpointFailed(CallFailureKind.REFUSED, str(error)) from error
         except OSError as error:
-            raise EndpointFailed(CallProblem.NOT_SENT, f"{host} cannot be resolved") from error
+            raise EndpointFailed(CallFailureKind.NOT_SENT, f"{host} cannot be resolved") from error
         headers = {"Host": url.netloc.decode(), "Accept": "application/json, text/*"}
         headers |= {"Idempotency-Key": key} if key else {}
         in_query = endpoint.method in {"GET", "DELETE"}
@@ -79,7 +79,7 @@ class HttpEndpoints:
     def _headers(self, endpoint: Endpoint) -> dict[str, str]:
         missing = [name for name in endpoint.headers.values() if name not in self._secrets]
         if missing:
-            raise EndpointFailed(CallProblem.REFUSED, f"{endpoint.name}: no secret named {missing[0]} is set")
+            raise EndpointFailed(CallFailureKind.REFUSED, f"{endpoint.name}: no secret named {missing[0]} is set")
         return {header: self._secrets[name].get_secret_value() for header, name in endpoint.headers.items()}
 
     async def _send(self, request: httpx2.Request, endpoint: Endpoint) -> EndpointResult:
@@ -113,14 +113,16 @@ def filled(endpoint: Endpoint, params: dict[str, Any]) -> tuple[httpx2.URL, dict
     """
     parts = urlsplit(endpoint.url)
     if PLACE.search(f"{parts.scheme}{parts.netloc}") or parts.username is not None:
-        raise EndpointFailed(CallProblem.REFUSED, f"{endpoint.name}: the URL's host must be fixed and without a user")
+        raise EndpointFailed(
+            CallFailureKind.REFUSED, f"{endpoint.name}: the URL's host must be fixed and without a user"
+        )
     used = set(PLACE.findall(endpoint.url))
     missing = used - params.keys()
     if missing:
-        raise EndpointFailed(CallProblem.REFUSED, f"{endpoint.name}: no parameter {sorted(missing)[0]}")
+        raise EndpointFailed(CallFailureKind.REFUSED, f"{endpoint.name}: no parameter {sorted(missing)[0]}")
     values = {name: quote(str(params[name]), safe="") for name in used}
     if any(value in {"", ".", ".."} for value in values.values()):
-        raise EndpointFailed(CallProblem.REFUSED, f"{endpoint.name}: a parameter would change the path")
+        raise EndpointFailed(CallFailureKind.REFUSED, f"{endpoint.name}: a parameter would change the path")
     url = PLACE.sub(lambda place: values[place.group(1)], endpoint.url)
     return httpx2.URL(url), {name: value for name, value in params.items() if name not in used}
 
@@ -131,12 +133,12 @@ def _check(response: httpx2.Response, endpoint: Endpoint) -> None:
     after = response.headers.get("retry-after", "")
     retry_after = float(after) if after.isascii() and after.isdigit() else None
     if status == 429:
-        raise EndpointFailed(CallProblem.NOT_SENT, f"{endpoint.name} is busy", retry_after=retry_after)
+        raise EndpointFailed(CallFailureKind.NOT_SENT, f"{endpoint.name} is busy", retry_after=retry_after)
     if status >= 500:
-        kind = CallProblem.NOT_SENT if endpoint.method in _SAFE_METHODS else CallProblem.UNKNOWN
+        kind = CallFailureKind.NOT_SENT if endpoint.method in _SAFE_METHODS else CallFailureKind.UNKNOWN
         raise EndpointFailed(kind, f"{endpoint.name} answered {status}", retry_after=retry_after)
     if status >= 300 and status != 404:
-        raise EndpointFailed(CallProblem.FAILED, f"{endpoint.name} answered {status}")
+        raise EndpointFailed(CallFailureKind.FAILED, f"{endpoint.name} answered {status}")
     kind_of = response.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if not kind_of.startswith(_TEXT) and not kind_of.endswith("+json"):
-        raise EndpointFailed(CallProblem.FAILED, f"{endpoint.name} answered with {kind_of[:80]}, not text")
+        raise EndpointFailed(CallFailureKind.FAILED, f"{endpoint.name} answered with {kind_of[:80]}, not text")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from schemas.actions import Endpoint
 
 
-class CallProblem(StrEnum):
+class CallFailureKind(StrEnum):
     """What is known of a call that brought no result."""
 
     NOT_SENT = "not_sent"  # surely nothing was executed: may be tried again
@@ -33,7 +33,7 @@ class EndpointResult(BaseModel):
 class EndpointFailed(Exception):
     """The call brought no result. The explanation never holds a secret. *retry_after*: seconds, if the service said."""
 
-    def __init__(self, kind: CallProblem, explanation: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, kind: CallFailureKind, explanation: str, *, retry_after: float | None = None) -> None:
         super().__init__(f"{kind}: {explanation}")
         self.kind = kind
         self.explanation = explanation

@@ -9,7 +9,7 @@ from integrations.perplexity.characters import storable
 from integrations.perplexity.messages import MessagesSoFar
 from integrations.perplexity.port import Answer, AskFailed, Question
 from integrations.perplexity.privacy import kept_details
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from schemas.turns import Source
 
 _MAX_TITLE = 300
@@ -18,10 +18,10 @@ _MAX_TITLE = 300
 def accepted_answer(messages: MessagesSoFar, question: Question) -> Answer:
     """The answer in our words. Raises AskFailed: NO_ANSWER if none was accepted, MALFORMED if it has no id."""
     if messages.accepted is None:
-        raise AskFailed(FailureKind.NO_ANSWER, "the answer never came to be complete")
+        raise AskFailed(ModelFailureKind.NO_ANSWER, "the answer never came to be complete")
     backend_uuid = messages.backend_uuid or question.backend_uuid
     if not backend_uuid:
-        raise AskFailed(FailureKind.MALFORMED, "the answer has no backend_uuid, so the thread could not go on")
+        raise AskFailed(ModelFailureKind.MALFORMED, "the answer has no backend_uuid, so the thread could not go on")
     slug = messages.last.get("thread_url_slug")
     return Answer(
         text=storable(messages.accepted),

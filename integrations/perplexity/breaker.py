@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from config.logs import get_logger
-from schemas.failures import WAITED_OUT, FailureKind
+from schemas.failures import WAITED_OUT, ModelFailureKind
 
 log = get_logger(__name__)
 
@@ -38,9 +38,9 @@ class CircuitBreaker:
         self._open_until = self._clock() + self._open_seconds
         return 0.0
 
-    def failed(self, kind: FailureKind) -> None:
+    def failed(self, kind: ModelFailureKind) -> None:
         """A question failed; a failure of another kind shows that the wrapper was reached."""
-        if kind is FailureKind.BUSY_HERE:
+        if kind is ModelFailureKind.BUSY_HERE:
             return None  # nothing left this machine, so nothing was learnt
         if kind not in WAITED_OUT:
             return self.reached()

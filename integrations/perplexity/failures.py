@@ -15,63 +15,63 @@ import httpx2
 from integrations.perplexity.characters import storable
 from integrations.perplexity.frames import parse_object
 from integrations.perplexity.port import AskFailed
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 
 _MAX_EXPLANATION = 300
 _MAX_RETRY_AFTER = 86_400.0
 
-_TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = tuple(
+_TEXTS: tuple[tuple[re.Pattern[str], ModelFailureKind], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for pattern, kind in (
         # Each question first calls upstream's session address: what fails there was never asked.
-        (r"/auth/session|session (address|call|request)", FailureKind.SESSION),
-        (r"account .*(not found|already exists)|missing essential cookies", FailureKind.ACCOUNT),
+        (r"/auth/session|session (address|call|request)", ModelFailureKind.SESSION),
+        (r"account .*(not found|already exists)|missing essential cookies", ModelFailureKind.ACCOUNT),
         (
             r"(cookie|session|account|token).*(expired|invalid)|http error 401|no remaining pro queries",
-            FailureKind.ACCOUNT,
+            ModelFailureKind.ACCOUNT,
         ),
-        (r"invalid search mode|invalid model for|invalid sources", FailureKind.REJECTED),
+        (r"invalid search mode|invalid model for|invalid sources", ModelFailureKind.REJECTED),
         # curl: no proxy, no address, no connection (also: out of file descriptors), no TLS; nothing was sent.
-        (r"curl: \((5|6|7|35|60)\)|(connection|resolving) timed out", FailureKind.CONNECT),
-        (r"curl: \(28\)", FailureKind.SILENT),
+        (r"curl: \((5|6|7|35|60)\)|(connection|resolving) timed out", ModelFailureKind.CONNECT),
+        (r"curl: \(28\)", ModelFailureKind.SILENT),
         # curl: partial file, HTTP/2, nothing, send, receive, HTTP/2 stream: it broke after the question had left.
-        (r"curl: \((16|18|52|55|56|92)\)", FailureKind.CUT),
-        (r"http error 429|rate.?limit|too many requests", FailureKind.RATE_LIMITED),
-        (r"http error 403|'nonetype' object", FailureKind.BLOCKED),
-        (r"http error 50[234]", FailureKind.OVERLOADED),
-        (r"list index out of range", FailureKind.NO_ANSWER),
+        (r"curl: \((16|18|52|55|56|92)\)", ModelFailureKind.CUT),
+        (r"http error 429|rate.?limit|too many requests", ModelFailureKind.RATE_LIMITED),
+        (r"http error 403|'nonetype' object", ModelFailureKind.BLOCKED),
+        (r"http error 50[234]", ModelFailureKind.OVERLOADED),
+        (r"list index out of range", ModelFailureKind.NO_ANSWER),
     )
 )
 
-_STATUSES: dict[int, FailureKind] = {
-    403: FailureKind.BLOCKED,
-    408: FailureKind.OVERLOADED,
-    413: FailureKind.QUESTION_TOO_LONG,
-    414: FailureKind.QUESTION_TOO_LONG,
-    429: FailureKind.RATE_LIMITED,
-    431: FailureKind.QUESTION_TOO_LONG,
+_STATUSES: dict[int, ModelFailureKind] = {
+    403: ModelFailureKind.BLOCKED,
+    408: ModelFailureKind.OVERLOADED,
+    413: ModelFailureKind.QUESTION_TOO_LONG,
+    414: ModelFailureKind.QUESTION_TOO_LONG,
+    429: ModelFailureKind.RATE_LIMITED,
+    431: ModelFailureKind.QUESTION_TOO_LONG,
 }
 
 _NEVER_TAKEN = {502, 503}
 """Of a proxy with no wrapper behind it. A stream's headers come before upstream is asked (facts: Endpoints used), so
 where this status comes in their place, nothing was asked; behind a 504 the wrapper may still take the question."""
 
-_EXCEPTIONS: tuple[tuple[type[Exception], FailureKind], ...] = (
-    (httpx2.PoolTimeout, FailureKind.BUSY_HERE),
-    (httpx2.ConnectTimeout, FailureKind.CONNECT),
-    (httpx2.ConnectError, FailureKind.CONNECT),
-    (httpx2.ProxyError, FailureKind.CONNECT),
-    (httpx2.ReadTimeout, FailureKind.SILENT),
-    (httpx2.DecodingError, FailureKind.MALFORMED),
-    (httpx2.UnsupportedProtocol, FailureKind.REJECTED),
-    (httpx2.LocalProtocolError, FailureKind.REJECTED),
-    (httpx2.InvalidURL, FailureKind.REJECTED),
+_EXCEPTIONS: tuple[tuple[type[Exception], ModelFailureKind], ...] = (
+    (httpx2.PoolTimeout, ModelFailureKind.BUSY_HERE),
+    (httpx2.ConnectTimeout, ModelFailureKind.CONNECT),
+    (httpx2.ConnectError, ModelFailureKind.CONNECT),
+    (httpx2.ProxyError, ModelFailureKind.CONNECT),
+    (httpx2.ReadTimeout, ModelFailureKind.SILENT),
+    (httpx2.DecodingError, ModelFailureKind.MALFORMED),
+    (httpx2.UnsupportedProtocol, ModelFailureKind.REJECTED),
+    (httpx2.LocalProtocolError, ModelFailureKind.REJECTED),
+    (httpx2.InvalidURL, ModelFailureKind.REJECTED),
 )
 
 
 def from_error_text(text: str) -> AskFailed:
     """For `{"error": text}`, as a body or as a frame; what no line of the table knows is UPSTREAM."""
-    kind = next((kind for pattern, kind in _TEXTS if pattern.search(text)), FailureKind.UPSTREAM)
+    kind = next((kind for pattern, kind in _TEXTS if pattern.search(text)), ModelFailureKind.UPSTREAM)
     return AskFailed(kind, f"the wrapper says: {_short(text)}")
 
 
@@ -89,13 +89,13 @@ def from_status(
     text = body.decode("utf-8", errors="replace")
     explanation = f"HTTP {status}: {_short(error if isinstance(error, str) else text)}"
     pause = retry_after(headers.get("retry-after"), now)
-    kind = FailureKind.GATEWAY if streams and status in _NEVER_TAKEN else _kind_of_status(status, text)
+    kind = ModelFailureKind.GATEWAY if streams and status in _NEVER_TAKEN else _kind_of_status(status, text)
     return AskFailed(kind, explanation, retry_after=pause)
 
 
 def from_exception(error: Exception) -> AskFailed:
     """For the HTTP client's own errors. Broken after the connection stood: the question may have been put."""
-    kind = next((kind for known, kind in _EXCEPTIONS if isinstance(error, known)), FailureKind.CUT)
+    kind = next((kind for known, kind in _EXCEPTIONS if isinstance(error, known)), ModelFailureKind.CUT)
     return AskFailed(kind, f"{type(error).__name__}: {_short(str(error))}")
 
 
@@ -116,13 +116,13 @@ def retry_after(value: str | None, now: float) -> float | None:
     return min(max(moment - now, 0.0), _MAX_RETRY_AFTER)
 
 
-def _kind_of_status(status: int, text: str) -> FailureKind:
+def _kind_of_status(status: int, text: str) -> ModelFailureKind:
     if status in _STATUSES:
         return _STATUSES[status]
     if status == 400 and "Invalid HTTP request" in text:
-        return FailureKind.QUESTION_TOO_LONG
+        return ModelFailureKind.QUESTION_TOO_LONG
     # Any other 5xx comes from a proxy or from a wrapper in pieces: it may have passed the question on.
-    return FailureKind.OVERLOADED if status >= 500 else FailureKind.REJECTED
+    return ModelFailureKind.OVERLOADED if status >= 500 else ModelFailureKind.REJECTED
 
 
 def _short(text: str) -> str:

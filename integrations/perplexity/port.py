@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.failures import FAILURES, FailureKind, FailurePolicy
+from schemas.failures import MODEL_FAILURES, ModelFailureKind, ModelFailurePolicy
 from schemas.turns import Source
 
 OnText = Callable[[str], Awaitable[None]]
@@ -48,7 +48,7 @@ class AskFailed(Exception):
     """The question got no answer. `partial` is the text that had come by then, never shown as an answer."""
 
     def __init__(
-        self, kind: FailureKind, explanation: str, *, retry_after: float | None = None, partial: str = ""
+        self, kind: ModelFailureKind, explanation: str, *, retry_after: float | None = None, partial: str = ""
     ) -> None:
         super().__init__(f"{kind}: {explanation}")
         self.kind = kind
@@ -57,8 +57,8 @@ class AskFailed(Exception):
         self.partial = partial
 
     @property
-    def policy(self) -> FailurePolicy:
-        return FAILURES[self.kind]
+    def policy(self) -> ModelFailurePolicy:
+        return MODEL_FAILURES[self.kind]
 
 
 class Perplexity(Protocol):

@@ -6,7 +6,7 @@ from typing import Literal
 from urllib.parse import quote_plus, urlencode
 
 from integrations.perplexity.port import AskFailed, Question
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 
 Way = Literal["async", "sync"]
 
@@ -46,4 +46,4 @@ def check_room(target: str, request_line_bytes: int) -> None:
     room = room_in(target, request_line_bytes)
     if room < 0:
         explanation = f"the request line is {-room} bytes longer than the {request_line_bytes} it may have"
-        raise AskFailed(FailureKind.QUESTION_TOO_LONG, explanation)
+        raise AskFailed(ModelFailureKind.QUESTION_TOO_LONG, explanation)

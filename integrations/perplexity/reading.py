@@ -11,7 +11,7 @@ from integrations.perplexity.failures import from_error_text
 from integrations.perplexity.frames import FrameReader, TooLarge, parse_object
 from integrations.perplexity.messages import MessagesSoFar
 from integrations.perplexity.port import Answer, AskFailed, OnText, Question
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 
 
 class Reading:
@@ -48,13 +48,13 @@ class Reading:
         """Reads one JSON object. Raises AskFailed."""
         message = parse_object(await self._whole(pieces))
         if message is None:
-            raise AskFailed(FailureKind.MALFORMED, "the body is no JSON object")
+            raise AskFailed(ModelFailureKind.MALFORMED, "the body is no JSON object")
         if isinstance(error := message.get("error"), str):
             raise from_error_text(error)
         if "data" in message and message["data"] is None:
-            raise AskFailed(FailureKind.BLOCKED, "the wrapper got nothing from upstream (`data: null`)")
+            raise AskFailed(ModelFailureKind.BLOCKED, "the wrapper got nothing from upstream (`data: null`)")
         if not message.keys() & {"answer", "blocks", "status"}:
-            raise AskFailed(FailureKind.MALFORMED, "the body is JSON, but no answer of a known shape")
+            raise AskFailed(ModelFailureKind.MALFORMED, "the body is JSON, but no answer of a known shape")
         await self._add(message)
         return accepted_answer(self.messages, self._question)
 
@@ -89,7 +89,7 @@ class Reading:
 
     def _check_done(self) -> None:
         if not self.messages.count:
-            raise AskFailed(FailureKind.BLOCKED, "only the done frame came: upstream gave the wrapper nothing")
+            raise AskFailed(ModelFailureKind.BLOCKED, "only the done frame came: upstream gave the wrapper nothing")
 
 
 def _fed(reader: FrameReader, piece: bytes) -> list[dict[str, Any]]:
@@ -101,9 +101,11 @@ def _fed(reader: FrameReader, piece: bytes) -> list[dict[str, Any]]:
 
 def _ended_without_done(reader: FrameReader) -> AskFailed:
     if reader.broken and not reader.framed:
-        return AskFailed(FailureKind.MALFORMED, "the stream holds no frames of a known shape")
-    return AskFailed(FailureKind.CUT, f"the stream ended after {reader.received} bytes, without an answer or an end")
+        return AskFailed(ModelFailureKind.MALFORMED, "the stream holds no frames of a known shape")
+    return AskFailed(
+        ModelFailureKind.CUT, f"the stream ended after {reader.received} bytes, without an answer or an end"
+    )
 
 
 def _too_large(explanation: str) -> AskFailed:
-    return AskFailed(FailureKind.TOO_LARGE, explanation)
+    return AskFailed(ModelFailureKind.TOO_LARGE, explanation)

@@ -23,7 +23,7 @@ from integrations.perplexity.frames import parse_object
 from integrations.perplexity.port import Answer, AskFailed, OnText, Question
 from integrations.perplexity.question import Way, check_room, room_in, target_of
 from integrations.perplexity.reading import Reading
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 
 _ERROR_BODY_BYTES = 65_536
 """More of an error's body than this says nothing new."""
@@ -60,7 +60,7 @@ class WrapperClient:
         check_room(target, self._settings.perplexity_request_line_bytes)
         if wait := self._breaker.wait():
             raise AskFailed(
-                FailureKind.CONNECT, "the wrapper was out of reach several times in a row", retry_after=wait
+                ModelFailureKind.CONNECT, "the wrapper was out of reach several times in a row", retry_after=wait
             )
 
         async def heard(text: str) -> None:
@@ -130,7 +130,7 @@ class WrapperClient:
             if not whole_answer.expired():
                 raise
             seconds = self._settings.perplexity_answer_seconds
-            raise AskFailed(FailureKind.TOO_SLOW, f"no whole answer after {seconds:g} s") from error
+            raise AskFailed(ModelFailureKind.TOO_SLOW, f"no whole answer after {seconds:g} s") from error
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
             raise from_exception(error) from error
 
@@ -142,7 +142,7 @@ class WrapperClient:
                 streams, now = self._way == "async", utc_now().timestamp()
                 raise from_status(response.status_code, response.headers, body, now, streams=streams)
             if "html" in response.headers.get("content-type", ""):
-                raise AskFailed(FailureKind.MALFORMED, "an HTML page under HTTP 200")
+                raise AskFailed(ModelFailureKind.MALFORMED, "an HTML page under HTTP 200")
             yield response
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from integrations.channels.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.failures import MediaFailed, MediaFailureKind, SendFailed, SendFailureKind
 from integrations.channels.port import Choice, MediaFile, MediaRef, OutgoingPart, OutgoingReply, Sent, Template
 from integrations.whatsapp.accounts import META, read_account
 from integrations.whatsapp.port import SendRequest, WhatsAppProvider
@@ -15,10 +15,10 @@ from integrations.whatsapp.window import is_open
 from schemas.deliveries import PlannedPart
 
 _NOTES = {
-    FailureKind.OUTSIDE_WINDOW: "The last reply could not be delivered: the customer wrote more than 24 hours ago.",
-    FailureKind.RECIPIENT_FINAL: "The last reply could not be delivered: WhatsApp does not reach this customer.",
-    FailureKind.OURS: "The last reply could not be delivered: our account at the channel needs repair.",
-    FailureKind.UNKNOWN: "Nobody knows whether the last reply arrived: the channel gave no answer and no status.",
+    SendFailureKind.OUTSIDE_WINDOW: "The last reply could not be delivered: the customer wrote more than 24 hours ago.",
+    SendFailureKind.RECIPIENT_FINAL: "The last reply could not be delivered: WhatsApp does not reach this customer.",
+    SendFailureKind.OURS: "The last reply could not be delivered: our account at the channel needs repair.",
+    SendFailureKind.UNKNOWN: "Nobody knows whether the last reply arrived: the channel gave no answer and no status.",
 }
 _GIVEN_UP = "The last reply could not be delivered: the channel did not take it for too long."
 
@@ -46,11 +46,11 @@ class WhatsAppChannel:
     def may_send(self, part: PlannedPart, last_customer_message_at: datetime | None, now: datetime) -> bool:
         return part.kind == "template" or is_open(last_customer_message_at, now)
 
-    def failure_kind(self, account: str, code: int | None) -> FailureKind:
+    def failure_kind(self, account: str, code: int | None) -> SendFailureKind:
         provider = self._providers.get(read_account(account)[0])
-        return provider.failure_kind(code) if provider else FailureKind.OURS
+        return provider.failure_kind(code) if provider else SendFailureKind.OURS
 
-    def note(self, kind: FailureKind) -> str:
+    def note(self, kind: SendFailureKind) -> str:
         return _NOTES.get(kind, _GIVEN_UP)
 
     async def send(self, outgoing: OutgoingPart) -> Sent:
@@ -74,7 +74,7 @@ class WhatsAppChannel:
     async def download(self, account: str, media: MediaRef) -> MediaFile:
         provider, number = read_account(account)
         if provider not in self._providers:
-            raise MediaFailed(MediaProblem.OURS, f"no account at {provider} is configured")
+            raise MediaFailed(MediaFailureKind.OURS, f"no account at {provider} is configured")
         return await self._providers[provider].download(number, media)
 
     async def close(self) -> None:
@@ -85,7 +85,7 @@ class WhatsAppChannel:
         """The provider of an account of ours. Raises SendFailed, as for any account that an operator must repair."""
         name = read_account(account)[0]
         if name not in self._providers:
-            raise SendFailed(FailureKind.OURS, f"no account at {name} is configured")
+            raise SendFailed(SendFailureKind.OURS, f"no account at {name} is configured")
         return self._providers[name]
 
 

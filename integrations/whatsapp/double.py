@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from integrations.channels.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.failures import MediaFailed, MediaFailureKind, SendFailed, SendFailureKind
 from integrations.channels.port import Choice, MediaFile, MediaRef, Sent, Template
 from integrations.whatsapp.meta.errors import kind_of
 from integrations.whatsapp.port import MediaInfo, ProviderLimits, SendRequest
@@ -49,19 +49,19 @@ class RecordingWhatsApp:
         digest = sha256(content).hexdigest()
         self.files[media_id] = MediaFile(mime_type=mime_type, sha256=digest, content=content)
 
-    def failure_kind(self, code: int | None) -> FailureKind:
+    def failure_kind(self, code: int | None) -> SendFailureKind:
         """By Meta's codes."""
-        return kind_of(code) or FailureKind.RECIPIENT_FINAL
+        return kind_of(code) or SendFailureKind.RECIPIENT_FINAL
 
     async def send_text(self, request: SendRequest, text: str) -> Sent:
         if not text.strip() or measure(text) > self.limits.text_units:
-            raise SendFailed(FailureKind.OURS, "the text is empty or too long")
+            raise SendFailed(SendFailureKind.OURS, "the text is empty or too long")
         await self._pass()
         return await self._take(request, text=text)
 
     async def send_buttons(self, request: SendRequest, text: str, choices: tuple[Choice, ...]) -> Sent:
         if not 1 <= len(choices) <= self.limits.buttons:
-            raise SendFailed(FailureKind.OURS, "too few or too many buttons")
+            raise SendFailed(SendFailureKind.OURS, "too few or too many buttons")
         await self._pass()
         return await self._take(request, text=text, choices=choices)
 
@@ -91,7 +91,7 @@ class RecordingWhatsApp:
 
     def _file(self, media: MediaRef) -> MediaFile:
         if media.id not in self.files:
-            raise MediaFailed(MediaProblem.EXPIRED, "no such file")
+            raise MediaFailed(MediaFailureKind.EXPIRED, "no such file")
         return self.files[media.id]
 
     async def _take(
@@ -103,7 +103,7 @@ class RecordingWhatsApp:
         template: Template | None = None,
     ) -> Sent:
         failed = self.failures.popleft() if self.failures else None
-        if failed is None or failed.kind is FailureKind.UNKNOWN:
+        if failed is None or failed.kind is SendFailureKind.UNKNOWN:
             message_id = f"wamid.double-{len(self.sent) + 1}"
             self.sent.append(Posted(request, message_id, text, choices, template))
         if self.before_answering:

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 
-from integrations.channels.failures import FailureKind, SendFailed
+from integrations.channels.failures import SendFailed, SendFailureKind
 
 # Nothing of the request was sent when one of these is raised.
 _NEVER_LEFT = (
@@ -40,9 +40,9 @@ async def call(http: httpx2.AsyncClient, request: httpx2.Request, seconds: float
             finally:
                 await response.aclose()
     except _NEVER_LEFT as error:
-        raise SendFailed(FailureKind.TRANSIENT, f"not reached: {type(error).__name__}") from error
+        raise SendFailed(SendFailureKind.TRANSIENT, f"not reached: {type(error).__name__}") from error
     except (httpx2.HTTPError, TimeoutError) as error:
-        raise SendFailed(FailureKind.UNKNOWN, f"no whole answer: {type(error).__name__}") from error
+        raise SendFailed(SendFailureKind.UNKNOWN, f"no whole answer: {type(error).__name__}") from error
     return response.status_code, _json(body), _retry_after(response)
 
 

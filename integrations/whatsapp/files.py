@@ -13,7 +13,7 @@ from hashlib import sha256
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
-from integrations.channels.failures import MediaFailed, MediaProblem
+from integrations.channels.failures import MediaFailed, MediaFailureKind
 from integrations.channels.port import MediaFile
 from integrations.whatsapp.port import MediaInfo
 
@@ -61,11 +61,11 @@ def check_host(url: str, limits: MediaLimits) -> httpx2.URL:
         parsed = httpx2.URL(url)
         own = httpx2.URL(limits.own_origin) if limits.own_origin else None
     except (httpx2.InvalidURL, ValueError) as error:
-        raise MediaFailed(MediaProblem.HOST_REFUSED, "the file's address is none") from error
+        raise MediaFailed(MediaFailureKind.HOST_REFUSED, "the file's address is none") from error
     is_own = own is not None and (parsed.scheme, parsed.host, parsed.port) == (own.scheme, own.host, own.port)
     allowed = parsed.scheme == "https" and parsed.port in (None, 443) and _among(parsed.host, limits.hosts)
     if parsed.userinfo or not (is_own or allowed):
-        raise MediaFailed(MediaProblem.HOST_REFUSED, f"files are not taken from {parsed.host or 'there'}")
+        raise MediaFailed(MediaFailureKind.HOST_REFUSED, f"files are not taken from {parsed.host or 'there'}")
     return parsed
 
 
@@ -76,9 +76,9 @@ def _among(host: str, hosts: tuple[str, ...]) -> bool:
 def check_announced(info: MediaInfo, limits: MediaLimits) -> None:
     """Raises MediaFailed for a type or size that is refused before anything is downloaded."""
     if mime_type(info.mime_type) not in ALLOWED_TYPES:
-        raise MediaFailed(MediaProblem.TYPE_REFUSED, f"{mime_type(info.mime_type)[:100]} is not taken")
+        raise MediaFailed(MediaFailureKind.TYPE_REFUSED, f"{mime_type(info.mime_type)[:100]} is not taken")
     if info.size is not None and info.size > limits.max_bytes:
-        raise MediaFailed(MediaProblem.TOO_LARGE, f"{info.size} bytes; at most {limits.max_bytes} are taken")
+        raise MediaFailed(MediaFailureKind.TOO_LARGE, f"{info.size} bytes; at most {limits.max_bytes} are taken")
 
 
 async def fetch(
@@ -98,8 +98,8 @@ async def fetch(
                     return _checked(answer, info)
                 url = check_host(str(answer), limits)
     except (httpx2.HTTPError, TimeoutError) as error:
-        raise MediaFailed(MediaProblem.TRANSIENT, f"not downloaded: {type(error).__name__}") from error
-    raise MediaFailed(MediaProblem.HOST_REFUSED, f"more than {redirects} redirects")
+        raise MediaFailed(MediaFailureKind.TRANSIENT, f"not downloaded: {type(error).__name__}") from error
+    raise MediaFailed(MediaFailureKind.HOST_REFUSED, f"more than {redirects} redirects")
 
 
 async def _get(
@@ -116,7 +116,7 @@ async def _get(
         async for chunk in response.aiter_raw():
             content += chunk
             if len(content) > limits.max_bytes:
-                raise MediaFailed(MediaProblem.TOO_LARGE, f"more than {limits.max_bytes} bytes")
+                raise MediaFailed(MediaFailureKind.TOO_LARGE, f"more than {limits.max_bytes} bytes")
         return bytes(content)
     finally:
         await response.aclose()
@@ -125,21 +125,21 @@ async def _get(
 def _check_answer(response: httpx2.Response) -> None:
     status = response.status_code
     if status in _EXPIRED:
-        raise MediaFailed(MediaProblem.EXPIRED, f"HTTP {status}: the file or its address is no longer there")
+        raise MediaFailed(MediaFailureKind.EXPIRED, f"HTTP {status}: the file or its address is no longer there")
     if status in (401, 403):
-        raise MediaFailed(MediaProblem.OURS, f"HTTP {status}: the access token may not read the file")
+        raise MediaFailed(MediaFailureKind.OURS, f"HTTP {status}: the access token may not read the file")
     if status != 200:
-        raise MediaFailed(MediaProblem.TRANSIENT, f"HTTP {status}")
+        raise MediaFailed(MediaFailureKind.TRANSIENT, f"HTTP {status}")
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise MediaFailed(MediaProblem.TYPE_REFUSED, "the file came compressed, though that was not asked for")
+        raise MediaFailed(MediaFailureKind.TYPE_REFUSED, "the file came compressed, though that was not asked for")
 
 
 def _checked(content: bytes, info: MediaInfo) -> MediaFile:
     digest = sha256(content).hexdigest()
     if info.sha256 is not None and not hmac.compare_digest(digest, info.sha256):
-        raise MediaFailed(MediaProblem.WRONG_HASH, "the bytes are not those that were announced")
+        raise MediaFailed(MediaFailureKind.WRONG_HASH, "the bytes are not those that were announced")
     kind = mime_type(info.mime_type)
     start = content[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not kind.startswith("text/") and start.startswith(_MARKUP):
-        raise MediaFailed(MediaProblem.TYPE_REFUSED, f"the file says {kind} but holds markup")
+        raise MediaFailed(MediaFailureKind.TYPE_REFUSED, f"the file says {kind} but holds markup")
     return MediaFile(mime_type=kind, sha256=digest, content=content)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from integrations.channels.failures import FailureKind
+from integrations.channels.failures import SendFailureKind
 from integrations.channels.port import Choice, MediaFile, MediaRef, Recipient, Sent, Template
 
 
@@ -58,7 +58,7 @@ class WhatsAppProvider(Protocol):
     @property
     def limits(self) -> ProviderLimits: ...
 
-    def failure_kind(self, code: int | None) -> FailureKind:
+    def failure_kind(self, code: int | None) -> SendFailureKind:
         """What a code in a failed status means: the channel took the message and could not deliver it."""
         ...
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from integrations.channels.failures import FailureKind, SendFailed
+from integrations.channels.failures import SendFailed, SendFailureKind
 from integrations.whatsapp.double import Posted
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
@@ -52,7 +52,7 @@ async def test_each_part_is_listed_with_what_became_of_it(system: System, custom
 
 @pytest.mark.parametrize("status", ["failed", "unknown"])
 async def test_what_was_given_up_is_sent_again_once(system: System, customer: Customer, status: str) -> None:
-    kind = FailureKind.UNKNOWN if status == "unknown" else FailureKind.RECIPIENT_FINAL
+    kind = SendFailureKind.UNKNOWN if status == "unknown" else SendFailureKind.RECIPIENT_FINAL
     system.whatsapp.failures.extend([SendFailed(kind, "as told")] * (2 if status == "unknown" else 1))
     await customer.write("Hello")
     await customer.until_idle()

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from integrations.endpoints.port import CallProblem, EndpointFailed
+from integrations.endpoints.port import CallFailureKind, EndpointFailed
 from schemas.actions import AssistantActions
 from schemas.assistants import AssistantConfig
 from tests.support.shop import BOOK, output
@@ -19,7 +19,7 @@ async def unknown(system: System) -> dict[str, Any]:
     """An effect of which nobody knows what became of it."""
     actions = AssistantActions(endpoints=(BOOK,))
     await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
-    system.endpoints.outcomes.append(EndpointFailed(CallProblem.UNKNOWN, "the connection dropped"))
+    system.endpoints.outcomes.append(EndpointFailed(CallFailureKind.UNKNOWN, "the connection dropped"))
     system.perplexity.scripts.append(output("api_call", endpoint="book", params={}))
     await system.send("Book it")
     [effect] = (await system.http.get("/api/effects?status=unknown")).json()["effects"]

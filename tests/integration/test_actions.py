@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointResult
+from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult
 from schemas.actions import ActionDefinition, AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from tests.history_costs import BILLABLE
@@ -314,13 +314,13 @@ async def test_rounds_of_actions_are_bounded(system: System) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "kind", "calls", "status"),
     [
-        (CANCEL, CallProblem.UNKNOWN, 1, "unknown"),
-        (ORDERS, CallProblem.UNKNOWN, 2, "confirmed"),
-        (CANCEL, CallProblem.NOT_SENT, 2, "confirmed"),
+        (CANCEL, CallFailureKind.UNKNOWN, 1, "unknown"),
+        (ORDERS, CallFailureKind.UNKNOWN, 2, "confirmed"),
+        (CANCEL, CallFailureKind.NOT_SENT, 2, "confirmed"),
     ],
 )
 async def test_what_may_have_been_done_is_never_repeated_blindly(
-    system: System, endpoint: Endpoint, kind: CallProblem, calls: int, status: str
+    system: System, endpoint: Endpoint, kind: CallFailureKind, calls: int, status: str
 ) -> None:
     await configure(system, endpoints=[endpoint])
     system.endpoints.outcomes.append(EndpointFailed(kind, "the connection dropped", retry_after=0.01))

@@ -17,7 +17,7 @@ from integrations.endpoints.port import EndpointResult
 from integrations.perplexity.port import AskFailed, Question
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from tests.integration.test_held_messages import replies, set_state
 from tests.support.shop import BOOK, output
 from tests.support.waiting import until
@@ -201,4 +201,6 @@ async def test_a_long_conversation_gives_way_to_the_words_of_now(system: System)
 async def lose_thread(system: System) -> None:
     thread = (await system.http.get("/api/session/c-1/thread")).json()
     system.perplexity.threads_known[thread["thread_url_slug"]] = False
-    system.perplexity.scripts.extend(AskFailed(FailureKind.UPSTREAM, "unknown", retry_after=0.01) for _ in range(2))
+    system.perplexity.scripts.extend(
+        AskFailed(ModelFailureKind.UPSTREAM, "unknown", retry_after=0.01) for _ in range(2)
+    )

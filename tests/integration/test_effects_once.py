@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from integrations.endpoints.port import CallProblem, EndpointFailed
+from integrations.endpoints.port import CallFailureKind, EndpointFailed
 from schemas.actions import AssistantActions, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Perform, Step, Thread, TurnOutcome, TurnRequest
@@ -106,7 +106,7 @@ async def test_a_worker_that_dies_around_a_call(
     system: System, boundary: str, endpoint: Endpoint, status: str, calls: int
 ) -> None:
     if boundary == "between record and report":
-        system.endpoints.outcomes.append(EndpointFailed(CallProblem.UNKNOWN, "the connection dropped"))
+        system.endpoints.outcomes.append(EndpointFailed(CallFailureKind.UNKNOWN, "the connection dropped"))
     perform = await planned(system, CALL, endpoint)
 
     with pytest.raises(Killed):

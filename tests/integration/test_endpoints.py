@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from integrations.endpoints.addresses import is_public
 from integrations.endpoints.http import HttpEndpoints, filled
-from integrations.endpoints.port import CallProblem, EndpointFailed
+from integrations.endpoints.port import CallFailureKind, EndpointFailed
 from schemas.actions import Endpoint
 from tests.endpoint_server import Service, running_service
 
@@ -67,18 +67,18 @@ async def test_a_post_sends_json_and_the_secrets_header(service: Service, endpoi
 @pytest.mark.parametrize(
     ("path", "method", "kind"),
     [
-        ("moved", "GET", CallProblem.FAILED),
-        ("busy", "POST", CallProblem.NOT_SENT),
-        ("broken", "GET", CallProblem.NOT_SENT),
-        ("broken", "POST", CallProblem.UNKNOWN),
-        ("refused", "POST", CallProblem.FAILED),
-        ("picture", "GET", CallProblem.FAILED),
-        ("drop", "POST", CallProblem.UNKNOWN),
-        ("slow", "POST", CallProblem.UNKNOWN),
+        ("moved", "GET", CallFailureKind.FAILED),
+        ("busy", "POST", CallFailureKind.NOT_SENT),
+        ("broken", "GET", CallFailureKind.NOT_SENT),
+        ("broken", "POST", CallFailureKind.UNKNOWN),
+        ("refused", "POST", CallFailureKind.FAILED),
+        ("picture", "GET", CallFailureKind.FAILED),
+        ("drop", "POST", CallFailureKind.UNKNOWN),
+        ("slow", "POST", CallFailureKind.UNKNOWN),
     ],
 )
 async def test_what_is_known_when_no_result_comes(
-    service: Service, endpoints: HttpEndpoints, path: str, method: Any, kind: CallProblem
+    service: Service, endpoints: HttpEndpoints, path: str, method: Any, kind: CallFailureKind
 ) -> None:
     with pytest.raises(EndpointFailed) as failed:
         await endpoints.call(endpoint(service, path, method=method, time_limit_seconds=1), {}, "key-1")
@@ -115,7 +115,7 @@ async def test_this_machine_is_not_reached_by_any_spelling(service: Service, hos
         await endpoints.call(Endpoint(name="own", description="x", url=f"http://{host}:{port}/ok"), {}, "key-1")
 
     await endpoints.close()
-    assert failed.value.kind in {CallProblem.REFUSED, CallProblem.NOT_SENT}
+    assert failed.value.kind in {CallFailureKind.REFUSED, CallFailureKind.NOT_SENT}
     assert service.requests == []
 
 
@@ -132,7 +132,7 @@ async def test_a_name_that_changes_its_address_gains_nothing(service: Service) -
         await endpoints.call(Endpoint(name="rebind", description="x", url=url), {}, "key-1")
 
     await endpoints.close()
-    assert failed.value.kind is CallProblem.REFUSED
+    assert failed.value.kind is CallFailureKind.REFUSED
     assert len(answers) == 1
     assert service.requests == []
 

@@ -8,15 +8,15 @@ import pytest
 
 from integrations.perplexity.double import words
 from integrations.perplexity.port import AskFailed
-from schemas.failures import FAILURES, Certainty, FailureKind
+from schemas.failures import MODEL_FAILURES, Certainty, ModelFailureKind
 from tests.system_in_process import System, running_system
 
-RETRIED = [kind for kind, policy in FAILURES.items() if policy.retried and kind is not FailureKind.ABANDONED]
-FINAL = [kind for kind, policy in FAILURES.items() if not policy.retried]
+RETRIED = [kind for kind, policy in MODEL_FAILURES.items() if policy.retried and kind is not ModelFailureKind.ABANDONED]
+FINAL = [kind for kind, policy in MODEL_FAILURES.items() if not policy.retried]
 
 
 @pytest.mark.parametrize("kind", RETRIED)
-async def test_a_passing_failure_is_tried_again(system: System, kind: FailureKind) -> None:
+async def test_a_passing_failure_is_tried_again(system: System, kind: ModelFailureKind) -> None:
     system.perplexity.scripts.append(AskFailed(kind, "for once", retry_after=0.01, partial="half an ans"))
 
     turn = (await system.send("Hello")).json()
@@ -26,7 +26,7 @@ async def test_a_passing_failure_is_tried_again(system: System, kind: FailureKin
 
 
 @pytest.mark.parametrize("kind", FINAL)
-async def test_a_final_failure_is_apologised_for_at_once(system: System, kind: FailureKind) -> None:
+async def test_a_final_failure_is_apologised_for_at_once(system: System, kind: ModelFailureKind) -> None:
     system.perplexity.scripts.append(AskFailed(kind, "for good"))
 
     turn = (await system.send("Hello")).json()
@@ -38,7 +38,7 @@ async def test_a_final_failure_is_apologised_for_at_once(system: System, kind: F
 
 async def test_a_wrapper_that_is_away_costs_no_try_and_no_call(system: System) -> None:
     away = 3 * system.settings.turn_attempts
-    system.perplexity.scripts.extend(AskFailed(FailureKind.CONNECT, "away", retry_after=0.01) for _ in range(away))
+    system.perplexity.scripts.extend(AskFailed(ModelFailureKind.CONNECT, "away", retry_after=0.01) for _ in range(away))
 
     turn = (await system.send("Hello")).json()
 
@@ -51,7 +51,7 @@ async def test_a_wrapper_that_is_away_costs_no_try_and_no_call(system: System) -
 async def test_one_that_stays_away_is_apologised_for(postgres_url: str, temporal_address: str) -> None:
     async with running_system(postgres_url, temporal_address, perplexity_patience_seconds=0.001) as system:
         tries = 1 + system.settings.turn_attempts  # the first was waited out
-        scripts = [AskFailed(FailureKind.SESSION, "away", retry_after=0.01) for _ in range(tries)]
+        scripts = [AskFailed(ModelFailureKind.SESSION, "away", retry_after=0.01) for _ in range(tries)]
         system.perplexity.scripts.extend(scripts)
 
         turn = (await system.send("Hello")).json()
@@ -62,7 +62,7 @@ async def test_one_that_stays_away_is_apologised_for(postgres_url: str, temporal
 
 async def test_tries_are_bounded_and_the_conversation_stays_intact(system: System) -> None:
     before = (await system.send("First")).json()
-    system.perplexity.scripts.extend(AskFailed(FailureKind.UPSTREAM, "down", retry_after=0.01) for _ in range(4))
+    system.perplexity.scripts.extend(AskFailed(ModelFailureKind.UPSTREAM, "down", retry_after=0.01) for _ in range(4))
 
     sorry = (await system.send("Second")).json()
     after = (await system.send("Third")).json()
@@ -74,8 +74,8 @@ async def test_tries_are_bounded_and_the_conversation_stays_intact(system: Syste
 
 
 async def test_what_may_have_been_asked_is_asked_again_at_most_twice(system: System) -> None:
-    assert FAILURES[FailureKind.CUT].certainty is Certainty.UNKNOWN
-    system.perplexity.scripts.extend(AskFailed(FailureKind.CUT, "cut", retry_after=0.01) for _ in range(9))
+    assert MODEL_FAILURES[ModelFailureKind.CUT].certainty is Certainty.UNKNOWN
+    system.perplexity.scripts.extend(AskFailed(ModelFailureKind.CUT, "cut", retry_after=0.01) for _ in range(9))
 
     await system.send("Hello")
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointResult
+from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, Texts
 from schemas.conversations import Decision, Perform, Step, Thread, TurnRequest
@@ -47,7 +47,7 @@ async def test_an_action_that_is_refused_after_one_that_was_done_denies_nothing(
 async def test_an_action_that_fails_after_one_that_was_done_denies_nothing(system: System) -> None:
     await configure(system)
     system.perplexity.scripts.extend([BOOKS, output("api_call", endpoint="pay", params={})])
-    refused = EndpointFailed(CallProblem.FAILED, "no money")
+    refused = EndpointFailed(CallFailureKind.FAILED, "no money")
     system.endpoints.outcomes.extend([EndpointResult(status=200, body="{}"), refused])
 
     turn = (await system.send("Book it and pay")).json()
@@ -86,7 +86,7 @@ async def test_what_an_earlier_attempt_may_have_done_is_not_said_to_have_failed(
         await configure(still)
         does, planned = await _planned(still, output("api_call", endpoint="pay", params={}))
         await _begin(still)  # by an attempt that then vanished
-        still.endpoints.outcomes.extend([EndpointFailed(CallProblem.NOT_SENT, "nobody there")] * 9)
+        still.endpoints.outcomes.extend([EndpointFailed(CallFailureKind.NOT_SENT, "nobody there")] * 9)
 
         await _performed(does, planned)
 

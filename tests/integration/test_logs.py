@@ -10,7 +10,7 @@ from structlog.testing import LogCapture
 
 from config.logs import without_secrets
 from integrations.perplexity.port import AskFailed
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from tests.system_in_process import System, running_system
 from tests.worker_process import worker_process
 
@@ -40,7 +40,7 @@ async def test_one_line_a_turn_with_ids_verdict_timings_and_raw_output(lines: An
 
 
 async def test_a_failed_attempt_has_a_line_of_its_own(lines: Any, system: System) -> None:
-    system.perplexity.scripts.append(AskFailed(FailureKind.CUT, "broke off", retry_after=0.01, partial="Half"))
+    system.perplexity.scripts.append(AskFailed(ModelFailureKind.CUT, "broke off", retry_after=0.01, partial="Half"))
 
     await system.send("Hello")
 

@@ -12,7 +12,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointResult
+from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult
 from schemas.actions import AssistantActions, Endpoint, LookUp
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Perform, Step, Thread, TurnOutcome, TurnRequest
@@ -38,7 +38,7 @@ ORDER = Endpoint(
 ASKED = "order (look-up)"
 FOUND = EndpointResult(status=200, body='{"orders": [{"number": 7}]}')
 NOT_THERE = EndpointResult(status=200, body='{"orders": []}')
-UNKNOWN = EndpointFailed(CallProblem.UNKNOWN, "the connection dropped")
+UNKNOWN = EndpointFailed(CallFailureKind.UNKNOWN, "the connection dropped")
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ async def test_what_is_not_there_yet_is_looked_up_again_later(still: System) -> 
 @pytest.mark.parametrize(
     "answer",
     [
-        EndpointFailed(CallProblem.NOT_SENT, "it cannot be reached"),
-        EndpointFailed(CallProblem.FAILED, "it answered 403"),
+        EndpointFailed(CallFailureKind.NOT_SENT, "it cannot be reached"),
+        EndpointFailed(CallFailureKind.FAILED, "it answered 403"),
         EndpointResult(status=200, body="<html>Welcome</html>"),
         EndpointResult(status=200, body=FOUND.body[:-3], truncated=True),
     ],
@@ -153,7 +153,7 @@ async def test_a_look_up_that_hangs_repeats_nothing(still: System) -> None:
 
 async def test_what_was_surely_not_done_before_may_surely_fail(still: System) -> None:
     action = await begun(still)
-    still.endpoints.outcomes.extend([NOT_THERE, EndpointFailed(CallProblem.FAILED, "it answered 409")])
+    still.endpoints.outcomes.extend([NOT_THERE, EndpointFailed(CallFailureKind.FAILED, "it answered 409")])
 
     await perform(still, action)
 

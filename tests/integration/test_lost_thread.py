@@ -8,11 +8,11 @@ import pytest
 
 from integrations.perplexity.double import words
 from integrations.perplexity.port import AskFailed
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from tests.system_in_process import System
 
 
-def failed(kind: FailureKind = FailureKind.UPSTREAM) -> AskFailed:
+def failed(kind: ModelFailureKind = ModelFailureKind.UPSTREAM) -> AskFailed:
     return AskFailed(kind, "HTTP Error 400: last_backend_uuid was never given out", retry_after=0.01)
 
 
@@ -53,8 +53,10 @@ async def test_a_thread_that_is_not_surely_gone_is_kept(system: System, known: b
     assert system.perplexity.questions[3].backend_uuid == old["backend_uuid"]
 
 
-@pytest.mark.parametrize("kind", [FailureKind.CUT, FailureKind.RATE_LIMITED, FailureKind.CONNECT])
-async def test_a_limit_or_a_broken_connection_is_no_sign_of_a_lost_thread(system: System, kind: FailureKind) -> None:
+@pytest.mark.parametrize("kind", [ModelFailureKind.CUT, ModelFailureKind.RATE_LIMITED, ModelFailureKind.CONNECT])
+async def test_a_limit_or_a_broken_connection_is_no_sign_of_a_lost_thread(
+    system: System, kind: ModelFailureKind
+) -> None:
     old = await begun(system)
     system.perplexity.threads_known[old["thread_url_slug"]] = False
     system.perplexity.scripts.extend([failed(kind), failed(kind)])

@@ -20,7 +20,7 @@ from integrations.perplexity.port import AskFailed
 from schemas import conversations
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from storage.database import StatementFailed, StorageUnavailable
 from tests.support.shop import output
 from tests.support.waiting import until, within
@@ -81,7 +81,7 @@ async def test_a_commit_that_is_cut_leaves_no_words_behind(
 
 
 async def test_what_upstream_says_of_a_failure_stays_in_the_database(system: System) -> None:
-    failed = AskFailed(FailureKind.UPSTREAM, f"{MARK} words of upstream", retry_after=0.01, partial=f"{MARK} half")
+    failed = AskFailed(ModelFailureKind.UPSTREAM, f"{MARK} words of upstream", retry_after=0.01, partial=f"{MARK} half")
     system.perplexity.scripts.append(failed)
     await system.send("Hello", customer="c-9")
 

@@ -18,7 +18,7 @@ from integrations.perplexity.question import Way
 from integrations.perplexity.simulator.serve import running
 from integrations.perplexity.simulator.shapes import PRIVATE
 from integrations.perplexity.wrapper import WrapperClient
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 
 REAL = os.environ.get("PERPLEXITY_BASE_URL", "")
 ACCOUNT = os.environ.get("DEFAULT_ACCOUNT_NAME", "default")
@@ -112,13 +112,15 @@ async def test_a_thread_goes_on_with_the_newest_backend_uuid(base_url: str) -> N
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [
-        ({"account_name": "unknown-account"}, FailureKind.ACCOUNT),
-        ({"mode": "writing"}, FailureKind.REJECTED),
-        ({"mode": "pro", "model": "auto"}, FailureKind.REJECTED),
-        ({"sources": ("press",)}, FailureKind.REJECTED),
+        ({"account_name": "unknown-account"}, ModelFailureKind.ACCOUNT),
+        ({"mode": "writing"}, ModelFailureKind.REJECTED),
+        ({"mode": "pro", "model": "auto"}, ModelFailureKind.REJECTED),
+        ({"sources": ("press",)}, ModelFailureKind.REJECTED),
     ],
 )
-async def test_wrong_parameters_are_told(base_url: str, way: Way, changes: dict[str, Any], kind: FailureKind) -> None:
+async def test_wrong_parameters_are_told(
+    base_url: str, way: Way, changes: dict[str, Any], kind: ModelFailureKind
+) -> None:
     assert (await failure_of(client_of(base_url, way), question("Hi", **changes))).kind is kind
 
 
@@ -128,47 +130,47 @@ async def test_health(base_url: str) -> None:
 
 
 async def test_nobody_there() -> None:
-    assert (await failure_of(client_of("http://127.0.0.1:9"), question("Hi"))).kind is FailureKind.CONNECT
+    assert (await failure_of(client_of("http://127.0.0.1:9"), question("Hi"))).kind is ModelFailureKind.CONNECT
 
 
 STREAMED = [
-    ("refuse_session", FailureKind.SESSION),
-    ("account_expired", FailureKind.ACCOUNT),
-    ("no_descriptors", FailureKind.CONNECT),
-    ("http400", FailureKind.QUESTION_TOO_LONG),
-    ("http429", FailureKind.RATE_LIMITED),
-    ("http502_html", FailureKind.GATEWAY),
-    ("http503", FailureKind.GATEWAY),
-    ("http504", FailureKind.OVERLOADED),
-    ("html_200", FailureKind.MALFORMED),
-    ("blocked", FailureKind.BLOCKED),
-    ("done_only", FailureKind.BLOCKED),
-    ("data_null", FailureKind.BLOCKED),
-    ("answer_null", FailureKind.NO_ANSWER),
-    ("in_progress_only", FailureKind.NO_ANSWER),
-    ("error_frame", FailureKind.UPSTREAM),
-    ("expecting_value", FailureKind.UPSTREAM),
-    ("list_index", FailureKind.BLOCKED),
-    ("cut", FailureKind.CUT),
-    ("cut_clean", FailureKind.CUT),
-    ("stall", FailureKind.SILENT),
-    ("huge=2000000", FailureKind.TOO_LARGE),
+    ("refuse_session", ModelFailureKind.SESSION),
+    ("account_expired", ModelFailureKind.ACCOUNT),
+    ("no_descriptors", ModelFailureKind.CONNECT),
+    ("http400", ModelFailureKind.QUESTION_TOO_LONG),
+    ("http429", ModelFailureKind.RATE_LIMITED),
+    ("http502_html", ModelFailureKind.GATEWAY),
+    ("http503", ModelFailureKind.GATEWAY),
+    ("http504", ModelFailureKind.OVERLOADED),
+    ("html_200", ModelFailureKind.MALFORMED),
+    ("blocked", ModelFailureKind.BLOCKED),
+    ("done_only", ModelFailureKind.BLOCKED),
+    ("data_null", ModelFailureKind.BLOCKED),
+    ("answer_null", ModelFailureKind.NO_ANSWER),
+    ("in_progress_only", ModelFailureKind.NO_ANSWER),
+    ("error_frame", ModelFailureKind.UPSTREAM),
+    ("expecting_value", ModelFailureKind.UPSTREAM),
+    ("list_index", ModelFailureKind.BLOCKED),
+    ("cut", ModelFailureKind.CUT),
+    ("cut_clean", ModelFailureKind.CUT),
+    ("stall", ModelFailureKind.SILENT),
+    ("huge=2000000", ModelFailureKind.TOO_LARGE),
 ]
 IN_ONE_BODY = {
-    "http502_html": FailureKind.OVERLOADED,
-    "http503": FailureKind.OVERLOADED,
-    "list_index": FailureKind.NO_ANSWER,
-    "cut_clean": FailureKind.MALFORMED,
+    "http502_html": ModelFailureKind.OVERLOADED,
+    "http503": ModelFailureKind.OVERLOADED,
+    "list_index": ModelFailureKind.NO_ANSWER,
+    "cut_clean": ModelFailureKind.MALFORMED,
 }
 
 
-def silence_for(kind: FailureKind) -> float:
+def silence_for(kind: ModelFailureKind) -> float:
     """Seconds: short where silence is the failure, else so long that a busy machine is not taken for it."""
-    return 0.4 if kind is FailureKind.SILENT else 20.0
+    return 0.4 if kind is ModelFailureKind.SILENT else 20.0
 
 
 @pytest.mark.parametrize(("directive", "kind"), STREAMED)
-async def test_every_failure_of_a_stream(simulator: str, directive: str, kind: FailureKind) -> None:
+async def test_every_failure_of_a_stream(simulator: str, directive: str, kind: ModelFailureKind) -> None:
     client = client_of(simulator, perplexity_silence_seconds=silence_for(kind), perplexity_answer_bytes=1_000_000)
     asked = question(f"When are you open? [[sim: {directive} times=1]]")
 
@@ -177,7 +179,7 @@ async def test_every_failure_of_a_stream(simulator: str, directive: str, kind: F
 
 
 @pytest.mark.parametrize(("directive", "kind"), [row for row in STREAMED if row[0] != "expecting_value"])
-async def test_every_failure_of_a_body(simulator: str, directive: str, kind: FailureKind) -> None:
+async def test_every_failure_of_a_body(simulator: str, directive: str, kind: ModelFailureKind) -> None:
     patience = silence_for(kind)
     client = client_of(simulator, "sync", perplexity_silence_seconds=patience, perplexity_answer_bytes=1_000_000)
 
@@ -238,7 +240,7 @@ async def test_a_message_of_155_kilobytes_is_healthy(simulator: str) -> None:
 async def test_an_id_that_was_never_given_is_refused(simulator: str, way: Way) -> None:
     asked = question("Hi", backend_uuid=str(uuid4()))
 
-    assert (await failure_of(client_of(simulator, way), asked)).kind is FailureKind.UPSTREAM
+    assert (await failure_of(client_of(simulator, way), asked)).kind is ModelFailureKind.UPSTREAM
 
 
 async def test_a_request_line_above_16_kb_is_refused_by_the_other_side_too(simulator: str) -> None:
@@ -250,7 +252,7 @@ async def test_a_request_line_above_16_kb_is_refused_by_the_other_side_too(simul
 
 async def test_every_question_is_counted_in_its_thread(client: WrapperClient, simulator: str) -> None:
     asked = question("Hi [[sim: http503 times=1]] [[sim: cut times=1]]")
-    for kind in (FailureKind.GATEWAY, FailureKind.CUT):
+    for kind in (ModelFailureKind.GATEWAY, ModelFailureKind.CUT):
         assert (await failure_of(client, asked)).kind is kind
     await client.ask(asked)
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from integrations.perplexity.port import AskFailed
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from tests.system_in_process import Event, System
 
 
@@ -76,7 +76,7 @@ async def test_an_event_of_another_answer_is_none_of_ours(system: System) -> Non
 
 async def test_an_attempt_that_fails_is_taken_back(system: System) -> None:
     system.perplexity.gate.clear()
-    system.perplexity.fail_after_text = [AskFailed(FailureKind.CUT, "cut", retry_after=0.01)]
+    system.perplexity.fail_after_text = [AskFailed(ModelFailureKind.CUT, "cut", retry_after=0.01)]
     stream = system.stream("Hello")
 
     await anext(stream)

@@ -20,7 +20,7 @@ from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Apologize, StateRequest, Step
 from schemas.encoding import dump_json
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from schemas.transitions import Event
 from schemas.turns import State
 from storage.standings import Standings
@@ -345,7 +345,7 @@ async def test_nobody_is_apologised_to_under_a_human(still: System) -> None:
     request = await stored(still, "Hello")
     await take(still)
     async with activities(still) as does:
-        sorry = Apologize(**request.model_dump(), failure=FailureKind.ABANDONED)
+        sorry = Apologize(**request.model_dump(), failure=ModelFailureKind.ABANDONED)
         outcome = await ActivityEnvironment().run(does.answering.apologize, sorry)
 
     assert (outcome.cursor, outcome.state) == (1, State.HUMAN_HANDOFF)
@@ -355,7 +355,7 @@ async def test_nobody_is_apologised_to_under_a_human(still: System) -> None:
 async def test_nobody_is_told_of_a_failure_that_meets_a_take_over(system: System) -> None:
     async def fails(_question: object) -> AskFailed:
         await take(system)
-        return AskFailed(FailureKind.ACCOUNT, "expired")
+        return AskFailed(ModelFailureKind.ACCOUNT, "expired")
 
     system.perplexity.scripts.append(fails)
     response = await system.send("Hello")

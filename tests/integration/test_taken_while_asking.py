@@ -14,7 +14,7 @@ import pytest
 
 from actions.gates import rules_of
 from schemas.encoding import dump_json
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from schemas.transitions import Event
 from tests.integration.test_held_messages import replies, set_state
 from tests.integration.test_take_over import CALL, INVALID, configure, rows
@@ -69,7 +69,7 @@ async def test_the_caller_and_the_slot_are_free_while_the_model_goes_on(system: 
     assert await answered(waiting) == (202, None, state)
     assert await rows(system, OPEN_SLOTS) == []
     assert await rows(system, "SELECT status FROM turns") == [("held",)]
-    assert await rows(system, "SELECT failure, used FROM raw_outputs") == [(FailureKind.OVERTAKEN, True)]
+    assert await rows(system, "SELECT failure, used FROM raw_outputs") == [(ModelFailureKind.OVERTAKEN, True)]
     assert (await system.session())["held"] == held
     assert await replies(system) == []
 

@@ -20,7 +20,7 @@ from integrations.perplexity.port import AskFailed, Question
 from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Apologize, Perform, Step, Thread, TurnOutcome, TurnRequest
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from storage.database import StorageUnavailable
 from tests.incoming import incoming
 from tests.support import clock
@@ -110,7 +110,7 @@ async def test_a_zombies_text_does_not_override_an_action_under_way(still: Syste
 async def test_a_failure_is_on_record_though_the_database_was_away(still: System, does: Does) -> None:
     """Unrecorded, a question that surely failed would count as one that may have been answered."""
     request = await stored(still, "Hello")
-    still.perplexity.scripts.append(AskFailed(FailureKind.UPSTREAM, "down"))
+    still.perplexity.scripts.append(AskFailed(ModelFailureKind.UPSTREAM, "down"))
     away = [Stop("SET status = 'failed'", error=StorageUnavailable("away")) for _ in range(3)]
 
     with pytest.raises(ApplicationError, match="no answer: upstream"):
@@ -211,7 +211,7 @@ async def test_an_action_after_a_confirmed_one_has_its_own_place(system: System)
 
 async def test_no_apology_denies_what_an_effect_confirmed(system: System) -> None:
     await configure(system, endpoints=[BOOK])
-    expired = AskFailed(FailureKind.ACCOUNT, "expired")
+    expired = AskFailed(ModelFailureKind.ACCOUNT, "expired")
     system.perplexity.scripts.extend([output("api_call", endpoint="book", params={}), expired])
 
     turn = (await system.send("Book it")).json()
@@ -229,7 +229,7 @@ async def test_no_invalid_output_denies_what_an_effect_confirmed(system: System)
 
 async def test_a_failure_after_something_was_only_looked_up_is_told_as_one(system: System) -> None:
     await configure(system, endpoints=[LOOK_UP])
-    expired = AskFailed(FailureKind.ACCOUNT, "expired")
+    expired = AskFailed(ModelFailureKind.ACCOUNT, "expired")
     system.perplexity.scripts.extend([output("api_call", endpoint="look_up", params={}), expired])
 
     assert "can't answer right now" in (await system.send("Where is it?")).json()["reply"]["text"]

@@ -9,7 +9,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from integrations.channels.failures import FailureKind, SendFailed
+from integrations.channels.failures import SendFailed, SendFailureKind
 from integrations.whatsapp.double import Posted
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
@@ -136,7 +136,7 @@ async def test_what_may_have_left_is_passed_on_to_staff(talk: Conversation) -> N
         await talk.change(Event.TAKEN)
 
     talk.system.whatsapp.before_answering.append(taken)
-    talk.system.whatsapp.failures.append(SendFailed(FailureKind.UNKNOWN, "nobody knows"))
+    talk.system.whatsapp.failures.append(SendFailed(SendFailureKind.UNKNOWN, "nobody knows"))
     with pytest.raises(ApplicationError):
         await talk.deliver()
     await talk.deliver()  # no status came

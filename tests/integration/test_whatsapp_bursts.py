@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from integrations.perplexity.double import words
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, at, written
@@ -68,7 +68,7 @@ async def test_a_newer_message_drops_the_stale_answer_and_both_are_asked(system:
     assert _asked(system) == ["I want a lamp", "I want a lamp\n\nNo, two lamps"]
     assert len(customer.received) == 1
     failures = await system.database.rows("SELECT failure FROM raw_outputs ORDER BY created_at")
-    assert [row["failure"] for row in failures] == [FailureKind.OVERTAKEN, None]
+    assert [row["failure"] for row in failures] == [ModelFailureKind.OVERTAKEN, None]
 
 
 async def test_only_once_is_an_answer_dropped(system: System) -> None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from integrations.channels.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.failures import MediaFailed, MediaFailureKind, SendFailed, SendFailureKind
 from integrations.channels.port import (
     Channel,
     Choice,
@@ -43,17 +43,17 @@ class Subject:
     account: str
     texts: Callable[[], list[str]]
     keep: Callable[[bytes, str], MediaRef]
-    fail: Callable[[FailureKind], None]
+    fail: Callable[[SendFailureKind], None]
 
     def request(self, delivery_id: str = "d-1") -> SendRequest:
         return SendRequest(account=self.account, recipient=Recipient(phone=PHONE), delivery_id=delivery_id)
 
 
 _SWITCHES = {
-    FailureKind.TRANSIENT: Switches(fail_before=1),
-    FailureKind.RATE_LIMITED: Switches(rate_limited=1),
-    FailureKind.OUTSIDE_WINDOW: Switches(outside_window=True),
-    FailureKind.UNKNOWN: Switches(execute_then_drop=1),
+    SendFailureKind.TRANSIENT: Switches(fail_before=1),
+    SendFailureKind.RATE_LIMITED: Switches(rate_limited=1),
+    SendFailureKind.OUTSIDE_WINDOW: Switches(outside_window=True),
+    SendFailureKind.UNKNOWN: Switches(execute_then_drop=1),
 }
 
 
@@ -73,7 +73,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
                 meta.graph.chats.files["777"] = StoredFile(mime_type=kind, content=content)
                 return MediaRef(id="777")
 
-            def fail(kind: FailureKind) -> None:
+            def fail(kind: SendFailureKind) -> None:
                 meta.graph.switches = _SWITCHES[kind]
 
             yield Subject(meta.adapter, meta.account, lambda: [_text(each) for each in meta.graph.posted], keep, fail)
@@ -85,7 +85,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
                 url = f"{side.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/MM1/Media/ME1"
                 return MediaRef(id=url, mime_type=kind)
 
-            def fail_at_twilio(kind: FailureKind) -> None:
+            def fail_at_twilio(kind: SendFailureKind) -> None:
                 side.service.switches = _SWITCHES[kind]
 
             def texts() -> list[str]:
@@ -106,7 +106,7 @@ def _double() -> Subject:
     def texts() -> list[str]:
         return [each.text or (each.template.name if each.template else "") for each in adapter.sent]
 
-    def fail(kind: FailureKind) -> None:
+    def fail(kind: SendFailureKind) -> None:
         adapter.failures.append(SendFailed(kind, "as told"))
 
     return Subject(adapter, TWILIO_NUMBER, texts, keep, fail)
@@ -142,7 +142,7 @@ async def test_a_text_of_the_longest_length_goes_out_and_a_longer_one_does_not(s
     with pytest.raises(SendFailed) as failed:
         await subject.adapter.send_text(subject.request(), "x" * (most + 1))
 
-    assert failed.value.kind is FailureKind.OURS
+    assert failed.value.kind is SendFailureKind.OURS
     assert len(subject.texts()) == 1
 
 
@@ -153,12 +153,14 @@ async def test_too_few_or_too_many_buttons_are_refused(subject: Subject, count: 
     with pytest.raises(SendFailed) as failed:
         await subject.adapter.send_buttons(subject.request(), "Which?", choices)
 
-    assert failed.value.kind is FailureKind.OURS
+    assert failed.value.kind is SendFailureKind.OURS
     assert subject.texts() == []
 
 
-@pytest.mark.parametrize("kind", [FailureKind.TRANSIENT, FailureKind.RATE_LIMITED, FailureKind.OUTSIDE_WINDOW])
-async def test_what_is_certainly_refused_was_not_sent(subject: Subject, kind: FailureKind) -> None:
+@pytest.mark.parametrize(
+    "kind", [SendFailureKind.TRANSIENT, SendFailureKind.RATE_LIMITED, SendFailureKind.OUTSIDE_WINDOW]
+)
+async def test_what_is_certainly_refused_was_not_sent(subject: Subject, kind: SendFailureKind) -> None:
     subject.fail(kind)
 
     with pytest.raises(SendFailed) as failed:
@@ -170,12 +172,12 @@ async def test_what_is_certainly_refused_was_not_sent(subject: Subject, kind: Fa
 
 
 async def test_a_connection_that_drops_after_the_send_leaves_it_unknown(subject: Subject) -> None:
-    subject.fail(FailureKind.UNKNOWN)
+    subject.fail(SendFailureKind.UNKNOWN)
 
     with pytest.raises(SendFailed) as failed:
         await subject.adapter.send_text(subject.request(), "Hello")
 
-    assert failed.value.kind is FailureKind.UNKNOWN
+    assert failed.value.kind is SendFailureKind.UNKNOWN
     assert not failed.value.policy.retried
     assert subject.texts() == ["Hello"]
 
@@ -196,7 +198,7 @@ async def test_a_file_that_is_gone_is_told(subject: Subject) -> None:
     with pytest.raises(MediaFailed) as failed:
         await subject.adapter.download(subject.account, gone)
 
-    assert failed.value.problem is MediaProblem.EXPIRED
+    assert failed.value.problem is MediaFailureKind.EXPIRED
 
 
 # The channel, whoever carries it
@@ -269,19 +271,19 @@ async def test_an_account_that_nobody_carries_is_ours_to_repair(subject: Subject
     with pytest.raises(MediaFailed) as not_fetched:
         await channel.download(nobody, MediaRef(id="777"))
 
-    assert failed.value.kind is channel.failure_kind(nobody, 131000) is FailureKind.OURS
-    assert not_fetched.value.problem is MediaProblem.OURS
+    assert failed.value.kind is channel.failure_kind(nobody, 131000) is SendFailureKind.OURS
+    assert not_fetched.value.problem is MediaFailureKind.OURS
 
 
 async def test_the_channel_hands_on_what_a_send_and_a_download_come_to(subject: Subject) -> None:
     channel, media = _channel(subject), subject.keep(PNG, "image/png")
     [part] = channel.plan(_account(subject), OutgoingReply(text="Hello"))
-    subject.fail(FailureKind.UNKNOWN)
+    subject.fail(SendFailureKind.UNKNOWN)
 
     with pytest.raises(SendFailed) as failed:
         await channel.send(_out(subject, part))
     file = await channel.download(_account(subject), media)
 
-    assert failed.value.kind is FailureKind.UNKNOWN
+    assert failed.value.kind is SendFailureKind.UNKNOWN
     assert channel.note(failed.value.kind).startswith("Nobody knows")
     assert file.content == PNG

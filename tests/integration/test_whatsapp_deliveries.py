@@ -13,7 +13,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from integrations.channels.failures import FailureKind, SendFailed
+from integrations.channels.failures import SendFailed, SendFailureKind
 from integrations.whatsapp.double import Posted
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, TemplateName
@@ -69,7 +69,7 @@ async def test_a_long_reply_goes_out_in_numbered_parts(system: System, customer:
 
 async def test_a_refused_part_is_sent_again_and_the_others_once(system: System, customer: Customer) -> None:
     system.perplexity.scripts.append(LONG)
-    system.whatsapp.failures.extend([SendFailed(FailureKind.PAIR_LIMITED, "131056", code=131056)] * 2)
+    system.whatsapp.failures.extend([SendFailed(SendFailureKind.PAIR_LIMITED, "131056", code=131056)] * 2)
 
     await customer.write("Tell me everything")
     await customer.until_idle()
@@ -81,7 +81,7 @@ async def test_an_unknown_outcome_is_settled_by_the_status(postgres_url: str, te
     """The status takes as long as it takes; nothing is sent again meanwhile."""
     async with running_system(postgres_url, temporal_address, **SETTINGS) as system:
         customer = Customer(system)
-        system.whatsapp.failures.append(SendFailed(FailureKind.UNKNOWN, "time-out after the request left"))
+        system.whatsapp.failures.append(SendFailed(SendFailureKind.UNKNOWN, "time-out after the request left"))
         await customer.write("Hello")
         await customer.until_received(1)
 
@@ -93,7 +93,7 @@ async def test_an_unknown_outcome_is_settled_by_the_status(postgres_url: str, te
 
 
 async def test_what_stays_unknown_is_sent_again(system: System, customer: Customer) -> None:
-    system.whatsapp.failures.append(SendFailed(FailureKind.UNKNOWN, "time-out after the request left"))
+    system.whatsapp.failures.append(SendFailed(SendFailureKind.UNKNOWN, "time-out after the request left"))
 
     await customer.write("Hello")
     await customer.until_idle()
@@ -103,7 +103,7 @@ async def test_what_stays_unknown_is_sent_again(system: System, customer: Custom
 
 
 async def test_what_stays_unknown_is_sent_again_once_and_then_left_to_staff(system: System, customer: Customer) -> None:
-    system.whatsapp.failures.extend([SendFailed(FailureKind.UNKNOWN, "502 after the request left")] * 3)
+    system.whatsapp.failures.extend([SendFailed(SendFailureKind.UNKNOWN, "502 after the request left")] * 3)
 
     await customer.write("Hello")
     await customer.until_idle()
@@ -171,7 +171,7 @@ async def test_what_stays_unknown_is_left_and_staff_are_told_where_that_is_the_s
     settings = {**SETTINGS, "delivery_settle_seconds": 0.2, "delivery_unknown": "leave"}
     async with running_system(postgres_url, temporal_address, **settings) as system:
         customer = Customer(system)
-        system.whatsapp.failures.append(SendFailed(FailureKind.UNKNOWN, "time-out after the request left"))
+        system.whatsapp.failures.append(SendFailed(SendFailureKind.UNKNOWN, "time-out after the request left"))
 
         await customer.write("Hello")
         await customer.until_idle()
@@ -277,7 +277,7 @@ async def test_a_failure_that_is_known_late_does_not_plan_again_what_was_given_u
     postgres_url: str, temporal_address: str
 ) -> None:
     """An attempt that was taken for dead: what it was sending was left as unknown, and then surely failed."""
-    clock, busy = MovableClock(), SendFailed(FailureKind.PAIR_LIMITED, "131056", code=131056)
+    clock, busy = MovableClock(), SendFailed(SendFailureKind.PAIR_LIMITED, "131056", code=131056)
     settings = {**SETTINGS, "delivery_unknown": "leave"}
     async with running_system(postgres_url, temporal_address, worker=False, **settings) as system:
         database = Database(system.settings.database_url or "", now=clock)
@@ -305,7 +305,7 @@ async def test_a_failure_that_is_known_late_does_not_plan_again_what_was_given_u
 
 
 async def test_the_channels_pause_is_kept_whoever_asks_again(postgres_url: str, temporal_address: str) -> None:
-    clock, busy = MovableClock(), SendFailed(FailureKind.PAIR_LIMITED, "131056", code=131056)
+    clock, busy = MovableClock(), SendFailed(SendFailureKind.PAIR_LIMITED, "131056", code=131056)
     settings = {**SETTINGS, "delivery_pause_max_seconds": 60.0}
     async with running_system(postgres_url, temporal_address, worker=False, **settings) as system:
         database = Database(system.settings.database_url or "", now=clock)
@@ -324,5 +324,5 @@ async def test_the_channels_pause_is_kept_whoever_asks_again(postgres_url: str, 
         await ActivityEnvironment().run(does.delivering.deliver, Deliver(conversation_id=conversation_id))
         await database.close()
 
-        assert kinds == [FailureKind.PAIR_LIMITED, "Paused"]
+        assert kinds == [SendFailureKind.PAIR_LIMITED, "Paused"]
         assert len(system.whatsapp.sent) == 1

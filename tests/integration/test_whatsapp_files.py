@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from integrations.channels.failures import MediaFailed, MediaProblem
+from integrations.channels.failures import MediaFailed, MediaFailureKind
 from integrations.whatsapp.files import MediaLimits, check_host, fetch
 from integrations.whatsapp.port import MediaInfo
 from tests.whatsapp_servers import serving
@@ -66,7 +66,7 @@ def evil_server() -> FastAPI:
     return app
 
 
-async def problem(path: str) -> MediaProblem:
+async def problem(path: str) -> MediaFailureKind:
     async with serving(evil_server()) as url, httpx2.AsyncClient() as http:
         info = MediaInfo(url=f"{url}{path}", mime_type="image/png")
         with pytest.raises(MediaFailed) as failed:
@@ -77,18 +77,18 @@ async def problem(path: str) -> MediaProblem:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("/bomb", MediaProblem.TYPE_REFUSED),
-        ("/unannounced", MediaProblem.TOO_LARGE),
-        ("/redirect", MediaProblem.HOST_REFUSED),
-        ("/circle", MediaProblem.HOST_REFUSED),
-        ("/silence", MediaProblem.TRANSIENT),
-        ("/404", MediaProblem.EXPIRED),
-        ("/410", MediaProblem.EXPIRED),
-        ("/403", MediaProblem.OURS),
-        ("/503", MediaProblem.TRANSIENT),
+        ("/bomb", MediaFailureKind.TYPE_REFUSED),
+        ("/unannounced", MediaFailureKind.TOO_LARGE),
+        ("/redirect", MediaFailureKind.HOST_REFUSED),
+        ("/circle", MediaFailureKind.HOST_REFUSED),
+        ("/silence", MediaFailureKind.TRANSIENT),
+        ("/404", MediaFailureKind.EXPIRED),
+        ("/410", MediaFailureKind.EXPIRED),
+        ("/403", MediaFailureKind.OURS),
+        ("/503", MediaFailureKind.TRANSIENT),
     ],
 )
-async def test_what_a_server_may_answer(path: str, expected: MediaProblem) -> None:
+async def test_what_a_server_may_answer(path: str, expected: MediaFailureKind) -> None:
     assert await problem(path) is expected
 
 
@@ -126,7 +126,7 @@ def test_only_the_channels_hosts_are_asked(url: str) -> None:
     with pytest.raises(MediaFailed) as failed:
         check_host(url, LIMITS)
 
-    assert failed.value.problem is MediaProblem.HOST_REFUSED
+    assert failed.value.problem is MediaFailureKind.HOST_REFUSED
 
 
 @pytest.mark.parametrize(

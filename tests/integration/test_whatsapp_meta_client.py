@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from integrations.channels.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.failures import MediaFailed, MediaFailureKind, SendFailed, SendFailureKind
 from integrations.channels.port import Choice, MediaRef, Recipient, Template
 from integrations.whatsapp.incoming import DeliveryStatus, StatusUpdate
 from integrations.whatsapp.meta.signature import HEADER, is_valid
@@ -107,13 +107,13 @@ async def test_a_failed_delivery_is_reported_with_its_code(side: MetaSide) -> No
 @pytest.mark.parametrize(
     ("switches", "kind", "code"),
     [
-        (Switches(rate_limited=1), FailureKind.RATE_LIMITED, 130429),
-        (Switches(pair_limited=1), FailureKind.PAIR_LIMITED, 131056),
-        (Switches(outside_window=True), FailureKind.OUTSIDE_WINDOW, 131047),
-        (Switches(fail_before=1), FailureKind.TRANSIENT, 131016),
+        (Switches(rate_limited=1), SendFailureKind.RATE_LIMITED, 130429),
+        (Switches(pair_limited=1), SendFailureKind.PAIR_LIMITED, 131056),
+        (Switches(outside_window=True), SendFailureKind.OUTSIDE_WINDOW, 131047),
+        (Switches(fail_before=1), SendFailureKind.TRANSIENT, 131016),
     ],
 )
-async def test_refusals(side: MetaSide, switches: Switches, kind: FailureKind, code: int) -> None:
+async def test_refusals(side: MetaSide, switches: Switches, kind: SendFailureKind, code: int) -> None:
     failed = await failure(side, switches)
 
     assert (failed.kind, failed.code) == (kind, code)
@@ -125,7 +125,7 @@ async def test_an_unknown_outcome_is_settled_by_the_status(side: MetaSide, switc
     failed = await failure(side, switches)
     first, *_ = await until("a status", lambda: statuses(side.receiver.got))
 
-    assert failed.kind is FailureKind.UNKNOWN
+    assert failed.kind is SendFailureKind.UNKNOWN
     assert first.delivery_id == "d-1"
     assert len(side.graph.posted) == 1
 
@@ -137,14 +137,14 @@ async def test_a_server_that_is_not_there_was_never_asked() -> None:
         with pytest.raises(SendFailed) as failed:
             await side.adapter.send_text(REQUEST, "Hello")
 
-    assert failed.value.kind is FailureKind.TRANSIENT
+    assert failed.value.kind is SendFailureKind.TRANSIENT
 
 
 async def test_a_wrong_token_is_ours_and_is_not_shown() -> None:
     async with meta_side(whatsapp_access_token="wrong-secret-token") as side:
         failed = await failure(side, Switches())
 
-    assert (failed.kind, failed.code) == (FailureKind.OURS, 190)
+    assert (failed.kind, failed.code) == (SendFailureKind.OURS, 190)
     assert "wrong-secret-token" not in str(failed)
 
 
@@ -152,7 +152,7 @@ async def test_a_wrong_token_is_ours_and_is_not_shown() -> None:
 async def test_an_account_that_is_no_id_never_becomes_an_address(side: MetaSide, account: str) -> None:
     failed = await failure(side, Switches(), REQUEST.model_copy(update={"account": account}))
 
-    assert failed.kind is FailureKind.OURS
+    assert failed.kind is SendFailureKind.OURS
     assert side.graph.posted == []
 
 
@@ -171,18 +171,18 @@ async def test_read_and_typing_are_shown_until_the_reply(side: MetaSide) -> None
 @pytest.mark.parametrize(
     ("mime_type", "content", "switches", "problem"),
     [
-        ("image/svg+xml", b"<svg/>", Switches(), MediaProblem.TYPE_REFUSED),
-        ("text/html", b"<html>", Switches(), MediaProblem.TYPE_REFUSED),
-        ("application/zip", b"PK\x03\x04", Switches(), MediaProblem.TYPE_REFUSED),
-        ("image/png", b"\n <SVG onload=x>", Switches(), MediaProblem.TYPE_REFUSED),
-        ("image/jpeg", b"\xef\xbb\xbf<!DOCTYPE html>", Switches(), MediaProblem.TYPE_REFUSED),
-        ("image/png", b"x" * 1_001, Switches(), MediaProblem.TOO_LARGE),
-        ("image/png", b"pixels", Switches(wrong_hash=True), MediaProblem.WRONG_HASH),
-        ("image/png", b"pixels", Switches(media_expired=True), MediaProblem.EXPIRED),
+        ("image/svg+xml", b"<svg/>", Switches(), MediaFailureKind.TYPE_REFUSED),
+        ("text/html", b"<html>", Switches(), MediaFailureKind.TYPE_REFUSED),
+        ("application/zip", b"PK\x03\x04", Switches(), MediaFailureKind.TYPE_REFUSED),
+        ("image/png", b"\n <SVG onload=x>", Switches(), MediaFailureKind.TYPE_REFUSED),
+        ("image/jpeg", b"\xef\xbb\xbf<!DOCTYPE html>", Switches(), MediaFailureKind.TYPE_REFUSED),
+        ("image/png", b"x" * 1_001, Switches(), MediaFailureKind.TOO_LARGE),
+        ("image/png", b"pixels", Switches(wrong_hash=True), MediaFailureKind.WRONG_HASH),
+        ("image/png", b"pixels", Switches(media_expired=True), MediaFailureKind.EXPIRED),
     ],
 )
 async def test_files_that_are_not_taken(
-    side: MetaSide, mime_type: str, content: bytes, switches: Switches, problem: MediaProblem
+    side: MetaSide, mime_type: str, content: bytes, switches: Switches, problem: MediaFailureKind
 ) -> None:
     side.graph.chats.files["77"] = StoredFile(mime_type=mime_type, content=content)
     side.graph.switches = switches
@@ -198,4 +198,4 @@ async def test_a_media_id_never_becomes_another_address(side: MetaSide, media_id
     with pytest.raises(MediaFailed) as failed:
         await side.adapter.download(PHONE_NUMBER_ID, MediaRef(id=media_id))
 
-    assert failed.value.problem is MediaProblem.HOST_REFUSED
+    assert failed.value.problem is MediaFailureKind.HOST_REFUSED

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from integrations.channels.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.failures import MediaFailed, MediaFailureKind, SendFailed, SendFailureKind
 from integrations.channels.port import Choice, MediaRef, Recipient, Template
 from integrations.whatsapp.incoming import DeliveryStatus, StatusUpdate
 from integrations.whatsapp.port import SendRequest
@@ -93,7 +93,7 @@ async def test_a_wrong_login_is_ours() -> None:
         with pytest.raises(SendFailed) as failed:
             await side.adapter.send_text(REQUEST, "Hello")
 
-    assert (failed.value.kind, failed.value.code) == (FailureKind.OURS, 20003)
+    assert (failed.value.kind, failed.value.code) == (SendFailureKind.OURS, 20003)
 
 
 @pytest.mark.parametrize("url", ["https://evil.example/x", "http://127.0.0.1:1/x", "file:///etc/passwd", "nothing"])
@@ -101,7 +101,7 @@ async def test_files_come_from_twilio_only(side: TwilioSide, url: str) -> None:
     with pytest.raises(MediaFailed) as failed:
         await side.adapter.download(TWILIO_NUMBER, MediaRef(id=url, mime_type="image/png"))
 
-    assert failed.value.problem is MediaProblem.HOST_REFUSED
+    assert failed.value.problem is MediaFailureKind.HOST_REFUSED
 
 
 async def test_a_page_in_the_place_of_a_picture_is_refused(side: TwilioSide) -> None:
@@ -111,4 +111,4 @@ async def test_a_page_in_the_place_of_a_picture_is_refused(side: TwilioSide) -> 
     with pytest.raises(MediaFailed) as failed:
         await side.adapter.download(TWILIO_NUMBER, MediaRef(id=url, mime_type="image/png"))
 
-    assert failed.value.problem is MediaProblem.TYPE_REFUSED
+    assert failed.value.problem is MediaFailureKind.TYPE_REFUSED

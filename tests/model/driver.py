@@ -36,7 +36,7 @@ from schemas.conversations import (
     TurnOutcome,
     TurnRequest,
 )
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from storage.database import StorageUnavailable
 from tests.model.stops import Actor, Lost, Stops
 from tests.model.virtual_loop import VirtualLoop
@@ -331,7 +331,7 @@ class Run:
         try:
             answered: TurnOutcome = await self._write("answer", self._activities.answering.answer, request)
         except GivenUp as error:
-            kind = error.kind if error.kind in set(FailureKind) else FailureKind.ABANDONED
+            kind = error.kind if error.kind in set(ModelFailureKind) else ModelFailureKind.ABANDONED
             sorry = Apologize(**request.model_dump(), failure=kind)
             answered = await self._write("apologize", self._activities.answering.apologize, sorry)
         return answered
@@ -371,7 +371,7 @@ class Run:
             actor = self._stops.start(
                 f"{self.letter}{self._attempts} {name}", lambda: ActivityEnvironment().run(does, request)
             )
-            kind, pause = FailureKind.ABANDONED.value, _PAUSE
+            kind, pause = ModelFailureKind.ABANDONED.value, _PAUSE
             try:
                 return await _ended(actor)
             except asyncio.CancelledError:

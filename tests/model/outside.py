@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid5
 
-from integrations.channels.failures import FailureKind as SendKind
-from integrations.channels.failures import MediaFailed, MediaProblem, SendFailed
+from integrations.channels.failures import MediaFailed, MediaFailureKind, SendFailed
+from integrations.channels.failures import SendFailureKind as SendKind
 from integrations.channels.port import Choice, MediaFile, MediaRef, Sent, Template
-from integrations.endpoints.port import CallProblem, EndpointFailed, EndpointResult
+from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult
 from integrations.perplexity.double import ScriptedPerplexity, words
 from integrations.perplexity.port import Answer, AskFailed, OnText, Question
 from integrations.whatsapp.double import Posted, RecordingWhatsApp
 from integrations.whatsapp.port import SendRequest
 from schemas.actions import Endpoint
 from schemas.conversations import Decision, MessageStored
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from tests.model.names import Name
 from tests.model.stops import ACTOR, Place, Stops
 from tests.support.shop import output
@@ -78,10 +78,10 @@ OUTPUTS: dict[Said, str] = {
     Said.CANCEL_ORDER: output("api_call", endpoint="cancel_order", params={}),
     Said.CLOSE: output("close_conversation"),
 }
-FAILURES: dict[Said, FailureKind] = {
-    Said.FAILS: FailureKind.UPSTREAM,
-    Said.CUT: FailureKind.CUT,
-    Said.ACCOUNT: FailureKind.ACCOUNT,
+FAILURES: dict[Said, ModelFailureKind] = {
+    Said.FAILS: ModelFailureKind.UPSTREAM,
+    Said.CUT: ModelFailureKind.CUT,
+    Said.ACCOUNT: ModelFailureKind.ACCOUNT,
 }
 
 
@@ -160,10 +160,10 @@ class ModelEndpoints:
 
 
 _PROBLEMS = {
-    Served.REFUSED: CallProblem.FAILED,
-    Served.NOT_SENT: CallProblem.NOT_SENT,
-    Served.DONE_UNKNOWN: CallProblem.UNKNOWN,
-    Served.NOT_DONE_UNKNOWN: CallProblem.UNKNOWN,
+    Served.REFUSED: CallFailureKind.FAILED,
+    Served.NOT_SENT: CallFailureKind.NOT_SENT,
+    Served.DONE_UNKNOWN: CallFailureKind.UNKNOWN,
+    Served.NOT_DONE_UNKNOWN: CallFailureKind.UNKNOWN,
 }
 
 
@@ -216,10 +216,10 @@ class ModelWhatsApp(RecordingWhatsApp):
 
 
 _MEDIA_PROBLEMS = {
-    Served.REFUSED: MediaProblem.TYPE_REFUSED,
-    Served.NOT_SENT: MediaProblem.TRANSIENT,
-    Served.DONE_UNKNOWN: MediaProblem.EXPIRED,
-    Served.NOT_DONE_UNKNOWN: MediaProblem.TRANSIENT,
+    Served.REFUSED: MediaFailureKind.TYPE_REFUSED,
+    Served.NOT_SENT: MediaFailureKind.TRANSIENT,
+    Served.DONE_UNKNOWN: MediaFailureKind.EXPIRED,
+    Served.NOT_DONE_UNKNOWN: MediaFailureKind.TRANSIENT,
 }
 
 _SEND_KINDS = {

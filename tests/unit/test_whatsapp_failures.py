@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from integrations.channels.failures import FAILURES, FailureKind, SendFailed
+from integrations.channels.failures import SEND_FAILURES, SendFailed, SendFailureKind
 from integrations.whatsapp.meta import errors as meta
 from integrations.whatsapp.twilio import errors as twilio
 
-TRANSIENT, RATE, PAIR, WINDOW, FINAL, OURS, UNKNOWN = FailureKind
+TRANSIENT, RATE, PAIR, WINDOW, FINAL, OURS, UNKNOWN = SendFailureKind
 
 
 def test_every_kind_has_a_policy() -> None:
-    assert set(FAILURES) == set(FailureKind)
-    assert [kind for kind, policy in FAILURES.items() if not policy.certain] == [UNKNOWN]
-    assert {kind for kind, policy in FAILURES.items() if policy.retried} == {TRANSIENT, RATE, PAIR}
+    assert set(SEND_FAILURES) == set(SendFailureKind)
+    assert [kind for kind, policy in SEND_FAILURES.items() if not policy.certain] == [UNKNOWN]
+    assert {kind for kind, policy in SEND_FAILURES.items() if policy.retried} == {TRANSIENT, RATE, PAIR}
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_every_kind_has_a_policy() -> None:
         (302, None, OURS),
     ],
 )
-def test_graph_errors_are_told_apart(status: int, code: int | None, kind: FailureKind) -> None:
+def test_graph_errors_are_told_apart(status: int, code: int | None, kind: SendFailureKind) -> None:
     error = meta.failure(status, {"error": {"code": code, "message": "m"}} if code is not None else None, 3.0)
 
     assert (error.kind, error.code, error.retry_after) == (kind, code, 3.0)
@@ -59,7 +59,7 @@ def test_graph_errors_are_told_apart(status: int, code: int | None, kind: Failur
         (400, None, OURS),
     ],
 )
-def test_twilio_errors_are_told_apart(status: int, code: int | None, kind: FailureKind) -> None:
+def test_twilio_errors_are_told_apart(status: int, code: int | None, kind: SendFailureKind) -> None:
     error = twilio.failure(status, {"code": code, "message": "m"}, None)
 
     assert (error.kind, error.code) == (kind, code)

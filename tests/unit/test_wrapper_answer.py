@@ -12,7 +12,7 @@ from integrations.perplexity.port import AskFailed, Question
 from integrations.perplexity.privacy import kept_details
 from integrations.perplexity.simulator.script import ScriptedSource
 from integrations.perplexity.simulator.shapes import PRIVATE, Said, last_message, messages_of
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 
 QUESTION = Question(text="Hours?", account_name="acct-a", frontend_context_uuid="context-1")
 SAID = Said(
@@ -70,7 +70,7 @@ def test_nothing_less_than_a_complete_answer_is_accepted(message: dict[str, Any]
     with pytest.raises(AskFailed) as failed:
         accepted_answer(folded(message), QUESTION)
 
-    assert failed.value.kind is FailureKind.NO_ANSWER
+    assert failed.value.kind is ModelFailureKind.NO_ANSWER
 
 
 def test_a_completed_message_without_text_does_not_make_the_streamed_beginning_an_answer() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from integrations.perplexity.breaker import CircuitBreaker
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 
 
 class Clock:
@@ -25,13 +25,13 @@ def opened(clock: Clock) -> CircuitBreaker:
     """A breaker of 3 failures and 15 seconds that has just opened."""
     breaker = CircuitBreaker(3, 15.0, clock)
     for _ in range(3):
-        breaker.failed(FailureKind.CONNECT)
+        breaker.failed(ModelFailureKind.CONNECT)
     return breaker
 
 
 def test_it_stays_closed_below_the_limit(clock: Clock) -> None:
     breaker = CircuitBreaker(3, 15.0, clock)
-    for kind in (FailureKind.CONNECT, FailureKind.SESSION):
+    for kind in (ModelFailureKind.CONNECT, ModelFailureKind.SESSION):
         breaker.failed(kind)
 
     assert breaker.wait() == 0.0
@@ -39,7 +39,12 @@ def test_it_stays_closed_below_the_limit(clock: Clock) -> None:
 
 def test_a_failure_of_another_kind_means_that_the_wrapper_was_reached(clock: Clock) -> None:
     breaker = CircuitBreaker(3, 15.0, clock)
-    for kind in (FailureKind.CONNECT, FailureKind.CONNECT, FailureKind.UPSTREAM, FailureKind.CONNECT):
+    for kind in (
+        ModelFailureKind.CONNECT,
+        ModelFailureKind.CONNECT,
+        ModelFailureKind.UPSTREAM,
+        ModelFailureKind.CONNECT,
+    ):
         breaker.failed(kind)
 
     assert breaker.wait() == 0.0
@@ -52,7 +57,7 @@ def test_open_it_says_how_long_to_wait(opened: CircuitBreaker, clock: Clock) -> 
 
 
 def test_our_own_limit_teaches_nothing(opened: CircuitBreaker) -> None:
-    opened.failed(FailureKind.BUSY_HERE)
+    opened.failed(ModelFailureKind.BUSY_HERE)
 
     assert opened.wait() == 15.0
 

@@ -13,7 +13,7 @@ import pytest
 from config.settings import Settings
 from integrations.perplexity.port import AskFailed, Question
 from integrations.perplexity.wrapper import WrapperClient
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from tests.support.waiting import within
 
 QUESTION = Question(text="Hours?", account_name="acct-a", frontend_context_uuid="context-1")
@@ -73,27 +73,29 @@ async def failure_of(client: WrapperClient) -> AskFailed:
 @pytest.mark.parametrize(
     ("parts", "kind", "expected"),
     [
-        ([DONE], STREAM, FailureKind.BLOCKED),
-        ([frame(short("Hal", "IN_PROGRESS")), DONE], STREAM, FailureKind.NO_ANSWER),
-        ([frame(short("Hal", "IN_PROGRESS"))], STREAM, FailureKind.CUT),
-        ([], STREAM, FailureKind.CUT),
-        ([b"data: {\n\n", frame(short("Hal", "IN_PROGRESS"))], STREAM, FailureKind.CUT),
-        ([b"Just a moment\n\n"], STREAM, FailureKind.MALFORMED),
-        ([frame(short(None)), httpx2.RemoteProtocolError("incomplete")], STREAM, FailureKind.CUT),
-        ([frame(short("Hal", "IN_PROGRESS")), httpx2.ReadTimeout("")], STREAM, FailureKind.SILENT),
-        ([b'data: {"type": "error", "error": "list index out of range"}\n\n'], STREAM, FailureKind.NO_ANSWER),
-        ([b'data: {"type": "error"}\n\n'], STREAM, FailureKind.UPSTREAM),
-        ([b"<html>"], HTML, FailureKind.MALFORMED),
-        ([b"no json"], JSON, FailureKind.MALFORMED),
-        ([b"[]"], JSON, FailureKind.MALFORMED),
-        ([b'{"welcome": "here"}'], JSON, FailureKind.MALFORMED),
-        ([b'{"data": null, "account_used": "a"}'], JSON, FailureKind.BLOCKED),
-        ([b'{"error": "Invalid sources."}'], JSON, FailureKind.REJECTED),
-        ([b'{"answer": null, "backend_uuid": "b"}'], JSON, FailureKind.NO_ANSWER),
-        ([b'{"progress": "DO'], JSON, FailureKind.MALFORMED),
+        ([DONE], STREAM, ModelFailureKind.BLOCKED),
+        ([frame(short("Hal", "IN_PROGRESS")), DONE], STREAM, ModelFailureKind.NO_ANSWER),
+        ([frame(short("Hal", "IN_PROGRESS"))], STREAM, ModelFailureKind.CUT),
+        ([], STREAM, ModelFailureKind.CUT),
+        ([b"data: {\n\n", frame(short("Hal", "IN_PROGRESS"))], STREAM, ModelFailureKind.CUT),
+        ([b"Just a moment\n\n"], STREAM, ModelFailureKind.MALFORMED),
+        ([frame(short(None)), httpx2.RemoteProtocolError("incomplete")], STREAM, ModelFailureKind.CUT),
+        ([frame(short("Hal", "IN_PROGRESS")), httpx2.ReadTimeout("")], STREAM, ModelFailureKind.SILENT),
+        ([b'data: {"type": "error", "error": "list index out of range"}\n\n'], STREAM, ModelFailureKind.NO_ANSWER),
+        ([b'data: {"type": "error"}\n\n'], STREAM, ModelFailureKind.UPSTREAM),
+        ([b"<html>"], HTML, ModelFailureKind.MALFORMED),
+        ([b"no json"], JSON, ModelFailureKind.MALFORMED),
+        ([b"[]"], JSON, ModelFailureKind.MALFORMED),
+        ([b'{"welcome": "here"}'], JSON, ModelFailureKind.MALFORMED),
+        ([b'{"data": null, "account_used": "a"}'], JSON, ModelFailureKind.BLOCKED),
+        ([b'{"error": "Invalid sources."}'], JSON, ModelFailureKind.REJECTED),
+        ([b'{"answer": null, "backend_uuid": "b"}'], JSON, ModelFailureKind.NO_ANSWER),
+        ([b'{"progress": "DO'], JSON, ModelFailureKind.MALFORMED),
     ],
 )
-async def test_every_end_without_an_answer_has_its_kind(parts: list[Part], kind: str, expected: FailureKind) -> None:
+async def test_every_end_without_an_answer_has_its_kind(
+    parts: list[Part], kind: str, expected: ModelFailureKind
+) -> None:
     assert (await failure_of(client_of(*parts, kind=kind))).kind is expected
 
 
@@ -135,20 +137,20 @@ async def test_silence_is_told_from_slowness() -> None:
 
     failed = await failure_of(client)
 
-    assert (failed.kind, failed.partial) == (FailureKind.TOO_SLOW, "Hal")
+    assert (failed.kind, failed.partial) == (ModelFailureKind.TOO_SLOW, "Hal")
 
 
 @pytest.mark.parametrize("kind", [STREAM, JSON])
 async def test_a_message_above_the_limit_is_refused(kind: str) -> None:
     client = client_of(*[b"data: " + b"x" * 1_000] * 5, kind=kind, perplexity_answer_bytes=2_000)
 
-    assert (await failure_of(client)).kind is FailureKind.TOO_LARGE
+    assert (await failure_of(client)).kind is ModelFailureKind.TOO_LARGE
 
 
 async def test_a_stream_without_end_is_refused() -> None:
     client = client_of(*[frame(short("so far", "IN_PROGRESS"))] * 100, perplexity_stream_bytes=2_000)
 
-    assert (await failure_of(client)).kind is FailureKind.TOO_LARGE
+    assert (await failure_of(client)).kind is ModelFailureKind.TOO_LARGE
 
 
 async def test_cancelling_closes_the_response_at_once() -> None:
@@ -188,7 +190,7 @@ async def test_after_failures_in_a_row_the_wrapper_is_left_alone() -> None:
     failures = [await failure_of(client) for _ in range(4)]
 
     assert calls == ["/base/api/query_async"] * 2
-    assert {failure.kind for failure in failures} == {FailureKind.CONNECT}
+    assert {failure.kind for failure in failures} == {ModelFailureKind.CONNECT}
     assert [failure.retry_after is not None for failure in failures] == [False, False, True, True]
 
 
@@ -202,7 +204,7 @@ async def test_an_answer_in_between_starts_the_count_anew() -> None:
 
     client = client_with(answer, perplexity_breaker_failures=2)
     for _ in range(2):
-        assert (await failure_of(client)).kind is FailureKind.CONNECT
+        assert (await failure_of(client)).kind is ModelFailureKind.CONNECT
         assert (await client.ask(QUESTION)).text == "Here."
 
 
@@ -213,7 +215,7 @@ async def test_a_question_that_is_too_long_never_leaves() -> None:
     assert client.room_for(long) < 0 < client.room_for(QUESTION)
     with pytest.raises(AskFailed) as failed:
         await client.ask(long)
-    assert failed.value.kind is FailureKind.QUESTION_TOO_LONG
+    assert failed.value.kind is ModelFailureKind.QUESTION_TOO_LONG
 
 
 @pytest.mark.parametrize(

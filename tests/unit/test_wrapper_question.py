@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from integrations.perplexity.port import AskFailed, Question
 from integrations.perplexity.question import check_room, room_in, target_of
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 
 
 def question(text: str = "Hi", **changes: str) -> Question:
@@ -61,4 +61,4 @@ def test_what_is_too_long_is_refused_and_what_just_fits_is_not() -> None:
     with pytest.raises(AskFailed, match="1 bytes longer") as failed:
         check_room(target, limit - 1)
 
-    assert failed.value.kind is FailureKind.QUESTION_TOO_LONG
+    assert failed.value.kind is ModelFailureKind.QUESTION_TOO_LONG

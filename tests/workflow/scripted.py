@@ -40,7 +40,7 @@ from schemas.conversations import (
     TurnOutcome,
     TurnRequest,
 )
-from schemas.failures import FailureKind
+from schemas.failures import ModelFailureKind
 from schemas.standing import Owner, Standing
 from schemas.turns import State, Verdict
 from tests.support.waiting import within
@@ -188,12 +188,12 @@ class Scripted:
                 case "without an action":
                     return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=Step.PERFORM)
                 case "retried":
-                    raise ApplicationError("once more", type=FailureKind.CUT)
+                    raise ApplicationError("once more", type=ModelFailureKind.CUT)
                 case "fails":
-                    _fail(FailureKind.ACCOUNT)
+                    _fail(ModelFailureKind.ACCOUNT)
                 case "gives up":
                     world.turns.appendleft("no apology")
-                    _fail(FailureKind.ACCOUNT)
+                    _fail(ModelFailureKind.ACCOUNT)
             return world.answer(request.cursor)
 
     @activity.defn

@@ -15,7 +15,7 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from config.hosts import through_proxies
-from integrations.channels.failures import FailureKind, MediaFailed, MediaProblem, SendFailed
+from integrations.channels.failures import MediaFailed, MediaFailureKind, SendFailed, SendFailureKind
 from integrations.channels.port import Choice, MediaFile, MediaRef, Recipient, Sent, Template
 from integrations.whatsapp.exchange import call
 from integrations.whatsapp.files import MediaLimits, fetch
@@ -69,9 +69,9 @@ class MetaWhatsApp:
     def limits(self) -> ProviderLimits:
         return LIMITS
 
-    def failure_kind(self, code: int | None) -> FailureKind:
+    def failure_kind(self, code: int | None) -> SendFailureKind:
         """An unknown code counts as final for this recipient: a repetition of what may have arrived helps nobody."""
-        return kind_of(code) or FailureKind.RECIPIENT_FINAL
+        return kind_of(code) or SendFailureKind.RECIPIENT_FINAL
 
     async def send_text(self, request: SendRequest, text: str) -> Sent:
         _check_length(text, LIMITS.text_units)
@@ -80,7 +80,7 @@ class MetaWhatsApp:
     async def send_buttons(self, request: SendRequest, text: str, choices: tuple[Choice, ...]) -> Sent:
         _check_length(text, LIMITS.button_text_units)
         if not 1 <= len(choices) <= LIMITS.buttons:
-            raise SendFailed(FailureKind.OURS, f"{len(choices)} buttons; one to {LIMITS.buttons} are possible")
+            raise SendFailed(SendFailureKind.OURS, f"{len(choices)} buttons; one to {LIMITS.buttons} are possible")
         buttons = [{"type": "reply", "reply": choice.model_dump()} for choice in choices]
         interactive = {"type": "button", "body": {"text": text}, "action": {"buttons": buttons}}
         return await self._send(request, {"type": "interactive", "interactive": interactive})
@@ -103,14 +103,14 @@ class MetaWhatsApp:
 
     async def media_info(self, account: str, media: MediaRef) -> MediaInfo:
         if not _IDENTIFIER.fullmatch(media.id):
-            raise MediaFailed(MediaProblem.HOST_REFUSED, "the media id is none")
+            raise MediaFailed(MediaFailureKind.HOST_REFUSED, "the media id is none")
         url = f"{self._options.root}/{media.id}"
         query = {"phone_number_id": account}
         try:
             request = self._http.build_request("GET", url, params=query, headers=self._token)
             status, body, _ = await call(self._http, request, self._options.call_seconds)
         except SendFailed as error:
-            raise MediaFailed(MediaProblem.TRANSIENT, error.explanation) from error
+            raise MediaFailed(MediaFailureKind.TRANSIENT, error.explanation) from error
         if status != 200:
             raise _media_failure(status, body)
         return _info(mapping(body), media)
@@ -139,12 +139,12 @@ class MetaWhatsApp:
         answer = await self._post(request.account, body)
         ids = [text(message.get("id"), most=512) for message in objects(mapping(answer).get("messages"))]
         if not ids or ids[0] is None:
-            raise SendFailed(FailureKind.UNKNOWN, "accepted, but the answer has no message id")
+            raise SendFailed(SendFailureKind.UNKNOWN, "accepted, but the answer has no message id")
         return Sent(channel_message_id=ids[0])
 
     async def _post(self, account: str, body: dict[str, Any]) -> Any:
         if not _IDENTIFIER.fullmatch(account):
-            raise SendFailed(FailureKind.OURS, "the phone number id is none")
+            raise SendFailed(SendFailureKind.OURS, "the phone number id is none")
         url = f"{self._options.root}/{account}/messages"
         request = self._http.build_request("POST", url, json=body, headers=self._token)
         status, answer, wait = await call(self._http, request, self._options.call_seconds)
@@ -159,13 +159,13 @@ def _address(recipient: Recipient) -> dict[str, str]:
 
 def _check_length(text: str, most: int) -> None:
     if not text.strip() or measure(text) > most:
-        raise SendFailed(FailureKind.OURS, f"a text of {measure(text)} units; 1 to {most} are possible")
+        raise SendFailed(SendFailureKind.OURS, f"a text of {measure(text)} units; 1 to {most} are possible")
 
 
 def _info(body: dict[str, Any], media: MediaRef) -> MediaInfo:
     url = text(body.get("url"), most=4_000)
     if url is None:
-        raise MediaFailed(MediaProblem.TRANSIENT, "the answer has no address")
+        raise MediaFailed(MediaFailureKind.TRANSIENT, "the answer has no address")
     return MediaInfo(
         url=url,
         mime_type=text(body.get("mime_type"), most=200) or media.mime_type,
@@ -190,7 +190,7 @@ def _media_failure(status: int, body: Any) -> MediaFailed:
     # Meta answers 400, code 100, subcode 33 for a media id that is unknown or whose file is gone.
     error = mapping(body, "error")
     if status in (404, 410) or (number(error.get("code")), number(error.get("error_subcode"))) == (100, 33):
-        return MediaFailed(MediaProblem.EXPIRED, f"HTTP {status}: no such media")
+        return MediaFailed(MediaFailureKind.EXPIRED, f"HTTP {status}: no such media")
     if status in (401, 403) or number(error.get("code")) in (10, 190):
-        return MediaFailed(MediaProblem.OURS, f"HTTP {status}: the access token may not read media")
-    return MediaFailed(MediaProblem.TRANSIENT, f"HTTP {status}")
+        return MediaFailed(MediaFailureKind.OURS, f"HTTP {status}: the access token may not read media")
+    return MediaFailed(MediaFailureKind.TRANSIENT, f"HTTP {status}")

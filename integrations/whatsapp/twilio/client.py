@@ -15,7 +15,7 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from config.hosts import through_proxies
-from integrations.channels.failures import FailureKind, SendFailed
+from integrations.channels.failures import SendFailed, SendFailureKind
 from integrations.channels.port import Choice, MediaFile, MediaRef, Sent, Template
 from integrations.whatsapp.exchange import call
 from integrations.whatsapp.files import MediaLimits, check_host, fetch
@@ -67,21 +67,21 @@ class TwilioWhatsApp:
     def limits(self) -> ProviderLimits:
         return LIMITS
 
-    def failure_kind(self, code: int | None) -> FailureKind:
+    def failure_kind(self, code: int | None) -> SendFailureKind:
         """An unknown code counts as final for this recipient: a repetition of what may have arrived helps nobody."""
-        return kind_of(code) or FailureKind.RECIPIENT_FINAL
+        return kind_of(code) or SendFailureKind.RECIPIENT_FINAL
 
     async def send_text(self, request: SendRequest, text: str) -> Sent:
         if not text.strip() or measure(text) > LIMITS.text_units:
             raise SendFailed(
-                FailureKind.OURS, f"a text of {measure(text)} units; 1 to {LIMITS.text_units} are possible"
+                SendFailureKind.OURS, f"a text of {measure(text)} units; 1 to {LIMITS.text_units} are possible"
             )
         return await self._send(request, {"Body": text})
 
     async def send_buttons(self, request: SendRequest, text: str, choices: tuple[Choice, ...]) -> Sent:
         """Twilio has buttons only in approved content templates, so the choices are written below the text."""
         if not 1 <= len(choices) <= LIMITS.buttons:
-            raise SendFailed(FailureKind.OURS, f"{len(choices)} buttons; one to {LIMITS.buttons} are possible")
+            raise SendFailed(SendFailureKind.OURS, f"{len(choices)} buttons; one to {LIMITS.buttons} are possible")
         return await self.send_text(request, "\n".join([text, "", *(f"- {choice.title}" for choice in choices)]))
 
     async def send_template(self, request: SendRequest, template: Template) -> Sent:
@@ -128,7 +128,7 @@ class TwilioWhatsApp:
 
 def _address(request: SendRequest) -> str:
     if not re.fullmatch(r"[0-9]{5,15}", request.account, re.ASCII):
-        raise SendFailed(FailureKind.OURS, "our number is to be given as its digits")
+        raise SendFailed(SendFailureKind.OURS, "our number is to be given as its digits")
     recipient = request.recipient
     return f"whatsapp:+{recipient.phone}" if recipient.phone else f"whatsapp:{recipient.user_id}"
 
@@ -136,5 +136,5 @@ def _address(request: SendRequest) -> str:
 def _sid(answer: Any) -> str:
     sid = text(mapping(answer).get("sid"), most=64)
     if sid is None:
-        raise SendFailed(FailureKind.UNKNOWN, "accepted, but the answer has no message id")
+        raise SendFailed(SendFailureKind.UNKNOWN, "accepted, but the answer has no message id")
     return sid
