@@ -84,7 +84,7 @@ def settle(
     by: Confirmation = Confirmation.CUSTOMER,
     now: datetime,
 ) -> Event | None:
-    """What one answer is to the open question: an event for `gates.decide`, or None if it does nothing at all.
+    """What one answer is to the open question: an event for `gates.evaluate`, or None if it does nothing at all.
 
     *payload* is a pressed button's id, *seq* the message's number, *sent_at* the channel's own time of it, *by* who
     answers. A button of another question, a message from before the question, an answer of somebody else, or a yes in

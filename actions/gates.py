@@ -1,6 +1,6 @@
 """The gates: what may happen to a conversation here and now. One table: event × owner, then what is open.
 
-Pure: the engine says what occurred and gets a `Decision`; nothing the model or a customer writes widens it. What has
+Pure: the engine says what occurred and gets a `GateResult`; nothing the model or a customer writes widens it. What has
 no cell is refused. Changes from outside are one statement of the database, which is handed its event's row
 (`rules_of`) and applies the owner's cell under a lock. Only an assistant's configuration varies two cells
 (`ticket_open`, `unclear_answer`).
@@ -18,7 +18,7 @@ from schemas.transitions import Event
 from schemas.turns import State
 
 
-class Decision(BaseModel):
+class GateResult(BaseModel):
     """What follows.
 
     `allowed`: the event takes effect; if not, it changes nothing. `after`: where the conversation stands then, as far
@@ -135,17 +135,17 @@ _QUESTION_STAYS = _Rule(why="neither yes nor no: the question stays open", ask=T
 _NEEDS = {"question": "no question is open", "no question": "another action waits for its confirmation"}
 
 
-def decide(event: Event, standing: Standing, config: AssistantActions | None = None) -> Decision:
+def evaluate(event: Event, standing: Standing, config: AssistantActions | None = None) -> GateResult:
     """What *event* does to a conversation that stands as *standing*.
 
-    For actions the model asks for use `decide_action`, which also looks at the action.
+    For actions the model asks for use `evaluate_action`, which also looks at the action.
     """
     rule = _rule(event, standing, config or AssistantActions())
     if rule is None:
-        return Decision(allowed=False, why=f"not while the owner is {standing.owner}", after=standing)
+        return GateResult(allowed=False, why=f"not while the owner is {standing.owner}", after=standing)
     if rule.needs and (rule.needs == "question") != bool(standing.questions):
-        return Decision(allowed=False, why=_NEEDS[rule.needs], after=standing)
-    return Decision(
+        return GateResult(allowed=False, why=_NEEDS[rule.needs], after=standing)
+    return GateResult(
         allowed=True,
         why=rule.why,
         after=_after(standing, rule),
@@ -157,14 +157,14 @@ def decide(event: Event, standing: Standing, config: AssistantActions | None = N
     )
 
 
-def decide_action(
+def evaluate_action(
     standing: Standing,
     definition: ActionDefinition | None,
     config: AssistantActions | None = None,
     *,
     enabled: bool = True,
     rounds_used: int = 0,
-) -> Decision:
+) -> GateResult:
     """Whether the action of *definition* (by `Registry.rules_for`) is done, refused, or asked back first.
 
     *rounds_used* counts the actions of this turn whose result already went back to the model. An action that is asked
@@ -173,15 +173,15 @@ def decide_action(
     config = config or AssistantActions()
     by = definition.confirmed_by if definition else Confirmation.NONE
     asked_in = standing.model_copy(update={"questions": 0}) if by is Confirmation.CUSTOMER else standing
-    decision = decide(Event.ACTION, asked_in, config)
+    decision = evaluate(Event.ACTION, asked_in, config)
     refusal = _refusal(asked_in.state, definition, config, enabled=enabled, rounds_used=rounds_used)
     if not decision.allowed or refusal is not None or definition is None:
         why = decision.why if not decision.allowed or refusal is None else refusal
-        return Decision(allowed=False, why=why, after=standing)
+        return GateResult(allowed=False, why=why, after=standing)
     if by is Confirmation.NONE:
         return decision
     after = standing.model_copy(update={"questions": 1} if by is Confirmation.CUSTOMER else {"approvals": 1})
-    return Decision(allowed=True, why=f"needs a confirmation by {by}", after=after, confirm_by=by)
+    return GateResult(allowed=True, why=f"needs a confirmation by {by}", after=after, confirm_by=by)
 
 
 def event_of(definition: ActionDefinition) -> Event | None:

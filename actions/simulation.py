@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from actions.gates import decide, decide_action
+from actions.gates import evaluate, evaluate_action
 from actions.questions import question_text
 from actions.reading import read_output
 from actions.registry import Registry
@@ -66,10 +66,10 @@ def _judged(
     simulation: Simulation, request: ActionRequest, registry: Registry, standing: Standing, language: str
 ) -> Simulation:
     rules = registry.rules_for(request)
-    decision = decide(Event.MESSAGE, standing, registry.config)  # the one that the action comes after
+    decision = evaluate(Event.MESSAGE, standing, registry.config)  # the one that the action comes after
     if not decision.hold:
         enabled = request.action in registry.enabled
-        decision = decide_action(decision.after, rules, registry.config, enabled=enabled)
+        decision = evaluate_action(decision.after, rules, registry.config, enabled=enabled)
     allowed = decision.allowed and not decision.hold
     gate = SimulatedGate(allowed=allowed, why=decision.why, next_state=decision.after.state)
     by = decision.confirm_by

@@ -28,7 +28,7 @@ from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
 from schemas.channels import is_sent
-from schemas.conversations import Decision, Perform, SessionChanged, Step, TurnOutcome
+from schemas.conversations import ApprovalDecision, Perform, SessionChanged, Step, TurnOutcome
 from schemas.effects import Claim, EffectStatus, Recovery, Settlement
 from schemas.transitions import Event
 from schemas.turn_decisions import Move, NotBegun, Reply, TurnDecision
@@ -120,7 +120,7 @@ class Acting:
         return await self._perform_now(work)
 
     @activity.defn
-    async def decide(self, decision: Decision) -> SessionChanged:
+    async def resolve_approval(self, decision: ApprovalDecision) -> SessionChanged:
         """Staff's answer to a pending action: done, or the customer is told that it is not. Safe to repeat."""
         assert decision.conversation_id is not None
         async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
@@ -151,7 +151,7 @@ class Acting:
         else:
             await self._end(work, settlement)
 
-    async def _decided(self, decided: Decided, decision: Decision) -> Told:
+    async def _decided(self, decided: Decided, decision: ApprovalDecision) -> Told:
         """What is said of a decided action, once it is done, and the change of the owner that goes with it.
 
         An action that is such a change belongs to the owner's version of the decision; any other is done in any case.

@@ -101,7 +101,7 @@ def _not_asked_any_more(turn: ClaimedTurn, bot: Bot) -> TurnDecision:
     return Hold(TurnStatus.WITHHELD)
 
 
-def on_message(turn: ClaimedTurn, bot: Bot) -> gates.Decision:
+def on_message(turn: ClaimedTurn, bot: Bot) -> gates.GateResult:
     """What the customer's words do to the conversation, apart from a yes or no to the question that is open.
 
     Words from before the question was asked leave it open.
@@ -111,10 +111,10 @@ def on_message(turn: ClaimedTurn, bot: Bot) -> gates.Decision:
         config = config.model_copy(update={"unclear_answer": "cancel"})
     elif turn.last_taken_seq <= asked.asked_seq:
         config = config.model_copy(update={"unclear_answer": "keep"})
-    return gates.decide(Event.MESSAGE, turn.standing, config)
+    return gates.evaluate(Event.MESSAGE, turn.standing, config)
 
 
-def move_of(turn: ClaimedTurn, heard: gates.Decision) -> Move | None:
+def move_of(turn: ClaimedTurn, heard: gates.GateResult) -> Move | None:
     """The change of the owner that the customer's words make."""
     return _move(Event.MESSAGE, turn.standing, heard)
 
@@ -122,10 +122,10 @@ def move_of(turn: ClaimedTurn, heard: gates.Decision) -> Move | None:
 def move_after(definition: ActionDefinition, standing: Standing) -> Move | None:
     """The change of the owner that an action makes once it is done."""
     event = gates.event_of(definition)
-    return None if event is None else _move(event, standing, gates.decide(event, standing))
+    return None if event is None else _move(event, standing, gates.evaluate(event, standing))
 
 
-def _move(event: Event, before: Standing, decision: gates.Decision) -> Move | None:
+def _move(event: Event, before: Standing, decision: gates.GateResult) -> Move | None:
     return Move(event, decision.after.owner) if decision.after.owner is not before.owner else None
 
 
@@ -146,7 +146,7 @@ def _answer_to_question(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDecis
     event = settle_all(question.pending if question else None, turn.said, now)
     if event is None:  # a button of a question that is not open any more
         return Reply(bot.texts.expired, move_of(turn, on_message(turn, bot)))
-    if question is None or not gates.decide(event, turn.standing, bot.registry.config).allowed:
+    if question is None or not gates.evaluate(event, turn.standing, bot.registry.config).allowed:
         return None
     if event is Event.CONFIRMED:
         return _confirmed(turn, question, bot)
@@ -166,11 +166,11 @@ def _confirmed(turn: ClaimedTurn, question: PendingConfirmation, bot: Bot) -> Tu
 
 
 def _on_action(
-    request: ActionRequest, turn: ClaimedTurn, bot: Bot, now: datetime, heard: gates.Decision
+    request: ActionRequest, turn: ClaimedTurn, bot: Bot, now: datetime, heard: gates.GateResult
 ) -> TurnDecision:
     definition = bot.registry.rules_for(request)
     enabled = request.action in bot.registry.enabled
-    gate = gates.decide_action(heard.after, definition, bot.registry.config, enabled=enabled, rounds_used=turn.rounds)
+    gate = gates.evaluate_action(heard.after, definition, bot.registry.config, enabled=enabled, rounds_used=turn.rounds)
     action, closed, move = _planned(request, turn, bot), _dropped(turn, heard), move_of(turn, heard)
     if definition is None or not gate.allowed:
         no = bot.texts.partly_done if turn.something_done else bot.texts.refused
@@ -214,6 +214,6 @@ def _planned(request: ActionRequest, turn: ClaimedTurn, bot: Bot) -> PlannedActi
     )
 
 
-def _dropped(turn: ClaimedTurn, heard: gates.Decision) -> ClosedQuestion | None:
+def _dropped(turn: ClaimedTurn, heard: gates.GateResult) -> ClosedQuestion | None:
     """The open question, if the customer's words cancel it."""
     return ClosedQuestion(turn.question.id, Event.CANCELLED) if turn.question and heard.drops_question else None

@@ -74,7 +74,7 @@ class Sweeping:
         if abandoned.key is None:
             await self._conversations.deliver(abandoned)
         elif abandoned.decision is not None:
-            await self._conversations.decide_again(abandoned, abandoned.decision)
+            await self._conversations.resume_approval(abandoned, abandoned.decision)
         else:
             status = await self._ledger.give_up(abandoned.key)
             kind = (await self._ledger.get(abandoned.key)).kind

@@ -227,7 +227,7 @@ class StateRequest(BaseModel):
     conversation_id: UUID | None = None
 
 
-class Decision(BaseModel):
+class ApprovalDecision(BaseModel):
     """Staff's answer to an action that waits for their approval. Another digest than the pending one does nothing."""
 
     digest: str

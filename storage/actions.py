@@ -1,6 +1,7 @@
 """Actions: what the model asked for, and what people said to it. What came of one is its effect's to tell.
 
-An action's effect is planned in the same commit that accepts it (`storage.turns`), or with staff's approval (`decide`).
+An action's effect is planned in the same commit that accepts it (`storage.turns`), or with staff's approval
+(`evaluate`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from actions import gates
-from schemas.conversations import Decision
+from schemas.conversations import ApprovalDecision
 from schemas.effects import EffectStatus
 from schemas.encoding import dump_json
 from schemas.standing import Standing
@@ -189,7 +190,7 @@ class Actions:
         assert row is not None
         return int(row["id"])
 
-    async def decide(self, decision: Decision) -> Decided | None:
+    async def decide(self, decision: ApprovalDecision) -> Decided | None:
         """The pending action of that digest, approved into the ledger or declined; None if there is none (any more).
 
         Decided again the same way by the same person, it is returned again: the first time may not have got far.

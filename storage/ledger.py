@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from schemas.conversations import Decision
+from schemas.conversations import ApprovalDecision
 from schemas.effects import Claim, EffectStatus, LedgerRow, Settlement
 from schemas.encoding import dump_json
 from schemas.waking import Waking
@@ -175,7 +175,7 @@ class Abandoned(Waking):
     """
 
     key: str | None = None
-    decision: Decision | None = None
+    decision: ApprovalDecision | None = None
 
 
 class Ledger:

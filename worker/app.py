@@ -151,7 +151,7 @@ def create_worker(
             does.answering.answer,
             does.answering.apologize,
             does.acting.perform,
-            does.acting.decide,
+            does.acting.resolve_approval,
             does.delivering.deliver,
             does.fetching.fetch,
             does.remembering.recall,

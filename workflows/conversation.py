@@ -28,8 +28,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.merging import Merging
     from activities.remembering import Remembering
     from schemas.conversations import (
+        ApprovalDecision,
         ConversationStart,
-        Decision,
         Deliver,
         Expire,
         FetchFiles,
@@ -145,21 +145,21 @@ class Conversation:
             raise ValueError(f"{request.state} follows from what is open and cannot be set")
 
     @workflow.update(description="Staff's answer to an action that waits for their approval, after the turn under way")
-    async def decide(self, decision: Decision) -> SessionChanged:
+    async def resolve_approval(self, decision: ApprovalDecision) -> SessionChanged:
         await self._until_recalled()
         decision = decision.model_copy(update={"conversation_id": self._start.conversation_id})
         async with self._turn_lock:
             self._refuse_if_stopped()
             changed = await workflow.execute_activity_method(
-                Acting.decide,
+                Acting.resolve_approval,
                 decision,
                 summary=f"Staff {'approved' if decision.approved else 'declined'} an action",
                 **options.acting(self._limits),
             )
         return self._changed(changed)
 
-    @decide.validator
-    def _decision_is_possible(self, decision: Decision) -> None:
+    @resolve_approval.validator
+    def _approval_is_possible(self, decision: ApprovalDecision) -> None:
         if not decision.digest:
             raise ValueError("a decision names the digest of what it is about")
 

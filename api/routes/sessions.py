@@ -14,7 +14,7 @@ from api.problems import ProblemError, problem_docs
 from api.routes.messages import IdempotencyKey
 from api.services import Services, Serving
 from integrations.temporal.conversations import TemporalUnavailable
-from schemas.conversations import Decision
+from schemas.conversations import ApprovalDecision
 from schemas.cursors import Cursor
 from schemas.requests import (
     ApprovalBody,
@@ -183,8 +183,8 @@ async def _decide(
 ) -> None:
     """Hands the decision in. Who decided stands in the database; what goes to the workflow is the entry's number."""
     by = await services.actions.hand_in(session.conversation_id, approved=body.approved, who=body.agent_name)
-    decision = Decision(digest=digest, approved=body.approved, by=by, for_customer=for_customer)
-    await services.conversations.decide(_waking(session), decision, services.settings.change_wait_seconds)
+    decision = ApprovalDecision(digest=digest, approved=body.approved, by=by, for_customer=for_customer)
+    await services.conversations.resolve_approval(_waking(session), decision, services.settings.change_wait_seconds)
 
 
 def _tell(session: Session, changed: Changed, services: Services) -> None:

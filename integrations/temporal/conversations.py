@@ -29,8 +29,8 @@ from config.settings import Settings
 from integrations.temporal.health import TemporalHealth, plain_reason, temporal_health
 from schemas.channels import SENT_OVER
 from schemas.conversations import (
+    ApprovalDecision,
     ConversationStart,
-    Decision,
     Limits,
     MessageAnswered,
     MessageStored,
@@ -139,11 +139,13 @@ class Conversations:
                 if error.status is not RPCStatusCode.NOT_FOUND or _names_a_namespace(error):
                     raise
 
-    async def decide(self, conversation: Waking, decision: Decision, wait_seconds: float) -> SessionChanged:
+    async def resolve_approval(
+        self, conversation: Waking, decision: ApprovalDecision, wait_seconds: float
+    ) -> SessionChanged:
         """Hands in staff's answer to a pending action. Raises as `say` does."""
-        return await self._change(conversation, "decide", decision, wait_seconds)
+        return await self._change(conversation, "resolve_approval", decision, wait_seconds)
 
-    async def decide_again(self, conversation: Waking, decision: Decision) -> None:
+    async def resume_approval(self, conversation: Waking, decision: ApprovalDecision) -> None:
         """Hands in a decision that was not acted on to the end; does not wait for what comes of it.
 
         Raises TemporalUnavailable.
@@ -152,7 +154,7 @@ class Conversations:
             try:
                 async with asyncio.timeout(self._rpc_timeout.total_seconds()):
                     await self._client.start_update_with_start_workflow(
-                        "decide",
+                        "resolve_approval",
                         decision,
                         wait_for_stage=WorkflowUpdateStage.ACCEPTED,
                         start_workflow_operation=self._operation(conversation),

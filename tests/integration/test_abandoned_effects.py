@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 from config import metrics
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
-from schemas.conversations import Decision
+from schemas.conversations import ApprovalDecision
 from schemas.effects import Claim
 from schemas.transitions import Event
 from storage.actions import Actions
@@ -55,7 +55,7 @@ async def approved(system: System, asked: str = "book") -> str:
     actions, conversation_id = Actions(system.database), UUID(session["conversation_id"])
     by = await actions.hand_in(conversation_id, approved=True, who="Ann")
     digest = session["pending_action"]["digest"]
-    assert await actions.decide(Decision(digest=digest, approved=True, by=by, conversation_id=conversation_id))
+    assert await actions.decide(ApprovalDecision(digest=digest, approved=True, by=by, conversation_id=conversation_id))
     [effect] = await system.database.rows("SELECT key FROM effects")
     return str(effect["key"])
 

@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
-from schemas.conversations import Decision
+from schemas.conversations import ApprovalDecision
 from schemas.transitions import Event
 from storage.actions import Actions
 from storage.standings import Standings
@@ -59,7 +59,7 @@ async def approve(system: System, session: dict[str, Any]) -> dict[str, Any]:
     return dict(response.json())
 
 
-async def waiting(still: System, wanted: str) -> Decision:
+async def waiting(still: System, wanted: str) -> ApprovalDecision:
     """An approval that Ann has handed in, of an action that waits for it."""
     await configure(still)
     request = await stored(still, "Please")
@@ -68,14 +68,14 @@ async def waiting(still: System, wanted: str) -> Decision:
         await answer(does, request)
     [question] = (await still.session())["questions"]
     by = await Actions(still.database).hand_in(request.conversation_id, approved=True, who="Ann")
-    return Decision(digest=question["digest"], approved=True, by=by, conversation_id=request.conversation_id)
+    return ApprovalDecision(digest=question["digest"], approved=True, by=by, conversation_id=request.conversation_id)
 
 
-async def meets(still: System, decision: Decision, stop: Stop, *events: Event) -> None:
+async def meets(still: System, decision: ApprovalDecision, stop: Stop, *events: Event) -> None:
     """The decision is carried out up to *stop*; then *events* happen, and it goes on."""
     assert decision.conversation_id is not None
     async with activities(still, stop) as does:
-        deciding = asyncio.create_task(ActivityEnvironment().run(does.acting.decide, decision))
+        deciding = asyncio.create_task(ActivityEnvironment().run(does.acting.resolve_approval, decision))
         await within("the decision", stop.reached.wait(), lambda: stop.marker)
         for event in events:
             await Standings(still.database).change(decision.conversation_id, event, who="Bob")
@@ -103,7 +103,7 @@ async def test_an_attempt_that_follows_one_that_died_after_telling_changes_nothi
     decision = await waiting(still, wanted)
     async with activities(still) as does:
         for _ in range(2):
-            await ActivityEnvironment().run(does.acting.decide, decision)
+            await ActivityEnvironment().run(does.acting.resolve_approval, decision)
 
     assert (await still.session())["owner"] == to
     assert len(await rows(still, "SELECT 1 FROM messages WHERE id_scope = 'action'")) == 1

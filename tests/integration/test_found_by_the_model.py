@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, Texts
-from schemas.conversations import Decision, Perform, Step, Thread, TurnRequest
+from schemas.conversations import ApprovalDecision, Perform, Step, Thread, TurnRequest
 from schemas.deliveries import PlannedPart
 from schemas.messages import BatchOptions, ChannelMessage, CustomerIdentity
 from storage.erasure import Erasure
@@ -103,12 +103,12 @@ async def test_an_approved_action_that_was_done_is_not_refused_because_the_confi
         does, asked = await _planned(still, output("create_ticket", subject="Lamp", description="Broken"))
         row = await still.database.row("SELECT digest FROM actions")
         assert row is not None
-        decision = Decision(digest=row["digest"], approved=True, conversation_id=asked.conversation_id)
-        await ActivityEnvironment().run(does.acting.decide, decision)
+        decision = ApprovalDecision(digest=row["digest"], approved=True, conversation_id=asked.conversation_id)
+        await ActivityEnvironment().run(does.acting.resolve_approval, decision)
         await still.database.rows("DELETE FROM messages WHERE id_scope = 'action'")  # that worker died before it told
         await configure(still, enabled=("api_call",))
 
-        await ActivityEnvironment().run(does.acting.decide, decision)
+        await ActivityEnvironment().run(does.acting.resolve_approval, decision)
 
         told = await still.database.row("SELECT text FROM messages WHERE id_scope = 'action'")
     assert told is not None

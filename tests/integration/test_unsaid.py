@@ -13,7 +13,7 @@ from integrations.channels.failures import SendFailed, SendFailureKind
 from integrations.whatsapp.double import Posted
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
-from schemas.conversations import Decision, Deliver, Thread, TurnOutcome, TurnRequest
+from schemas.conversations import ApprovalDecision, Deliver, Thread, TurnOutcome, TurnRequest
 from schemas.transitions import Event
 from storage.actions import Actions
 from storage.standings import Standings
@@ -187,6 +187,6 @@ async def test_what_staff_decided_is_told_after_the_release(still: System) -> No
 async def approve(talk: Conversation) -> None:
     [question] = (await talk.customer.session())["questions"]
     by = await Actions(talk.system.database).hand_in(await talk.id, approved=True, who="Ann")
-    decision = Decision(digest=question["digest"], approved=True, by=by, conversation_id=await talk.id)
+    decision = ApprovalDecision(digest=question["digest"], approved=True, by=by, conversation_id=await talk.id)
     async with activities(talk.system) as does:
-        await ActivityEnvironment().run(does.acting.decide, decision)
+        await ActivityEnvironment().run(does.acting.resolve_approval, decision)

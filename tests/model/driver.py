@@ -20,8 +20,8 @@ from temporalio.testing import ActivityEnvironment
 from config.clock import Clock
 from schemas.conversations import (
     Apologize,
+    ApprovalDecision,
     ConversationStart,
-    Decision,
     Deliver,
     Expire,
     FetchFiles,
@@ -115,7 +115,7 @@ class Run:
         self._changes += 1
         self._wake()
 
-    async def decide(self, decision: Decision) -> None:
+    async def decide(self, decision: ApprovalDecision) -> None:
         """The update of that name."""
         self._handlers += 1
         try:
@@ -125,7 +125,9 @@ class Run:
                     raise GivenUp("Stopped")
                 wanted = decision.model_copy(update={"conversation_id": self.conversation_id})
                 limit = policy.action_give_up(self._limits)
-                changed = await self._activity("decide", self._activities.acting.decide, wanted, limit)
+                changed = await self._activity(
+                    "resolve_approval", self._activities.acting.resolve_approval, wanted, limit
+                )
             self._changed(changed)
         finally:
             self._handlers -= 1

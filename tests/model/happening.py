@@ -125,7 +125,7 @@ _ANYWHERE: dict[Event, Callable[[World, int, int], bool]] = {
     Event.RESOLVED: lambda world, *_: staff.resolve_newest_ticket(world),
     Event.APPROVED: lambda world, *_: staff.decide(world, approved=True),
     Event.DECLINED: lambda world, *_: staff.decide(world, approved=False),
-    Event.DECIDED_AGAIN: lambda world, *_: staff.decide_again(world),
+    Event.DECIDED_AGAIN: lambda world, *_: staff.resume_approval(world),
 }
 
 

@@ -20,7 +20,7 @@ from integrations.perplexity.port import Answer, AskFailed, OnText, Question
 from integrations.whatsapp.double import Posted, RecordingWhatsApp
 from integrations.whatsapp.port import SendRequest
 from schemas.actions import Endpoint
-from schemas.conversations import Decision, MessageStored
+from schemas.conversations import ApprovalDecision, MessageStored
 from schemas.failures import ModelFailureKind
 from tests.model.names import Name
 from tests.model.stops import ACTOR, Place, Stops
@@ -235,7 +235,7 @@ class ModelTemporal:
     """In the place of Temporal's client: hands each signal to the conversation's driver."""
 
     signalled: Callable[[str, str, int, bool], None]
-    decided: Callable[[str, Decision], None]
+    decided: Callable[[str, ApprovalDecision], None]
     changed: Callable[[str], None]
 
     async def start_workflow(
@@ -245,7 +245,7 @@ class ModelTemporal:
         self.signalled(id, start_signal, told.seq, told.files)
 
     async def start_update_with_start_workflow(
-        self, _name: str, decision: Decision, *, start_workflow_operation: Any, **_: object
+        self, _name: str, decision: ApprovalDecision, *, start_workflow_operation: Any, **_: object
     ) -> None:
         self.decided(start_workflow_operation._start_workflow_input.id, decision)
 

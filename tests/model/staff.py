@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID, uuid5
 
-from schemas.conversations import Decision
+from schemas.conversations import ApprovalDecision
 from schemas.transitions import Event as Change
 from storage.actions import Actions
 from storage.configurations import Configurations
@@ -75,13 +75,13 @@ def decide(world: World, *, approved: bool) -> bool:
         return False
     question = questions[-1]
     for_customer = question["confirmation_by"] == "customer"
-    decision = Decision(digest=question["digest"], approved=approved, for_customer=for_customer)
+    decision = ApprovalDecision(digest=question["digest"], approved=approved, for_customer=for_customer)
     world.decided.append((question["workflow_id"], decision))
     _hand_in(world, question["workflow_id"], decision)
     return True
 
 
-def decide_again(world: World) -> bool:
+def resume_approval(world: World) -> bool:
     """The newest decision is handed in once more. False if there was none."""
     if not world.decided:
         return False
@@ -103,7 +103,7 @@ def erase(world: World, conversation_id: UUID) -> None:
     world.run(erasure.erase(customer_id, actor="the example", force=True))
 
 
-def _hand_in(world: World, workflow_id: str, decision: Decision) -> None:
+def _hand_in(world: World, workflow_id: str, decision: ApprovalDecision) -> None:
     """Under a name that tells which question it was; then update-with-start."""
     conversation_id, who = UUID(workflow_id.rpartition("/")[2]), f"Ann of {decision.digest[:8]}"
     world.tell(f"staff {'approve' if decision.approved else 'decline'} in {world.name_of(conversation_id)}")

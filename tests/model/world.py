@@ -17,7 +17,7 @@ from temporalio.testing import ActivityEnvironment
 from config.clock import Clock
 from config.settings import Settings
 from integrations.whatsapp.channel import only
-from schemas.conversations import Decision
+from schemas.conversations import ApprovalDecision
 from schemas.deliveries import read_delivery_id
 from schemas.messages import ChannelMessage
 from schemas.waking import Waking
@@ -99,7 +99,7 @@ class World:
         self.conversations: list[UUID] = []
         self.resets: list[tuple[str, int]] = []
         """Letters of conversations that were reset, and after how many questions."""
-        self.decided: list[tuple[str, Decision]] = []
+        self.decided: list[tuple[str, ApprovalDecision]] = []
         """Staff's decisions as they were handed in, and to which workflow."""
         self.written: list[Written] = []
         self.reported_failed: list[str] = []
@@ -184,7 +184,7 @@ class World:
         if run is not None and not run.ended:
             run.standing_changed()
 
-    def decides(self, workflow_id: str, decision: Decision) -> None:
+    def decides(self, workflow_id: str, decision: ApprovalDecision) -> None:
         """Update-with-start."""
         self.updates.append(self.loop.create_task(_tried(self.running(workflow_id).decide(decision))))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actions.gates import Decision, cells, decide, decide_action, event_of, rules_of, told_by_the_bot
+from actions.gates import GateResult, cells, evaluate, evaluate_action, event_of, rules_of, told_by_the_bot
 from actions.registry import Registry
 from schemas.actions import ActionDefinition, AssistantActions, Confirmation
 from schemas.standing import Owner, Standing
@@ -46,7 +46,7 @@ NEVER_ASKED_ABOUT = {Event.ASKED, Event.APPROVAL_ASKED, Event.CANCELLED, Event.R
 """Reasons of transitions that follow from another event's cell, or from a merge (migration 0011)."""
 
 
-def said(decision: Decision) -> str:
+def said(decision: GateResult) -> str:
     effects = {"ask": decision.ask_model, "hold": decision.hold, "do": decision.perform}
     drops = {1: "drop", 2: "drop all"}.get(len(decision.drops))
     names = [name for name, happens in effects.items() if happens] + ([drops] if drops else [])
@@ -63,7 +63,7 @@ def said(decision: Decision) -> str:
     ],
 )
 def test_the_full_table(event: Event, standing: Standing, cell: str) -> None:
-    decision = decide(event, standing)
+    decision = evaluate(event, standing)
     effects, _, owner = cell.partition(">")
     assert said(decision) == effects
     assert decision.after.owner == (owner or standing.owner)
@@ -83,31 +83,31 @@ def test_each_row_is_asked_by_the_product() -> None:
     sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py") if path.name != "gates.py"]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     assert [event for event in TABLE if not re.search(rf"Event\.{event.name}\b", text)] == [
-        Event.ACTION,  # by gates.decide_action
+        Event.ACTION,  # by gates.evaluate_action
         Event.HANDOFF,  # by gates.event_of
     ]
 
 
 @pytest.mark.parametrize("event", [Event.CONFIRMED, Event.DECLINED])
 def test_a_yes_or_no_needs_an_open_question(event: Event) -> None:
-    assert decide(event, ASKED).allowed
-    assert not decide(event, BOT).allowed
+    assert evaluate(event, ASKED).allowed
+    assert not evaluate(event, BOT).allowed
 
 
 def test_no_second_action_while_one_waits_for_its_yes() -> None:
-    decision = decide_action(ASKED, definition("create_ticket"))
+    decision = evaluate_action(ASKED, definition("create_ticket"))
     assert (decision.allowed, decision.why) == (False, "another action waits for its confirmation")
 
 
 def test_a_new_question_takes_the_place_of_the_open_one() -> None:
-    decision = decide_action(ASKED, definition("create_ticket", confirmation=Confirmation.CUSTOMER))
+    decision = evaluate_action(ASKED, definition("create_ticket", confirmation=Confirmation.CUSTOMER))
     assert (decision.allowed, decision.perform, decision.confirm_by) == (True, False, Confirmation.CUSTOMER)
     assert decision.after == ASKED
 
 
 @pytest.mark.parametrize(("event", "standing"), list(product(TABLE, (BOT, HUMAN, CLOSED, ASKED, WITH_TICKET))))
 def test_what_holds_in_every_cell(event: Event, standing: Standing) -> None:
-    decision = decide(event, standing)
+    decision = evaluate(event, standing)
     assert decision.after.tickets == standing.tickets
     assert decision.allowed or decision.after == standing
     changed = decision.after.owner is not standing.owner
@@ -121,7 +121,7 @@ def test_what_holds_in_every_cell(event: Event, standing: Standing) -> None:
 
 def test_the_database_is_handed_the_same_rows() -> None:
     for event, owner in product(TABLE, Owner):
-        decision, rule = decide(event, ASKED.model_copy(update={"owner": owner})), rules_of(event).get(owner, {})
+        decision, rule = evaluate(event, ASKED.model_copy(update={"owner": owner})), rules_of(event).get(owner, {})
         assert rule.get("to", owner) == decision.after.owner or not decision.allowed
         assert tuple(rule.get("drops", ())) == decision.drops or not decision.allowed
         assert rule.get("answers", False) == ((event, owner) in ANSWERS)
@@ -130,13 +130,13 @@ def test_the_database_is_handed_the_same_rows() -> None:
 
 def test_an_assistant_may_hold_messages_while_a_ticket_is_open() -> None:
     config = AssistantActions(ticket_open="hold")
-    assert decide(Event.MESSAGE, WITH_TICKET, config).hold
-    assert decide(Event.MESSAGE, BOT, config).ask_model
-    assert not decide_action(WITH_TICKET, definition("create_ticket"), config).allowed
+    assert evaluate(Event.MESSAGE, WITH_TICKET, config).hold
+    assert evaluate(Event.MESSAGE, BOT, config).ask_model
+    assert not evaluate_action(WITH_TICKET, definition("create_ticket"), config).allowed
 
 
 def test_an_assistant_may_keep_a_question_open_after_another_answer() -> None:
-    decision = decide(Event.MESSAGE, ASKED, AssistantActions(unclear_answer="keep"))
+    decision = evaluate(Event.MESSAGE, ASKED, AssistantActions(unclear_answer="keep"))
     assert decision.ask_model
     assert not decision.drops_question
     assert decision.after.state is State.AWAITING_CONFIRMATION
@@ -152,14 +152,14 @@ def definition(name: str, **changes: object) -> ActionDefinition:
     ("standing", "name"), list(product((BOT, HUMAN, CLOSED, ASKED, WITH_TICKET), sorted(Registry().known.names)))
 )
 def test_each_built_in_wherever_a_conversation_stands(standing: Standing, name: str) -> None:
-    decision = decide_action(standing, definition(name))
+    decision = evaluate_action(standing, definition(name))
     assert decision.allowed == decision.perform == (standing in (BOT, WITH_TICKET))
     assert decision.after == standing
 
 
 def test_an_action_that_needs_a_confirmation_is_asked_back() -> None:
-    customers = decide_action(BOT, definition("create_ticket", confirmation=Confirmation.CUSTOMER))
-    staffs = decide_action(BOT, definition("create_ticket", confirmation=Confirmation.STAFF))
+    customers = evaluate_action(BOT, definition("create_ticket", confirmation=Confirmation.CUSTOMER))
+    staffs = evaluate_action(BOT, definition("create_ticket", confirmation=Confirmation.STAFF))
     assert (customers.perform, customers.confirm_by) == (False, Confirmation.CUSTOMER)
     assert (staffs.perform, staffs.confirm_by) == (False, Confirmation.STAFF)
     assert customers.after.state is State.AWAITING_CONFIRMATION
@@ -167,18 +167,18 @@ def test_an_action_that_needs_a_confirmation_is_asked_back() -> None:
 
 
 def test_a_destructive_action_is_never_done_without_consent() -> None:
-    decision = decide_action(BOT, definition("api_call", destructive=True, confirmation=Confirmation.NONE))
+    decision = evaluate_action(BOT, definition("api_call", destructive=True, confirmation=Confirmation.NONE))
     assert decision.confirm_by is Confirmation.CUSTOMER
 
 
 def test_what_is_off_unknown_or_elsewhere_is_refused() -> None:
     only_bot = definition("create_ticket", states=(State.BOT,))
     refused = [
-        decide_action(BOT, None),
-        decide_action(BOT, definition("create_ticket"), enabled=False),
-        decide_action(WITH_TICKET, only_bot),
-        decide_action(CLOSED, definition("create_ticket", states=tuple(State))),
-        decide_action(BOT, definition("api_call"), rounds_used=3),
+        evaluate_action(BOT, None),
+        evaluate_action(BOT, definition("create_ticket"), enabled=False),
+        evaluate_action(WITH_TICKET, only_bot),
+        evaluate_action(CLOSED, definition("create_ticket", states=tuple(State))),
+        evaluate_action(BOT, definition("api_call"), rounds_used=3),
     ]
     assert [(each.allowed, each.perform) for each in refused] == [(False, False)] * 5
     assert len({each.why for each in refused}) == 5
@@ -186,7 +186,7 @@ def test_what_is_off_unknown_or_elsewhere_is_refused() -> None:
 
 def test_results_go_back_to_the_model_a_few_times_only() -> None:
     lookup = definition("ticket_status")
-    assert [decide_action(BOT, lookup, rounds_used=used).allowed for used in range(5)] == [True] * 3 + [False] * 2
+    assert [evaluate_action(BOT, lookup, rounds_used=used).allowed for used in range(5)] == [True] * 3 + [False] * 2
 
 
 def test_an_action_that_is_done_may_change_the_owner() -> None:

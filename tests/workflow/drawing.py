@@ -12,8 +12,8 @@ from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 
 from schemas.conversations import (
+    ApprovalDecision,
     ConversationStart,
-    Decision,
     Limits,
     MessageStored,
     ResetRequest,
@@ -40,7 +40,7 @@ Act = Literal[
     "told human",
     "told release",
     "reset",
-    "decide",
+    "resolve_approval",
     "model hangs",
     "channel hangs",
     "reads hang",
@@ -65,7 +65,7 @@ class Plan:
     cancelled: bool
 
 
-MOSTLY: list[Act] = ["message", "message", "message and wait", "delivery", "decide"]
+MOSTLY: list[Act] = ["message", "message", "message and wait", "delivery", "resolve_approval"]
 ACTS = st.lists(st.sampled_from([*get_args(Act), *MOSTLY]), min_size=6, max_size=16)
 TURNS = st.lists(
     st.sampled_from(
@@ -147,8 +147,8 @@ class Driver:
                 await self._update("set_state", StateRequest(state=State.BOT))
             case "reset":
                 await self._update("reset", ResetRequest())
-            case "decide":
-                await self._update("decide", Decision(digest="d", approved=True))
+            case "resolve_approval":
+                await self._update("resolve_approval", ApprovalDecision(digest="d", approved=True))
             case "approval asked":
                 world.change(approvals=1, seconds_left=0.04)
                 await self._signal("standing_changed")

@@ -21,8 +21,8 @@ from temporalio.exceptions import ApplicationError
 from activities.asking import beating
 from schemas.conversations import (
     Apologize,
+    ApprovalDecision,
     ConversationStart,
-    Decision,
     Deliver,
     Delivered,
     Expire,
@@ -50,7 +50,7 @@ GATES = ("model", "channel", "reads", "writes")
 _BEAT_SECONDS = 0.05
 _TAKES_SECONDS = 0.02
 """What all that is done outside takes at least, so that things meet."""
-_ALONE = ({"answer", "perform", "apologize", "decide", "hand_over"}, {"deliver"}, {"fetch"})
+_ALONE = ({"answer", "perform", "apologize", "resolve_approval", "hand_over"}, {"deliver"}, {"fetch"})
 """Of each, at most one is under way in a run."""
 _NOT_OF_A_MERGED = {"deliver", "fetch", "expire"}
 """What a run begins no more once it knows."""
@@ -167,7 +167,7 @@ class Scripted:
             self.answer,
             self.apologize,
             self.perform,
-            self.decide,
+            self.resolve_approval,
             self.deliver,
             self.fetch,
             self.hand_over,
@@ -213,9 +213,9 @@ class Scripted:
             return world.answer(request.cursor, Verdict.ACTION)
 
     @activity.defn
-    async def decide(self, decision: Decision) -> SessionChanged:
+    async def resolve_approval(self, decision: ApprovalDecision) -> SessionChanged:
         world = self._worlds[_id(decision.conversation_id)]
-        async with world.doing("decide"):
+        async with world.doing("resolve_approval"):
             world.change(approvals=0, seconds_left=None, version=world.standing.version)
             return SessionChanged(state=world.standing.state)
 

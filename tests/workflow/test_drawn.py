@@ -28,7 +28,18 @@ AT_ONCE = 5
 """So many conversations are run beside each other."""
 
 ENDS = {"CONTINUED_AS_NEW", "COMPLETED", "CANCELED"}
-DOES = {"answer", "apologize", "perform", "decide", "deliver", "recall", "expire", "set_state", "reset", "stop"} | {
+DOES = {
+    "answer",
+    "apologize",
+    "perform",
+    "resolve_approval",
+    "deliver",
+    "recall",
+    "expire",
+    "set_state",
+    "reset",
+    "stop",
+} | {
     "fetch",
     "hand_over",
 }
@@ -113,7 +124,7 @@ async def every_run_replays(lab: Lab, driver: Driver) -> None:
             EventType.Name(event.event_type).removeprefix("EVENT_TYPE_WORKFLOW_EXECUTION_") for event in history.events
         }
         assert ("CANCEL_REQUESTED" in kinds) == ("CANCELED" in kinds)
-        assert begun_after_its_cancel(history) <= {"stop", "set_state", "reset", "decide"}
+        assert begun_after_its_cancel(history) <= {"stop", "set_state", "reset", "resolve_approval"}
         assert "COMPLETED" not in kinds or not last_read(history).keeps_the_run
         lab.reached |= kinds & ENDS
         lab.reached |= {event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events}

@@ -16,7 +16,7 @@ from temporalio.client import (
 
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
-from schemas.conversations import Decision, ResetRequest, SessionChanged, StateRequest
+from schemas.conversations import ApprovalDecision, ResetRequest, SessionChanged, StateRequest
 from schemas.transitions import Event
 from schemas.turns import State
 from tests.support.shop import output
@@ -85,8 +85,8 @@ async def test_a_decision_waits_for_the_turn_under_way(system: System) -> None:
     system.perplexity.gate.clear()
     sending = asyncio.create_task(system.send("And your hours?"))
     await system.until_asked(2)
-    decision = Decision(digest=question["digest"], approved=True)
-    deciding = await (await handle_of(system)).start_update("decide", decision, wait_for_stage=ACCEPTED)
+    decision = ApprovalDecision(digest=question["digest"], approved=True)
+    deciding = await (await handle_of(system)).start_update("resolve_approval", decision, wait_for_stage=ACCEPTED)
     before = await activities_of(system)
 
     system.perplexity.gate.set()
