@@ -73,12 +73,12 @@ class Answers:
     async def _answered(self, stored: StoredMessage, call_id: str | None) -> Turn | None:
         """The message's turn; None if the conversation is past it and the database has none."""
         if call_id is not None:
-            await self._say(stored, call_id)
+            await self._wait_for_reply(stored, call_id)
         return await self._turns.answering(stored.conversation_id, stored.seq)
 
-    async def _say(self, stored: StoredMessage, call_id: str) -> None:
+    async def _wait_for_reply(self, stored: StoredMessage, call_id: str) -> None:
         """Not longer than Temporal answers: a call to one that is frozen would not end for long."""
-        saying = asyncio.create_task(self._conversations.say(stored, call_id, self._wait_seconds))
+        saying = asyncio.create_task(self._conversations.wait_for_reply(stored, call_id, self._wait_seconds))
         lost = asyncio.create_task(self._readiness.until_temporal_is_lost())
         try:
             await asyncio.wait({saying, lost}, return_when=asyncio.FIRST_COMPLETED)

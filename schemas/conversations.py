@@ -132,7 +132,7 @@ class MessageStored(BaseModel):
 
 
 class MessageAnswered(BaseModel):
-    """What the update `say` gives back: which message was worked off; the reply is read from PostgreSQL."""
+    """What the update `await_reply` gives back: which message was worked off; the reply is read from PostgreSQL."""
 
     cursor: int
     gave_up: bool = False

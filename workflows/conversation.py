@@ -99,15 +99,15 @@ class Conversation:
             workflow.continue_as_new(self._start.model_copy(update={"memory": self._memory}))
 
     @workflow.update(description="A stored message waits for its answer; returns once it is processed")
-    async def say(self, message: MessageStored) -> MessageAnswered:
+    async def await_reply(self, message: MessageStored) -> MessageAnswered:
         self._hear(message)
         await workflow.wait_condition(lambda: self._memory.cursor >= message.seq or self._says_no_more())
         if self._memory.merged and message.seq > self._memory.newest_seq:  # it waits in the conversation that goes on
             return MessageAnswered(cursor=message.seq)
         return MessageAnswered(cursor=self._memory.cursor, gave_up=self._gave_up and self._memory.cursor < message.seq)
 
-    @say.validator
-    def _say_is_possible(self, message: MessageStored) -> None:
+    @await_reply.validator
+    def _reply_is_possible(self, message: MessageStored) -> None:
         if message.seq < 1:
             raise ValueError("messages are numbered from 1")
 

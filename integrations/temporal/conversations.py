@@ -42,7 +42,7 @@ from schemas.waking import Waking
 
 _RETRY_PAUSE_SECONDS = 0.1
 _RETRY_PAUSE_MAX_SECONDS = 2.0
-_SAY_AGAIN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.ALREADY_EXISTS}
+_TRY_AGAIN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.ALREADY_EXISTS}
 """What a call meets whose run ended under it. Anything else does not pass by asking again at once: Temporal is
 unavailable, or refuses us (wrong search attributes, no right, no such namespace), and the caller is told."""
 
@@ -90,7 +90,7 @@ class Conversations:
         self._rpc_timeout = timedelta(seconds=settings.temporal_rpc_timeout_seconds)
         self._look_timeout = timedelta(seconds=settings.temporal_look_seconds)
 
-    async def say(self, message: Waking, call_id: str, wait_seconds: float) -> None:
+    async def wait_for_reply(self, message: Waking, call_id: str, wait_seconds: float) -> None:
         """Waits until the conversation has worked off *message*: update-with-start, *call_id* the update's id.
 
         Raises StillWaiting after *wait_seconds* and TemporalUnavailable; both may be repeated, under another id
@@ -99,7 +99,7 @@ class Conversations:
         try:
             async with asyncio.timeout(wait_seconds):
                 pause = _RETRY_PAUSE_SECONDS
-                while not await self._said(message, call_id):
+                while not await self._try_update(message, call_id):
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _RETRY_PAUSE_MAX_SECONDS)
         except TimeoutError:
@@ -142,7 +142,7 @@ class Conversations:
     async def resolve_approval(
         self, conversation: Waking, decision: ApprovalDecision, wait_seconds: float
     ) -> SessionChanged:
-        """Hands in staff's answer to a pending action. Raises as `say` does."""
+        """Hands in staff's answer to a pending action. Raises as `wait_for_reply` does."""
         return await self._change(conversation, "resolve_approval", decision, wait_seconds)
 
     async def resume_approval(self, conversation: Waking, decision: ApprovalDecision) -> None:
@@ -220,12 +220,12 @@ class Conversations:
         """Whether conversations could be answered now."""
         return await temporal_health(self._client, self._settings)
 
-    async def _said(self, message: Waking, call_id: str) -> bool:
+    async def _try_update(self, message: Waking, call_id: str) -> bool:
         """One update; False when the run ended, or began anew, before it came to the message: say it again."""
         with _told_plainly():
             try:
                 answered: MessageAnswered = await self._client.execute_update_with_start_workflow(
-                    "say",
+                    "await_reply",
                     MessageStored(seq=message.seq),
                     id=call_id,
                     start_workflow_operation=self._operation(message),
@@ -234,7 +234,7 @@ class Conversations:
             except WorkflowUpdateFailedError:
                 return False
             except RPCError as error:
-                if error.status in _SAY_AGAIN and not _names_a_namespace(error):
+                if error.status in _TRY_AGAIN and not _names_a_namespace(error):
                     return False
                 raise
         if answered.gave_up:

@@ -131,7 +131,7 @@ class Driver:
             case "message and wait":
                 world.stored += 1
                 self.heard = world.stored
-                await self._update("say", MessageStored(seq=world.stored))
+                await self._update("await_reply", MessageStored(seq=world.stored))
             case "lost message":
                 world.stored += 1
             case "photo":
@@ -180,7 +180,7 @@ class Driver:
         told_of = self.world.stored
         self.world.merge()
         self.heard = min(self.heard, self.world.stored)
-        await self._update("say", MessageStored(seq=told_of or 1))
+        await self._update("await_reply", MessageStored(seq=told_of or 1))
         await self._signal("standing_changed")
         await self._signal("delivery_due")
 

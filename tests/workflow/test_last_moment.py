@@ -59,7 +59,7 @@ async def test_a_message_is_answered(ending: Driver) -> None:
 
 async def test_a_caller_gets_an_answer(ending: Driver) -> None:
     ending.world.stored += 1
-    answering = asyncio.create_task(ending.handle.execute_update("say", MessageStored(seq=2)))
+    answering = asyncio.create_task(ending.handle.execute_update("await_reply", MessageStored(seq=2)))
     ending.world.open("reads")
 
     answered = await within("the answer", answering, lambda: ending.world)
