@@ -10,7 +10,7 @@ from activities.bots import Bots
 from config.logs import get_logger
 from config.settings import Settings
 from schemas.actions import Confirmation
-from schemas.waking import Waking
+from schemas.conversation_ref import ConversationRef
 from storage.questions import Questions
 
 log = get_logger(__name__)
@@ -30,7 +30,7 @@ class Expiring:
         self._bots = bots
         self._settings = settings
 
-    async def expire(self, conversation_id: UUID | None = None) -> AsyncIterator[tuple[Waking, bool]]:
+    async def expire(self, conversation_id: UUID | None = None) -> AsyncIterator[tuple[ConversationRef, bool]]:
         """Ends up to SWEEP_BATCH of them, each once; gives its conversation, and whether a reply is due there."""
         for question in await self._questions.expired(self._settings.sweep_batch, conversation_id):
             bot = await self._bots.at(question.assistant, question.assistant_version)

@@ -22,8 +22,8 @@ class Merging:
         successor = await self._merges.hand_over(request.conversation_id)
         if successor is None:
             return
-        await self._conversations.tell_standing(successor)
+        await self._conversations.signal_standing_changed(successor)
         if successor.is_waiting or successor.files:
-            await self._conversations.wake(successor)
+            await self._conversations.signal_message_stored(successor)
         if successor.is_due:
-            await self._conversations.deliver(successor)
+            await self._conversations.signal_delivery_due(successor)

@@ -52,7 +52,7 @@ class Sweeping:
         """Wakes every conversation with a message, or a reply to send, that has waited for SWEEP_AFTER_SECONDS."""
         overdue = await self._waiting.overdue(self._settings.sweep_after_seconds, self._settings.sweep_batch)
         for conversation in overdue:
-            await self._conversations.wake(conversation)
+            await self._conversations.signal_message_stored(conversation)
             activity.heartbeat()
         abandoned = await self._ledger.abandoned(
             self._settings.sweep_after_seconds, self._settings.action_timeout_seconds, self._settings.sweep_batch
@@ -72,7 +72,7 @@ class Sweeping:
     async def _carry_on(self, abandoned: Abandoned) -> None:
         """Replies are sent, an approved action is done; of anything else it is said what is known."""
         if abandoned.key is None:
-            await self._conversations.deliver(abandoned)
+            await self._conversations.signal_delivery_due(abandoned)
         elif abandoned.decision is not None:
             await self._conversations.resume_approval(abandoned, abandoned.decision)
         else:
@@ -85,7 +85,7 @@ class Sweeping:
         """Those of conversations whose workflow did not see to it."""
         async for conversation, is_due in self._expiring.expire():
             if is_due:
-                await self._conversations.deliver(conversation)
+                await self._conversations.signal_delivery_due(conversation)
             activity.heartbeat()
 
     async def _fetch_files(self) -> None:

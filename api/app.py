@@ -38,7 +38,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         services.notifications.start()
         yield
         await services.notifications.close()
-        await services.wakes.close()
+        await services.signals.close()
 
     app = FastAPIOffline(  # `/docs` without anybody else's servers
         title="Perplexity Agent", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None

@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.answers import Answers
+from api.background_signals import BackgroundSignals
 from api.readiness import ReadinessChecks
 from api.stopping import Stopping
-from api.wakes import Wakes
 from api.webhooks import Webhooks
 from config.clock import Clock, utc_now
 from config.settings import Settings
@@ -51,7 +51,7 @@ class Services:
     outbox: Outbox
     effects: Effects
     deliveries: Deliveries
-    wakes: Wakes
+    signals: BackgroundSignals
     webhooks: Webhooks
     stopping: Stopping
     readiness: ReadinessChecks
@@ -65,7 +65,7 @@ def create_services(
     """Everything that routes need, over one pool of connections."""
     assert settings.database_url
     turns, inbox = TurnViews(database), Inbox(database)
-    wakes = Wakes(conversations, settings.webhook_wakes_at_once)
+    signals = BackgroundSignals(conversations, settings.webhook_wakes_at_once)
     readiness = ReadinessChecks(database, conversations, settings)
     return Services(
         settings=settings,
@@ -85,8 +85,8 @@ def create_services(
         outbox=Outbox(database),
         effects=Effects(database),
         deliveries=Deliveries(database),
-        wakes=wakes,
-        webhooks=Webhooks(inbox, DeliveryReports(database), wakes, settings),
+        signals=signals,
+        webhooks=Webhooks(inbox, DeliveryReports(database), signals, settings),
         stopping=Stopping(settings.api_shutdown_seconds),
         readiness=readiness,
         now=now,

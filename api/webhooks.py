@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asgi_correlation_id import correlation_id
 
-from api.wakes import Wakes
+from api.background_signals import BackgroundSignals
 from config import metrics
 from config.logs import get_logger
 from config.settings import Settings
@@ -20,10 +20,10 @@ log = get_logger(__name__)
 class Webhooks:
     """Stores first, all of it; only then is the channel told that it was taken."""
 
-    def __init__(self, inbox: Inbox, reports: DeliveryReports, wakes: Wakes, settings: Settings) -> None:
+    def __init__(self, inbox: Inbox, reports: DeliveryReports, signals: BackgroundSignals, settings: Settings) -> None:
         self._inbox = inbox
         self._reports = reports
-        self._wakes = wakes
+        self._signals = signals
         self._settings = settings
 
     async def take(self, channel: str, batch: ParsedBatch, only_account: str | None = None) -> None:
@@ -35,7 +35,7 @@ class Webhooks:
             await self._take_messages(channel, batch.messages, only_account)
         if batch.statuses:
             reports = [_report(status) for status in batch.statuses]
-            self._wakes.delivery_due(await self._reports.record(channel, reports))
+            self._signals.delivery_due(await self._reports.record(channel, reports))
             metrics.WEBHOOKS.labels(channel, "status").inc(len(reports))
         leftovers = [Leftover(**each.model_dump()) for each in (*batch.unreadable, *batch.ignored)]
         if leftovers:
@@ -53,11 +53,11 @@ class Webhooks:
         outcomes = await self._inbox.store_batch(channel, stored, options)
         for outcome in outcomes:
             metrics.WEBHOOKS.labels(channel, outcome.outcome).inc()
-        merged = [each.waking for each in outcomes if each.outcome == "merged" and each.waking]
-        new = [each.waking for each in outcomes if each.outcome == "new" and each.waking]
+        merged = [each.ref for each in outcomes if each.outcome == "merged" and each.ref]
+        new = [each.ref for each in outcomes if each.outcome == "new" and each.ref]
         # What is merged brings its files along, which its own wake-up may have come too late for.
-        self._wakes.message_stored(each.model_copy(update={"files": each.files or bool(merged)}) for each in new)
-        self._wakes.merged(merged)
+        self._signals.message_stored(each.model_copy(update={"files": each.files or bool(merged)}) for each in new)
+        self._signals.merged(merged)
 
     def _as_stored(self, channel: str, message: InboundMessage) -> ChannelMessage:
         return ChannelMessage(

@@ -14,9 +14,9 @@ from cli.standing import Standing, conversation_text
 from cli.surroundings import on_database, stop
 from config.settings import Settings
 from schemas import requests
+from schemas.conversation_ref import ConversationRef
 from schemas.encoding import dump_json
 from schemas.sessions import Session
-from schemas.waking import Waking
 from storage import media_files
 from storage.database import Database
 from storage.erasure import Busy, Erased, Erasure
@@ -71,10 +71,10 @@ def reset(
         if not (await conversations.health()).answers:
             raise TemporalUnavailable(f"nothing answers at {settings.temporal_address}")
         changed = await Standings(database).reset(session.conversation_id, new_thread=new_thread, who=_user())
-        waking = Waking.model_validate({**session.model_dump(), "seq": changed.waiting_seq or 0})
-        await conversations.tell_standing(waking)
+        ref = ConversationRef.model_validate({**session.model_dump(), "seq": changed.waiting_seq or 0})
+        await conversations.signal_standing_changed(ref)
         if changed.waiting_seq is not None:
-            await conversations.wake(waking)
+            await conversations.signal_message_stored(ref)
         return await _found(database, channel, customer_id)
 
     try:

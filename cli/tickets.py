@@ -11,7 +11,7 @@ import typer
 
 from cli.surroundings import on_database, stop
 from config.settings import Settings
-from schemas.waking import Waking
+from schemas.conversation_ref import ConversationRef
 from storage.database import Database
 from storage.desk import Desk
 
@@ -29,18 +29,18 @@ def resolve(ticket_id: Annotated[str, typer.Argument(help="As the customer was t
     from integrations.temporal.connection import connect
     from integrations.temporal.conversations import Conversations, TemporalUnavailable
 
-    async def end(database: Database, settings: Settings) -> Waking | None:
-        waking = await Desk(database).resolve_ticket(ticket_id, who=f"user {getpass.getuser()}")
-        if waking is not None:
+    async def end(database: Database, settings: Settings) -> ConversationRef | None:
+        ref = await Desk(database).resolve_ticket(ticket_id, who=f"user {getpass.getuser()}")
+        if ref is not None:
             conversations = Conversations(await connect(settings, lazy=True), settings)
             try:
                 async with asyncio.timeout(settings.temporal_rpc_timeout_seconds):
-                    await conversations.tell_standing(waking)
-                    if waking.seq:
-                        await conversations.wake(waking)
+                    await conversations.signal_standing_changed(ref)
+                    if ref.seq:
+                        await conversations.signal_message_stored(ref)
             except (TemporalUnavailable, TimeoutError):
                 typer.echo("Temporal cannot be reached: the conversation hears of it with its next message", err=True)
-        return waking
+        return ref
 
     if on_database(end) is None:
         raise stop(f"{ticket_id}: there is no such open ticket")

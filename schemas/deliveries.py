@@ -9,9 +9,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from schemas.conversation_ref import ConversationRef
 from schemas.effects import EffectStatus
 from schemas.turns import Source
-from schemas.waking import Waking
 
 PartKind = Literal["text", "buttons", "template"]
 
@@ -142,7 +142,7 @@ class Resent(BaseModel):
     """A part that is due once more, and whom to tell."""
 
     delivery: Delivery
-    waking: Waking
+    ref: ConversationRef
 
 
 class StatusReport(BaseModel):

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.conversation_ref import ConversationRef
 from schemas.turns import State
-from schemas.waking import Waking
 
 
 class CustomerIdentity(BaseModel):
@@ -116,10 +116,10 @@ class BatchOutcome(BaseModel):
     """
 
     outcome: Literal["new", "repeated", "noted", "stranger", "merged"]
-    waking: Waking | None = None
+    ref: ConversationRef | None = None
 
 
-class StoredMessage(Waking):
+class StoredMessage(ConversationRef):
     """What the inbox knows. `is_new` is false for a message that came before; `turn_id` is set once it is answered."""
 
     message_id: UUID

@@ -71,4 +71,4 @@ class Deliveries:
         delivery = Delivery.model_validate(dict(row))
         if woken is None:
             raise NotResendable(delivery)
-        return Resent.model_validate({"delivery": delivery, "waking": dict(woken)})
+        return Resent.model_validate({"delivery": delivery, "ref": dict(woken)})

@@ -11,9 +11,9 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from actions import gates
+from schemas.conversation_ref import ConversationRef
 from schemas.encoding import dump_json
 from schemas.transitions import Event
-from schemas.waking import Waking
 from storage.database import Database
 
 _PREFIX = "T-"
@@ -117,7 +117,7 @@ class Desk:
             priority=row["priority"],
         )
 
-    async def resolve_ticket(self, ticket_id: str, *, who: str) -> Waking | None:
+    async def resolve_ticket(self, ticket_id: str, *, who: str) -> ConversationRef | None:
         """Ends an open ticket: the conversation it belongs to; None if there is no such open one.
 
         Its `seq` is not 0 where that lets the bot answer what was held while the ticket was open.
@@ -127,7 +127,7 @@ class Desk:
             return None
         rules = dump_json(gates.rules_of(Event.TICKET_RESOLVED))
         row = await self._database.row(_RESOLVE, {"number": int(digits), "rules": rules, "who": who})
-        return None if row is None else Waking.model_validate(dict(row))
+        return None if row is None else ConversationRef.model_validate(dict(row))
 
     async def hand_off(
         self,

@@ -7,6 +7,7 @@ from itertools import chain, repeat
 from typing import Any
 from uuid import UUID
 
+from schemas.conversation_ref import ConversationRef
 from schemas.encoding import dump_json
 from schemas.messages import (
     BatchOptions,
@@ -16,7 +17,6 @@ from schemas.messages import (
     StoredMessage,
     content_hash,
 )
-from schemas.waking import Waking
 from storage.database import Database
 
 _STORE = """
@@ -89,4 +89,4 @@ def _as_stored(message: ChannelMessage) -> dict[str, Any]:
 def _outcome(row: dict[str, Any], files: bool) -> BatchOutcome:
     outcome = row.pop("outcome")
     known: UUID | None = row["conversation_id"]
-    return BatchOutcome(outcome=outcome, waking=Waking.model_validate(row | {"files": files}) if known else None)
+    return BatchOutcome(outcome=outcome, ref=ConversationRef.model_validate(row | {"files": files}) if known else None)

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from schemas.conversation_ref import ConversationRef
 from schemas.conversations import ApprovalDecision
 from schemas.effects import Claim, EffectStatus, LedgerRow, Settlement
 from schemas.encoding import dump_json
-from schemas.waking import Waking
 from storage.database import Database
 from storage.merges import WITH_MERGED
 
@@ -168,7 +168,7 @@ class Held(Protocol):
     def fence(self) -> int: ...
 
 
-class Abandoned(Waking):
+class Abandoned(ConversationRef):
     """Something due that nobody carries on, and the conversation it belongs to.
 
     `key` is None for replies that wait to be sent. `decision` is the approval to act on once more; None: nobody can.

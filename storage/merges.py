@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from schemas.waking import Waking
+from schemas.conversation_ref import ConversationRef
 from storage.database import Database
 
 WITH_MERGED = "(SELECT id FROM conversations WHERE id = :conversation_id OR merged_into = :conversation_id)"
@@ -16,7 +16,7 @@ WITH_MERGED = "(SELECT id FROM conversations WHERE id = :conversation_id OR merg
 _HAND_OVER = "SELECT * FROM hand_over(:conversation_id)"
 
 
-class Successor(Waking):
+class Successor(ConversationRef):
     """The conversation that goes on, its newest message, and what it owes."""
 
     is_waiting: bool

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from actions import gates
 from schemas.actions import Confirmation
+from schemas.conversation_ref import ConversationRef
 from schemas.sessions import OpenQuestion
 from schemas.transitions import Event
-from schemas.waking import Waking
 from storage.channels import DELIVERY
 from storage.database import Database
 
@@ -58,7 +58,7 @@ SELECT delivery IS NOT DISTINCT FROM 'due' AS is_due FROM told
 """
 
 
-class ExpiredQuestion(Waking):
+class ExpiredQuestion(ConversationRef):
     """A question or an approval that nobody answered in time, and the conversation it belongs to."""
 
     action_id: UUID

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
+from schemas.conversation_ref import ConversationRef
 from schemas.cursors import Cursor, place_values
 from schemas.turns import Attempt, Drift, Reply, Timings, Turn, TurnAction, TurnThread
-from schemas.waking import Waking
 from storage.database import Database
 from storage.merges import WITH_MERGED
 
@@ -88,11 +88,11 @@ class TurnViews:
         row = await self._database.row(_BY_MESSAGE, values)
         return None if row is None else _turn(row)
 
-    async def place_of(self, message_id: UUID) -> Waking:
+    async def place_of(self, message_id: UUID) -> ConversationRef:
         """Where a stored message is to be answered by now: its customer may have turned out to be another one."""
         row = await self._database.row(_PLACE, {"message_id": message_id})
         assert row is not None
-        return Waking.model_validate(dict(row))
+        return ConversationRef.model_validate(dict(row))
 
     async def newest(self, conversation_id: UUID, limit: int, before: Cursor | None = None) -> list[Turn]:
         """Up to *limit* turns finished before *before*, newest first, with what the model really wrote."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.waking import Waking
+from schemas.conversation_ref import ConversationRef
 from storage.database import Database
 
 _OVERDUE = """
@@ -23,10 +23,10 @@ class Waiting:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def overdue(self, after_seconds: float, limit: int) -> list[Waking]:
+    async def overdue(self, after_seconds: float, limit: int) -> list[ConversationRef]:
         """Up to *limit* conversations whose newest message has waited longer than *after_seconds*."""
         rows = await self._database.rows(_OVERDUE, {"after": after_seconds, "limit": limit})
-        return [Waking.model_validate(dict(row)) for row in rows]
+        return [ConversationRef.model_validate(dict(row)) for row in rows]
 
     async def forget(self, leftovers_seconds: float) -> None:
         """Deletes what nobody needs any more: limits not used for a day, old leftovers of webhooks."""

@@ -50,5 +50,5 @@ async def resend(delivery_id: UUID, services: Serving, api_key: Caller) -> Deliv
         ) from None
     if resent is None:
         raise ProblemError(404, "There is no such delivery.")
-    services.wakes.delivery_due([resent.waking])
+    services.signals.delivery_due([resent.ref])
     return resent.delivery

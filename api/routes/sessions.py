@@ -14,6 +14,7 @@ from api.problems import ProblemError, problem_docs
 from api.routes.messages import IdempotencyKey
 from api.services import Services, Serving
 from integrations.temporal.conversations import TemporalUnavailable
+from schemas.conversation_ref import ConversationRef
 from schemas.conversations import ApprovalDecision
 from schemas.cursors import Cursor
 from schemas.requests import (
@@ -29,7 +30,6 @@ from schemas.requests import (
 from schemas.sessions import ChangedSession, Session, ThreadHistory
 from schemas.transitions import Event, Transition
 from schemas.turns import State, Turn
-from schemas.waking import Waking
 from storage.standings import Changed
 
 router = APIRouter(
@@ -157,7 +157,7 @@ async def reply(
     if known.text != body.text:
         raise ProblemError(409, "This Idempotency-Key came before with another text.")
     if known.is_due:
-        services.wakes.delivery_due([_waking(session)])
+        services.signals.delivery_due([_ref_of(session)])
     return ReplyTaken(message_id=message_id, conversation_id=session.conversation_id)
 
 
@@ -184,19 +184,19 @@ async def _decide(
     """Hands the decision in. Who decided stands in the database; what goes to the workflow is the entry's number."""
     by = await services.actions.hand_in(session.conversation_id, approved=body.approved, who=body.agent_name)
     decision = ApprovalDecision(digest=digest, approved=body.approved, by=by, for_customer=for_customer)
-    await services.conversations.resolve_approval(_waking(session), decision, services.settings.change_wait_seconds)
+    await services.conversations.resolve_approval(_ref_of(session), decision, services.settings.change_wait_seconds)
 
 
 def _tell(session: Session, changed: Changed, services: Services) -> None:
     """Tells the workflow, beside the call: the change holds already."""
-    waking = _waking(session)
-    services.wakes.standing_changed(waking)
+    ref = _ref_of(session)
+    services.signals.standing_changed(ref)
     if changed.waiting_seq is not None:
-        services.wakes.message_stored([waking.model_copy(update={"seq": changed.waiting_seq})])
+        services.signals.message_stored([ref.model_copy(update={"seq": changed.waiting_seq})])
 
 
-def _waking(session: Session) -> Waking:
-    return Waking(
+def _ref_of(session: Session) -> ConversationRef:
+    return ConversationRef(
         conversation_id=session.conversation_id,
         workflow_id=session.workflow_id,
         channel=session.channel,

@@ -28,6 +28,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from config.settings import Settings
 from integrations.temporal.health import TemporalHealth, plain_reason, temporal_health
 from schemas.channels import SENT_OVER
+from schemas.conversation_ref import ConversationRef
 from schemas.conversations import (
     ApprovalDecision,
     ConversationStart,
@@ -38,7 +39,6 @@ from schemas.conversations import (
 )
 from schemas.operations import WORKFLOW_TYPE
 from schemas.turns import State
-from schemas.waking import Waking
 
 _RETRY_PAUSE_SECONDS = 0.1
 _RETRY_PAUSE_MAX_SECONDS = 2.0
@@ -90,7 +90,7 @@ class Conversations:
         self._rpc_timeout = timedelta(seconds=settings.temporal_rpc_timeout_seconds)
         self._look_timeout = timedelta(seconds=settings.temporal_look_seconds)
 
-    async def wait_for_reply(self, message: Waking, call_id: str, wait_seconds: float) -> None:
+    async def wait_for_reply(self, message: ConversationRef, call_id: str, wait_seconds: float) -> None:
         """Waits until the conversation has worked off *message*: update-with-start, *call_id* the update's id.
 
         Raises StillWaiting after *wait_seconds* and TemporalUnavailable; both may be repeated, under another id
@@ -105,19 +105,19 @@ class Conversations:
         except TimeoutError:
             raise StillWaiting("the message is kept and not answered yet") from None
 
-    async def wake(self, message: Waking) -> None:
+    async def signal_message_stored(self, message: ConversationRef) -> None:
         """Signal-with-start: works without a worker. Raises TemporalUnavailable."""
         await self._signal(message, "message_stored", [MessageStored(seq=message.seq, files=message.files)])
 
-    async def deliver(self, conversation: Waking) -> None:
+    async def signal_delivery_due(self, conversation: ConversationRef) -> None:
         """Says that a reply waits to be sent. Raises TemporalUnavailable."""
         await self._signal(conversation, "delivery_due", [])
 
-    async def end_merged(self, conversation: Waking) -> None:
+    async def signal_merged(self, conversation: ConversationRef) -> None:
         """Has a merged conversation hand over what is left, and end. Raises TemporalUnavailable."""
         await self._signal(conversation, "standing_changed", [])
 
-    async def _signal(self, message: Waking, signal: str, arguments: list[Any]) -> None:
+    async def _signal(self, message: ConversationRef, signal: str, arguments: list[Any]) -> None:
         with _told_plainly():
             await self._client.start_workflow(
                 WORKFLOW_TYPE,
@@ -128,7 +128,7 @@ class Conversations:
                 **self._options(message),
             )
 
-    async def tell_standing(self, conversation: Waking) -> None:
+    async def signal_standing_changed(self, conversation: ConversationRef) -> None:
         """Says that somebody changed the owner, or what is open, in the database. One that does not run reads it with
         its next start. Raises TemporalUnavailable, after TEMPORAL_LOOK_SECONDS at the latest."""
         with _told_plainly():
@@ -140,12 +140,12 @@ class Conversations:
                     raise
 
     async def resolve_approval(
-        self, conversation: Waking, decision: ApprovalDecision, wait_seconds: float
+        self, conversation: ConversationRef, decision: ApprovalDecision, wait_seconds: float
     ) -> SessionChanged:
         """Hands in staff's answer to a pending action. Raises as `wait_for_reply` does."""
         return await self._change(conversation, "resolve_approval", decision, wait_seconds)
 
-    async def resume_approval(self, conversation: Waking, decision: ApprovalDecision) -> None:
+    async def resume_approval(self, conversation: ConversationRef, decision: ApprovalDecision) -> None:
         """Hands in a decision that was not acted on to the end; does not wait for what comes of it.
 
         Raises TemporalUnavailable.
@@ -164,7 +164,7 @@ class Conversations:
                 raise TemporalUnavailable("the conversation did not take the decision in time") from None
 
     async def _change(
-        self, conversation: Waking, update: str, argument: BaseModel, wait_seconds: float
+        self, conversation: ConversationRef, update: str, argument: BaseModel, wait_seconds: float
     ) -> SessionChanged:
         try:
             async with asyncio.timeout(wait_seconds) as waiting:
@@ -220,7 +220,7 @@ class Conversations:
         """Whether conversations could be answered now."""
         return await temporal_health(self._client, self._settings)
 
-    async def _try_update(self, message: Waking, call_id: str) -> bool:
+    async def _try_update(self, message: ConversationRef, call_id: str) -> bool:
         """One update; False when the run ended, or began anew, before it came to the message: say it again."""
         with _told_plainly():
             try:
@@ -241,10 +241,10 @@ class Conversations:
             raise TemporalUnavailable("the conversation could not reach its record")
         return answered.cursor >= message.seq
 
-    def _operation(self, message: Waking) -> WithStartWorkflowOperation[Any, Any]:
+    def _operation(self, message: ConversationRef) -> WithStartWorkflowOperation[Any, Any]:
         return WithStartWorkflowOperation(WORKFLOW_TYPE, self._start(message), **self._options(message))
 
-    def _start(self, message: Waking) -> ConversationStart:
+    def _start(self, message: ConversationRef) -> ConversationStart:
         return ConversationStart(
             conversation_id=message.conversation_id,
             channel=message.channel,
@@ -252,7 +252,7 @@ class Conversations:
             limits=limits_from(self._settings, message.channel),
         )
 
-    def _options(self, message: Waking) -> dict[str, Any]:
+    def _options(self, message: ConversationRef) -> dict[str, Any]:
         attributes = {"ConversationState": State.BOT, "Channel": message.channel, "Assistant": message.assistant}
         pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), str(v)) for name, v in attributes.items()]
         return {

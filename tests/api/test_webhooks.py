@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.wakes import Wakes
+from api.background_signals import BackgroundSignals
 from api.webhooks import Webhooks
 from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
@@ -278,7 +278,7 @@ async def test_over_the_limit_http_gets_429(postgres_url: str, temporal_address:
 
 async def test_with_temporal_away_a_webhook_is_taken_and_answered_later(system: System) -> None:
     nowhere = await connect(system.settings.model_copy(update={"temporal_address": "127.0.0.1:1"}), lazy=True)
-    wakes = Wakes(Conversations(nowhere, system.settings), at_once=1)
+    wakes = BackgroundSignals(Conversations(nowhere, system.settings), at_once=1)
     reports = DeliveryReports(system.database)
     webhooks = Webhooks(system.services.inbox, reports, wakes, system.settings)
 
@@ -286,14 +286,14 @@ async def test_with_temporal_away_a_webhook_is_taken_and_answered_later(system: 
     await wakes.close()
     assert system.perplexity.questions == []
     (overdue,) = await system.services.waiting.overdue(0, 10)  # what the sweep does
-    await system.services.conversations.wake(overdue)
+    await system.services.conversations.signal_message_stored(overdue)
 
     assert await Customer(system).until_received(1) == ["You said: Hello"]
 
 
 async def test_with_the_database_away_it_is_503_and_nothing_is_half_taken(system: System) -> None:
     unreachable = Database("postgresql://nobody@127.0.0.1:1/none", statement_seconds=1)
-    wakes = Wakes(system.services.conversations, at_once=1)
+    wakes = BackgroundSignals(system.services.conversations, at_once=1)
     webhooks = Webhooks(Inbox(unreachable), DeliveryReports(unreachable), wakes, system.settings)
     kept, system.services.webhooks = system.services.webhooks, webhooks
 

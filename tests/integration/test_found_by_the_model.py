@@ -145,8 +145,8 @@ async def _written(still: System) -> UUID:
         sent_at=clock.NOW,
     )
     (outcome,) = await Inbox(still.database).store_batch("whatsapp", [message], BatchOptions())
-    assert outcome.waking is not None
-    return outcome.waking.conversation_id
+    assert outcome.ref is not None
+    return outcome.ref.conversation_id
 
 
 async def _planned(still: System, said: str) -> tuple[Activities, Perform]:

@@ -288,7 +288,7 @@ async def test_a_caller_who_waits_on_the_one_that_ends_is_answered(
         by_name = CustomerIdentity(kind="customer_id", value="c-1")
         both = incoming("It is me", 2).model_copy(update={"identities": [by_name, *keys(None, ID)], "id_scope": ID})
         stored = await system.services.inbox.store(both)
-        await system.services.conversations.wake(stored)
+        await system.services.conversations.signal_message_stored(stored)
         await system.until_asked(2)
 
         system.perplexity.gate.set()

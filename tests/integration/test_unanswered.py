@@ -12,7 +12,7 @@ import pytest
 
 from schemas.actions import AssistantActions
 from schemas.assistants import AssistantConfig
-from schemas.waking import Waking
+from schemas.conversation_ref import ConversationRef
 from storage.desk import Desk
 from tests.incoming import incoming
 from tests.support.shop import output
@@ -109,11 +109,11 @@ async def test_a_reset_from_a_human_answers_what_was_held(system: System) -> Non
 
 async def resolve(system: System, ticket: str) -> None:
     """As `agent ticket resolve` does."""
-    waking = await Desk(system.database).resolve_ticket(ticket, who="Ann")
-    assert waking is not None
-    await system.services.conversations.tell_standing(waking)
-    if waking.seq:
-        await system.services.conversations.wake(waking)
+    ref = await Desk(system.database).resolve_ticket(ticket, who="Ann")
+    assert ref is not None
+    await system.services.conversations.signal_standing_changed(ref)
+    if ref.seq:
+        await system.services.conversations.signal_message_stored(ref)
 
 
 async def test_messages_under_an_open_ticket_are_held_counted_and_answered_after_it(system: System) -> None:
@@ -157,7 +157,7 @@ async def test_what_is_over_a_limit_waits_for_nobody(system: System) -> None:
     await system.services.inbox.store(limited)
     await system.database.rows('UPDATE messages SET meta = meta || \'{"limited": "quiet"}\' WHERE seq = 2')
     session = await system.session()
-    await system.services.conversations.wake(_waking(session, 2))
+    await system.services.conversations.signal_message_stored(_ref_of(session, 2))
     await until("the turn", system.session, lambda session: session["waiting_messages"] == 0)
 
     assert await held(system) == 0
@@ -166,9 +166,9 @@ async def test_what_is_over_a_limit_waits_for_nobody(system: System) -> None:
     assert (await system.session())["waiting_messages"] == 0
 
 
-def _waking(session: dict[str, Any], seq: int) -> Waking:
+def _ref_of(session: dict[str, Any], seq: int) -> ConversationRef:
     names = ("conversation_id", "workflow_id", "channel", "assistant")
-    return Waking.model_validate({**{name: session[name] for name in names}, "seq": seq})
+    return ConversationRef.model_validate({**{name: session[name] for name in names}, "seq": seq})
 
 
 async def test_it_is_asked_about_once_however_often_the_owner_changes(system: System) -> None:

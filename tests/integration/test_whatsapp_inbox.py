@@ -151,7 +151,7 @@ async def test_an_account_of_an_assistant_is_known(system: System) -> None:
     )
 
     assert [outcome.outcome for outcome in outcomes] == ["new", "new", "stranger"]
-    assert [outcome.waking and outcome.waking.assistant for outcome in outcomes] == ["sales", "default", None]
+    assert [outcome.ref and outcome.ref.assistant for outcome in outcomes] == ["sales", "default", None]
 
 
 async def test_an_account_belongs_to_one_assistant(system: System) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from integrations.whatsapp.double import Posted
+from schemas.conversation_ref import ConversationRef
 from schemas.deliveries import StatusReport, read_delivery_id
 from schemas.messages import BatchOptions, BatchOutcome, ChannelMessage, CustomerIdentity, RateLimit, limit_key
-from schemas.waking import Waking
 from storage.delivery_reports import DeliveryReports
 from storage.inbox import Inbox
 from tests.model.configurations import ACCOUNT
@@ -56,10 +56,10 @@ def store(world: World, messages: Sequence[ChannelMessage], *, woken: bool) -> N
     options = BatchOptions(tell_seconds=TELL_SECONDS)
     outcomes = world.run(Inbox(world.database).store_batch("whatsapp", messages, options))
     for message, outcome in zip(messages, outcomes, strict=False):  # those that ended come last
-        assert outcome.waking is not None
-        world.name_of(outcome.waking.conversation_id)
+        assert outcome.ref is not None
+        world.name_of(outcome.ref.conversation_id)
         if outcome.outcome == "new":
-            world.written.append(Written(message, outcome.waking, outcome.waking.seq))
+            world.written.append(Written(message, outcome.ref, outcome.ref.seq))
     if woken:
         _wake(world, outcomes)
     world.loop.run_until_quiet()
@@ -76,8 +76,8 @@ def report(world: World, posted: int, status: str, code: int | None = None) -> N
     )
     if status == "failed":
         world.reported_failed.append(sent.request.delivery_id)
-    for waking in world.run(DeliveryReports(world.database).record("whatsapp", [told])):
-        world.signalled(waking.workflow_id, "delivery_due")
+    for ref in world.run(DeliveryReports(world.database).record("whatsapp", [told])):
+        world.signalled(ref.workflow_id, "delivery_due")
     world.loop.run_until_quiet()
 
 
@@ -87,18 +87,18 @@ def customer_of(posted: Posted) -> int:
 
 def _wake(world: World, outcomes: Sequence[BatchOutcome]) -> None:
     """One wake-up for each conversation; those that ended hand over."""
-    merged = [each.waking for each in outcomes if each.outcome == "merged" and each.waking]
-    newest: dict[str, Waking] = {}
+    merged = [each.ref for each in outcomes if each.outcome == "merged" and each.ref]
+    newest: dict[str, ConversationRef] = {}
     for each in outcomes:
-        if each.outcome == "new" and each.waking:
-            known = newest.get(each.waking.workflow_id, each.waking)
-            files = each.waking.files or known.files or bool(merged)
-            newest[each.waking.workflow_id] = each.waking.model_copy(update={"files": files})
-    for waking in newest.values():
-        world.signalled(waking.workflow_id, "message_stored", waking.seq, waking.files)
-    for waking in merged:
-        world.tell(f"{world.name_of(waking.conversation_id)} is merged")
-        world.signalled(waking.workflow_id, "standing_changed")
+        if each.outcome == "new" and each.ref:
+            known = newest.get(each.ref.workflow_id, each.ref)
+            files = each.ref.files or known.files or bool(merged)
+            newest[each.ref.workflow_id] = each.ref.model_copy(update={"files": files})
+    for ref in newest.values():
+        world.signalled(ref.workflow_id, "message_stored", ref.seq, ref.files)
+    for ref in merged:
+        world.tell(f"{world.name_of(ref.conversation_id)} is merged")
+        world.signalled(ref.workflow_id, "standing_changed")
 
 
 def _message(

@@ -17,10 +17,10 @@ from temporalio.testing import ActivityEnvironment
 from config.clock import Clock
 from config.settings import Settings
 from integrations.whatsapp.channel import only
+from schemas.conversation_ref import ConversationRef
 from schemas.conversations import ApprovalDecision
 from schemas.deliveries import read_delivery_id
 from schemas.messages import ChannelMessage
-from schemas.waking import Waking
 from storage.configurations import Configurations
 from tests.model import inside
 from tests.model.configurations import Configured, configuration
@@ -70,10 +70,10 @@ def model_settings(**changes: Any) -> Settings:
 
 @dataclass(frozen=True)
 class Written:
-    """A message as the channel brought it. `waking` names its conversation."""
+    """A message as the channel brought it. `ref` names its conversation."""
 
     message: ChannelMessage
-    waking: Waking
+    ref: ConversationRef
     seq: int
 
 

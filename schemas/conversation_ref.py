@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 
-class Waking(BaseModel):
+class ConversationRef(BaseModel):
     """`seq` is the newest stored message, 0 if the conversation is woken for another reason.
 
     `files`: files came with it, which are to be fetched at once.
