@@ -12,7 +12,7 @@ from integrations.temporal.conversations import limits_from
 from schemas.conversations import (
     ConversationStart,
     Expire,
-    Recalled,
+    LoadedState,
     ResetRequest,
     SessionChanged,
     StateRequest,
@@ -35,10 +35,10 @@ class Remembering:
         self._settings = settings
 
     @activity.defn
-    async def recall(self, start: ConversationStart) -> Recalled:
+    async def load_state(self, start: ConversationStart) -> LoadedState:
         """All that a run must know, and the limits that hold now."""
-        memory = await self._sessions.memory(start.conversation_id)
-        return Recalled(memory=memory, limits=limits_from(self._settings, start.channel))
+        workflow_state = await self._sessions.workflow_state(start.conversation_id)
+        return LoadedState(workflow_state=workflow_state, limits=limits_from(self._settings, start.channel))
 
     @activity.defn
     async def expire(self, request: Expire) -> SessionChanged:

@@ -66,7 +66,7 @@ class Deadlines(BaseModel):
     """Nobody has written for so long that the run may end."""
 
 
-class Memory(BaseModel):
+class WorkflowState(BaseModel):
     """All that a conversation remembers from one run to the next."""
 
     cursor: int = 0
@@ -89,19 +89,19 @@ class Memory(BaseModel):
 
 
 class ConversationStart(BaseModel):
-    """Starts a run. `memory` is what the run before it knew of wake-ups; the rest is read from PostgreSQL."""
+    """Starts a run. `workflow_state` is what the run before it knew of wake-ups; the rest is read from PostgreSQL."""
 
     conversation_id: UUID
     channel: str = ""
     assistant: str = "default"
     limits: Limits = Field(default_factory=Limits)
-    memory: Memory | None = None
+    workflow_state: WorkflowState | None = None
 
 
-class Recalled(BaseModel):
+class LoadedState(BaseModel):
     """What a run begins with: the record, and the limits of the worker that read it."""
 
-    memory: Memory
+    workflow_state: WorkflowState
     limits: Limits
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from schemas.conversations import Memory, Thread
+from schemas.conversations import Thread, WorkflowState
 from schemas.sessions import PastThread, Session, SessionThread, ThreadHistory
 from storage.database import Database
 from storage.questions import Questions
@@ -96,14 +96,14 @@ class Sessions:
         current = next((thread for thread in history if thread.ended_at is None), None)
         return ThreadHistory(**(current.model_dump(include=set(_THREAD_FIELDS)) if current else {}), history=history)
 
-    async def memory(self, conversation_id: UUID) -> Memory:
+    async def workflow_state(self, conversation_id: UUID) -> WorkflowState:
         """What a run that starts afresh must know. Raises LookupError for a conversation that was never stored."""
         row = await self._database.row(_MEMORY, {"conversation_id": conversation_id})
         if row is None:
             raise LookupError(f"no conversation {conversation_id}")
         values = dict(row)
         thread = Thread.model_validate(values) if values["frontend_context_uuid"] else None
-        return Memory.model_validate({**values, "thread": thread})
+        return WorkflowState.model_validate({**values, "thread": thread})
 
     async def stop(self, conversation_id: UUID) -> None:
         """Its run was cancelled: nobody wakes it for what waits now, until its next message or a reset."""

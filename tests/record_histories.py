@@ -33,7 +33,7 @@ from tests.servers import postgres_server, temporal_server
 from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, written
-from tests.workflow.handles import activities_of, ended, handle_of, memory_of
+from tests.workflow.handles import activities_of, ended, handle_of, state_of
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -223,7 +223,7 @@ async def whatsapp_sent_anew(system: System) -> None:
     customer = Customer(system)
     system.whatsapp.gate.clear()
     await customer.write("Hello")
-    await until("a delivery that is over", lambda: memory_of(system), lambda memory: memory.deadlines.delivery)
+    await until("a delivery that is over", lambda: state_of(system), lambda current: current.deadlines.delivery)
     system.whatsapp.gate.set()
     await customer.until_idle()
 
@@ -253,7 +253,7 @@ async def _put(system: System, state: State) -> None:
     event = Event.TAKEN if state is State.HUMAN_HANDOFF else Event.RELEASED
     await system.services.standings.change(row["id"], event, who="Ann")
     await (await handle_of(system)).signal("standing_changed")
-    await until("what was read", lambda: memory_of(system), lambda memory: memory.state is state)
+    await until("what was read", lambda: state_of(system), lambda current: current.state is state)
 
 
 async def kept_while_a_human_has_it(system: System) -> None:
@@ -261,7 +261,7 @@ async def kept_while_a_human_has_it(system: System) -> None:
     await handed_over(system)
     system.perplexity.scripts.append(_output("handoff_support"))
     await system.send("A human, please")
-    await until("a look whether it may end", lambda: activities_of(system), lambda names: names[-1] == "recall")
+    await until("a look whether it may end", lambda: activities_of(system), lambda names: names[-1] == "load_state")
     await system.http.post("/api/session/c-1/state", json={"state": "bot", "reason": "done"})
     await ended(await handle_of(system))
 
@@ -274,7 +274,7 @@ async def taken_over_beside_the_model(system: System) -> None:
     await (await handle_of(system)).execute_update("set_state", StateRequest(state=State.HUMAN_HANDOFF))
     system.perplexity.gate.set()
     await sending
-    await until("what is stored after it", lambda: activities_of(system), lambda names: names[-1] == "recall")
+    await until("what is stored after it", lambda: activities_of(system), lambda names: names[-1] == "load_state")
 
 
 async def cancelled_while_asking(system: System) -> None:

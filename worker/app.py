@@ -154,7 +154,7 @@ def create_worker(
             does.acting.resolve_approval,
             does.delivering.deliver,
             does.fetching.fetch,
-            does.remembering.recall,
+            does.remembering.load_state,
             does.remembering.set_state,
             does.remembering.stop,
             does.remembering.expire,

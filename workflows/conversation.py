@@ -34,7 +34,6 @@ with workflow.unsafe.imports_passed_through():
         Expire,
         FetchFiles,
         HandOver,
-        Memory,
         MessageAnswered,
         MessageStored,
         ResetRequest,
@@ -45,6 +44,7 @@ with workflow.unsafe.imports_passed_through():
         Thread,
         TurnOutcome,
         TurnRequest,
+        WorkflowState,
     )
     from schemas.operations import WORKFLOW_TYPE
     from workflows import policy
@@ -59,9 +59,9 @@ class Conversation:
     def __init__(self, start: ConversationStart) -> None:
         self._start = start
         self._limits = start.limits
-        self._memory = start.memory or Memory()
+        self._current = start.workflow_state or WorkflowState()
         self._does: dict[Duty, Callable[[], Coroutine[Any, Any, None]]] = {
-            Duty.RECALL: self._recall,
+            Duty.LOAD: self._load_state,
             Duty.EXPIRE: self._expire,
             Duty.DELIVER: self._deliver,
             Duty.FETCH: self._fetch,
@@ -75,7 +75,7 @@ class Conversation:
         self._new_thread: Thread | None = None  # of a first turn that is not answered yet
         self._turns_in_run = 0
         self._changes = 0  # by somebody else than the turn under way
-        self._recalled = False
+        self._is_loaded = False
         self._stale = False  # the database knows better: it is read before the next step
         self._handed_over = False  # what the database last told is with the conversation that goes on
         self._gave_up = False  # the database cannot be reached; the next wake-up tries again
@@ -86,7 +86,7 @@ class Conversation:
     @workflow.run
     async def run(self, start: ConversationStart) -> None:
         try:
-            await self._recall()
+            await self._load_state()
             while not self._leaving:
                 await workflow.wait_condition(self._has_to_look)
                 self._look()
@@ -96,15 +96,17 @@ class Conversation:
                 await self._stop()
             raise
         if self._goes_on():
-            workflow.continue_as_new(self._start.model_copy(update={"memory": self._memory}))
+            workflow.continue_as_new(self._start.model_copy(update={"workflow_state": self._current}))
 
     @workflow.update(description="A stored message waits for its answer; returns once it is processed")
     async def await_reply(self, message: MessageStored) -> MessageAnswered:
         self._hear(message)
-        await workflow.wait_condition(lambda: self._memory.cursor >= message.seq or self._says_no_more())
-        if self._memory.merged and message.seq > self._memory.newest_seq:  # it waits in the conversation that goes on
+        await workflow.wait_condition(lambda: self._current.cursor >= message.seq or self._says_no_more())
+        if self._current.merged and message.seq > self._current.newest_seq:  # it waits in the conversation that goes on
             return MessageAnswered(cursor=message.seq)
-        return MessageAnswered(cursor=self._memory.cursor, gave_up=self._gave_up and self._memory.cursor < message.seq)
+        return MessageAnswered(
+            cursor=self._current.cursor, gave_up=self._gave_up and self._current.cursor < message.seq
+        )
 
     @await_reply.validator
     def _reply_is_possible(self, message: MessageStored) -> None:
@@ -113,23 +115,23 @@ class Conversation:
 
     @workflow.update(description="Give the conversation back to the bot at once, with a new Perplexity thread if asked")
     async def reset(self, request: ResetRequest) -> SessionChanged:
-        await self._until_recalled()
+        await self._until_loaded()
         request = request.model_copy(update={"conversation_id": self._start.conversation_id})
         changed = await workflow.execute_activity_method(
             Remembering.reset, request, summary="Begin anew", **options.writing(self._limits)
         )
         if request.new_thread:
-            self._memory.thread = None
+            self._current.thread = None
         return self._changed(changed)
 
     @reset.validator
     def _reset_is_possible(self, request: ResetRequest) -> None:
-        if self._memory.merged:
+        if self._current.merged:
             raise ValueError("the customer turned out to be another one: reset that one's conversation")
 
     @workflow.update(description="Change who has the conversation, at once: bot, human_handoff or closed")
     async def set_state(self, request: StateRequest) -> SessionChanged:
-        await self._until_recalled()
+        await self._until_loaded()
         request = request.model_copy(update={"conversation_id": self._start.conversation_id})
         changed = await workflow.execute_activity_method(
             Remembering.set_state,
@@ -146,7 +148,7 @@ class Conversation:
 
     @workflow.update(description="Staff's answer to an action that waits for their approval, after the turn under way")
     async def resolve_approval(self, decision: ApprovalDecision) -> SessionChanged:
-        await self._until_recalled()
+        await self._until_loaded()
         decision = decision.model_copy(update={"conversation_id": self._start.conversation_id})
         async with self._turn_lock:
             self._refuse_if_stopped()
@@ -169,7 +171,7 @@ class Conversation:
 
     @workflow.signal(description="A reply waits to be sent over the channel")
     def delivery_due(self) -> None:
-        self._memory.delivery_due = True
+        self._current.delivery_due = True
 
     @workflow.signal(description="Somebody changed who has the conversation, or its thread, in the database")
     def standing_changed(self) -> None:
@@ -177,8 +179,8 @@ class Conversation:
         self._changes += 1
 
     @workflow.query(description="What the conversation remembers")
-    def memory(self) -> Memory:
-        return self._memory
+    def workflow_state(self) -> WorkflowState:
+        return self._current
 
     # The loop: what is due is begun, beside what is under way
 
@@ -200,7 +202,7 @@ class Conversation:
 
     def _due(self) -> tuple[Duty, ...]:
         return policy.due(
-            self._memory,
+            self._current,
             workflow.now(),
             self._under_way,
             stale=self._stale,
@@ -210,7 +212,7 @@ class Conversation:
         )
 
     def _next_deadline(self) -> datetime | None:
-        return policy.next_deadline(self._memory, workflow.now(), gave_up=self._gave_up)
+        return policy.next_deadline(self._current, workflow.now(), gave_up=self._gave_up)
 
     def _is_full(self) -> bool:
         info = workflow.info()
@@ -223,31 +225,31 @@ class Conversation:
 
     def _is_over(self) -> bool:
         """What is under way is never left behind."""
-        is_done = self._handed_over if self._memory.merged else self._is_full() or self._idle
+        is_done = self._handed_over if self._current.merged else self._is_full() or self._idle
         return not self._under_way and is_done
 
     def _goes_on(self) -> bool:
         """Another run takes over what waits; an idle one leaves nothing, and nobody who waits for something."""
-        memory = self._memory
-        if memory.merged:
-            return memory.delivery_due or self._stale  # it was woken while it ended
-        waits = policy.work_waits(memory, gave_up=self._gave_up) or memory.delivery_due or memory.files_due
-        return self._is_full() or waits or self._stale or memory.standing.keeps_the_run
+        current = self._current
+        if current.merged:
+            return current.delivery_due or self._stale  # it was woken while it ended
+        waits = policy.work_waits(current, gave_up=self._gave_up) or current.delivery_due or current.files_due
+        return self._is_full() or waits or self._stale or current.standing.keeps_the_run
 
     # What is due
 
-    async def _recall(self) -> None:
+    async def _load_state(self) -> None:
         """Each run begins with the database, however long that takes: it outlives every workflow."""
         self._stale = False
-        recalled = await workflow.execute_activity_method(
-            Remembering.recall,
-            self._start.model_copy(update={"memory": None}),
+        loaded = await workflow.execute_activity_method(
+            Remembering.load_state,
+            self._start.model_copy(update={"workflow_state": None}),
             summary="Read what is stored",
             **options.reading(self._limits),
         )
-        self._limits = recalled.limits
-        self._memory = policy.recall(self._memory, recalled.memory, self._limits, workflow.now())
-        self._recalled = True
+        self._limits = loaded.limits
+        self._current = policy.with_stored(self._current, loaded.workflow_state, self._limits, workflow.now())
+        self._is_loaded = True
         self._gave_up = self._handed_over = False
 
     async def _expire(self) -> None:
@@ -261,14 +263,14 @@ class Conversation:
             )
         except ActivityError as error:
             raise_if_cancelled(error)
-            self._memory.deadlines.expiry = workflow.now() + self._limits.turn_retry_pause_max
+            self._current.deadlines.expiry = workflow.now() + self._limits.turn_retry_pause_max
         else:
             self._changed(ended)
 
     async def _deliver(self) -> None:
         """Sends what is due. A channel that is away for too long is tried anew after a while."""
-        self._memory.delivery_due = False
-        self._memory.deadlines.delivery = None
+        self._current.delivery_due = False
+        self._current.deadlines.delivery = None
         try:
             delivered = await workflow.execute_activity_method(
                 Delivering.deliver,
@@ -279,14 +281,14 @@ class Conversation:
         except ActivityError as error:
             raise_if_cancelled(error)
             workflow.logger.error("Replies are not delivered: %s", type(error.cause).__name__)
-            self._memory.delivery_due = True
-            self._memory.deadlines.delivery = workflow.now() + self._limits.delivery_pause
+            self._current.delivery_due = True
+            self._current.deadlines.delivery = workflow.now() + self._limits.delivery_pause
         else:
             self._hear_of(delivered.waiting_seq)
 
     async def _fetch(self) -> None:
         """Fetches what the customer sent, whoever has the conversation. What fails is left to the sweep."""
-        self._memory.files_due = False
+        self._current.files_due = False
         try:
             await workflow.execute_activity_method(
                 Fetching.fetch,
@@ -302,7 +304,7 @@ class Conversation:
         """The customer turned out to be another one: what is left goes on in that one's conversation."""
         async with self._turn_lock:
             self._handed_over = True
-            self._memory.delivery_due = False
+            self._current.delivery_due = False
             await workflow.execute_activity_method(
                 Merging.hand_over,
                 HandOver(conversation_id=self._start.conversation_id),
@@ -313,15 +315,15 @@ class Conversation:
     async def _answer(self) -> None:
         """Takes the turn of what waits. The thread counts only once an answer in it is accepted."""
         async with self._turn_lock:
-            policy.begin_turn(self._memory.deadlines)
-            thread = self._memory.thread or self._new_thread or Thread(frontend_context_uuid=workflow.uuid4())
+            policy.begin_turn(self._current.deadlines)
+            thread = self._current.thread or self._new_thread or Thread(frontend_context_uuid=workflow.uuid4())
             self._new_thread = thread
             request = TurnRequest(
-                conversation_id=self._start.conversation_id, cursor=self._memory.cursor, thread=thread
+                conversation_id=self._start.conversation_id, cursor=self._current.cursor, thread=thread
             )
-            told_of, changes = self._memory.newest_seq, self._changes
+            told_of, changes = self._current.newest_seq, self._changes
             try:
-                outcome = await take_turn(request, self._limits, self._memory.turns + 1)
+                outcome = await take_turn(request, self._limits, self._current.turns + 1)
             except FailureError as error:
                 raise_if_cancelled(error)
                 workflow.logger.error("A turn is given up: %s", type(error.cause or error).__name__)
@@ -332,8 +334,8 @@ class Conversation:
             self._stale |= changes != self._changes  # it may be withheld, its thread ended
 
     async def _end_unless_somebody_waits(self) -> None:
-        await self._recall()
-        self._idle = policy.may_end(self._memory, self._limits, workflow.now())
+        await self._load_state()
+        self._idle = policy.may_end(self._current, self._limits, workflow.now())
 
     async def _stop(self) -> None:
         """An operator cancelled the run: nobody is apologised to, and nobody wakes it for what waits now."""
@@ -353,19 +355,19 @@ class Conversation:
     def _come_to(self, request: TurnRequest, outcome: TurnOutcome, told_of: int) -> None:
         """What the turn came to; where the account has no room for its question, it comes again."""
         if outcome.step is Step.WAIT:
-            self._memory.deadlines.room = workflow.now() + outcome.wait
+            self._current.deadlines.room = workflow.now() + outcome.wait
             return
-        policy.remember(self._memory, outcome, request.cursor, told_of)
-        if outcome.turn_id and outcome.standing and outcome.standing.version >= self._memory.standing.version:
-            policy.stand(self._memory, outcome.standing, self._limits, workflow.now())
-        self._stale |= policy.may_stand_otherwise(self._memory, outcome)
+        policy.apply_outcome(self._current, outcome, request.cursor, told_of)
+        if outcome.turn_id and outcome.standing and outcome.standing.version >= self._current.standing.version:
+            policy.apply_standing(self._current, outcome.standing, self._limits, workflow.now())
+        self._stale |= policy.may_stand_otherwise(self._current, outcome)
         self._new_thread = None
         self._turns_in_run += 1
 
     # What handlers share
 
     def _hear(self, message: MessageStored) -> None:
-        policy.hear(self._memory, self._limits, message.seq, workflow.now(), files=message.files)
+        policy.hear(self._current, self._limits, message.seq, workflow.now(), files=message.files)
         self._gave_up = False
 
     def _hear_of(self, waiting_seq: int | None) -> None:
@@ -377,8 +379,8 @@ class Conversation:
         """Whoever still waits for an answer of this run is to ask elsewhere, or again."""
         return self._leaving or self._gave_up or Duty.HAND_OVER in self._under_way
 
-    async def _until_recalled(self) -> None:
-        await workflow.wait_condition(lambda: self._recalled or self._stopped)
+    async def _until_loaded(self) -> None:
+        await workflow.wait_condition(lambda: self._is_loaded or self._stopped)
         self._refuse_if_stopped()
 
     def _refuse_if_stopped(self) -> None:
@@ -388,17 +390,17 @@ class Conversation:
     def _changed(self, changed: SessionChanged) -> SessionChanged:
         """Somebody else than the turn under way changed who has the conversation, or what is open."""
         self._changes += 1
-        self._memory.delivery_due |= changed.to_deliver
+        self._current.delivery_due |= changed.to_deliver
         self._hear_of(changed.waiting_seq)
         if changed.standing is None:
             self._stale = True
         else:
-            policy.stand(self._memory, changed.standing, self._limits, workflow.now())
+            policy.apply_standing(self._current, changed.standing, self._limits, workflow.now())
         self._show()
-        return changed.model_copy(update={"thread": self._memory.thread})
+        return changed.model_copy(update={"thread": self._current.thread})
 
     def _show(self) -> None:
         """Tells operators where it stands, but for what is about to be read."""
-        workflow.set_current_details(policy.details(self._memory, busy=Duty.ANSWER in self._under_way))
-        if not self._stale and Duty.RECALL not in self._under_way:
-            show_attributes(self._memory)
+        workflow.set_current_details(policy.details(self._current, busy=Duty.ANSWER in self._under_way))
+        if not self._stale and Duty.LOAD not in self._under_way:
+            show_attributes(self._current)

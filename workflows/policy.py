@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from schemas.actions import MOST_RETRIES
-from schemas.conversations import Deadlines, Limits, Memory, TurnOutcome
+from schemas.conversations import Deadlines, Limits, TurnOutcome, WorkflowState
 from schemas.standing import Owner, Standing
 from schemas.turns import State, Verdict
 
@@ -27,9 +27,10 @@ _STATES = {
 
 
 class Duty(StrEnum):
-    """What a run does, at most one of each at a time. They go on beside each other, but for `recall` and the ends."""
+    """What a run does, at most one of each at a time. They go on beside each other, but for `with_stored` and the
+    ends."""
 
-    RECALL = "recall"  #: somebody changed the conversation in the database: read it, before anything else is begun
+    LOAD = "load_state"  #: somebody changed the conversation in the database: read it, before anything else is begun
     EXPIRE = "expire"  #: end the questions and approvals whose time is over
     DELIVER = "deliver"  #: send the replies that are due over the channel
     FETCH = "fetch"  #: fetch the files that the customer sent
@@ -40,12 +41,12 @@ class Duty(StrEnum):
 
 _SLOW = frozenset({Duty.DELIVER, Duty.FETCH})
 """What may hang for as long as a channel does: nothing else waits for it."""
-_ALONE = frozenset({Duty.RECALL, Duty.END, Duty.HAND_OVER})
+_ALONE = frozenset({Duty.LOAD, Duty.END, Duty.HAND_OVER})
 """Nothing is begun beside these."""
 
 
 def due(
-    memory: Memory,
+    current: WorkflowState,
     now: datetime,
     under_way: Collection[Duty],
     *,
@@ -60,47 +61,47 @@ def due(
     run is to leave; what is quick goes on for as long as something slow keeps it. *handed_over*: nothing is left of a
     merged one.
     """
-    if not _ALONE.isdisjoint(under_way) or (full and not memory.merged and _SLOW.isdisjoint(under_way)):
+    if not _ALONE.isdisjoint(under_way) or (full and not current.merged and _SLOW.isdisjoint(under_way)):
         return ()
-    if memory.merged and not stale:
-        return _due_of_merged(memory, now, under_way, gave_up=gave_up, handed_over=handed_over)
+    if current.merged and not stale:
+        return _due_of_merged(current, now, under_way, gave_up=gave_up, handed_over=handed_over)
     wanted = {
-        Duty.EXPIRE: _came(memory.deadlines.expiry, now),
-        Duty.DELIVER: memory.delivery_due and _passed(memory.deadlines.delivery, now),
-        Duty.FETCH: memory.files_due and not full,
-        Duty.ANSWER: work_waits(memory, gave_up=gave_up) and _may_answer(memory.deadlines, now),
+        Duty.EXPIRE: _came(current.deadlines.expiry, now),
+        Duty.DELIVER: current.delivery_due and _passed(current.deadlines.delivery, now),
+        Duty.FETCH: current.files_due and not full,
+        Duty.ANSWER: work_waits(current, gave_up=gave_up) and _may_answer(current.deadlines, now),
     }
     if stale:
-        return (Duty.RECALL,)
-    if not under_way and not any(wanted.values()) and _came(memory.deadlines.idle, now):
+        return (Duty.LOAD,)
+    if not under_way and not any(wanted.values()) and _came(current.deadlines.idle, now):
         return (Duty.END,)
     return tuple(duty for duty, is_wanted in wanted.items() if is_wanted and duty not in under_way)
 
 
 def _due_of_merged(
-    memory: Memory, now: datetime, under_way: Collection[Duty], *, gave_up: bool, handed_over: bool
+    current: WorkflowState, now: datetime, under_way: Collection[Duty], *, gave_up: bool, handed_over: bool
 ) -> tuple[Duty, ...]:
     """A turn whose effect is under way ends where it began; all else is the other conversation's."""
-    if work_waits(memory, gave_up=gave_up):
-        return (Duty.ANSWER,) if Duty.ANSWER not in under_way and _may_answer(memory.deadlines, now) else ()
-    is_left = memory.delivery_due or not handed_over
+    if work_waits(current, gave_up=gave_up):
+        return (Duty.ANSWER,) if Duty.ANSWER not in under_way and _may_answer(current.deadlines, now) else ()
+    is_left = current.delivery_due or not handed_over
     return (Duty.HAND_OVER,) if is_left and _SLOW.issuperset(under_way) else ()
 
 
-def next_deadline(memory: Memory, now: datetime, *, gave_up: bool) -> datetime | None:
+def next_deadline(current: WorkflowState, now: datetime, *, gave_up: bool) -> datetime | None:
     """The earliest moment to look again, if nothing happens before; what is due already needs no timer."""
-    deadlines = memory.deadlines
-    moments = [] if memory.merged else [deadlines.expiry, deadlines.idle]
-    if work_waits(memory, gave_up=gave_up):
+    deadlines = current.deadlines
+    moments = [] if current.merged else [deadlines.expiry, deadlines.idle]
+    if work_waits(current, gave_up=gave_up):
         moments += [deadlines.quiet, deadlines.room]
-    if memory.delivery_due and not memory.merged:
+    if current.delivery_due and not current.merged:
         moments.append(deadlines.delivery)
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
-def work_waits(memory: Memory, *, gave_up: bool) -> bool:
+def work_waits(current: WorkflowState, *, gave_up: bool) -> bool:
     """Whether messages are to be answered; after giving up, the next wake-up tries again."""
-    return memory.newest_seq > memory.cursor and not gave_up
+    return current.newest_seq > current.cursor and not gave_up
 
 
 def run_is_full(limits: Limits, turns_in_run: int, events: int, *, suggested: bool) -> bool:
@@ -108,15 +109,15 @@ def run_is_full(limits: Limits, turns_in_run: int, events: int, *, suggested: bo
     return suggested or turns_in_run >= limits.continue_as_new_turns or events >= limits.continue_as_new_events
 
 
-def hear(memory: Memory, limits: Limits, seq: int, now: datetime, *, files: bool = False) -> None:
+def hear(current: WorkflowState, limits: Limits, seq: int, now: datetime, *, files: bool = False) -> None:
     """A message is stored: the debounce window moves with each, though not beyond its cap, and nobody is idle."""
-    if memory.merged:  # it waits in the conversation that goes on
+    if current.merged:  # it waits in the conversation that goes on
         return
-    deadlines = memory.deadlines
-    memory.files_due |= files
+    deadlines = current.deadlines
+    current.files_due |= files
     deadlines.idle = now + limits.idle_end
-    memory.newest_seq = max(memory.newest_seq, seq)
-    if limits.quiet > timedelta() and memory.newest_seq > memory.cursor:
+    current.newest_seq = max(current.newest_seq, seq)
+    if limits.quiet > timedelta() and current.newest_seq > current.cursor:
         deadlines.quiet_cap = deadlines.quiet_cap or now + limits.quiet_cap
         deadlines.quiet = min(now + limits.quiet, deadlines.quiet_cap)
 
@@ -126,58 +127,61 @@ def begin_turn(deadlines: Deadlines) -> None:
     deadlines.quiet = deadlines.quiet_cap = deadlines.room = None
 
 
-def recall(heard: Memory, stored: Memory, limits: Limits, now: datetime) -> Memory:
+def with_stored(heard: WorkflowState, stored: WorkflowState, limits: Limits, now: datetime) -> WorkflowState:
     """What is stored, with what only the workflow knows: wake-ups and deadlines."""
-    memory = stored.model_copy(update={"deadlines": heard.deadlines, "files_due": heard.files_due})
+    current = stored.model_copy(update={"deadlines": heard.deadlines, "files_due": heard.files_due})
     if not stored.merged:  # else what was heard of beyond that is the other conversation's
-        memory.newest_seq = max(stored.newest_seq, heard.newest_seq)
-    memory.delivery_due = heard.delivery_due or stored.standing.deliveries > 0
-    deadlines = memory.deadlines
+        current.newest_seq = max(stored.newest_seq, heard.newest_seq)
+    current.delivery_due = heard.delivery_due or stored.standing.deliveries > 0
+    deadlines = current.deadlines
     deadlines.idle = min(deadlines.idle or now + limits.idle_end, now + limits.idle_end)
-    stand(memory, stored.standing, limits, now)
-    return memory
+    apply_standing(current, stored.standing, limits, now)
+    return current
 
 
-def stand(memory: Memory, standing: Standing, limits: Limits, now: datetime) -> None:
+def apply_standing(current: WorkflowState, standing: Standing, limits: Limits, now: datetime) -> None:
     """The conversation stands so. What has expired already is looked at again soon."""
-    memory.standing = standing
-    memory.state = standing.state
-    memory.ticket_id = standing.tickets[-1] if standing.tickets else None
+    current.standing = standing
+    current.state = standing.state
+    current.ticket_id = standing.tickets[-1] if standing.tickets else None
     left = standing.seconds_left
-    memory.deadlines.expiry = None if left is None else now + max(timedelta(seconds=left), limits.turn_retry_pause)
+    current.deadlines.expiry = None if left is None else now + max(timedelta(seconds=left), limits.turn_retry_pause)
     if standing.owner is not Owner.BOT:  # nothing is asked: what waits for room at the account does so no longer
-        memory.deadlines.room = None
+        current.deadlines.room = None
 
 
-def remember(memory: Memory, outcome: TurnOutcome, asked: int, told_of: int) -> None:
+def apply_outcome(current: WorkflowState, outcome: TurnOutcome, asked: int, told_of: int) -> None:
     """What a turn came to that was *asked* for after that number, and *told_of* messages up to the other one."""
     if outcome.cursor == asked:  # nothing waits, for what we were told of was erased meanwhile
-        memory.newest_seq = memory.cursor if memory.newest_seq == told_of else memory.newest_seq
+        current.newest_seq = current.cursor if current.newest_seq == told_of else current.newest_seq
         return
-    memory.cursor = max(memory.cursor, outcome.cursor)
-    memory.newest_seq = max(memory.newest_seq, memory.cursor, outcome.waiting_seq or 0)
-    memory.thread = outcome.thread or memory.thread
-    memory.turns += 1
-    memory.state = outcome.state if outcome.standing is None else memory.state
-    memory.last_verdict = outcome.verdict or memory.last_verdict
-    memory.ticket_id = (outcome.ticket_id if outcome.standing is None else None) or memory.ticket_id
-    memory.delivery_due |= outcome.to_deliver
+    current.cursor = max(current.cursor, outcome.cursor)
+    current.newest_seq = max(current.newest_seq, current.cursor, outcome.waiting_seq or 0)
+    current.thread = outcome.thread or current.thread
+    current.turns += 1
+    current.state = outcome.state if outcome.standing is None else current.state
+    current.last_verdict = outcome.verdict or current.last_verdict
+    current.ticket_id = (outcome.ticket_id if outcome.standing is None else None) or current.ticket_id
+    current.delivery_due |= outcome.to_deliver
 
 
-def may_stand_otherwise(memory: Memory, outcome: TurnOutcome) -> bool:
+def may_stand_otherwise(current: WorkflowState, outcome: TurnOutcome) -> bool:
     """Whether the turn may have changed who has the conversation, or what is open, and does not say to what."""
-    changed = outcome.verdict is Verdict.ACTION or outcome.state != memory.standing.state
+    changed = outcome.verdict is Verdict.ACTION or outcome.state != current.standing.state
     return outcome.standing is None and outcome.turn_id is not None and changed
 
 
-def may_end(memory: Memory, limits: Limits, now: datetime) -> bool:
+def may_end(current: WorkflowState, limits: Limits, now: datetime) -> bool:
     """Whether the run may end as idle, by what was just read; else it is asked again after the same time."""
-    if memory.merged or not _came(memory.deadlines.idle, now):  # it hands over first, or somebody wrote meanwhile
+    if current.merged or not _came(current.deadlines.idle, now):  # it hands over first, or somebody wrote meanwhile
         return False
     waits = (
-        memory.delivery_due or memory.files_due or work_waits(memory, gave_up=False) or memory.standing.keeps_the_run
+        current.delivery_due
+        or current.files_due
+        or work_waits(current, gave_up=False)
+        or current.standing.keeps_the_run
     )
-    memory.deadlines.idle = now + limits.idle_end if waits else None
+    current.deadlines.idle = now + limits.idle_end if waits else None
     return not waits
 
 
@@ -186,16 +190,16 @@ def action_give_up(limits: Limits) -> timedelta:
     return limits.turn_give_up + (1 + MOST_RETRIES) * limits.action_timeout
 
 
-def details(memory: Memory, *, busy: bool) -> str:
+def details(current: WorkflowState, *, busy: bool) -> str:
     """Where the conversation stands, in plain words, for Temporal's UI."""
-    waiting = memory.newest_seq - memory.cursor
+    waiting = current.newest_seq - current.cursor
     lines = [
-        f"**{_STATES[memory.state]}.** {'Answering now.' if busy else 'Quiet.'}",
-        f"- Turns: {memory.turns}, messages waiting: {waiting}",
-        f"- Last verdict: {memory.last_verdict or 'none yet'}",
+        f"**{_STATES[current.state]}.** {'Answering now.' if busy else 'Quiet.'}",
+        f"- Turns: {current.turns}, messages waiting: {waiting}",
+        f"- Last verdict: {current.last_verdict or 'none yet'}",
     ]
-    if memory.thread:
-        lines.append(f"- Thread: `{memory.thread.frontend_context_uuid}`, answer `{memory.thread.backend_uuid}`")
+    if current.thread:
+        lines.append(f"- Thread: `{current.thread.frontend_context_uuid}`, answer `{current.thread.backend_uuid}`")
     return "\n".join(lines)
 
 

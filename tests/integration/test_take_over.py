@@ -444,6 +444,6 @@ async def test_the_workflow_shows_what_the_api_changed(system: System) -> None:
     await set_state(system, "human_handoff")
 
     async def remembered() -> str:
-        return str((await handle.query("memory"))["state"])
+        return str((await handle.query("workflow_state"))["state"])
 
     await until("the workflow's memory", remembered, lambda state: state == "human_handoff")

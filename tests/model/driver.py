@@ -27,7 +27,6 @@ from schemas.conversations import (
     FetchFiles,
     HandOver,
     Limits,
-    Memory,
     Perform,
     SessionChanged,
     Step,
@@ -35,6 +34,7 @@ from schemas.conversations import (
     Thread,
     TurnOutcome,
     TurnRequest,
+    WorkflowState,
 )
 from schemas.failures import ModelFailureKind
 from storage.database import StorageUnavailable
@@ -68,14 +68,14 @@ class Run:
         self.abandoned = False
         """The example is over."""
         self.defects: list[str] = []
-        self._memory, self._limits = Memory(), Limits()
+        self._current, self._limits = WorkflowState(), Limits()
         self._full = False
         self._activities = does
         self._stops = stops
         self._loop = loop
         self._now = now
         self._does: dict[Duty, Callable[[], Coroutine[Any, Any, None]]] = {
-            Duty.RECALL: self._recall,
+            Duty.LOAD: self._load_state,
             Duty.EXPIRE: self._expire,
             Duty.DELIVER: self._deliver,
             Duty.FETCH: self._fetch,
@@ -96,18 +96,18 @@ class Run:
         self._turn_lock = asyncio.Lock()
         self._new_thread: Thread | None = None
         self._changes = 0
-        self._recalled = self._stale = self._handed_over = self._gave_up = self._idle = self._full = False
+        self._is_loaded = self._stale = self._handed_over = self._gave_up = self._idle = self._full = False
 
     # Signals and updates
 
     def message_stored(self, seq: int, *, files: bool = False) -> None:
         """`_hear`."""
-        policy.hear(self._memory, self._limits, seq, self._now(), files=files)
+        policy.hear(self._current, self._limits, seq, self._now(), files=files)
         self._gave_up = False
         self._wake()
 
     def delivery_due(self) -> None:
-        self._memory.delivery_due = True
+        self._current.delivery_due = True
         self._wake()
 
     def standing_changed(self) -> None:
@@ -119,7 +119,7 @@ class Run:
         """The update of that name."""
         self._handlers += 1
         try:
-            await self._until(lambda: self._recalled or self._stopped)
+            await self._until(lambda: self._is_loaded or self._stopped)
             async with self._turn_lock:
                 if self._stopped:
                     raise GivenUp("Stopped")
@@ -150,9 +150,9 @@ class Run:
     @property
     def rests(self) -> bool:
         """Nothing is to be done, as far as it knows, until a deadline comes."""
-        waits = self._stale or self._memory.delivery_due or policy.work_waits(self._memory, gave_up=self._gave_up)
-        waits |= self._memory.files_due or bool(self._due())
-        return self.ended or not (waits or self._under_way or self._handlers or not self._recalled)
+        waits = self._stale or self._current.delivery_due or policy.work_waits(self._current, gave_up=self._gave_up)
+        waits |= self._current.files_due or bool(self._due())
+        return self.ended or not (waits or self._under_way or self._handlers or not self._is_loaded)
 
     # The loop
 
@@ -162,7 +162,7 @@ class Run:
             await self._one_run()
             while self._goes_on():
                 self._stops.trace.append(f"{self.letter} continues as new")
-                self._memory = Memory.model_validate_json(self._memory.model_dump_json())
+                self._current = WorkflowState.model_validate_json(self._current.model_dump_json())
                 self._begins()
                 await self._one_run()
         except asyncio.CancelledError:
@@ -175,7 +175,7 @@ class Run:
             self.ended = True
 
     async def _one_run(self) -> None:
-        await self._recall()
+        await self._load_state()
         while not self._is_over():
             self._look()
             await self._until(self._has_to_look, self._next_deadline)
@@ -197,33 +197,33 @@ class Run:
 
     def _due(self) -> tuple[Duty, ...]:
         known = {"stale": self._stale, "gave_up": self._gave_up, "handed_over": self._handed_over}
-        return policy.due(self._memory, self._now(), self._under_way, full=self._full, **known)
+        return policy.due(self._current, self._now(), self._under_way, full=self._full, **known)
 
     def _next_deadline(self) -> datetime | None:
-        return policy.next_deadline(self._memory, self._now(), gave_up=self._gave_up)
+        return policy.next_deadline(self._current, self._now(), gave_up=self._gave_up)
 
     def _is_over(self) -> bool:
         """`_is_over`."""
-        return not self._under_way and (self._handed_over if self._memory.merged else self._full or self._idle)
+        return not self._under_way and (self._handed_over if self._current.merged else self._full or self._idle)
 
     def _goes_on(self) -> bool:
         """`_goes_on`."""
-        memory = self._memory
-        if memory.merged:
-            return memory.delivery_due or self._stale
-        waits = policy.work_waits(memory, gave_up=self._gave_up) or memory.delivery_due or memory.files_due
-        return self._full or waits or self._stale or memory.standing.keeps_the_run
+        current = self._current
+        if current.merged:
+            return current.delivery_due or self._stale
+        waits = policy.work_waits(current, gave_up=self._gave_up) or current.delivery_due or current.files_due
+        return self._full or waits or self._stale or current.standing.keeps_the_run
 
     # What is due
 
-    async def _recall(self) -> None:
-        """`_recall`."""
+    async def _load_state(self) -> None:
+        """`_load_state`."""
         self._stale = False
         start = ConversationStart(conversation_id=self.conversation_id, channel="whatsapp")
-        recalled = await self._activity("recall", self._activities.remembering.recall, start, None)
-        self._limits = recalled.limits
-        self._memory = policy.recall(self._memory, recalled.memory, self._limits, self._now())
-        self._recalled = True
+        loaded = await self._activity("load_state", self._activities.remembering.load_state, start, None)
+        self._limits = loaded.limits
+        self._current = policy.with_stored(self._current, loaded.workflow_state, self._limits, self._now())
+        self._is_loaded = True
         self._gave_up = self._handed_over = False
 
     async def _expire(self) -> None:
@@ -232,14 +232,14 @@ class Run:
         try:
             ended = await self._write("expire", self._activities.remembering.expire, request)
         except GivenUp:
-            self._memory.deadlines.expiry = self._now() + self._limits.turn_retry_pause_max
+            self._current.deadlines.expiry = self._now() + self._limits.turn_retry_pause_max
         else:
             self._changed(ended)
 
     async def _deliver(self) -> None:
         """`_deliver`."""
-        self._memory.delivery_due = False
-        self._memory.deadlines.delivery = None
+        self._current.delivery_due = False
+        self._current.deadlines.delivery = None
         due, limit = Deliver(conversation_id=self.conversation_id), self._limits.delivery_give_up
         try:
             delivered = await self._activity(
@@ -247,15 +247,15 @@ class Run:
             )
         except GivenUp:
             self._stops.trace.append(f"{self.letter}: replies wait for a while")
-            self._memory.delivery_due = True
-            self._memory.deadlines.delivery = self._now() + self._limits.delivery_pause
+            self._current.delivery_due = True
+            self._current.deadlines.delivery = self._now() + self._limits.delivery_pause
         else:
             if delivered.waiting_seq is not None:
                 self.message_stored(delivered.waiting_seq)
 
     async def _fetch(self) -> None:
         """`_fetch`."""
-        self._memory.files_due = False
+        self._current.files_due = False
         wanted, limit = FetchFiles(conversation_id=self.conversation_id), self._limits.delivery_give_up
         with suppress(GivenUp):
             await self._activity("fetch", self._activities.fetching.fetch, wanted, limit)
@@ -264,18 +264,18 @@ class Run:
         """`_hand_over`."""
         async with self._turn_lock:
             self._handed_over = True
-            self._memory.delivery_due = False
+            self._current.delivery_due = False
             request = HandOver(conversation_id=self.conversation_id)
             await self._activity("hand over", self._activities.merging.hand_over, request, None)
 
     async def _answer(self) -> None:
         """`_answer`, and `_come_to`."""
         async with self._turn_lock:
-            policy.begin_turn(self._memory.deadlines)
-            thread = self._memory.thread or self._new_thread or Thread(frontend_context_uuid=uuid4())
+            policy.begin_turn(self._current.deadlines)
+            thread = self._current.thread or self._new_thread or Thread(frontend_context_uuid=uuid4())
             self._new_thread = thread
-            request = TurnRequest(conversation_id=self.conversation_id, cursor=self._memory.cursor, thread=thread)
-            told_of, changes = self._memory.newest_seq, self._changes
+            request = TurnRequest(conversation_id=self.conversation_id, cursor=self._current.cursor, thread=thread)
+            told_of, changes = self._current.newest_seq, self._changes
             try:
                 outcome = await self._take_turn(request)
             except GivenUp:
@@ -285,8 +285,8 @@ class Run:
             self._stale |= changes != self._changes
 
     async def _end_unless_somebody_waits(self) -> None:
-        await self._recall()
-        self._idle = policy.may_end(self._memory, self._limits, self._now())
+        await self._load_state()
+        self._idle = policy.may_end(self._current, self._limits, self._now())
 
     async def _stop(self) -> None:
         """`_stop`."""
@@ -301,23 +301,23 @@ class Run:
 
     def _come_to(self, request: TurnRequest, outcome: TurnOutcome, told_of: int) -> None:
         if outcome.step is Step.WAIT:
-            self._memory.deadlines.room = self._now() + outcome.wait
+            self._current.deadlines.room = self._now() + outcome.wait
             return
-        policy.remember(self._memory, outcome, request.cursor, told_of)
-        if outcome.turn_id and outcome.standing and outcome.standing.version >= self._memory.standing.version:
-            policy.stand(self._memory, outcome.standing, self._limits, self._now())
-        self._stale |= policy.may_stand_otherwise(self._memory, outcome)
+        policy.apply_outcome(self._current, outcome, request.cursor, told_of)
+        if outcome.turn_id and outcome.standing and outcome.standing.version >= self._current.standing.version:
+            policy.apply_standing(self._current, outcome.standing, self._limits, self._now())
+        self._stale |= policy.may_stand_otherwise(self._current, outcome)
         self._new_thread = None
 
     def _changed(self, changed: SessionChanged) -> None:
         self._changes += 1
-        self._memory.delivery_due |= changed.to_deliver
+        self._current.delivery_due |= changed.to_deliver
         if changed.waiting_seq is not None:
             self.message_stored(changed.waiting_seq)
         if changed.standing is None:
             self._stale = True
         else:
-            policy.stand(self._memory, changed.standing, self._limits, self._now())
+            policy.apply_standing(self._current, changed.standing, self._limits, self._now())
 
     # The turn
 

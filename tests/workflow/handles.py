@@ -7,7 +7,7 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from schemas.conversations import Memory
+from schemas.conversations import WorkflowState
 from tests.support.waiting import until, within
 from tests.system_in_process import System
 
@@ -28,13 +28,13 @@ async def until_shown(system: System, name: str, value: object) -> None:
     await until(f"{name} {value}", lambda: attributes_of(system), lambda shown: shown.get(name) == value)
 
 
-async def memory_of(system: System) -> Memory:
+async def state_of(system: System) -> WorkflowState:
     """An empty one where it has not begun yet: a webhook's conversation is woken after the answer."""
     try:
-        return Memory.model_validate(await (await handle_of(system)).query("memory"))
+        return WorkflowState.model_validate(await (await handle_of(system)).query("workflow_state"))
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            return Memory()
+            return WorkflowState()
         raise
 
 

@@ -29,9 +29,8 @@ from schemas.conversations import (
     FetchFiles,
     HandOver,
     Limits,
-    Memory,
+    LoadedState,
     Perform,
-    Recalled,
     ResetRequest,
     SessionChanged,
     StateRequest,
@@ -39,6 +38,7 @@ from schemas.conversations import (
     Stop,
     TurnOutcome,
     TurnRequest,
+    WorkflowState,
 )
 from schemas.failures import ModelFailureKind
 from schemas.standing import Owner, Standing
@@ -162,7 +162,7 @@ class Scripted:
 
     @property
     def activities(self) -> list[Any]:
-        reads = [self.recall, self.set_state, self.reset, self.stop, self.expire]
+        reads = [self.load_state, self.set_state, self.reset, self.stop, self.expire]
         return [
             self.answer,
             self.apologize,
@@ -245,17 +245,17 @@ class Scripted:
             world.due = 0
 
     @activity.defn
-    async def recall(self, start: ConversationStart) -> Recalled:
+    async def load_state(self, start: ConversationStart) -> LoadedState:
         """Tells of no message after the cursor, as the database would: those are the workflow's to carry on."""
         world = self._worlds[start.conversation_id]
-        async with world.doing("recall", "reads"):
+        async with world.doing("load_state", "reads"):
             world.looks += 1
             if world.merged:
                 world.told_merged.setdefault(activity.info().workflow_run_id or "", activity.info().started_time)
             seen = {"state": world.standing.state, "standing": world.seen, "merged": world.merged}
             newest = world.stored if world.merged else world.cursor
-            memory = Memory(cursor=world.cursor, newest_seq=newest, **seen)
-            return Recalled(memory=memory, limits=world.limits)
+            current = WorkflowState(cursor=world.cursor, newest_seq=newest, **seen)
+            return LoadedState(workflow_state=current, limits=world.limits)
 
     @activity.defn
     async def expire(self, request: Expire) -> SessionChanged:

@@ -16,7 +16,7 @@ from tests.support.shop import output
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
-from tests.workflow.handles import activities_of, attributes_of, ended, handle_of, memory_of, runs_of, until_shown
+from tests.workflow.handles import activities_of, attributes_of, ended, handle_of, runs_of, state_of, until_shown
 
 TICKET = output("create_ticket", subject="Lamp", description="Broken lamp")
 SOON_SECONDS = 0.5
@@ -63,7 +63,7 @@ async def test_a_question_that_the_customer_leaves_open_is_ended_at_its_time(sys
     assert await notes(system) == ["The customer did not answer in time whether to do create_ticket; they were told."]
     assert (await system.session())["state"] == "bot"
     await until_shown(system, "ConversationState", "bot")
-    assert (await memory_of(system)).deadlines.expiry is None
+    assert (await state_of(system)).deadlines.expiry is None
 
 
 async def test_what_expires_is_told_over_the_channel(postgres_url: str, temporal_address: str) -> None:
@@ -108,7 +108,7 @@ async def test_a_deadline_that_fires_twice_tells_once(system: System) -> None:
     await until_told(system)
 
     await (await handle_of(system)).signal("standing_changed")
-    await until("one more look", lambda: activities_of(system), lambda names: names[-1] == "recall")
+    await until("one more look", lambda: activities_of(system), lambda names: names[-1] == "load_state")
 
     assert len([text for text in await replies(system) if "has expired" in text]) == 1
 
@@ -124,7 +124,7 @@ async def looked_twice(system: System) -> None:
     """Returns once the run has read twice whether it may end, and goes on."""
 
     async def looks() -> int:
-        return (await activities_of(system)).count("recall")
+        return (await activities_of(system)).count("load_state")
 
     await until("two more looks", looks, lambda seen: seen >= 3)
     assert (await (await handle_of(system)).describe()).status is WorkflowExecutionStatus.RUNNING

@@ -15,7 +15,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from schemas.conversations import Recalled, SessionChanged
+from schemas.conversations import LoadedState, SessionChanged
 from schemas.standing import Standing
 from tests.support.waiting import until, within
 from tests.workflow.conftest import Lab
@@ -34,7 +34,7 @@ DOES = {
     "perform",
     "resolve_approval",
     "deliver",
-    "recall",
+    "load_state",
     "expire",
     "set_state",
     "reset",
@@ -151,11 +151,13 @@ def last_read(history: WorkflowHistory) -> Standing:
             done = event.activity_task_completed_event_attributes
             told = READS.get(names[done.scheduled_event_id])
             [result] = pydantic_data_converter.payload_converter.from_payloads(done.result.payloads, [told or object])
-            standing = (result.memory if isinstance(result, Recalled) else result).standing if told else standing
+            standing = (
+                (result.workflow_state if isinstance(result, LoadedState) else result).standing if told else standing
+            )
     return standing
 
 
-READS: dict[str, type[Recalled | SessionChanged]] = {"recall": Recalled, "set_state": SessionChanged}
+READS: dict[str, type[LoadedState | SessionChanged]] = {"load_state": LoadedState, "set_state": SessionChanged}
 _RUNNING = WorkflowExecutionStatus.RUNNING
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateStage
 
-from schemas.conversations import Limits, Memory, MessageStored, StateRequest
+from schemas.conversations import Limits, MessageStored, StateRequest, WorkflowState
 from schemas.standing import Owner
 from schemas.turns import State
 from tests.support.waiting import until, within
@@ -45,9 +45,9 @@ async def test_a_take_over_keeps_the_run(ending: Driver) -> None:
     await within("the update", update.result(), lambda: world)
 
     await until("another run's look", lambda: world.looks, lambda seen: seen > looks + 1)
-    memory = Memory.model_validate(await handle.query("memory"))
+    current = WorkflowState.model_validate(await handle.query("workflow_state"))
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
-    assert memory.standing.owner is Owner.HUMAN
+    assert current.standing.owner is Owner.HUMAN
 
 
 async def test_a_message_is_answered(ending: Driver) -> None:

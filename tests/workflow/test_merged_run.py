@@ -11,7 +11,7 @@ from temporalio.worker import Worker
 from config.settings import Settings
 from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
-from schemas.conversations import ConversationStart, HandOver, Limits, Memory, Recalled
+from schemas.conversations import ConversationStart, HandOver, Limits, LoadedState, WorkflowState
 from tests.support.waiting import until, within
 from worker.app import SANDBOX
 from workflows.conversation import Conversation
@@ -25,8 +25,8 @@ class MergedConversation:
         self.gate = asyncio.Event()
 
     @activity.defn
-    async def recall(self, start: ConversationStart) -> Recalled:
-        return Recalled(memory=Memory(merged=True), limits=Limits())
+    async def load_state(self, start: ConversationStart) -> LoadedState:
+        return LoadedState(workflow_state=WorkflowState(merged=True), limits=Limits())
 
     @activity.defn
     async def hand_over(self, request: HandOver) -> None:
@@ -44,7 +44,7 @@ async def test_what_wakes_it_while_it_hands_over_is_handed_over_too(temporal_add
         client,
         task_queue=name,
         workflows=[Conversation],
-        activities=[does.recall, does.hand_over],
+        activities=[does.load_state, does.hand_over],
         workflow_runner=SANDBOX,
     )
     async with worker:

@@ -23,7 +23,7 @@ from tests.support.shop import output
 from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
-from tests.workflow.handles import activities_of, attributes_of, ended, handle_of, memory_of, until_shown
+from tests.workflow.handles import activities_of, attributes_of, ended, handle_of, state_of, until_shown
 
 AT_ONCE_SECONDS = 5.0
 """Generous, for a machine that is busy: what these tests hold back is held back until they let it go."""
@@ -57,7 +57,7 @@ async def test_a_take_over_does_not_wait_for_the_model(hanging: System) -> None:
 
 
 async def test_a_reset_does_not_wait_for_the_model(hanging: System) -> None:
-    before = (await memory_of(hanging)).thread
+    before = (await state_of(hanging)).thread
 
     changed = await ask(hanging, "reset", ResetRequest(new_thread=True))
 
@@ -73,7 +73,7 @@ async def test_after_a_change_beside_the_turn_the_database_is_read(hanging: Syst
     async def names() -> list[str]:
         return await activities_of(hanging)
 
-    await until("the end of the turn", names, lambda seen: seen[-1] == "recall")
+    await until("the end of the turn", names, lambda seen: seen[-1] == "load_state")
 
 
 async def test_a_decision_waits_for_the_turn_under_way(system: System) -> None:
@@ -216,7 +216,7 @@ async def test_a_delivery_that_was_given_up_is_tried_anew_by_the_workflow(
         customer = Customer(system)
         system.whatsapp.gate.clear()
         await customer.write("Hello")
-        await until("a delivery that is over", lambda: memory_of(system), lambda memory: memory.deadlines.delivery)
+        await until("a delivery that is over", lambda: state_of(system), lambda current: current.deadlines.delivery)
 
         system.whatsapp.gate.set()
 
