@@ -20,7 +20,7 @@ from temporalio.exceptions import ApplicationError
 from actions import gates
 from activities.accounting import report_action, report_performed
 from activities.asking import Beat, beating
-from activities.bots import Bot, Bots
+from activities.assistants import AssistantCache, LoadedAssistant
 from activities.deciding import move_after
 from activities.handlers import ActionCall, ActionHandler, HandlerFailed, Handlers, in_own_database
 from activities.outcomes import outcome_of
@@ -51,7 +51,7 @@ class _Work:
     """An accepted action with the rules it was accepted under; *call* is None if those do not know it."""
 
     action: AcceptedAction
-    bot: Bot
+    assistant: LoadedAssistant
     call: ActionCall | None
 
     def goes_back(self, settlement: Settlement) -> bool:
@@ -81,7 +81,7 @@ class Acting:
         actions: Actions,
         ledger: Ledger,
         standings: Standings,
-        bots: Bots,
+        assistants: AssistantCache,
         handlers: Handlers,
         settings: Settings,
         beat: Beat,
@@ -91,7 +91,7 @@ class Acting:
         self._actions = actions
         self._ledger = ledger
         self._standings = standings
-        self._bots = bots
+        self._assistants = assistants
         self._handlers = handlers
         self._settings = settings
         self._beat = beat
@@ -156,7 +156,7 @@ class Acting:
 
         An action that is such a change belongs to the owner's version of the decision; any other is done in any case.
         """
-        newest = await self._bots.at(decided.assistant, decided.newest_version)
+        newest = await self._assistants.at(decided.assistant, decided.newest_version)
         if not decision.approved:
             return Told(Event.DISAPPROVED, newest.texts.declined)
         work = await self._work(await self._actions.get(decided.action_id))
@@ -173,13 +173,13 @@ class Acting:
             Event.APPROVED,
             _words(work, settlement),
             moves=work.moves if done else None,
-            instead=work.bot.texts.action_failed,
+            instead=work.assistant.texts.action_failed,
             reason=work.action.reason,
         )
 
     async def _work(self, action: AcceptedAction) -> _Work:
-        bot = await self._bots.at(action.assistant, action.assistant_version)
-        return _Work(action, bot, _asked(action, bot))
+        assistant = await self._assistants.at(action.assistant, action.assistant_version)
+        return _Work(action, assistant, _asked(action, assistant))
 
     async def _settled(self, work: _Work, claimed: Claim) -> Settlement:
         """What came of the action: as recorded, or after doing it now."""
@@ -263,7 +263,7 @@ class Acting:
         if earlier is None or not await handler.still_stands(earlier.key):
             return None
         age = (self._now() - earlier.settled_at).total_seconds()
-        if age > work.bot.registry.config.repeat_window_seconds:
+        if age > work.assistant.registry.config.repeat_window_seconds:
             return None
         return Settlement(status=EffectStatus.CONFIRMED, result={**(earlier.result or {}), "repeated": True})
 
@@ -292,7 +292,7 @@ class Acting:
 
     async def _commit(self, work: _Work, decision: TurnDecision) -> None:
         fence, commit_id = _fence(work.action), uuid4()
-        kept = work.bot.texts.partly_done if work.action.something_done else None
+        kept = work.assistant.texts.partly_done if work.action.something_done else None
         committed = await self._patiently(lambda: self._turns.commit(fence, decision, commit_id, kept=kept))
         report_performed(work.action, committed)
 
@@ -300,11 +300,11 @@ class Acting:
         return await patiently(write, self._settings.record_patience_seconds)
 
 
-def _asked(action: AcceptedAction, bot: Bot) -> ActionCall | None:
-    """The action as its handler gets it; None if *bot*'s configuration does not know it."""
+def _asked(action: AcceptedAction, assistant: LoadedAssistant) -> ActionCall | None:
+    """The action as its handler gets it; None if *assistant*'s configuration does not know it."""
     request = ActionRequest(action=action.name, reason=action.reason, metadata=action.metadata)
-    definition = bot.registry.rules_for(request)
-    return None if definition is None else ActionCall(request, definition, bot.registry)
+    definition = assistant.registry.rules_for(request)
+    return None if definition is None else ActionCall(request, definition, assistant.registry)
 
 
 def _failed(why: str) -> Settlement:
@@ -347,7 +347,7 @@ def _fence(action: AcceptedAction) -> TurnFence:
 
 def _words(work: _Work, settlement: Settlement) -> str:
     """What the customer is told where the result does not go back to the model; what was done before is not denied."""
-    texts = work.bot.texts
+    texts = work.assistant.texts
     if settlement.status is EffectStatus.UNKNOWN:
         return texts.action_unknown
     if settlement.status is EffectStatus.FAILED or work.call is None:

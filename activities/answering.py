@@ -20,8 +20,8 @@ from actions.reading import read_output
 from activities.accounting import TurnReport
 from activities.acting import Acting
 from activities.asking import Answered, Asking, Beat, Prepared, Unanswered, beating
+from activities.assistants import AssistantCache, LoadedAssistant
 from activities.attending import Attending
-from activities.bots import Bot, Bots
 from activities.deciding import (
     decide_apology,
     decide_output,
@@ -72,7 +72,7 @@ class Answering:
         self,
         turns: Turns,
         actions: Actions,
-        bots: Bots,
+        assistants: AssistantCache,
         asking: Asking,
         acting: Acting,
         attending: Attending,
@@ -82,7 +82,7 @@ class Answering:
     ) -> None:
         self._turns = turns
         self._actions = actions
-        self._bots = bots
+        self._assistants = assistants
         self._asking = asking
         self._acting = acting
         self._attending = attending
@@ -118,10 +118,10 @@ class Answering:
                 return TurnOutcome(cursor=request.cursor)
             if turn.status is not TurnStatus.CLAIMED:
                 return outcome_of(turn)
-            bot = await self._bots.at(turn.assistant, turn.assistant_version)
-            text = bot.texts.apology(MODEL_FAILURES[ModelFailureKind(request.failure)].apology)
-            sorry = decide_apology(turn, bot, text, request.failure)
-            return await self._commit(turn, bot, turn.fence(request.thread), sorry)
+            assistant = await self._assistants.at(turn.assistant, turn.assistant_version)
+            text = assistant.texts.apology(MODEL_FAILURES[ModelFailureKind(request.failure)].apology)
+            sorry = decide_apology(turn, assistant, text, request.failure)
+            return await self._commit(turn, assistant, turn.fence(request.thread), sorry)
 
     async def _step(self, request: TurnRequest, *, may_yield: bool) -> TurnOutcome | None:
         """None: the question was dropped for a newer message."""
@@ -130,42 +130,42 @@ class Answering:
             return TurnOutcome(cursor=request.cursor)
         if turn.status is not TurnStatus.CLAIMED:
             return outcome_of(turn)
-        bot = await self._bots.at(turn.assistant, turn.assistant_version)
+        assistant = await self._assistants.at(turn.assistant, turn.assistant_version)
         thread = turn.thread or request.thread  # a step under way goes on from its newest output
         if turn.thread_ended:  # the conversation began anew while the turn was under way
             thread = Thread(frontend_context_uuid=uuid5(turn.id, f"after the owner's version {turn.owner_version}"))
-        if (decision := decide_without_model(turn, bot, self._now())) is not None:
-            return await self._commit(turn, bot, turn.fence(thread), decision)
+        if (decision := decide_without_model(turn, assistant, self._now())) is not None:
+            return await self._commit(turn, assistant, turn.fence(thread), decision)
         if not may_ask(self._failing.limits, attempt=turn.tries, unsettled=turn.unsettled):
             raise ApplicationError("tries are used up", type=ModelFailureKind.ABANDONED, non_retryable=True)
-        lost = await self._lost(turn, thread, bot)
+        lost = await self._lost(turn, thread, assistant)
         if lost is not None:
             thread = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
-        prompt, recap = await self._prompt(turn, bot), await self._recap(turn) if lost else None
-        prepared = self._asking.prepare(turn, bot, thread, prompt, recap)
+        prompt, recap = await self._prompt(turn, assistant), await self._recap(turn) if lost else None
+        prepared = self._asking.prepare(turn, assistant, thread, prompt, recap)
         if (wait := await self._asking.begin(turn, prepared)) < 0:
             return outcome_of(await self._turns.get(turn.id))
         if wait:
-            await self._attending.while_waiting(turn, bot)
+            await self._attending.while_waiting(turn, assistant)
             raise NoRoom(timedelta(seconds=wait))
         try:
-            answered = await self._ask(turn, bot, prepared, may_yield=may_yield)
+            answered = await self._ask(turn, assistant, prepared, may_yield=may_yield)
         except OwnerChanged:  # by now a person has it, or it begins again: the commit compares the version
-            return await self._commit(turn, bot, turn.fence(thread), given_up(turn))
+            return await self._commit(turn, assistant, turn.fence(thread), given_up(turn))
         if answered is None:
             return None
-        parsed = read_output(answered.answer.text, bot.registry, limits=bot.limits)
-        decision = decide_output(parsed, turn, bot, self._now(), answered.answer.sources)
+        parsed = read_output(answered.answer.text, assistant.registry, limits=assistant.limits)
+        decision = decide_output(parsed, turn, assistant, self._now(), answered.answer.sources)
         output = output_of(answered, parsed, turn.purpose)
         fence = replace(turn.fence(thread), lost_thread=lost)
-        return await self._commit(turn, bot, fence, _with_notice(decision, answered, bot), output)
+        return await self._commit(turn, assistant, fence, _with_notice(decision, answered, assistant), output)
 
     async def _claim(self, request: TurnRequest | Apologize) -> ClaimedTurn | None:
         limit = self._settings.join_max_messages if self._settings.join_waiting_messages else 1
         thread = request.thread.frontend_context_uuid
         return await self._turns.claim(request.conversation_id, request.cursor, thread, limit)
 
-    async def _lost(self, turn: ClaimedTurn, thread: Thread, bot: Bot) -> UUID | None:
+    async def _lost(self, turn: ClaimedTurn, thread: Thread, assistant: LoadedAssistant) -> UUID | None:
         """The thread, if upstream forgot it: the question surely failed there twice, and it knows no such thread.
 
         That a question without it is answered shows with this one; only then the old thread ends.
@@ -174,56 +174,65 @@ class Answering:
             return None
         if thread.backend_uuid is None or thread.thread_url_slug is None:
             return None
-        account = bot.assistant.config.account_name or self._settings.default_account_name
+        account = assistant.stored.config.account_name or self._settings.default_account_name
         known = await self._asking.has_thread(account, thread.thread_url_slug)
         return thread.frontend_context_uuid if known is False else None
 
     async def _recap(self, turn: ClaimedTurn) -> list[tuple[str, str]]:
         return [(said.author, said.text) for said in await self._turns.recap(turn, _RECAP_MESSAGES)]
 
-    async def _prompt(self, turn: ClaimedTurn, bot: Bot) -> Prompt:
+    async def _prompt(self, turn: ClaimedTurn, assistant: LoadedAssistant) -> Prompt:
         """What is put to the model: the customer's words, a repair, or an action's result."""
         if turn.purpose is Purpose.REPAIR:
-            await asyncio.sleep(bot.registry.config.repair_pause_seconds)
+            await asyncio.sleep(assistant.registry.config.repair_pause_seconds)
             invalid = await self._turns.last_invalid(turn.id)
-            return Prompt(invalid.text, lambda raw: repair_prompt(invalid.errors, raw, bot.registry))
+            return Prompt(invalid.text, lambda raw: repair_prompt(invalid.errors, raw, assistant.registry))
         if turn.purpose is Purpose.CONCLUDE:
             last = await self._actions.last_result(turn.id)
             result = dump_json({"status": last.status, **last.result})
             return Prompt(result, lambda shown: result_prompt(last.name, shown))
-        return Prompt(joined_text(turn.messages), lambda words: self._after_question(turn, bot, customer_words(words)))
+        return Prompt(
+            joined_text(turn.messages), lambda words: self._after_question(turn, assistant, customer_words(words))
+        )
 
-    def _after_question(self, turn: ClaimedTurn, bot: Bot, words: str) -> str:
+    def _after_question(self, turn: ClaimedTurn, assistant: LoadedAssistant, words: str) -> str:
         """*words* after what the customer was asked to confirm, and has not answered with a plain yes or no."""
         asked, now = turn.question, self._now()
         if asked is None:
             return words
-        stays = now < asked.expires_at and not on_message(turn, bot).drops_question
+        stays = now < asked.expires_at and not on_message(turn, assistant).drops_question
         return with_open_question(asked.pending.request, (now - asked.created_at).total_seconds(), words, stays=stays)
 
-    async def _ask(self, turn: ClaimedTurn, bot: Bot, prepared: Prepared, *, may_yield: bool) -> Answered | None:
+    async def _ask(
+        self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: Prepared, *, may_yield: bool
+    ) -> Answered | None:
         """The model's output; None: dropped for a newer message.
 
         Raises OwnerChanged where nobody wants it any more, and ApplicationError as `answer` does.
         """
         try:
-            async with self._attending.beside(turn, bot):
-                answering = self._asking.ask(turn, bot, prepared)
+            async with self._attending.beside(turn, assistant):
+                answering = self._asking.ask(turn, assistant, prepared)
                 return await self._yielding.unless_useless(turn, answering, may_yield=may_yield)
         except Unanswered as unanswered:
             failed = await self._failing.settled(turn, unanswered, turn.purpose)
             if not failed.non_retryable:
-                await self._attending.while_waiting(turn, bot)
+                await self._attending.while_waiting(turn, assistant)
             raise failed from None
         except asyncio.CancelledError:
             await self._failing.abandoned(turn, self._asking.slot_of(turn), turn.purpose)
             raise
 
     async def _commit(
-        self, turn: ClaimedTurn, bot: Bot, fence: TurnFence, decision: TurnDecision, output: OutputRecord | None = None
+        self,
+        turn: ClaimedTurn,
+        assistant: LoadedAssistant,
+        fence: TurnFence,
+        decision: TurnDecision,
+        output: OutputRecord | None = None,
     ) -> TurnOutcome:
         """Commits, waiting out a database that is away for a while; what another attempt committed first stands."""
-        commit_id, kept = uuid4(), kept_words(turn, bot)
+        commit_id, kept = uuid4(), kept_words(turn, assistant)
         committed = await patiently(
             lambda: self._turns.commit(fence, decision, commit_id, output, kept), self._settings.record_patience_seconds
         )
@@ -237,8 +246,8 @@ class Answering:
         return outcome
 
 
-def _with_notice(decision: TurnDecision, answered: Answered, bot: Bot) -> TurnDecision:
+def _with_notice(decision: TurnDecision, answered: Answered, assistant: LoadedAssistant) -> TurnDecision:
     """Tells a customer whose message had to be cut."""
     if answered.shortened and isinstance(decision, Reply | AskConfirmation):
-        return replace(decision, text=f"{bot.texts.shortened}\n\n{decision.text}")
+        return replace(decision, text=f"{assistant.texts.shortened}\n\n{decision.text}")
     return decision

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 from actions.holding import Holding
 from actions.prompt_pack import with_recap
-from activities.bots import Bot
+from activities.assistants import LoadedAssistant
 from activities.publishing import publishing
 from activities.questions import Prompt, question_for, recap_that_fits, shortened, with_pack
 from config import metrics
@@ -81,7 +81,7 @@ class Asking:
     def prepare(
         self,
         turn: ClaimedTurn,
-        bot: Bot,
+        assistant: LoadedAssistant,
         thread: Thread,
         prompt: Prompt,
         recap: Sequence[tuple[str, str]] | None = None,
@@ -91,10 +91,10 @@ class Asking:
         *recap*: what was said so far, for a thread that takes another's place and was told nothing.
         """
         known = turn.pack_told if recap is None else None
-        pack = bot.pack_to_send(question_for(prompt.words, bot.assistant, thread, self._settings), known)
+        pack = assistant.pack_to_send(question_for(prompt.words, assistant.stored, thread, self._settings), known)
 
         def put_as(words: str, said: Sequence[tuple[str, str]]) -> Question:
-            plain = question_for(with_recap(said, prompt.frame(words)), bot.assistant, thread, self._settings)
+            plain = question_for(with_recap(said, prompt.frame(words)), assistant.stored, thread, self._settings)
             return with_pack(pack, plain) if pack else plain
 
         told = recap_that_fits(recap or (), lambda said: self._perplexity.room_for(put_as(prompt.words, said)))
@@ -114,12 +114,12 @@ class Asking:
             metrics.ACCOUNT_WAITS.inc()
         return wait
 
-    async def ask(self, turn: ClaimedTurn, bot: Bot, prepared: Prepared) -> Answered:
+    async def ask(self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: Prepared) -> Answered:
         """The model's output. Raises Unanswered."""
         question, clock = prepared.question, _Clock()
         lease = asyncio.create_task(self._keep_slot(turn))
         try:
-            answer = await self._put(turn, bot, question, clock)
+            answer = await self._put(turn, assistant, question, clock)
         except AskFailed as error:
             raise Unanswered(error, self.slot_of(turn), clock.elapsed_ms()) from error
         finally:
@@ -149,12 +149,12 @@ class Asking:
         """The account slot of this attempt: always the same, so that whoever ends the attempt can free it."""
         return uuid5(turn.id, f"slot {turn.attempt}")
 
-    async def _put(self, turn: ClaimedTurn, bot: Bot, question: Question, clock: _Clock) -> Answer:
+    async def _put(self, turn: ClaimedTurn, assistant: LoadedAssistant, question: Question, clock: _Clock) -> Answer:
         metrics.MODEL_CALLS.inc()
         if not any(message.wants_stream for message in turn.messages):
             return await self._perplexity.ask(question, _listener(clock, lambda _: None))
         async with publishing(self._events, turn, self._settings.stream_flush_seconds) as publisher:
-            holding = Holding(bot.registry, bot.limits)  # a customer never sees an action being written
+            holding = Holding(assistant.registry, assistant.limits)  # a customer never sees an action being written
             answer = await self._perplexity.ask(
                 question, _listener(clock, lambda text: publisher.show(holding.feed(text).text))
             )

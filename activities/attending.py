@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 from temporalio.exceptions import ApplicationError
 
-from activities.bots import Bot
+from activities.assistants import LoadedAssistant
 from activities.delivering import Delivering
 from config.clock import Clock, utc_now
 from config.logs import get_logger
@@ -46,7 +46,7 @@ class Attending:
         self._now = now
 
     @asynccontextmanager
-    async def beside(self, turn: ClaimedTurn, bot: Bot) -> AsyncIterator[None]:
+    async def beside(self, turn: ClaimedTurn, assistant: LoadedAssistant) -> AsyncIterator[None]:
         """At work until the block ends. Nothing that goes wrong here costs the customer the answer."""
         channel = self._channels.get(turn.channel)
         if channel is None or not turn.is_sent:
@@ -55,7 +55,7 @@ class Attending:
         read = asyncio.Event()
         typing = asyncio.create_task(self._show_typing(channel, turn, read))
         begun = asyncio.Event()
-        patience = asyncio.create_task(self._ask_for_patience(turn, bot, begun))
+        patience = asyncio.create_task(self._ask_for_patience(turn, assistant, begun))
         try:
             yield
             with contextlib.suppress(TimeoutError):
@@ -69,10 +69,10 @@ class Attending:
                 patience.cancel()
             await asyncio.gather(typing, patience, return_exceptions=True)
 
-    async def while_waiting(self, turn: ClaimedTurn, bot: Bot) -> None:
+    async def while_waiting(self, turn: ClaimedTurn, assistant: LoadedAssistant) -> None:
         """Asks for patience if the turn has waited for long, where messages are sent over the channel."""
         if turn.is_sent and turn.channel in self._channels and self._seconds_left(turn) <= 0:
-            await self._ask_for_patience(turn, bot, asyncio.Event())
+            await self._ask_for_patience(turn, assistant, asyncio.Event())
 
     def _seconds_left(self, turn: ClaimedTurn) -> float:
         """Until a word of patience is due."""
@@ -92,7 +92,7 @@ class Attending:
         finally:
             read.set()
 
-    async def _ask_for_patience(self, turn: ClaimedTurn, bot: Bot, begun: asyncio.Event) -> None:
+    async def _ask_for_patience(self, turn: ClaimedTurn, assistant: LoadedAssistant, begun: asyncio.Event) -> None:
         """One message a turn, however many attempts that takes."""
         await asyncio.sleep(max(self._seconds_left(turn), 0))
         begun.set()
@@ -101,7 +101,7 @@ class Attending:
         try:
             await self._outbox.add(
                 turn.conversation_id,
-                bot.texts.still_working,
+                assistant.texts.still_working,
                 message_id=message_id,
                 author="assistant",
                 meta=meta,

@@ -14,7 +14,7 @@ from uuid import uuid4
 from actions import gates
 from actions.confirmation import action_digest, cancel_payload, confirm_payload, pending_action, settle_all
 from actions.questions import question_text
-from activities.bots import Bot
+from activities.assistants import LoadedAssistant
 from activities.handlers import ActionCall, Declared, declared
 from schemas.actions import ActionDefinition, ActionRequest, Confirmation, ParsedOutput
 from schemas.effects import Recovery
@@ -41,19 +41,19 @@ from storage.turns import ClaimedTurn, PendingConfirmation
 _UNREADABLE = {"unknown", "unsupported"}
 
 
-def decide_without_model(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDecision | None:
+def decide_without_model(turn: ClaimedTurn, assistant: LoadedAssistant, now: datetime) -> TurnDecision | None:
     """What the messages come to by themselves; None: the model is asked."""
-    heard = on_message(turn, bot)
+    heard = on_message(turn, assistant)
     if turn.purpose is not Purpose.ANSWER:  # the words were heard; somebody may have taken the conversation since
-        return None if turn.standing.owner is Owner.BOT else _not_asked_any_more(turn, bot)
+        return None if turn.standing.owner is Owner.BOT else _not_asked_any_more(turn, assistant)
     if heard.hold:
         return Hold()
     counting = turn.counting
     if not counting:
-        return Reply(bot.texts.over_limit, move_of(turn, heard)) if _to_be_told(turn) else Hold(why=OVER_LIMIT)
+        return Reply(assistant.texts.over_limit, move_of(turn, heard)) if _to_be_told(turn) else Hold(why=OVER_LIMIT)
     if all(message.kind in _UNREADABLE for message in counting):
-        return Reply(with_limit_notice(bot.texts.unreadable, turn, bot), move_of(turn, heard))
-    return _answer_to_question(turn, bot, now)
+        return Reply(with_limit_notice(assistant.texts.unreadable, turn, assistant), move_of(turn, heard))
+    return _answer_to_question(turn, assistant, now)
 
 
 def given_up(turn: ClaimedTurn) -> Hold:
@@ -62,51 +62,51 @@ def given_up(turn: ClaimedTurn) -> Hold:
 
 
 def decide_output(
-    parsed: ParsedOutput, turn: ClaimedTurn, bot: Bot, now: datetime, sources: tuple[Source, ...] = ()
+    parsed: ParsedOutput, turn: ClaimedTurn, assistant: LoadedAssistant, now: datetime, sources: tuple[Source, ...] = ()
 ) -> TurnDecision:
     """What follows from the model's output."""
-    heard = on_message(turn, bot)
+    heard = on_message(turn, assistant)
     closed, move = _dropped(turn, heard), move_of(turn, heard)
     if parsed.action is not None:
-        return _on_action(parsed.action, turn, bot, now, heard)
+        return _on_action(parsed.action, turn, assistant, now, heard)
     if parsed.verdict is Verdict.TEXT:
-        words = with_limit_notice(parsed.text, turn, bot)
+        words = with_limit_notice(parsed.text, turn, assistant)
         return Reply(words, move, verdict=Verdict.TEXT, accepted=True, sources=sources, closed=closed)
-    if turn.repairs < bot.registry.config.repairs:
+    if turn.repairs < assistant.registry.config.repairs:
         return Repair(move)
-    unclear = bot.texts.action_done if turn.something_done else bot.texts.unclear
+    unclear = assistant.texts.action_done if turn.something_done else assistant.texts.unclear
     return Reply(unclear, move, verdict=Verdict.INVALID, closed=closed)
 
 
-def decide_apology(turn: ClaimedTurn, bot: Bot, apology: str, failure: str) -> TurnDecision:
+def decide_apology(turn: ClaimedTurn, assistant: LoadedAssistant, apology: str, failure: str) -> TurnDecision:
     """The end of a turn whose tries are used up. What an effect has confirmed is never denied."""
-    heard = on_message(turn, bot)
+    heard = on_message(turn, assistant)
     if turn.purpose is not Purpose.ANSWER and turn.standing.owner is not Owner.BOT:
-        return _not_asked_any_more(turn, bot)
+        return _not_asked_any_more(turn, assistant)
     if turn.standing.owner is Owner.HUMAN:
         return Hold()
-    words = bot.texts.action_done if turn.something_done else apology
+    words = assistant.texts.action_done if turn.something_done else apology
     return Reply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
 
 
-def kept_words(turn: ClaimedTurn, bot: Bot) -> str | None:
+def kept_words(turn: ClaimedTurn, assistant: LoadedAssistant) -> str | None:
     """What is told later, should the turn end in silence: what it has done is not denied."""
-    return bot.texts.action_done if turn.something_done else None
+    return assistant.texts.action_done if turn.something_done else None
 
 
-def _not_asked_any_more(turn: ClaimedTurn, bot: Bot) -> TurnDecision:
+def _not_asked_any_more(turn: ClaimedTurn, assistant: LoadedAssistant) -> TurnDecision:
     """In the middle of the turn another owner has the conversation. A person tells what was done; else it is told."""
     if turn.something_done and turn.standing.owner is Owner.CLOSED:
-        return Reply(bot.texts.action_done)
+        return Reply(assistant.texts.action_done)
     return Hold(TurnStatus.WITHHELD)
 
 
-def on_message(turn: ClaimedTurn, bot: Bot) -> gates.GateResult:
+def on_message(turn: ClaimedTurn, assistant: LoadedAssistant) -> gates.GateResult:
     """What the customer's words do to the conversation, apart from a yes or no to the question that is open.
 
     Words from before the question was asked leave it open.
     """
-    config, asked = bot.registry.config, turn.question
+    config, asked = assistant.registry.config, turn.question
     if asked is None:  # answered by this very turn, maybe: there is none to keep
         config = config.model_copy(update={"unclear_answer": "cancel"})
     elif turn.last_taken_seq <= asked.asked_seq:
@@ -129,78 +129,80 @@ def _move(event: Event, before: Standing, decision: gates.GateResult) -> Move | 
     return Move(event, decision.after.owner) if decision.after.owner is not before.owner else None
 
 
-def with_limit_notice(reply: str, turn: ClaimedTurn, bot: Bot) -> str:
+def with_limit_notice(reply: str, turn: ClaimedTurn, assistant: LoadedAssistant) -> str:
     """*reply*, and that further messages were over the limit, if the customer has not been told of that."""
-    return f"{reply}\n\n{bot.texts.over_limit}" if reply and _to_be_told(turn) else reply
+    return f"{reply}\n\n{assistant.texts.over_limit}" if reply and _to_be_told(turn) else reply
 
 
 def _to_be_told(turn: ClaimedTurn) -> bool:
     return any(message.limited == "tell" for message in turn.messages)
 
 
-def _answer_to_question(turn: ClaimedTurn, bot: Bot, now: datetime) -> TurnDecision | None:
+def _answer_to_question(turn: ClaimedTurn, assistant: LoadedAssistant, now: datetime) -> TurnDecision | None:
     """A yes does exactly what was asked about, a no cancels it; anything else, and any doubt, is the model's."""
     question = turn.question
     if question is None and not any(message.choice_id for message in turn.counting):
         return None
     event = settle_all(question.pending if question else None, turn.said, now)
     if event is None:  # a button of a question that is not open any more
-        return Reply(bot.texts.expired, move_of(turn, on_message(turn, bot)))
-    if question is None or not gates.evaluate(event, turn.standing, bot.registry.config).allowed:
+        return Reply(assistant.texts.expired, move_of(turn, on_message(turn, assistant)))
+    if question is None or not gates.evaluate(event, turn.standing, assistant.registry.config).allowed:
         return None
     if event is Event.CONFIRMED:
-        return _confirmed(turn, question, bot)
+        return _confirmed(turn, question, assistant)
     if event is Event.DECLINED:
-        return Reply(bot.texts.cancelled, closed=ClosedQuestion(question.id, event))
+        return Reply(assistant.texts.cancelled, closed=ClosedQuestion(question.id, event))
     if event is Event.EXPIRED:
-        return Reply(bot.texts.expired, closed=ClosedQuestion(question.id, event))
+        return Reply(assistant.texts.expired, closed=ClosedQuestion(question.id, event))
     return None
 
 
-def _confirmed(turn: ClaimedTurn, question: PendingConfirmation, bot: Bot) -> TurnDecision:
+def _confirmed(turn: ClaimedTurn, question: PendingConfirmation, assistant: LoadedAssistant) -> TurnDecision:
     """The action is done as it was accepted, unless the configuration of now has it no more."""
-    definition = bot.registry.rules_for(question.pending.request)
-    if definition is None or question.name not in bot.registry.enabled:
-        return Reply(bot.texts.refused, closed=ClosedQuestion(question.id, Event.REFUSED))
+    definition = assistant.registry.rules_for(question.pending.request)
+    if definition is None or question.name not in assistant.registry.enabled:
+        return Reply(assistant.texts.refused, closed=ClosedQuestion(question.id, Event.REFUSED))
     return PerformConfirmed(question.id, turn.actions, definition.handler)
 
 
 def _on_action(
-    request: ActionRequest, turn: ClaimedTurn, bot: Bot, now: datetime, heard: gates.GateResult
+    request: ActionRequest, turn: ClaimedTurn, assistant: LoadedAssistant, now: datetime, heard: gates.GateResult
 ) -> TurnDecision:
-    definition = bot.registry.rules_for(request)
-    enabled = request.action in bot.registry.enabled
-    gate = gates.evaluate_action(heard.after, definition, bot.registry.config, enabled=enabled, rounds_used=turn.rounds)
-    action, closed, move = _planned(request, turn, bot), _dropped(turn, heard), move_of(turn, heard)
+    definition = assistant.registry.rules_for(request)
+    enabled = request.action in assistant.registry.enabled
+    gate = gates.evaluate_action(
+        heard.after, definition, assistant.registry.config, enabled=enabled, rounds_used=turn.rounds
+    )
+    action, closed, move = _planned(request, turn, assistant), _dropped(turn, heard), move_of(turn, heard)
     if definition is None or not gate.allowed:
-        no = bot.texts.partly_done if turn.something_done else bot.texts.refused
-        words = with_limit_notice(no, turn, bot)
+        no = assistant.texts.partly_done if turn.something_done else assistant.texts.refused
+        words = with_limit_notice(no, turn, assistant)
         return Reply(words, move, verdict=Verdict.ACTION, accepted=True, refused=action, closed=closed)
     if gate.confirm_by is Confirmation.NONE:
         return PerformAction(action, definition.handler, closed, move)
-    return replace(_ask_confirmation(definition, action, turn, bot, now), closed=closed, move=move)
+    return replace(_ask_confirmation(definition, action, turn, assistant, now), closed=closed, move=move)
 
 
 def _ask_confirmation(
-    definition: ActionDefinition, action: PlannedAction, turn: ClaimedTurn, bot: Bot, now: datetime
+    definition: ActionDefinition, action: PlannedAction, turn: ClaimedTurn, assistant: LoadedAssistant, now: datetime
 ) -> AskConfirmation:
     """The action waits for a yes: the customer's to this very question, or staff's (then the bot goes on meanwhile)."""
     by = definition.confirmed_by
-    asked = pending_action(action.request, key=action.effect_key, by=by, asked_at=now, config=bot.registry.config)
+    asked = pending_action(action.request, key=action.effect_key, by=by, asked_at=now, config=assistant.registry.config)
     if by is Confirmation.STAFF:
-        words = with_limit_notice(bot.texts.approval_asked, turn, bot)
+        words = with_limit_notice(assistant.texts.approval_asked, turn, assistant)
         return AskConfirmation(words, action, by, asked.expires_at)
     buttons = {"confirm": confirm_payload(asked.digest), "cancel": cancel_payload(asked.digest)}
-    question = question_text(definition, bot.registry.parameters_of(action.request), bot.language)
-    words = with_limit_notice(question, turn, bot)
+    question = question_text(definition, assistant.registry.parameters_of(action.request), assistant.language)
+    words = with_limit_notice(question, turn, assistant)
     return AskConfirmation(words, action, by, asked.expires_at, buttons)
 
 
-def _planned(request: ActionRequest, turn: ClaimedTurn, bot: Bot) -> PlannedAction:
+def _planned(request: ActionRequest, turn: ClaimedTurn, assistant: LoadedAssistant) -> PlannedAction:
     """The action with its place in the ledger: conversation, message, index; never a run's or an activity's id."""
     key = f"{turn.conversation_id}/{turn.first_seq}/{turn.actions}"
-    definition = bot.registry.rules_for(request)
-    effect = declared(ActionCall(request, definition, bot.registry)) if definition else Declared(Recovery.NONE)
+    definition = assistant.registry.rules_for(request)
+    effect = declared(ActionCall(request, definition, assistant.registry)) if definition else Declared(Recovery.NONE)
     return PlannedAction(
         id=uuid4(),
         index=turn.actions,

@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from actions.question_words import words_for
 from activities.asking import Beat, beating
-from activities.bots import Bot, Bots
+from activities.assistants import AssistantCache, LoadedAssistant
 from config import metrics
 from config.clock import Clock, Monotonic, utc_now
 from config.logs import get_logger
@@ -57,7 +57,7 @@ class Delivering:
         self,
         outbox: Outbox,
         channels: Mapping[str, Channel],
-        bots: Bots,
+        assistants: AssistantCache,
         settings: Settings,
         beat: Beat,
         now: Clock = utc_now,
@@ -65,7 +65,7 @@ class Delivering:
     ) -> None:
         self._outbox = outbox
         self._channels = channels
-        self._bots = bots
+        self._assistants = assistants
         self._settings = settings
         self._beat = beat
         self._now = now
@@ -85,27 +85,27 @@ class Delivering:
         while again:
             again = False
             for message in await self._outbox.due(conversation_id):
-                bot = await self._bots.at(message.assistant, message.assistant_version)
+                assistant = await self._assistants.at(message.assistant, message.assistant_version)
                 if message.superseded and not any(part.attempts for part in message.parts):
                     await self._outbox.drop(message.id)
                     continue
                 try:
-                    delivered.parts += await self._send_all(message, bot)
+                    delivered.parts += await self._send_all(message, assistant)
                     again |= not await self._outbox.finish(message.id)
                 except Undeliverable as failed:
-                    again |= await self._gave_up(message, bot, failed)
+                    again |= await self._gave_up(message, assistant, failed)
                 except Withheld:
                     again |= not await self._withhold(message)
                     delivered.waiting_seq = await self._outbox.waiting_seq(conversation_id)
         return delivered
 
-    async def _send_all(self, message: DueMessage, bot: Bot) -> int:
+    async def _send_all(self, message: DueMessage, assistant: LoadedAssistant) -> int:
         """Sends what is left of it, in order; how many parts that were."""
         channel = self._channels.get(message.channel)
         if channel is None:
             why = f"no account for {message.channel} is configured"
             self._wait(message, SendFailureKind.OURS, why, self._pause(None), attempt=1)
-        parts = message.parts or await self._plan(message, channel, bot)
+        parts = message.parts or await self._plan(message, channel, assistant)
         if message.leaves_after_all:
             parts = await self._outbox.renew(message, self._settings.delivery_give_up_seconds)
         waiting = [part for part in parts if not part.is_over]
@@ -115,9 +115,9 @@ class Delivering:
             await self._send(message, part, channel)
         return len(waiting)
 
-    async def _plan(self, message: DueMessage, channel: Channel, bot: Bot) -> list[Part]:
+    async def _plan(self, message: DueMessage, channel: Channel, assistant: LoadedAssistant) -> list[Part]:
         try:
-            planned = channel.plan(message.account, _whole(message, bot))
+            planned = channel.plan(message.account, _whole(message, assistant))
         except SendFailed as failed:  # nobody carries this account (any more): an operator repairs it
             self._wait(message, failed.kind, failed.explanation, self._pause(None), attempt=1)
         return await self._outbox.plan(message, planned, self._settings.delivery_give_up_seconds)
@@ -226,9 +226,9 @@ class Delivering:
             raise Undeliverable(kind, why)
         raise ApplicationError(f"not sent: {kind}", type=kind, next_retry_delay=pause)
 
-    async def _gave_up(self, message: DueMessage, bot: Bot, failed: Undeliverable) -> bool:
+    async def _gave_up(self, message: DueMessage, assistant: LoadedAssistant, failed: Undeliverable) -> bool:
         """Staff are told. Outside the window an approved template goes in the reply's place: then True."""
-        template = bot.assistant.config.template
+        template = assistant.stored.config.template
         instead = (
             failed.kind is SendFailureKind.OUTSIDE_WINDOW and template is not None and "template" not in message.meta
         )
@@ -253,9 +253,9 @@ class Delivering:
         return instead
 
 
-def _whole(message: DueMessage, bot: Bot) -> OutgoingReply:
+def _whole(message: DueMessage, assistant: LoadedAssistant) -> OutgoingReply:
     """The reply as it is to be planned: a template in its place, or its words with yes and no as buttons."""
-    words = words_for(bot.language)
+    words = words_for(assistant.language)
     ids, titles = message.meta.get("buttons") or {}, {"confirm": words.yes, "cancel": words.no}
     template = message.meta.get("template")
     return OutgoingReply(

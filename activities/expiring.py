@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-from activities.bots import Bots
+from activities.assistants import AssistantCache
 from config.logs import get_logger
 from config.settings import Settings
 from schemas.actions import Confirmation
@@ -25,19 +25,19 @@ _NOTES = {
 class Expiring:
     """Customers were promised an answer, or asked for one; staff see what they let pass."""
 
-    def __init__(self, questions: Questions, bots: Bots, settings: Settings) -> None:
+    def __init__(self, questions: Questions, assistants: AssistantCache, settings: Settings) -> None:
         self._questions = questions
-        self._bots = bots
+        self._assistants = assistants
         self._settings = settings
 
     async def expire(self, conversation_id: UUID | None = None) -> AsyncIterator[tuple[ConversationRef, bool]]:
         """Ends up to SWEEP_BATCH of them, each once; gives its conversation, and whether a reply is due there."""
         for question in await self._questions.expired(self._settings.sweep_batch, conversation_id):
-            bot = await self._bots.at(question.assistant, question.assistant_version)
+            assistant = await self._assistants.at(question.assistant, question.assistant_version)
             note = _NOTES[question.confirmation_by].format(action=question.name)
             untold = _UNTOLD.format(action=question.name)
             is_due = await self._questions.expire(
-                question.action_id, words=bot.texts.expired, note=note, untold_note=untold
+                question.action_id, words=assistant.texts.expired, note=note, untold_note=untold
             )
             log.warning("question_expired", conversation_id=str(question.conversation_id), action=question.name)
             yield question, is_due

@@ -15,8 +15,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.acting import Acting
 from activities.answering import Answering
 from activities.asking import Asking
+from activities.assistants import AssistantCache
 from activities.attending import Attending
-from activities.bots import Bots
 from activities.delivering import Delivering
 from activities.expiring import Expiring
 from activities.fetching import Fetching
@@ -103,19 +103,19 @@ def create_activities(
         lease_seconds=settings.account_slot_seconds,
         place_seconds=settings.account_place_seconds,
     )
-    turns, actions, bots = Turns(database), Actions(database), Bots(Configurations(database), settings)
+    turns, actions, assistants = Turns(database), Actions(database), AssistantCache(Configurations(database), settings)
     ledger = Ledger(database)
     handlers = Handlers(Desk(database), outside.endpoints)
     outbox, channels = Outbox(database), outside.channels
     conversations = Conversations(client, settings)
-    delivering = Delivering(outbox, channels, bots, settings, activity.heartbeat, now, monotonic)
+    delivering = Delivering(outbox, channels, assistants, settings, activity.heartbeat, now, monotonic)
     fetching = Fetching(Media(database), channels, settings, activity.heartbeat)
     attending = Attending(channels, outbox, delivering, settings, now)
     asking = Asking(outside.perplexity, accounts, events, settings)
-    standings, expiring = Standings(database), Expiring(Questions(database), bots, settings)
-    acting = Acting(turns, actions, ledger, standings, bots, handlers, settings, activity.heartbeat, now)
+    standings, expiring = Standings(database), Expiring(Questions(database), assistants, settings)
+    acting = Acting(turns, actions, ledger, standings, assistants, handlers, settings, activity.heartbeat, now)
     return Activities(
-        answering=Answering(turns, actions, bots, asking, acting, attending, settings, activity.heartbeat, now),
+        answering=Answering(turns, actions, assistants, asking, acting, attending, settings, activity.heartbeat, now),
         acting=acting,
         delivering=delivering,
         fetching=fetching,

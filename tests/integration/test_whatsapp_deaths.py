@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from activities.bots import Bots
+from activities.assistants import AssistantCache
 from activities.delivering import Delivering
 from integrations.channels.port import Sent
 from integrations.whatsapp.channel import only
@@ -105,8 +105,8 @@ async def test_each_part_goes_out_once(system: System, where: str, fatal: int) -
         channel.fatal = fatal
     else:
         outbox.where, outbox.fatal = where, fatal
-    bots = Bots(Configurations(system.database), system.settings)
-    delivering = Delivering(outbox, {WHATSAPP: only(channel)}, bots, system.settings, lambda: None, now)
+    assistants = AssistantCache(Configurations(system.database), system.settings)
+    delivering = Delivering(outbox, {WHATSAPP: only(channel)}, assistants, system.settings, lambda: None, now)
 
     with pytest.raises(Died):
         await delivering.deliver(Deliver(conversation_id=conversation_id))

@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.acting import Acting, _Work
 from activities.answering import Answering
-from activities.bots import Bot, Bots
+from activities.assistants import AssistantCache, LoadedAssistant
 from config.clock import Clock, Monotonic
 from config.settings import Settings
 from schemas.effects import Claim, Settlement
@@ -49,7 +49,7 @@ class Hole:
     rewrites: Sequence[Rewrite] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     turns: type[Turns] = Turns
-    bots: type[Bots] = Bots
+    assistants: type[AssistantCache] = AssistantCache
     acting: type[Acting] = Acting
     function: tuple[str, str] | None = None
 
@@ -84,10 +84,10 @@ class _OldButtonsAreMessages(Turns):
         return turn
 
 
-class _NewestBots(Bots):
+class _NewestBots(AssistantCache):
     """Whatever version was meant, the newest is taken."""
 
-    async def at(self, name: str, version: int | None) -> Bot:
+    async def at(self, name: str, version: int | None) -> LoadedAssistant:
         newest = await self._configurations.newest(name)
         return await super().at(name, newest.version or None)
 
@@ -170,7 +170,7 @@ HOLES: tuple[Hole, ...] = (
         "a failure after a confirmed effect denies it",
         [Rewrite(CLAIM, "a.side_effect AND e.status = 'confirmed'", "false")],
     ),
-    Hole(8, "a changed configuration blocks the conversation", bots=_NewestBots, acting=_BeginsFirst),
+    Hole(8, "a changed configuration blocks the conversation", assistants=_NewestBots, acting=_BeginsFirst),
     Hole(
         10,
         "a failed delivery is forgotten if its status comes first",
@@ -288,11 +288,13 @@ def composed(
 ) -> Activities:
     """As `worker.app.create_activities`, with the hole's collaborators."""
     does = create_activities(client, database, outside, settings, now, monotonic)
-    if hole.turns is Turns and hole.bots is Bots and hole.acting is Acting:
+    if hole.turns is Turns and hole.assistants is AssistantCache and hole.acting is Acting:
         return does
     was, answering = does.acting, does.answering
-    turns, bots = hole.turns(database), hole.bots(Configurations(database), settings)
+    turns, assistants = hole.turns(database), hole.assistants(Configurations(database), settings)
     beat, actions = activity.heartbeat, was._actions
-    acting = hole.acting(turns, actions, was._ledger, was._standings, bots, was._handlers, settings, beat, now)
-    answers = Answering(turns, actions, bots, answering._asking, acting, answering._attending, settings, beat, now)
+    acting = hole.acting(turns, actions, was._ledger, was._standings, assistants, was._handlers, settings, beat, now)
+    answers = Answering(
+        turns, actions, assistants, answering._asking, acting, answering._attending, settings, beat, now
+    )
     return replace(does, answering=answers, acting=acting)

@@ -14,10 +14,10 @@ from storage.configurations import Configurations
 
 
 @dataclass(frozen=True)
-class Bot:
+class LoadedAssistant:
     """What an assistant's configuration amounts to."""
 
-    assistant: Assistant
+    stored: Assistant
     registry: Registry
     pack: PromptPack
     limits: ReadingLimits
@@ -26,7 +26,7 @@ class Bot:
 
     @property
     def texts(self) -> Texts:
-        return self.assistant.config.texts
+        return self.stored.config.texts
 
     def pack_to_send(self, question: Question, told: str | None) -> PromptPack | None:
         """The pack, if *question*'s thread must be told: it has no Space, and knows none or another version."""
@@ -35,23 +35,23 @@ class Bot:
         return self.pack
 
 
-class Bots:
+class AssistantCache:
     """Assistants by name and version; a version never changes, so each is made once a process."""
 
     def __init__(self, configurations: Configurations, settings: Settings) -> None:
         self._configurations = configurations
         self._settings = settings
-        self._made: dict[tuple[str, int], Bot] = {}
+        self._made: dict[tuple[str, int], LoadedAssistant] = {}
 
-    async def at(self, name: str, version: int | None) -> Bot:
+    async def at(self, name: str, version: int | None) -> LoadedAssistant:
         """The assistant *name* at *version*, None for all defaults."""
         key = (name, version or 0)
         if key not in self._made:
-            self._made[key] = make_bot(await self._configurations.at(name, version), self._settings)
+            self._made[key] = load_assistant(await self._configurations.at(name, version), self._settings)
         return self._made[key]
 
 
-def make_bot(assistant: Assistant, settings: Settings) -> Bot:
+def load_assistant(assistant: Assistant, settings: Settings) -> LoadedAssistant:
     """Raises ValueError if the actions leave no room for a prompt pack; that is checked when they are saved."""
     registry = Registry(assistant.config.actions)
     limits = ReadingLimits(
@@ -60,4 +60,4 @@ def make_bot(assistant: Assistant, settings: Settings) -> Bot:
         depth=settings.action_max_depth,
     )
     language = assistant.config.language or settings.default_language
-    return Bot(assistant, registry, prompt_pack(registry, settings.prompt_pack_bytes), limits, language)
+    return LoadedAssistant(assistant, registry, prompt_pack(registry, settings.prompt_pack_bytes), limits, language)
