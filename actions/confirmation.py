@@ -1,6 +1,7 @@
 """Confirmation: an open question is bound to exactly one action, for a time, and answered once.
 
-The engine keeps the `PendingAction`; `settle` tells what an answer does to it. Everything is a function of what is
+The engine keeps the `PendingConfirmation`; `settle` tells what an answer does to it. Everything is a function of what
+is
 given: the clock too.
 """
 
@@ -13,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from actions.yes_no import YesNo, understand
-from schemas.actions import ActionRequest, AssistantActions, Confirmation, PendingAction
+from schemas.actions import ActionRequest, AssistantActions, Confirmation, PendingConfirmation
 from schemas.messages import WaitingMessage
 from schemas.transitions import Event
 
@@ -56,10 +57,10 @@ def pending_action(
     asked_at: datetime,
     config: AssistantActions,
     asked_seq: int = 0,
-) -> PendingAction:
+) -> PendingConfirmation:
     """The open question for *request*, in force as long as the assistant's configuration says."""
     seconds = config.approval_seconds if by is Confirmation.STAFF else config.confirmation_seconds
-    return PendingAction(
+    return PendingConfirmation(
         request=request,
         digest=action_digest(request, key),
         by=by,
@@ -69,13 +70,13 @@ def pending_action(
     )
 
 
-def expired(pending: PendingAction, now: datetime) -> bool:
+def expired(pending: PendingConfirmation, now: datetime) -> bool:
     """Whether an answer at *now* comes too late."""
     return now >= pending.expires_at
 
 
 def settle(
-    pending: PendingAction | None,
+    pending: PendingConfirmation | None,
     *,
     text: str = "",
     payload: str | None = None,
@@ -105,7 +106,7 @@ def settle(
     return Event.EXPIRED if expired(pending, now) else answer
 
 
-def settle_all(pending: PendingAction | None, said: Sequence[WaitingMessage], now: datetime) -> Event | None:
+def settle_all(pending: PendingConfirmation | None, said: Sequence[WaitingMessage], now: datetime) -> Event | None:
     """What messages that are answered together are to the open question: they count only if all say the same.
 
     A yes beside anything else is in doubt, and the model's to read. None: nothing but buttons of other questions.
@@ -117,7 +118,7 @@ def settle_all(pending: PendingAction | None, said: Sequence[WaitingMessage], no
     return events.pop() if len(events) == 1 else Event.MESSAGE
 
 
-def _since(pending: PendingAction, seq: int, sent_at: datetime | None) -> bool:
+def _since(pending: PendingConfirmation, seq: int, sent_at: datetime | None) -> bool:
     """Whether a message was written after the customer could have read the question.
 
     Channels tell whole seconds, so the second in which the question was accepted counts as before.

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
+from actions.confirmation_text import Parameters
 from actions.folding import KnownNames, skeleton
 from actions.look_ups import look_up_problems
 from actions.metadata_schemas import schema_problems
-from actions.questions import Parameters
 from actions.validation import model_errors, schema_errors
 from schemas.actions import (
     ActionDefinition,

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from actions.confirmation_text import question_text
 from actions.gates import evaluate, evaluate_action
-from actions.questions import question_text
 from actions.reading import read_output
 from actions.registry import Registry
 from schemas.actions import ActionRequest, Confirmation

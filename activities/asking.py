@@ -13,10 +13,10 @@ from actions.holding import Holding
 from actions.prompt_pack import with_recap
 from activities.assistants import LoadedAssistant
 from activities.publishing import publishing
-from activities.questions import Prompt, question_for, recap_that_fits, shortened, with_pack
+from activities.questions import Prompt, prompt_for, recap_that_fits, shortened, with_pack
 from config import metrics
 from config.settings import Settings
-from integrations.perplexity.port import Answer, AskFailed, Perplexity, Question
+from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, Perplexity
 from schemas.conversations import Thread
 from schemas.turn_record import Purpose
 from storage.accounts import AccountCalls
@@ -39,7 +39,7 @@ class Answered:
     """
 
     answer: Answer
-    question: Question
+    prompt: ModelPrompt
     shortened: bool
     pack_asked_with: str
     pack_told: str | None
@@ -52,7 +52,7 @@ class Answered:
 class Prepared:
     """A question ready to be put; *shortened*: the customer's words were cut. *pack_told* as in `Answered`."""
 
-    question: Question
+    prompt: ModelPrompt
     shortened: bool
     pack_told: str | None
 
@@ -91,10 +91,10 @@ class Asking:
         *recap*: what was said so far, for a thread that takes another's place and was told nothing.
         """
         known = turn.pack_told if recap is None else None
-        pack = assistant.pack_to_send(question_for(prompt.words, assistant.stored, thread, self._settings), known)
+        pack = assistant.pack_to_send(prompt_for(prompt.words, assistant.stored, thread, self._settings), known)
 
-        def put_as(words: str, said: Sequence[tuple[str, str]]) -> Question:
-            plain = question_for(with_recap(said, prompt.frame(words)), assistant.stored, thread, self._settings)
+        def put_as(words: str, said: Sequence[tuple[str, str]]) -> ModelPrompt:
+            plain = prompt_for(with_recap(said, prompt.frame(words)), assistant.stored, thread, self._settings)
             return with_pack(pack, plain) if pack else plain
 
         told = recap_that_fits(recap or (), lambda said: self._perplexity.room_for(put_as(prompt.words, said)))
@@ -108,7 +108,7 @@ class Asking:
 
     async def begin(self, turn: ClaimedTurn, prepared: Prepared) -> float:
         """Takes a slot of the account: 0, or the seconds to wait, or -1 if the turn is another attempt's by now."""
-        account = prepared.question.account_name
+        account = prepared.prompt.account_name
         wait = await self._accounts.begin(turn.id, turn.attempt, self.slot_of(turn), account)
         if wait > 0:
             metrics.ACCOUNT_WAITS.inc()
@@ -116,20 +116,20 @@ class Asking:
 
     async def ask(self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: Prepared) -> Answered:
         """The model's output. Raises Unanswered."""
-        question, clock = prepared.question, _Clock()
+        prompt, clock = prepared.prompt, _Clock()
         lease = asyncio.create_task(self._keep_slot(turn))
         try:
-            answer = await self._put(turn, assistant, question, clock)
+            answer = await self._put(turn, assistant, prompt, clock)
         except AskFailed as error:
             raise Unanswered(error, self.slot_of(turn), clock.elapsed_ms()) from error
         finally:
             lease.cancel()
         model_ms = clock.elapsed_ms()
         metrics.MODEL_SECONDS.observe(model_ms / 1000)
-        in_space = question.collection_uuid is not None
+        in_space = prompt.collection_uuid is not None
         return Answered(
             answer=answer,
-            question=question,
+            prompt=prompt,
             shortened=prepared.shortened,
             pack_asked_with=(turn.pack_pasted if in_space else prepared.pack_told) or UNKNOWN_PACK,
             pack_told=prepared.pack_told,
@@ -149,14 +149,14 @@ class Asking:
         """The account slot of this attempt: always the same, so that whoever ends the attempt can free it."""
         return uuid5(turn.id, f"slot {turn.attempt}")
 
-    async def _put(self, turn: ClaimedTurn, assistant: LoadedAssistant, question: Question, clock: _Clock) -> Answer:
+    async def _put(self, turn: ClaimedTurn, assistant: LoadedAssistant, prompt: ModelPrompt, clock: _Clock) -> Answer:
         metrics.MODEL_CALLS.inc()
         if not any(message.wants_stream for message in turn.messages):
-            return await self._perplexity.ask(question, _listener(clock, lambda _: None))
+            return await self._perplexity.ask(prompt, _listener(clock, lambda _: None))
         async with publishing(self._events, turn, self._settings.stream_flush_seconds) as publisher:
             holding = Holding(assistant.registry, assistant.limits)  # a customer never sees an action being written
             answer = await self._perplexity.ask(
-                question, _listener(clock, lambda text: publisher.show(holding.feed(text).text))
+                prompt, _listener(clock, lambda text: publisher.show(holding.feed(text).text))
             )
             publisher.end(holding.finish(answer.text).text)
             return answer

@@ -8,7 +8,7 @@ from actions.limits import ReadingLimits
 from actions.prompt_pack import PromptPack, prompt_pack
 from actions.registry import Registry
 from config.settings import Settings
-from integrations.perplexity.port import Question
+from integrations.perplexity.port import ModelPrompt
 from schemas.assistants import Assistant, Texts
 from storage.configurations import Configurations
 
@@ -28,9 +28,9 @@ class LoadedAssistant:
     def texts(self) -> Texts:
         return self.stored.config.texts
 
-    def pack_to_send(self, question: Question, told: str | None) -> PromptPack | None:
-        """The pack, if *question*'s thread must be told: it has no Space, and knows none or another version."""
-        if question.collection_uuid or not self.registry.config.send_pack or told == self.pack.version:
+    def pack_to_send(self, prompt: ModelPrompt, told: str | None) -> PromptPack | None:
+        """The pack, if *prompt*'s thread must be told: it has no Space, and knows none or another version."""
+        if prompt.collection_uuid or not self.registry.config.send_pack or told == self.pack.version:
             return None
         return self.pack
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from actions import gates
 from actions.confirmation import action_digest, cancel_payload, confirm_payload, pending_action, settle_all
-from actions.questions import question_text
+from actions.confirmation_text import question_text
 from activities.assistants import LoadedAssistant
 from activities.handlers import ActionCall, Declared, declared
 from schemas.actions import ActionDefinition, ActionRequest, Confirmation, ParsedOutput
@@ -36,7 +36,7 @@ from schemas.turn_decisions import (
 )
 from schemas.turn_record import Purpose, TurnStatus
 from schemas.turns import Source, Verdict
-from storage.turns import ClaimedTurn, PendingConfirmation
+from storage.turns import ClaimedTurn, StoredConfirmation
 
 _UNREADABLE = {"unknown", "unsupported"}
 
@@ -157,7 +157,7 @@ def _answer_to_question(turn: ClaimedTurn, assistant: LoadedAssistant, now: date
     return None
 
 
-def _confirmed(turn: ClaimedTurn, question: PendingConfirmation, assistant: LoadedAssistant) -> TurnDecision:
+def _confirmed(turn: ClaimedTurn, question: StoredConfirmation, assistant: LoadedAssistant) -> TurnDecision:
     """The action is done as it was accepted, unless the configuration of now has it no more."""
     definition = assistant.registry.rules_for(question.pending.request)
     if definition is None or question.name not in assistant.registry.enabled:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from actions.prompt_pack import PromptPack, before_words
 from config.settings import Settings
-from integrations.perplexity.port import Question
+from integrations.perplexity.port import ModelPrompt
 from schemas.assistants import Assistant
 from schemas.conversations import Thread
 from schemas.messages import WaitingMessage
@@ -30,10 +30,10 @@ def joined_text(messages: Sequence[WaitingMessage]) -> str:
     return "\n\n".join(message.text for message in messages if message.counts)
 
 
-def question_for(text: str, assistant: Assistant, thread: Thread, settings: Settings) -> Question:
+def prompt_for(text: str, assistant: Assistant, thread: Thread, settings: Settings) -> ModelPrompt:
     """The question with everything the assistant's configuration says, and the thread it belongs to."""
     config = assistant.config
-    return Question(
+    return ModelPrompt(
         text=text,
         account_name=config.account_name or settings.default_account_name,
         collection_uuid=config.collection_uuid or settings.default_collection_uuid,
@@ -46,9 +46,9 @@ def question_for(text: str, assistant: Assistant, thread: Thread, settings: Sett
     )
 
 
-def with_pack(pack: PromptPack, question: Question) -> Question:
-    """*question* with the instructions before it, for a thread that does not know them (yet, or in this version)."""
-    return question.model_copy(update={"text": before_words(pack, question.text)})
+def with_pack(pack: PromptPack, prompt: ModelPrompt) -> ModelPrompt:
+    """*prompt* with the instructions before it, for a thread that does not know them (yet, or in this version)."""
+    return prompt.model_copy(update={"text": before_words(pack, prompt.text)})
 
 
 def recap_that_fits(

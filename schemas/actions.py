@@ -251,7 +251,7 @@ class ConfigurationProblem(BaseModel):
     message: str
 
 
-class PendingAction(BaseModel):
+class PendingConfirmation(BaseModel):
     """A question that is open: the action, who has to agree, and until when.
 
     A yes from before the question is no answer: `asked_seq` is the newest message that had arrived when it was asked;

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from schemas.actions import ActionRequest, Confirmation, PendingAction
+from schemas.actions import ActionRequest, Confirmation, PendingConfirmation
 from schemas.channels import is_sent
 from schemas.conversations import Thread
 from schemas.failures import WAITED_OUT, ModelFailureKind
@@ -27,7 +27,7 @@ from storage.database import Database
 from storage.turn_commits import commit_values
 
 
-class PendingConfirmation(BaseModel):
+class StoredConfirmation(BaseModel):
     """An action that the customer was asked to confirm, as it stands in the database."""
 
     id: UUID
@@ -43,9 +43,9 @@ class PendingConfirmation(BaseModel):
     said_otherwise: bool = False
 
     @property
-    def pending(self) -> PendingAction:
+    def pending(self) -> PendingConfirmation:
         """The question itself."""
-        return PendingAction(
+        return PendingConfirmation(
             request=ActionRequest(action=self.name, reason=self.reason, metadata=self.metadata),
             digest=self.digest,
             by=self.confirmation_by,
@@ -146,7 +146,7 @@ class ClaimedTurn(TurnRow):
     something_done: bool
     final_failures: int
     unreachable_since: datetime | None = None
-    question: PendingConfirmation | None
+    question: StoredConfirmation | None
     messages: list[WaitingMessage]
 
     @property

@@ -59,7 +59,7 @@ class Person:
 
     @property
     def asked(self) -> list[str]:
-        return [words(question) for question in self.system.perplexity.questions]
+        return [words(question) for question in self.system.perplexity.prompts]
 
 
 async def owed(system: System) -> list[dict[str, Any]]:

@@ -109,7 +109,7 @@ class System:
 
     @property
     def _asked(self) -> list[str]:
-        return [words(question) for question in self.perplexity.questions]
+        return [words(question) for question in self.perplexity.prompts]
 
     async def session(self, customer: str = "c-1") -> dict[str, Any]:
         response = await self.http.get(f"/api/session/{customer}")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from integrations.perplexity.characters import storable
 from integrations.perplexity.messages import MessagesSoFar
-from integrations.perplexity.port import Answer, AskFailed, Question
+from integrations.perplexity.port import Answer, AskFailed, ModelPrompt
 from integrations.perplexity.privacy import kept_details
 from schemas.failures import ModelFailureKind
 from schemas.turns import Source
@@ -15,11 +15,11 @@ from schemas.turns import Source
 _MAX_TITLE = 300
 
 
-def accepted_answer(messages: MessagesSoFar, question: Question) -> Answer:
+def accepted_answer(messages: MessagesSoFar, prompt: ModelPrompt) -> Answer:
     """The answer in our words. Raises AskFailed: NO_ANSWER if none was accepted, MALFORMED if it has no id."""
     if messages.accepted is None:
         raise AskFailed(ModelFailureKind.NO_ANSWER, "the answer never came to be complete")
-    backend_uuid = messages.backend_uuid or question.backend_uuid
+    backend_uuid = messages.backend_uuid or prompt.backend_uuid
     if not backend_uuid:
         raise AskFailed(ModelFailureKind.MALFORMED, "the answer has no backend_uuid, so the thread could not go on")
     slug = messages.last.get("thread_url_slug")
@@ -28,7 +28,7 @@ def accepted_answer(messages: MessagesSoFar, question: Question) -> Answer:
         sources=sources_of(messages.web_results()),
         backend_uuid=storable(backend_uuid),
         # The wrapper leaves it out with answer_only=true; it is ours anyway: we made it and send it every turn.
-        frontend_context_uuid=question.frontend_context_uuid,
+        frontend_context_uuid=prompt.frontend_context_uuid,
         thread_url_slug=storable(slug) if isinstance(slug, str) else None,
         details=kept_details(messages.last),
     )

@@ -9,22 +9,22 @@ from inspect import isawaitable
 from uuid import uuid4
 
 from actions.untrusted import without_marks
-from integrations.perplexity.port import Answer, AskFailed, OnText, Question
+from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, OnText
 
 Said = str | AskFailed
-Script = Said | Callable[[Question], Said | Awaitable[Said]]
+Script = Said | Callable[[ModelPrompt], Said | Awaitable[Said]]
 
 
-def words(question: Question) -> str:
+def words(prompt: ModelPrompt) -> str:
     """The customer's words, without a prompt pack before them or marks around them."""
-    return without_marks(question.text)
+    return without_marks(prompt.text)
 
 
 class ScriptedPerplexity:
     """Answers with the next of *scripts*, then with an echo. Holds back while `gate` is closed."""
 
     def __init__(self, *scripts: Script) -> None:
-        self.questions: list[Question] = []
+        self.prompts: list[ModelPrompt] = []
         self.scripts: deque[Script] = deque(scripts)
         self.gate = asyncio.Event()
         self.gate.set()
@@ -34,9 +34,9 @@ class ScriptedPerplexity:
         self.fail_after_text: list[AskFailed] = []
         """Raised one by one after the first half of a text was shown; that text is then still to be said."""
 
-    async def ask(self, question: Question, on_text: OnText | None = None) -> Answer:
-        self.questions.append(question)
-        said = await self._next(question)
+    async def ask(self, prompt: ModelPrompt, on_text: OnText | None = None) -> Answer:
+        self.prompts.append(prompt)
+        said = await self._next(prompt)
         if on_text and isinstance(said, str):
             await on_text(said[: len(said) // 2])
         await self.gate.wait()
@@ -50,15 +50,15 @@ class ScriptedPerplexity:
         return Answer(
             text=said,
             backend_uuid=str(uuid4()),
-            frontend_context_uuid=question.frontend_context_uuid,
-            thread_url_slug=f"thread-{question.frontend_context_uuid[:8]}",
+            frontend_context_uuid=prompt.frontend_context_uuid,
+            thread_url_slug=f"thread-{prompt.frontend_context_uuid[:8]}",
         )
 
-    async def _next(self, question: Question) -> Said:
-        script = self.scripts.popleft() if self.scripts else f"You said: {words(question)}"
+    async def _next(self, prompt: ModelPrompt) -> Said:
+        script = self.scripts.popleft() if self.scripts else f"You said: {words(prompt)}"
         if not callable(script):
             return script
-        said = script(question)
+        said = script(prompt)
         return await said if isawaitable(said) else said
 
     async def has_thread(self, account_name: str, slug: str) -> bool | None:
@@ -67,8 +67,8 @@ class ScriptedPerplexity:
     async def healthy(self) -> bool:
         return True
 
-    def room_for(self, question: Question) -> int:
-        return self.room_bytes - len(question.text.encode())
+    def room_for(self, prompt: ModelPrompt) -> int:
+        return self.room_bytes - len(prompt.text.encode())
 
     async def close(self) -> None:
         return None

@@ -14,7 +14,7 @@ OnText = Callable[[str], Awaitable[None]]
 """Called with the whole text so far, each time it changed. It may be shorter than before (then it was replaced)."""
 
 
-class Question(BaseModel):
+class ModelPrompt(BaseModel):
     """One question to one thread. `backend_uuid` is the newest accepted answer's, None in a thread's first turn."""
 
     model_config = ConfigDict(frozen=True)
@@ -64,7 +64,7 @@ class AskFailed(Exception):
 class Perplexity(Protocol):
     """Asks a question and waits for the whole answer. Raises AskFailed, and nothing else but cancellation."""
 
-    async def ask(self, question: Question, on_text: OnText | None = None) -> Answer: ...
+    async def ask(self, prompt: ModelPrompt, on_text: OnText | None = None) -> Answer: ...
 
     async def has_thread(self, account_name: str, slug: str) -> bool | None:
         """Whether the account still knows the thread; None if that cannot be told now."""
@@ -72,7 +72,7 @@ class Perplexity(Protocol):
 
     async def healthy(self) -> bool: ...
 
-    def room_for(self, question: Question) -> int:
+    def room_for(self, prompt: ModelPrompt) -> int:
         """How many bytes (UTF-8, percent-encoded) of the request line are left; negative if too long."""
         ...
 

@@ -10,16 +10,16 @@ from integrations.perplexity.characters import storable
 from integrations.perplexity.failures import from_error_text
 from integrations.perplexity.frames import FrameReader, TooLarge, parse_object
 from integrations.perplexity.messages import MessagesSoFar
-from integrations.perplexity.port import Answer, AskFailed, OnText, Question
+from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, OnText
 from schemas.failures import ModelFailureKind
 
 
 class Reading:
     """Reads one answer. `messages.text` is what had come by the time something failed."""
 
-    def __init__(self, question: Question, on_text: OnText | None, *, message_bytes: int, stream_bytes: int) -> None:
+    def __init__(self, prompt: ModelPrompt, on_text: OnText | None, *, message_bytes: int, stream_bytes: int) -> None:
         self.messages = MessagesSoFar()
-        self._question = question
+        self._question = prompt
         self._on_text = on_text
         self._shown = ""
         self._message_bytes = message_bytes

@@ -20,9 +20,9 @@ from integrations.perplexity.breaker import CircuitBreaker
 from integrations.perplexity.characters import storable
 from integrations.perplexity.failures import from_exception, from_status
 from integrations.perplexity.frames import parse_object
-from integrations.perplexity.port import Answer, AskFailed, OnText, Question
-from integrations.perplexity.question import Way, check_room, room_in, target_of
+from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, OnText
 from integrations.perplexity.reading import Reading
+from integrations.perplexity.request_line import Way, check_room, room_in, target_of
 from schemas.failures import ModelFailureKind
 
 _ERROR_BODY_BYTES = 65_536
@@ -54,9 +54,9 @@ class WrapperClient:
         self._breaker = CircuitBreaker(settings.perplexity_breaker_failures, settings.perplexity_breaker_open_seconds)
         self._http = _http_client(settings, transport)
 
-    async def ask(self, question: Question, on_text: OnText | None = None) -> Answer:
+    async def ask(self, prompt: ModelPrompt, on_text: OnText | None = None) -> Answer:
         """Raises AskFailed, with the text that had come by then. What *on_text* raises passes through."""
-        target = self._target(question)
+        target = self._target(prompt)
         check_room(target, self._settings.perplexity_request_line_bytes)
         if wait := self._breaker.wait():
             raise AskFailed(
@@ -69,7 +69,7 @@ class WrapperClient:
                 await on_text(text)
 
         reading = Reading(
-            question,
+            prompt,
             heard,
             message_bytes=self._settings.perplexity_answer_bytes,
             stream_bytes=self._settings.perplexity_stream_bytes,
@@ -110,14 +110,14 @@ class WrapperClient:
         gone = response.status_code == 404 or (response.status_code == 500 and "HTTP Error 404" in said)
         return False if gone else None
 
-    def room_for(self, question: Question) -> int:
-        return room_in(self._target(question), self._settings.perplexity_request_line_bytes)
+    def room_for(self, prompt: ModelPrompt) -> int:
+        return room_in(self._target(prompt), self._settings.perplexity_request_line_bytes)
 
     async def close(self) -> None:
         await self._http.aclose()
 
-    def _target(self, question: Question) -> str:
-        return target_of(question, self._way, answer_only=self._answer_only, path_prefix=self._path_prefix)
+    def _target(self, prompt: ModelPrompt) -> str:
+        return target_of(prompt, self._way, answer_only=self._answer_only, path_prefix=self._path_prefix)
 
     async def _answer(self, target: str, reading: Reading) -> Answer:
         whole_answer = asyncio.timeout(self._settings.perplexity_answer_seconds)

@@ -118,7 +118,7 @@ async def test_once_they_are_made_what_was_stored_is_answered_once(without_attri
 
     answered = await without_attributes.send("Hello", message_id="m-1")
     assert answered.status_code == 200
-    assert len(without_attributes.perplexity.questions) == 1
+    assert len(without_attributes.perplexity.prompts) == 1
 
 
 async def test_an_attribute_of_another_type_is_told_from_one_that_is_missing(

@@ -65,7 +65,7 @@ async def test_the_prompt_pack_is_what_turns_are_told(system: System) -> None:
     pack = (await system.http.get("/api/prompt-pack")).json()
     await system.send("Hello")
 
-    assert pack["text"] in system.perplexity.questions[0].text
+    assert pack["text"] in system.perplexity.prompts[0].text
     [turn] = await system.database.rows("SELECT prompt_pack FROM turns")
     assert turn["prompt_pack"] == pack["version"]
     assert (await system.http.get("/api/prompt-pack?assistant=nobody")).status_code == 422

@@ -284,7 +284,7 @@ async def test_with_temporal_away_a_webhook_is_taken_and_answered_later(system: 
 
     await webhooks.take("whatsapp", parse(payload(messages=[written("Hello")])))
     await wakes.close()
-    assert system.perplexity.questions == []
+    assert system.perplexity.prompts == []
     (overdue,) = await system.services.waiting.overdue(0, 10)  # what the sweep does
     await system.services.conversations.signal_message_stored(overdue)
 

@@ -58,7 +58,7 @@ async def test_a_newcomer_gets_an_answer_and_sees_what_happened(system: System, 
     await expect(page.locator("#messages")).to_contain_text("You said: Hello there")
     await expect(page.locator("#attempts")).to_contain_text("You said: Hello there")
     await expect(page.locator("#state")).to_have_text("bot")
-    asked = system.perplexity.questions[0].frontend_context_uuid
+    asked = system.perplexity.prompts[0].frontend_context_uuid
     await expect(page.locator("#session")).to_contain_text(asked)
 
 
@@ -69,7 +69,7 @@ async def test_the_same_message_again_is_asked_once(system: System, page: Page) 
     await page.get_by_role("button", name="Send again").click()
 
     await expect(page.locator("#messages li", has_text="You said: Hello there")).to_have_count(2)
-    assert len(system.perplexity.questions) == 1
+    assert len(system.perplexity.prompts) == 1
 
 
 async def test_words_never_become_markup(system: System, page: Page) -> None:

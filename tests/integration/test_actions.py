@@ -128,7 +128,7 @@ async def test_a_handoff_keeps_the_bot_quiet_until_released(system: System) -> N
     assert handed["state"] == "human_handoff"
     assert (held.status_code, held.json()["reply"], held.json()["state"]) == (202, None, "human_handoff")
     assert answered["reply"]["text"] == "You said: Thanks"
-    assert len(system.perplexity.questions) == 2
+    assert len(system.perplexity.prompts) == 2
     [handoff] = await rows(system, "handoffs")
     assert (handoff["team"], handoff["released_at"] is not None) == ("sales", True)
 
@@ -142,7 +142,7 @@ async def test_an_invalid_output_is_repaired_by_asking_again(system: System) -> 
 
     assert [attempt["verdict"] for attempt in turn["attempts"]] == ["invalid", "action"]
     assert turn["attempts"][0]["errors"][0]["path"] == "/metadata/description"
-    assert "description" in system.perplexity.questions[1].text
+    assert "description" in system.perplexity.prompts[1].text
     assert len(await rows(system, "tickets")) == 1
 
 
@@ -157,7 +157,7 @@ async def test_what_cannot_be_repaired_ends_in_a_decent_reply(system: System) ->
     assert "could not work that out" in unclear["reply"]["text"]
     assert await rows(system, "tickets") == []
     assert after["reply"]["text"] == "You said: Hello again"
-    assert system.perplexity.questions[-1].backend_uuid == before["thread"]["backend_uuid"]
+    assert system.perplexity.prompts[-1].backend_uuid == before["thread"]["backend_uuid"]
 
 
 async def test_an_action_that_is_off_is_refused(system: System) -> None:
@@ -183,7 +183,7 @@ async def test_a_yes_does_exactly_what_was_asked_back(system: System, yes: str) 
     assert "Broken lamp" in asked["reply"]["text"]
     assert done["action"]["status"] == "confirmed"
     assert len(await rows(system, "tickets")) == 1
-    assert len(system.perplexity.questions) == 1
+    assert len(system.perplexity.prompts) == 1
 
 
 @pytest.mark.parametrize(("answer", "asks_the_model"), [("no", False), ("What would that cost?", True)])
@@ -196,7 +196,7 @@ async def test_anything_but_yes_does_nothing(system: System, answer: str, asks_t
     late = (await system.send("yes")).json()
 
     assert turn["state"] == "bot"
-    assert len(system.perplexity.questions) == 2 + asks_the_model
+    assert len(system.perplexity.prompts) == 2 + asks_the_model
     assert late["reply"]["text"] == "You said: yes"
     assert await rows(system, "tickets") == []
 
@@ -225,10 +225,10 @@ async def test_the_model_is_told_what_the_customers_words_withdraw(system: Syste
     await system.send("What would that cost?")
     await system.send("And now?")
 
-    told = system.perplexity.questions[1].text
+    told = system.perplexity.prompts[1].text
     assert "The question is withdrawn." in told
     assert TICKET["subject"] in told
-    assert "asked to confirm" not in system.perplexity.questions[2].text
+    assert "asked to confirm" not in system.perplexity.prompts[2].text
 
 
 async def test_a_yes_after_the_time_does_nothing(system: System) -> None:
@@ -297,7 +297,7 @@ async def test_a_result_goes_back_to_the_model_for_the_final_words(system: Syste
 
     assert turn["reply"]["text"] == "It is in Penang."
     assert [call[:2] for call in system.endpoints.calls] == [("order_status", {"number": "A-1"})]
-    assert "Penang" in system.perplexity.questions[1].text
+    assert "Penang" in system.perplexity.prompts[1].text
 
 
 async def test_rounds_of_actions_are_bounded(system: System) -> None:
@@ -383,7 +383,7 @@ async def test_tool_results_never_widen_what_is_allowed(system: System) -> None:
 
     turn = (await system.send("Where is my order?")).json()
 
-    assert system.perplexity.questions[1].text.count("</untrusted>") == 1
+    assert system.perplexity.prompts[1].text.count("</untrusted>") == 1
     assert turn["action"]["status"] == "refused"
     assert await rows(system, "tickets") == []
 
@@ -410,7 +410,7 @@ async def test_the_prompt_pack_goes_with_a_thread_once_and_after_a_change(system
     await configure(system, enabled=["create_ticket"])
     await system.send("three")
 
-    told = ["ACTIONS YOU MAY REQUEST" in question.text for question in system.perplexity.questions]
+    told = ["ACTIONS YOU MAY REQUEST" in question.text for question in system.perplexity.prompts]
     versions = [row["prompt_pack"] for row in await rows(system, "turns")]
     assert told == [True, False, True]
     assert versions[0] == versions[1] != versions[2]

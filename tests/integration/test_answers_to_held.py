@@ -30,7 +30,7 @@ async def test_before_the_release_there_is_none_and_after_it_there_is(system: Sy
     await released(system, 2)
 
     assert await again(system, "Anybody?", "m-1") == (200, "You said: Anybody?")
-    assert len(system.perplexity.questions) == 2
+    assert len(system.perplexity.prompts) == 2
 
 
 async def test_each_of_several_gets_the_one_answer_to_all(system: System) -> None:

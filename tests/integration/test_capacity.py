@@ -47,7 +47,7 @@ async def test_waiting_is_no_question_and_no_try(postgres_url: str, temporal_add
 
     assert [tuple(turn.values()) for turn in turns] == [("asking", 1, 0), ("claimed", 0, 0), ("claimed", 0, 0)]
     assert [answer.json()["reply"]["text"] for answer in answers] == [f"You said: message {n}" for n in range(3)]
-    assert len(system.perplexity.questions) == 3
+    assert len(system.perplexity.prompts) == 3
 
 
 async def test_first_come_first_served(postgres_url: str, temporal_address: str) -> None:
@@ -55,7 +55,7 @@ async def test_first_come_first_served(postgres_url: str, temporal_address: str)
         system.perplexity.gate.set()
         await asyncio.gather(*sending)
 
-    asked = [words(question) for question in system.perplexity.questions]
+    asked = [words(question) for question in system.perplexity.prompts]
     assert asked == [f"message {number}" for number in range(5)]
 
 
@@ -83,7 +83,7 @@ async def test_over_the_minutes_limit_the_turn_waits_and_is_answered(postgres_ur
         await system.send("first")
         second = asyncio.create_task(system.send("second", customer="c-2"))
         await until_places(system, 1)
-        asked = len(system.perplexity.questions)
+        asked = len(system.perplexity.prompts)
         await system.database.rows("UPDATE account_calls SET started_at = started_at - interval '1 minute'")
         answer = await second
 
@@ -112,7 +112,7 @@ async def test_a_long_answer_keeps_its_slot(postgres_url: str, temporal_address:
             lambda calls: calls[0]["expires_at"] > before["expires_at"],
         )
 
-        assert len(system.perplexity.questions) == 1
+        assert len(system.perplexity.prompts) == 1
 
 
 async def test_a_place_is_given_up_when_nobody_comes_for_it(postgres_url: str, temporal_address: str) -> None:

@@ -52,9 +52,9 @@ async def done_while(still: System, wanted: str, *events: Event) -> TurnOutcome:
     accepted, end = Stop(END, after=True), Stop(END)
     async with activities(still, accepted, end) as does:
         turn = asyncio.create_task(answer(does, request))
-        await within("the action", accepted.reached.wait(), lambda: still.perplexity.questions)
+        await within("the action", accepted.reached.wait(), lambda: still.perplexity.prompts)
         accepted.released.set()
-        await within("the end of the turn", end.reached.wait(), lambda: still.perplexity.questions)
+        await within("the end of the turn", end.reached.wait(), lambda: still.perplexity.prompts)
         await change(still, *events)
         end.released.set()
         return await turn
@@ -135,7 +135,7 @@ async def test_where_the_model_may_not_conclude_it_is_said_that_it_is_done(
 
     assert before == [("That is done.", kept)]
     assert await said(still) == [("That is done.", None)]
-    assert (len(still.perplexity.questions), len(still.endpoints.calls)) == (1, 1)
+    assert (len(still.perplexity.prompts), len(still.endpoints.calls)) == (1, 1)
     assert (await still.session())["waiting_messages"] == 0
 
 
@@ -149,7 +149,7 @@ async def test_a_repair_after_it_does_not_begin_from_the_beginning(still: System
         assert (await answer(does, request)).step is Step.REPAIR
     async with activities(still, repaired) as does:
         repairing = asyncio.create_task(answer(does, request))
-        await within("the repaired words", repaired.reached.wait(), lambda: still.perplexity.questions)
+        await within("the repaired words", repaired.reached.wait(), lambda: still.perplexity.prompts)
         await change(still, Event.TAKEN, Event.RELEASED)
         repaired.released.set()
         again = await repairing

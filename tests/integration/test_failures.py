@@ -33,7 +33,7 @@ async def test_a_final_failure_is_apologised_for_at_once(system: System, kind: M
 
     assert "sorry" in turn["reply"]["text"]
     assert turn["verdict"] is None
-    assert len(system.perplexity.questions) == 1
+    assert len(system.perplexity.prompts) == 1
 
 
 async def test_a_wrapper_that_is_away_costs_no_try_and_no_call(system: System) -> None:
@@ -57,7 +57,7 @@ async def test_one_that_stays_away_is_apologised_for(postgres_url: str, temporal
         turn = (await system.send("Hello")).json()
 
         assert "sorry" in turn["reply"]["text"]
-        assert len(system.perplexity.questions) == tries
+        assert len(system.perplexity.prompts) == tries
 
 
 async def test_tries_are_bounded_and_the_conversation_stays_intact(system: System) -> None:
@@ -70,7 +70,7 @@ async def test_tries_are_bounded_and_the_conversation_stays_intact(system: Syste
     assert "sorry" in sorry["reply"]["text"]
     assert [attempt["failure"] for attempt in sorry["attempts"]] == ["upstream"] * 4
     assert after["reply"]["text"] == "You said: Third"
-    assert system.perplexity.questions[-1].backend_uuid == before["thread"]["backend_uuid"]
+    assert system.perplexity.prompts[-1].backend_uuid == before["thread"]["backend_uuid"]
 
 
 async def test_what_may_have_been_asked_is_asked_again_at_most_twice(system: System) -> None:
@@ -79,7 +79,7 @@ async def test_what_may_have_been_asked_is_asked_again_at_most_twice(system: Sys
 
     await system.send("Hello")
 
-    assert len(system.perplexity.questions) == 1 + system.settings.turn_reasks_after_unknown
+    assert len(system.perplexity.prompts) == 1 + system.settings.turn_reasks_after_unknown
 
 
 async def test_two_attempts_alive_at_once_give_one_reply(postgres_url: str, temporal_address: str) -> None:
@@ -100,10 +100,10 @@ async def test_a_very_long_message_is_shortened_and_the_customer_is_told(system:
     turn = (await system.send("begin " + "long " * 3_000 + " end")).json()
 
     assert turn["reply"]["text"].startswith("(Your message was very long")
-    asked = words(system.perplexity.questions[0])
+    asked = words(system.perplexity.prompts[0])
     assert asked.startswith("begin ")
     assert asked.endswith(" end")
-    assert len(system.perplexity.questions[0].text) <= 8_000
+    assert len(system.perplexity.prompts[0].text) <= 8_000
 
 
 async def test_an_accounts_calls_in_flight_are_limited(postgres_url: str, temporal_address: str) -> None:
@@ -111,7 +111,7 @@ async def test_an_accounts_calls_in_flight_are_limited(postgres_url: str, tempor
         system.perplexity.gate.clear()
         sending = [asyncio.create_task(system.send("Hello", customer=f"c-{n}")) for n in range(5)]
         await system.until_asked(2)
-        busy = len(system.perplexity.questions)
+        busy = len(system.perplexity.prompts)
         system.perplexity.gate.set()
         answered = [(await each).status_code for each in sending]
 

@@ -61,7 +61,7 @@ async def test_a_human_sees_them_at_once_each_fetched_once(system: System, custo
 
     await until_kept(system, 25)
     assert sorted(system.whatsapp.downloads, key=int) == [str(number) for number in range(25)]
-    assert len(system.perplexity.questions) == 1
+    assert len(system.perplexity.prompts) == 1
 
 
 async def test_a_download_that_hangs_holds_up_nobody(system: System, customer: Customer) -> None:

@@ -43,7 +43,7 @@ async def test_a_release_answers_them_in_one_turn(system: System) -> None:
 
     said = await until("an answer", lambda: replies(system), lambda texts: len(texts) == 2)
     assert said[1] == "You said: Anybody there?\n\nIt is urgent"
-    assert len(system.perplexity.questions) == 2
+    assert len(system.perplexity.prompts) == 2
     assert (await system.session())["held"] == 0
 
 

@@ -23,7 +23,7 @@ async def test_a_new_thread_after_reset_and_the_old_one_on_record(system: System
     threads = (await system.http.get("/api/session/c-1/thread")).json()
 
     assert session["thread"]["frontend_context_uuid"] is None
-    assert system.perplexity.questions[-1].backend_uuid is None
+    assert system.perplexity.prompts[-1].backend_uuid is None
     assert threads["frontend_context_uuid"] == new["frontend_context_uuid"] != old["frontend_context_uuid"]
     assert [each["backend_uuid"] for each in threads["history"]] == [new["backend_uuid"], old["backend_uuid"]]
 
@@ -34,7 +34,7 @@ async def test_reset_without_a_new_thread_keeps_it(system: System) -> None:
     await system.http.post("/api/session/c-1/reset", json={"new_thread": False})
     await system.send("Hello again")
 
-    assert system.perplexity.questions[-1].backend_uuid == old["backend_uuid"]
+    assert system.perplexity.prompts[-1].backend_uuid == old["backend_uuid"]
 
 
 async def test_it_ends_when_idle_and_goes_on_with_the_same_thread(postgres_url: str, temporal_address: str) -> None:
@@ -47,7 +47,7 @@ async def test_it_ends_when_idle_and_goes_on_with_the_same_thread(postgres_url: 
 
         assert (await handle.describe()).status is not WorkflowExecutionStatus.FAILED
         assert after["thread"]["frontend_context_uuid"] == before["frontend_context_uuid"]
-        assert system.perplexity.questions[-1].backend_uuid == before["backend_uuid"]
+        assert system.perplexity.prompts[-1].backend_uuid == before["backend_uuid"]
 
 
 async def test_nothing_is_lost_across_continue_as_new(postgres_url: str, temporal_address: str) -> None:
@@ -61,7 +61,7 @@ async def test_nothing_is_lost_across_continue_as_new(postgres_url: str, tempora
 
     assert session["run_id"] != first_run
     assert session["turns"] == 10
-    assert len({question.frontend_context_uuid for question in system.perplexity.questions}) == 1
+    assert len({question.frontend_context_uuid for question in system.perplexity.prompts}) == 1
 
 
 async def test_concurrent_messages_are_answered_across_continue_as_new(
@@ -72,7 +72,7 @@ async def test_concurrent_messages_are_answered_across_continue_as_new(
         sent = await asyncio.gather(*(system.send(f"message {number}") for number in range(12)))
 
     assert sorted(each.json()["reply"]["text"] for each in sent) == sorted(f"You said: message {n}" for n in range(12))
-    assert len(system.perplexity.questions) == 12
+    assert len(system.perplexity.prompts) == 12
 
 
 async def test_what_comes_while_the_model_is_busy_is_joined(system: System) -> None:
@@ -85,8 +85,8 @@ async def test_what_comes_while_the_model_is_busy_is_joined(system: System) -> N
 
     turns = [(await each).json() for each in (first, *rest)]
 
-    assert len(system.perplexity.questions) == 2
-    assert sorted(words(system.perplexity.questions[1]).split("\n\n")) == ["three", "two"]
+    assert len(system.perplexity.prompts) == 2
+    assert sorted(words(system.perplexity.prompts[1]).split("\n\n")) == ["three", "two"]
     assert turns[1]["turn_id"] == turns[2]["turn_id"] != turns[0]["turn_id"]
 
 
@@ -103,7 +103,7 @@ async def test_what_was_stored_and_never_woken_is_swept(postgres_url: str, tempo
 
         assert swept.woken == 1
         assert answer.json()["conversation_id"] == str(stored.conversation_id)
-        assert len(system.perplexity.questions) == 1
+        assert len(system.perplexity.prompts) == 1
 
 
 async def test_ten_first_messages_at_once_make_one_customer(system: System) -> None:

@@ -179,4 +179,4 @@ async def test_a_worker_looks_up_before_it_repeats(postgres_url: str, temporal_a
 
         assert (turn["action"]["status"], turn["reply"]["text"]) == ("confirmed", "It is ordered, number 7.")
         assert called(system) == ["order", ASKED, "order", ASKED]
-        assert json.dumps({"number": 7}, separators=(",", ":")) in system.perplexity.questions[-1].text
+        assert json.dumps({"number": 7}, separators=(",", ":")) in system.perplexity.prompts[-1].text

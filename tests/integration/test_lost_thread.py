@@ -31,7 +31,7 @@ async def test_a_new_thread_begins_with_what_was_said_and_the_old_one_stays_on_r
     after = (await system.http.get("/api/session/c-1/thread")).json()
     next_answer = (await system.send("Thanks")).json()
 
-    asked = system.perplexity.questions[3]
+    asked = system.perplexity.prompts[3]
     assert (asked.backend_uuid, words(asked)) == (None, words(asked))
     assert "Do you deliver to Penang?" in asked.text
     assert "And to Ipoh?" in answer["reply"]["text"]
@@ -50,7 +50,7 @@ async def test_a_thread_that_is_not_surely_gone_is_kept(system: System, known: b
     answer = (await system.send("And to Ipoh?")).json()
 
     assert answer["thread"]["frontend_context_uuid"] == old["frontend_context_uuid"]
-    assert system.perplexity.questions[3].backend_uuid == old["backend_uuid"]
+    assert system.perplexity.prompts[3].backend_uuid == old["backend_uuid"]
 
 
 @pytest.mark.parametrize("kind", [ModelFailureKind.CUT, ModelFailureKind.RATE_LIMITED, ModelFailureKind.CONNECT])
@@ -63,9 +63,7 @@ async def test_a_limit_or_a_broken_connection_is_no_sign_of_a_lost_thread(
 
     await system.send("And to Ipoh?")
 
-    assert all(
-        question.frontend_context_uuid == old["frontend_context_uuid"] for question in system.perplexity.questions
-    )
+    assert all(question.frontend_context_uuid == old["frontend_context_uuid"] for question in system.perplexity.prompts)
 
 
 async def test_without_an_answer_the_old_thread_goes_on(system: System) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from integrations.perplexity.port import Question
+from integrations.perplexity.port import ModelPrompt
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
 from storage.erasure import Erasure
@@ -246,7 +246,7 @@ async def test_actions_under_way_in_both_end_where_they_began_and_each_is_told(s
     await until_ended(system, newer["workflow_id"])
 
 
-def _booked_or_taxi(question: Question) -> str:
+def _booked_or_taxi(question: ModelPrompt) -> str:
     """The taxi may be asked about before either result."""
     return "It comes." if "taxi" in question.text else "Booked."
 

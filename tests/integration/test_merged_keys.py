@@ -293,7 +293,7 @@ async def test_a_caller_who_waits_on_the_one_that_ends_is_answered(
 
         system.perplexity.gate.set()
 
-        reply = await within("the caller's reply", waiting, lambda: system.perplexity.questions)
+        reply = await within("the caller's reply", waiting, lambda: system.perplexity.prompts)
         assert reply == "You said: I am known by an id\n\nHello\n\nIt is me"
         assert (await system.session())["conversation_id"] == str(stored.conversation_id)
 

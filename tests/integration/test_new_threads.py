@@ -30,7 +30,7 @@ async def reset(system: System, conversation_id: UUID, *, new_thread: bool = Tru
 
 
 def asked_in(system: System) -> list[str]:
-    return [question.frontend_context_uuid for question in system.perplexity.questions]
+    return [question.frontend_context_uuid for question in system.perplexity.prompts]
 
 
 async def commits_after(system: System, request: TurnRequest, happens: Any) -> Any:
@@ -38,7 +38,7 @@ async def commits_after(system: System, request: TurnRequest, happens: Any) -> A
     commit = Stop(COMMIT)
     async with activities(system, commit) as does:
         answering = asyncio.create_task(answer(does, request))
-        await within("the commit", commit.reached.wait(), lambda: system.perplexity.questions)
+        await within("the commit", commit.reached.wait(), lambda: system.perplexity.prompts)
         await happens()
         commit.released.set()
         return await answering
@@ -123,8 +123,8 @@ async def test_a_reset_while_a_lost_thread_is_replaced_begins_anew(system: Syste
 
     in_its_place, anew = asked_in(system)[3:]
     assert len({old["frontend_context_uuid"], in_its_place, anew}) == 3
-    assert system.perplexity.questions[-1].backend_uuid is None
-    assert "Penang" not in system.perplexity.questions[-1].text
+    assert system.perplexity.prompts[-1].backend_uuid is None
+    assert "Penang" not in system.perplexity.prompts[-1].text
     assert answered["thread"]["frontend_context_uuid"] == anew
     ended = dict(await rows(system, THREADS))
     assert ended == {old["frontend_context_uuid"]: "reset", in_its_place: "reset", anew: None}
@@ -171,7 +171,7 @@ async def test_the_session_goes_on_in_the_thread_that_is_in_use(system: System) 
     system.perplexity.gate.set()
     await waiting
     await set_state(system, "bot")
-    await until("the answer", lambda: rows(system, IN_USE), lambda threads: len(system.perplexity.questions) == 2)
+    await until("the answer", lambda: rows(system, IN_USE), lambda threads: len(system.perplexity.prompts) == 2)
 
     answered = (await system.send("Thanks")).json()
 

@@ -13,8 +13,8 @@ import httpx2
 import pytest
 
 from config.settings import Settings
-from integrations.perplexity.port import AskFailed, Question
-from integrations.perplexity.question import Way
+from integrations.perplexity.port import AskFailed, ModelPrompt
+from integrations.perplexity.request_line import Way
 from integrations.perplexity.simulator.serve import running
 from integrations.perplexity.simulator.shapes import PRIVATE
 from integrations.perplexity.wrapper import WrapperClient
@@ -36,8 +36,8 @@ def base_url(request: pytest.FixtureRequest, simulator: str) -> str:
     return simulator if request.param == "simulator" else REAL
 
 
-def question(text: str, **changes: Any) -> Question:
-    asked = Question(text=text, account_name=ACCOUNT, frontend_context_uuid=str(uuid4()))
+def question(text: str, **changes: Any) -> ModelPrompt:
+    asked = ModelPrompt(text=text, account_name=ACCOUNT, frontend_context_uuid=str(uuid4()))
     return asked.model_copy(update=changes)
 
 
@@ -64,7 +64,7 @@ async def client(simulator: str) -> WrapperClient:
     return client_of(simulator, perplexity_silence_seconds=0.4, perplexity_answer_bytes=1_000_000)
 
 
-async def failure_of(client: WrapperClient, asked: Question) -> AskFailed:
+async def failure_of(client: WrapperClient, asked: ModelPrompt) -> AskFailed:
     with pytest.raises(AskFailed) as failed:
         await client.ask(asked)
     return failed.value

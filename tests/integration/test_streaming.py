@@ -47,7 +47,7 @@ async def test_a_reader_that_comes_back_goes_on_where_it_was(system: System) -> 
     assert shown([first, *rest[:-1]]) == rest[-1].data["reply"]["text"]
     assert [event.kind for event in rest if event.kind == "accepted"] == []
     assert from_the_start == [first, *rest]
-    assert len(system.perplexity.questions) == 1
+    assert len(system.perplexity.prompts) == 1
 
 
 @pytest.mark.parametrize("message_id", ["m-1", None])
@@ -105,7 +105,7 @@ async def test_a_hundred_readers_of_one_answer_all_get_it(system: System) -> Non
     streams = await asyncio.gather(*readers)
 
     assert {events[-1].data["turn_id"] for events in streams} == {streams[0][-1].data["turn_id"]}
-    assert len(system.perplexity.questions) == 1
+    assert len(system.perplexity.prompts) == 1
 
 
 async def test_a_reader_that_does_not_read_holds_nobody_up(system: System) -> None:

@@ -136,7 +136,7 @@ async def test_a_zombie_of_before_a_take_over_and_a_release_changes_nothing(stil
     async with activities(still, held) as first, activities(still) as second:
         still.perplexity.scripts.extend(["The zombie's answer", "Ten ringgit."])
         zombie = asyncio.create_task(answer(first, request))
-        await within("the zombie's commit", held.reached.wait(), lambda: still.perplexity.questions)
+        await within("the zombie's commit", held.reached.wait(), lambda: still.perplexity.prompts)
         await take_and_release(still)
         living = await answer(second, request)
         held.released.set()
@@ -188,10 +188,10 @@ async def test_a_zombie_between_the_living_claim_and_its_commit_changes_nothing(
     async with activities(still, stops[0]) as first, activities(still, stops[1]) as second:
         still.perplexity.scripts.extend(["The zombie's answer", "Ten ringgit."])
         zombie = asyncio.create_task(answer(first, request))
-        await within("the zombie's commit", stops[0].reached.wait(), lambda: still.perplexity.questions)
+        await within("the zombie's commit", stops[0].reached.wait(), lambda: still.perplexity.prompts)
         await take_and_release(still)
         living = asyncio.create_task(answer(second, request))
-        await within("the living one's commit", stops[1].reached.wait(), lambda: still.perplexity.questions)
+        await within("the living one's commit", stops[1].reached.wait(), lambda: still.perplexity.prompts)
         stops[0].released.set()
         await zombie
         stops[1].released.set()
@@ -207,7 +207,7 @@ async def test_an_action_that_is_planned_is_not_begun_after_a_take_over(still: S
     still.perplexity.scripts.append(asked)
     async with activities(still, before) as does:
         acting = asyncio.create_task(_to_the_end(does, request))
-        await within("the effect's claim", before.reached.wait(), lambda: still.perplexity.questions)
+        await within("the effect's claim", before.reached.wait(), lambda: still.perplexity.prompts)
         await take(still)
         before.released.set()
         outcome = await acting
@@ -230,7 +230,7 @@ async def test_an_action_that_was_not_begun_is_thought_about_anew_after_a_releas
     still.perplexity.scripts.extend([asked, "Never mind."])
     async with activities(still, before) as does:
         acting = asyncio.create_task(_to_the_end(does, request))
-        await within("the effect's claim", before.reached.wait(), lambda: still.perplexity.questions)
+        await within("the effect's claim", before.reached.wait(), lambda: still.perplexity.prompts)
         await take_and_release(still)
         before.released.set()
         outcome = await acting
@@ -260,7 +260,7 @@ async def test_an_effect_under_way_happens_and_its_words_are_withheld(system: Sy
 
     assert (response.status_code, response.json()["reply"]) == (202, None)
     assert await rows(system, "SELECT status FROM effects") == [("confirmed",)]
-    assert len(system.perplexity.questions) == 1
+    assert len(system.perplexity.prompts) == 1
     assert (await turns(system))[0]["status"] == "withheld"
 
 
@@ -289,7 +289,7 @@ async def test_a_yes_that_meets_a_take_over_does_nothing(still: System) -> None:
         await answer(does, await stored(still, "My lamp broke"))
     async with activities(still, commit) as does:
         yes = asyncio.create_task(answer(does, await stored(still, "yes", 2)))
-        await within("the yes to be committed", commit.reached.wait(), lambda: still.perplexity.questions)
+        await within("the yes to be committed", commit.reached.wait(), lambda: still.perplexity.prompts)
         await take(still)
         commit.released.set()
         await yes
@@ -305,7 +305,7 @@ async def test_a_question_is_not_asked_after_a_take_over(still: System) -> None:
     commit = Stop("commit_id = :commit_id")
     async with activities(still, commit) as does:
         asking = asyncio.create_task(answer(does, await stored(still, "My lamp broke")))
-        await within("the question's commit", commit.reached.wait(), lambda: still.perplexity.questions)
+        await within("the question's commit", commit.reached.wait(), lambda: still.perplexity.prompts)
         await take(still)
         commit.released.set()
         outcome = await asking
@@ -337,7 +337,7 @@ async def test_a_repair_is_not_asked_for_under_another_owner(still: System, even
         await _change(still, event)
         assert (await answer(does, request)).step is Step.FINISHED
 
-    assert len(still.perplexity.questions) == 1
+    assert len(still.perplexity.prompts) == 1
     assert await rows(still, "SELECT status FROM turns") == [("withheld",)]
 
 
@@ -381,7 +381,7 @@ async def test_a_reset_during_a_turn_lets_it_begin_again_in_the_new_thread(syste
     assert turn["reply"]["text"] == "You said: What does it cost?"
     assert turn["thread"]["frontend_context_uuid"] != first["frontend_context_uuid"]
     assert after["thread"]["frontend_context_uuid"] == turn["thread"]["frontend_context_uuid"]
-    assert system.perplexity.questions[-1].backend_uuid == turn["thread"]["backend_uuid"]
+    assert system.perplexity.prompts[-1].backend_uuid == turn["thread"]["backend_uuid"]
     history = (await system.http.get("/api/session/c-1/thread")).json()["history"]
     assert [thread["ended_because"] for thread in history] == [None, "reset"]
 

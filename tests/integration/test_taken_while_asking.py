@@ -37,7 +37,7 @@ async def asked(system: System, text: str = "What does it cost?") -> asyncio.Tas
     """A question that the model does not answer; the caller waits."""
     system.perplexity.gate.clear()
     waiting = asyncio.create_task(system.send(text))
-    await system.until_asked(len(system.perplexity.questions) + 1)
+    await system.until_asked(len(system.perplexity.prompts) + 1)
     return waiting
 
 
@@ -86,7 +86,7 @@ async def test_what_was_asked_is_answered_once_after_a_release(system: System) -
     said = await until("an answer", lambda: replies(system), lambda texts: len(texts) >= 1)
     after = (await system.send("Thanks")).json()
     assert (said, after["reply"]["text"]) == (["You said: What does it cost?"], "You said: Thanks")
-    assert len(system.perplexity.questions) == 3
+    assert len(system.perplexity.prompts) == 3
     assert (await system.session())["held"] == 0
 
 
@@ -124,7 +124,7 @@ async def test_a_reset_asks_anew_at_once(system: System) -> None:
     system.perplexity.gate.set()
 
     assert (await answered(waiting))[1]["text"] == "You said: What does it cost?"
-    first, second = system.perplexity.questions
+    first, second = system.perplexity.prompts
     assert first.frontend_context_uuid != second.frontend_context_uuid
 
 
@@ -176,7 +176,7 @@ async def test_who_waits_for_room_is_free_at_once(postgres_url: str, temporal_ad
         await set_state(system, "human_handoff")
 
         assert await answered(waiting) == (202, None, "human_handoff")
-        assert len(system.perplexity.questions) == 1
+        assert len(system.perplexity.prompts) == 1
 
 
 async def test_over_a_channel_nothing_leaves_and_the_words_are_held(postgres_url: str, temporal_address: str) -> None:

@@ -14,7 +14,7 @@ async def test_a_message_is_answered_and_the_thread_goes_on(system: System) -> N
     assert first["reply"]["text"] == "You said: Hello"
     assert first["verdict"] == "text"
     assert first["thread"]["frontend_context_uuid"] == second["thread"]["frontend_context_uuid"]
-    asked = system.perplexity.questions
+    asked = system.perplexity.prompts
     assert [question.backend_uuid for question in asked] == [None, first["thread"]["backend_uuid"]]
 
 
@@ -22,4 +22,4 @@ async def test_the_same_message_twice_at_once_is_asked_once(system: System) -> N
     responses = await asyncio.gather(*(system.send("Hello", message_id="m-1") for _ in range(5)))
 
     assert len({response.json()["turn_id"] for response in responses}) == 1
-    assert len(system.perplexity.questions) == 1
+    assert len(system.perplexity.prompts) == 1

@@ -16,7 +16,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from integrations.perplexity.port import AskFailed, Question
+from integrations.perplexity.port import AskFailed, ModelPrompt
 from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Apologize, Perform, Step, Thread, TurnOutcome, TurnRequest
@@ -83,7 +83,7 @@ async def still(postgres_url: str, temporal_address: str) -> AsyncIterator[Syste
 async def test_a_zombies_text_does_not_override_an_action_under_way(still: System, does: Does) -> None:
     request, wakes = await stored(still, "I want a human"), asyncio.Event()
 
-    async def late(_question: Question) -> str:
+    async def late(_question: ModelPrompt) -> str:
         await within("the zombie's waking", wakes.wait(), lambda: "asleep")
         return "A zombie's plain text"
 
@@ -92,7 +92,7 @@ async def test_a_zombies_text_does_not_override_an_action_under_way(still: Syste
     await still.until_asked(1)
     before_handler = Stop("SET status = 'sending', fence")
     living = asyncio.create_task(answer(does(still, before_handler), request))
-    await within("the handler's start", before_handler.reached.wait(), lambda: still.perplexity.questions)
+    await within("the handler's start", before_handler.reached.wait(), lambda: still.perplexity.prompts)
     wakes.set()
     refused = await zombie
     before_handler.released.set()
@@ -123,7 +123,7 @@ async def test_a_failure_is_on_record_though_the_database_was_away(still: System
 async def test_the_end_of_a_turn_frees_the_slot_that_a_dead_attempt_left(still: System, does: Does) -> None:
     request = await stored(still, "Hello")
 
-    def die(_question: Question) -> str:
+    def die(_question: ModelPrompt) -> str:
         raise RuntimeError("dead")
 
     still.perplexity.scripts.append(die)
@@ -158,7 +158,7 @@ async def test_a_commit_whose_answer_was_lost_is_repeated_without_harm(still: Sy
     assert (outcome.cursor, outcome.step) == (1, Step.FINISHED)
     assert await rows(still, "SELECT used FROM raw_outputs") == [(True,)]
     assert len(await rows(still, "SELECT 1 FROM messages WHERE direction = 'out'")) == 1
-    assert len(still.perplexity.questions) == 1
+    assert len(still.perplexity.prompts) == 1
 
 
 async def test_a_zombie_looking_on_costs_the_living_attempt_nothing(still: System, does: Does) -> None:
@@ -190,7 +190,7 @@ async def test_an_invalid_output_after_a_result_is_repaired_into_an_action(syste
 
     assert turn["action"]["action"] == "create_ticket"
     assert turn["ticket_id"] == "T-1001"
-    assert len(system.perplexity.questions) == 3
+    assert len(system.perplexity.prompts) == 3
     assert await rows(system, "SELECT index, name FROM actions ORDER BY index") == [
         (0, "api_call"),
         (1, "create_ticket"),
@@ -346,7 +346,7 @@ async def test_waiting_between_two_questions_is_no_death(postgres_url: str, temp
         system.perplexity.scripts.append(INVALID)
         await system.send("Hello")
 
-        assert len(system.perplexity.questions) == 2
+        assert len(system.perplexity.prompts) == 2
         assert await rows(system, "SELECT unsettled FROM turns") == [(0,)]
 
 
@@ -358,7 +358,7 @@ async def test_waiting_for_the_database_is_no_death(still: System, does: Does) -
     held = Stop(COMMIT)
     activities = does(still, held)
     attempt = asyncio.create_task(environment.run(activities.answering.answer, request))
-    await within("the commit", held.reached.wait(), lambda: still.perplexity.questions)
+    await within("the commit", held.reached.wait(), lambda: still.perplexity.prompts)
 
     before = len(beats)
     await until("two more heartbeats", lambda: len(beats), lambda count: count >= before + 2)
@@ -378,7 +378,7 @@ async def test_words_stand_inside_a_boundary_that_they_cannot_forge_in_every_que
     await system.send("Hello")
     await system.send(forged)
 
-    [_, later] = system.perplexity.questions
+    [_, later] = system.perplexity.prompts
     assert later.text.startswith('<untrusted kind="customer_message">\n')
     assert later.text.count("<untrusted") == later.text.count("</untrusted>") == 1
     assert "T-1" in later.text

@@ -93,7 +93,7 @@ async def test_after_the_release_it_is_answered_once(talk: Conversation, *, deli
     await talk.deliver()
 
     assert talk.customer.received == ["You said: What does it cost?"]
-    assert len(talk.system.perplexity.questions) == 2
+    assert len(talk.system.perplexity.prompts) == 2
     assert (await talk.held(), (await talk.customer.session())["waiting_messages"]) == (0, 0)
 
 
@@ -162,7 +162,7 @@ async def test_words_of_what_was_done_leave_after_the_release(still: System, *, 
 
     assert talk.customer.received == ["I have opened a ticket for you. Its number is T-1001."]
     assert (await talk.held(), (await talk.customer.session())["waiting_messages"]) == (0, 0)
-    assert len(still.perplexity.questions) == 1
+    assert len(still.perplexity.prompts) == 1
 
 
 async def test_what_staff_decided_is_told_after_the_release(still: System) -> None:

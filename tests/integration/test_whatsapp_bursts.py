@@ -28,7 +28,7 @@ async def system(postgres_url: str, temporal_address: str, tmp_path: Path) -> As
 
 
 def _asked(system: System) -> list[str]:
-    return [words(question) for question in system.perplexity.questions]
+    return [words(question) for question in system.perplexity.prompts]
 
 
 async def test_a_burst_is_answered_together(postgres_url: str, temporal_address: str) -> None:
@@ -120,7 +120,7 @@ async def test_a_message_taken_back_is_not_answered(postgres_url: str, temporal_
         await customer.until_idle()
 
         assert customer.received == []
-        assert system.perplexity.questions == []
+        assert system.perplexity.prompts == []
 
 
 _PICTURE = b"\xff\xd8\xff\xe0 a photo of a lamp"
@@ -146,7 +146,7 @@ async def test_a_photo_that_comes_while_a_human_has_the_conversation_is_fetched_
 
     kept = tmp_path / "media" / sha256(_PICTURE).hexdigest()[:2] / sha256(_PICTURE).hexdigest()
     await until(f"the photo at {kept}", lambda: list(tmp_path.rglob("*")), lambda found: kept in found)
-    assert len(system.perplexity.questions) == 1
+    assert len(system.perplexity.prompts) == 1
 
 
 async def test_a_photo_is_described_to_the_model_and_kept(system: System, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ async def test_no_and_ok_in_one_burst_is_no_yes(system: System, customer: Custom
     await customer.until_received(2)
 
     assert system.endpoints.calls == []
-    assert "please do not cancel it" in system.perplexity.questions[-1].text
+    assert "please do not cancel it" in system.perplexity.prompts[-1].text
 
 
 async def test_an_ok_written_before_the_question_is_no_yes(system: System, customer: Customer) -> None:
@@ -82,7 +82,7 @@ async def test_a_yes_after_other_words_is_the_models_to_read(system: System, cus
     await customer.until_received(3)
 
     assert system.endpoints.calls == []
-    fee, yes = [question.text for question in system.perplexity.questions[1:]]
+    fee, yes = [question.text for question in system.perplexity.prompts[1:]]
     for told in (fee, yes):
         assert "Less than a minute ago the customer was asked to confirm" in told
         assert '"endpoint":"cancel_order"' in told
@@ -145,6 +145,6 @@ async def test_the_button_of_an_older_question_leaves_the_newer_one_open(system:
 
     assert "has expired" in (await customer.until_received(3))[2]
     assert system.endpoints.calls == []
-    assert len(system.perplexity.questions) == 2
+    assert len(system.perplexity.prompts) == 2
     [question] = await system.database.rows("SELECT name FROM actions WHERE status = 'awaiting_confirmation'")
     assert question["name"] == "create_ticket"

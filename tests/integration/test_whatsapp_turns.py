@@ -27,7 +27,7 @@ async def test_a_message_is_answered_on_whatsapp(system: System) -> None:
     await customer.write("Do you deliver to Penang?")
 
     assert await customer.until_received(1) == ["We *do* deliver to Penang."]
-    assert words(system.perplexity.questions[0]) == "Do you deliver to Penang?"
+    assert words(system.perplexity.prompts[0]) == "Do you deliver to Penang?"
     session = await customer.until_idle()
     assert (session["turns"], session["state"], session["channel"]) == (1, "bot", "whatsapp")
 
@@ -42,7 +42,7 @@ async def test_the_same_webhook_again_changes_nothing(system: System) -> None:
     await customer.write("And now?")
 
     assert len(await customer.until_received(2)) == 2
-    assert len(system.perplexity.questions) == 2
+    assert len(system.perplexity.prompts) == 2
 
 
 async def test_ten_first_messages_at_once_make_one_conversation(system: System) -> None:
@@ -66,7 +66,7 @@ async def test_a_batch_is_answered_in_the_order_of_its_timestamps(system: System
     await customer.send(later, earlier)
     await customer.until_idle()
 
-    assert words(system.perplexity.questions[0]) == "first\n\nsecond"
+    assert words(system.perplexity.prompts[0]) == "first\n\nsecond"
 
 
 async def test_phone_and_user_id_are_one_customer(system: System) -> None:
@@ -118,7 +118,7 @@ async def test_reactions_and_echoes_are_kept_and_not_answered(system: System) ->
 
     kinds = await system.database.rows("SELECT kind FROM messages WHERE direction = 'event'")
     assert [row["kind"] for row in kinds] == ["reaction"]
-    assert len(system.perplexity.questions) == 2
+    assert len(system.perplexity.prompts) == 2
 
 
 async def test_what_staff_write_on_the_phone_is_kept_as_a_humans(system: System) -> None:
@@ -132,7 +132,7 @@ async def test_what_staff_write_on_the_phone_is_kept_as_a_humans(system: System)
 
     rows = await system.database.rows("SELECT direction, author, text FROM messages")
     assert [tuple(row.values()) for row in rows] == [("out", "agent", "Ann here")]
-    assert system.perplexity.questions == []
+    assert system.perplexity.prompts == []
 
 
 async def test_what_nobody_can_read_is_answered_politely_without_the_model(system: System) -> None:
@@ -141,7 +141,7 @@ async def test_what_nobody_can_read_is_answered_politely_without_the_model(syste
     await customer.send(written("", type="unsupported", text=None, errors=[{"code": 131051}]))
 
     assert "can't read this kind of message" in (await customer.until_received(1))[0]
-    assert system.perplexity.questions == []
+    assert system.perplexity.prompts == []
 
 
 async def test_a_message_to_a_number_that_is_not_ours_has_no_effect(system: System) -> None:

@@ -16,7 +16,7 @@ from integrations.channels.failures import SendFailureKind as SendKind
 from integrations.channels.port import Choice, MediaFile, MediaRef, Sent, Template
 from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult
 from integrations.perplexity.double import ScriptedPerplexity, words
-from integrations.perplexity.port import Answer, AskFailed, OnText, Question
+from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, OnText
 from integrations.whatsapp.double import Posted, RecordingWhatsApp
 from integrations.whatsapp.port import SendRequest
 from schemas.actions import Endpoint
@@ -89,7 +89,7 @@ FAILURES: dict[Said, ModelFailureKind] = {
 class Asked:
     """A question as it was put for conversation *of* (its letter), and what the model answered."""
 
-    question: Question
+    question: ModelPrompt
     said: Said
     of: str
     backend_uuid: str | None = None
@@ -105,7 +105,7 @@ class ModelPerplexity(ScriptedPerplexity):
         self._stops = stops
         self.asked: list[Asked] = []
 
-    async def ask(self, question: Question, on_text: OnText | None = None) -> Answer:
+    async def ask(self, question: ModelPrompt, on_text: OnText | None = None) -> Answer:
         said = await self._stops.at(Place.ASK, "the model", question) or Said.TEXT
         number, actor = len(self.asked) + 1, ACTOR.get()
         of = actor.name[0] if actor else ""

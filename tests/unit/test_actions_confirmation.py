@@ -10,7 +10,7 @@ from actions.confirmation import action_digest, cancel_payload, confirm_payload,
 from actions.gates import Event
 from actions.question_words import words_for
 from actions.yes_no import YesNo, understand
-from schemas.actions import ActionRequest, AssistantActions, Confirmation, PendingAction
+from schemas.actions import ActionRequest, AssistantActions, Confirmation, PendingConfirmation
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 REQUEST = ActionRequest(action="close_conversation", reason="Done.", metadata={"summary": "All is settled"})
@@ -97,7 +97,7 @@ def test_every_language_has_its_words_on_the_buttons() -> None:
         assert understand(words.no) is YesNo.NO
 
 
-def open_question(by: Confirmation = Confirmation.CUSTOMER, key: str = "c/7/0") -> PendingAction:
+def open_question(by: Confirmation = Confirmation.CUSTOMER, key: str = "c/7/0") -> PendingConfirmation:
     return pending_action(REQUEST, key=key, by=by, asked_at=NOW, config=AssistantActions(), asked_seq=7)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from actions.confirmation_text import MAX_VALUES, Parameters, question_text
 from actions.question_words import words_for
-from actions.questions import MAX_VALUES, Parameters, question_text
 from actions.registry import Registry
 from integrations.whatsapp.rendering import literally
 from integrations.whatsapp.splitting import measure

@@ -9,7 +9,7 @@ import pytest
 
 from actions.confirmation import cancel_payload, confirm_payload, pending_action, settle_all
 from actions.gates import Event
-from schemas.actions import ActionRequest, AssistantActions, Confirmation, PendingAction
+from schemas.actions import ActionRequest, AssistantActions, Confirmation, PendingConfirmation
 from schemas.messages import WaitingMessage
 
 ASKED = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -18,7 +18,7 @@ NOW = ASKED + timedelta(seconds=30)
 REQUEST = ActionRequest(action="close_conversation", reason="Done.", metadata={})
 
 
-def question(key: str = "c/7/0", accepted_at: datetime | None = ACCEPTED) -> PendingAction:
+def question(key: str = "c/7/0", accepted_at: datetime | None = ACCEPTED) -> PendingConfirmation:
     asked = pending_action(
         REQUEST, key=key, by=Confirmation.CUSTOMER, asked_at=ASKED, config=AssistantActions(), asked_seq=7
     )

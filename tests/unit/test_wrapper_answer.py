@@ -8,13 +8,13 @@ import pytest
 
 from integrations.perplexity.answer import accepted_answer, sources_of
 from integrations.perplexity.messages import MessagesSoFar
-from integrations.perplexity.port import AskFailed, Question
+from integrations.perplexity.port import AskFailed, ModelPrompt
 from integrations.perplexity.privacy import kept_details
 from integrations.perplexity.simulator.script import ScriptedSource
 from integrations.perplexity.simulator.shapes import PRIVATE, Said, last_message, messages_of
 from schemas.failures import ModelFailureKind
 
-QUESTION = Question(text="Hours?", account_name="acct-a", frontend_context_uuid="context-1")
+QUESTION = ModelPrompt(text="Hours?", account_name="acct-a", frontend_context_uuid="context-1")
 SAID = Said(
     question="Hours?",
     text="From 9.[1] Not on Sundays.[2]",

@@ -11,12 +11,12 @@ import httpx2
 import pytest
 
 from config.settings import Settings
-from integrations.perplexity.port import AskFailed, Question
+from integrations.perplexity.port import AskFailed, ModelPrompt
 from integrations.perplexity.wrapper import WrapperClient
 from schemas.failures import ModelFailureKind
 from tests.support.waiting import within
 
-QUESTION = Question(text="Hours?", account_name="acct-a", frontend_context_uuid="context-1")
+QUESTION = ModelPrompt(text="Hours?", account_name="acct-a", frontend_context_uuid="context-1")
 STREAM, JSON, HTML = "text/event-stream", "application/json", "text/html; charset=utf-8"
 Part = bytes | Exception | Callable[[], Any]
 

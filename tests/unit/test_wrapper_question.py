@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.perplexity.port import AskFailed, Question
-from integrations.perplexity.question import check_room, room_in, target_of
+from integrations.perplexity.port import AskFailed, ModelPrompt
+from integrations.perplexity.request_line import check_room, room_in, target_of
 from schemas.failures import ModelFailureKind
 
 
-def question(text: str = "Hi", **changes: str) -> Question:
-    return Question(text=text, account_name="acct-a", frontend_context_uuid="context-1").model_copy(update=changes)
+def question(text: str = "Hi", **changes: str) -> ModelPrompt:
+    return ModelPrompt(text=text, account_name="acct-a", frontend_context_uuid="context-1").model_copy(update=changes)
 
 
 def test_everything_that_is_known_is_said_and_nothing_else() -> None:

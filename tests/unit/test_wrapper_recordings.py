@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.settings import Settings
-from integrations.perplexity.port import Answer, Question
+from integrations.perplexity.port import Answer, ModelPrompt
 from integrations.perplexity.simulator.shapes import PRIVATE
 from integrations.perplexity.wrapper import WrapperClient
 
@@ -91,7 +91,7 @@ async def read(recording: Recording, body: bytes | None = None, size: int = 65_5
     async def on_text(text: str) -> None:
         texts.append(text)
 
-    question = Question(text="q", account_name="acct-a", frontend_context_uuid="context-1")
+    question = ModelPrompt(text="q", account_name="acct-a", frontend_context_uuid="context-1")
     answer = await client.ask(question, on_text)
     await client.close()
     return answer, texts

@@ -34,7 +34,7 @@ TICKET = {"subject": "Lamp", "description": "Broken lamp"}
 
 async def ask(system: System, name: str, argument: Any) -> SessionChanged:
     updated = (await handle_of(system)).execute_update(name, argument, result_type=SessionChanged)
-    return await within(f"the update {name}", updated, lambda: system.perplexity.questions, seconds=AT_ONCE_SECONDS)
+    return await within(f"the update {name}", updated, lambda: system.perplexity.prompts, seconds=AT_ONCE_SECONDS)
 
 
 @pytest.fixture

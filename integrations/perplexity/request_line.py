@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 from urllib.parse import quote_plus, urlencode
 
-from integrations.perplexity.port import AskFailed, Question
+from integrations.perplexity.port import AskFailed, ModelPrompt
 from schemas.failures import ModelFailureKind
 
 Way = Literal["async", "sync"]
@@ -13,23 +13,23 @@ Way = Literal["async", "sync"]
 _AROUND_TARGET = len("GET  HTTP/1.1\r\n")
 
 
-def target_of(question: Question, way: Way, *, answer_only: bool = False, path_prefix: str = "") -> str:
+def target_of(prompt: ModelPrompt, way: Way, *, answer_only: bool = False, path_prefix: str = "") -> str:
     """Path and query, percent-encoded: `/api/query_async?q=…`.
 
     Everything goes into the query string: the wrapper takes questions by GET only. Half a surrogate pair, which has
     no UTF-8, becomes `?`.
     """
     fields = {
-        "q": question.text,
-        "account_name": question.account_name,
-        "backend_uuid": question.backend_uuid,
-        "frontend_context_uuid": question.frontend_context_uuid,
-        "collection_uuid": question.collection_uuid,
+        "q": prompt.text,
+        "account_name": prompt.account_name,
+        "backend_uuid": prompt.backend_uuid,
+        "frontend_context_uuid": prompt.frontend_context_uuid,
+        "collection_uuid": prompt.collection_uuid,
         "answer_only": "true" if answer_only else "false",
-        "mode": question.mode,
-        "model": question.model,
-        "sources": ",".join(question.sources),
-        "language": question.language,
+        "mode": prompt.mode,
+        "model": prompt.model,
+        "sources": ",".join(prompt.sources),
+        "language": prompt.language,
     }
     said = {name: value for name, value in fields.items() if value is not None}
     query = urlencode(said, quote_via=quote_plus, encoding="utf-8", errors="replace")
