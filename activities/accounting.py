@@ -13,7 +13,7 @@ from activities.questions import joined_text
 from config import metrics
 from config.logs import get_logger
 from config.settings import Settings
-from schemas.effects import EffectStatus, LedgerRow, Settlement
+from schemas.effects import EffectOutcome, EffectStatus, LedgerRow
 from schemas.turn_decisions import OutputRecord, PerformAction, PerformConfirmed, Repair, Reply, TurnDecision
 from storage.actions import AcceptedAction
 from storage.turns import ClaimedTurn, Committed
@@ -44,7 +44,7 @@ class TurnReport:
             action = decision.action.request.action if isinstance(decision, PerformAction) else None
             metrics.OUTPUTS.labels(output.verdict if output else "none", action or "").inc()
             errors = [error.model_dump() for error in output.errors] if output else []
-            log.info("turn_goes_on", status=status, action=action, errors=errors, **fields)
+            log.info("turn_continues", status=status, action=action, errors=errors, **fields)
             return
         waited = (now - self._turn.messages[0].stored_at).total_seconds()
         metrics.TURNS.labels(status, turn.verdict or "none").inc()
@@ -135,15 +135,15 @@ def report_performed(action: AcceptedAction, committed: Committed) -> None:
     )
 
 
-def report_action(action: AcceptedAction, claimed: LedgerRow, settlement: Settlement) -> None:
+def report_action(action: AcceptedAction, claimed: LedgerRow, outcome: EffectOutcome) -> None:
     """An action is settled: how, and what the ledger says of it."""
-    metrics.ACTIONS.labels(action.name, settlement.status).inc()
-    tell = log.warning if settlement.status is EffectStatus.UNKNOWN else log.info  # a human is to look at that
+    metrics.ACTIONS.labels(action.name, outcome.status).inc()
+    tell = log.warning if outcome.status is EffectStatus.UNKNOWN else log.info  # a human is to look at that
     tell(
         "action",
         action=action.name,
-        status=settlement.status,
-        error=settlement.error,
+        status=outcome.status,
+        error=outcome.error,
         effect_key=claimed.key,
         attempt=claimed.attempts,
         conversation_id=str(action.conversation_id),

@@ -29,7 +29,7 @@ from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
 from schemas.channels import is_sent
 from schemas.conversations import ApprovalDecision, Perform, SessionChanged, Step, TurnOutcome
-from schemas.effects import Claim, EffectStatus, Recovery, Settlement
+from schemas.effects import Claim, EffectOutcome, EffectStatus, Recovery
 from schemas.transitions import Event
 from schemas.turn_decisions import Move, NotBegun, Reply, TurnDecision
 from schemas.turn_record import TurnStatus
@@ -54,19 +54,19 @@ class _Work:
     assistant: LoadedAssistant
     call: ActionCall | None
 
-    def goes_back(self, settlement: Settlement) -> bool:
+    def returns_to_model(self, outcome: EffectOutcome) -> bool:
         """Whether the model says the final words."""
         returns = self.call is not None and self.call.definition.returns_result
-        return returns and settlement.status is EffectStatus.CONFIRMED
+        return returns and outcome.status is EffectStatus.CONFIRMED
 
     @property
     def moves(self) -> Event | None:
         """What it does to the owner, if it does."""
         return None if self.call is None else gates.event_of(self.call.definition)
 
-    def move(self, settlement: Settlement) -> Move | None:
+    def move(self, outcome: EffectOutcome) -> Move | None:
         """The change of the owner that it makes, once it is done."""
-        if self.call is None or settlement.status is not EffectStatus.CONFIRMED:
+        if self.call is None or outcome.status is not EffectStatus.CONFIRMED:
             return None
         move = move_after(self.call.definition, self.action.standing)
         return move and replace(move, effect_key=self.action.effect_key)
@@ -143,13 +143,13 @@ class Acting:
 
     async def _carry_out(self, work: _Work) -> None:
         claimed = await self._claim(work)
-        settlement = await self._settled(work, claimed)
+        outcome = await self._settled(work, claimed)
         if claimed.withheld:
             await self._commit(work, NotBegun())
-        elif work.goes_back(settlement):
+        elif work.returns_to_model(outcome):
             await self._patiently(lambda: self._turns.resulted(_fence(work.action)))
         else:
-            await self._end(work, settlement)
+            await self._end(work, outcome)
 
     async def _decided(self, decided: Decided, decision: ApprovalDecision) -> Told:
         """What is said of a decided action, once it is done, and the change of the owner that goes with it.
@@ -167,11 +167,11 @@ class Acting:
         if claimed.won and not claimed.unknown_attempts and not configured:  # what was begun is carried on
             await self._record(work, claimed, _failed("not configured any more"))
             return Told(Event.APPROVED, newest.texts.refused)
-        settlement = await self._settled(work, claimed)
-        done = settlement.status is EffectStatus.CONFIRMED
+        outcome = await self._settled(work, claimed)
+        done = outcome.status is EffectStatus.CONFIRMED
         return Told(
             Event.APPROVED,
-            _words(work, settlement),
+            _words(work, outcome),
             moves=work.moves if done else None,
             instead=work.assistant.texts.action_failed,
             reason=work.action.reason,
@@ -181,10 +181,10 @@ class Acting:
         assistant = await self._assistants.at(action.assistant, action.assistant_version)
         return _Work(action, assistant, _asked(action, assistant))
 
-    async def _settled(self, work: _Work, claimed: Claim) -> Settlement:
+    async def _settled(self, work: _Work, claimed: Claim) -> EffectOutcome:
         """What came of the action: as recorded, or after doing it now."""
         if not claimed.won:
-            return Settlement(status=claimed.status, result=claimed.result or {})
+            return EffectOutcome(status=claimed.status, result=claimed.result or {})
         return await self._record(work, claimed, await self._outcome(work, claimed))
 
     async def _claim(self, work: _Work) -> Claim:
@@ -198,7 +198,7 @@ class Acting:
             await self._actions.withdraw(work.action.id)
         return claimed
 
-    async def _outcome(self, work: _Work, claimed: Claim) -> Settlement:
+    async def _outcome(self, work: _Work, claimed: Claim) -> EffectOutcome:
         """Raises ApplicationError while the handler's tries are left."""
         if work.call is None:
             return _failed("no such action in the configuration it was accepted under")
@@ -231,7 +231,9 @@ class Acting:
             raise HandlerFailed("another attempt is at it", unknown=True)
         return claimed.model_copy(update={"unknown_attempts": 0})
 
-    async def _after_failure(self, definition: ActionDefinition, claimed: Claim, failed: HandlerFailed) -> Settlement:
+    async def _after_failure(
+        self, definition: ActionDefinition, claimed: Claim, failed: HandlerFailed
+    ) -> EffectOutcome:
         """Tried again where that cannot do it twice and tries are left; where it can be looked up, once more for that.
         What an earlier attempt may have done, no later failure makes surely undone."""
         again = claimed.recovery is not Recovery.NONE if failed.unknown else failed.retryable
@@ -246,12 +248,12 @@ class Acting:
                 next_retry_delay=timedelta(seconds=failed.retry_after),
             ) from None
         status = EffectStatus.UNKNOWN if failed.unknown or claimed.unknown_attempts else EffectStatus.FAILED
-        return Settlement(status=status, error=failed.explanation)
+        return EffectOutcome(status=status, error=failed.explanation)
 
     def _is_late(self, claimed: Claim) -> bool:
         return claimed.deadline is not None and self._now() >= claimed.deadline
 
-    async def _earlier_outcome(self, handler: ActionHandler, work: _Work, claimed: Claim) -> Settlement | None:
+    async def _earlier_outcome(self, handler: ActionHandler, work: _Work, claimed: Claim) -> EffectOutcome | None:
         """The outcome of the same action with the same parameters, if the model only repeats itself.
 
         Only of an effect that still stands: reads, handoffs and closings are done again.
@@ -265,28 +267,28 @@ class Acting:
         age = (self._now() - earlier.settled_at).total_seconds()
         if age > work.assistant.registry.config.repeat_window_seconds:
             return None
-        return Settlement(status=EffectStatus.CONFIRMED, result={**(earlier.result or {}), "repeated": True})
+        return EffectOutcome(status=EffectStatus.CONFIRMED, result={**(earlier.result or {}), "repeated": True})
 
-    async def _record(self, work: _Work, claimed: Claim, settlement: Settlement) -> Settlement:
+    async def _record(self, work: _Work, claimed: Claim, outcome: EffectOutcome) -> EffectOutcome:
         """Records the outcome; another attempt's, if that was recorded first."""
-        if settlement.status is EffectStatus.FAILED:
-            error = {"explanation": settlement.error}
+        if outcome.status is EffectStatus.FAILED:
+            error = {"explanation": outcome.error}
             won = await self._patiently(lambda: self._ledger.fail(claimed, "failed", error))
         else:
-            won = await self._patiently(lambda: self._ledger.complete(claimed, settlement))
+            won = await self._patiently(lambda: self._ledger.complete(claimed, outcome))
         if won:
-            report_action(work.action, claimed, settlement)
-            return settlement
+            report_action(work.action, claimed, outcome)
+            return outcome
         again = await self._ledger.get(claimed.key)
-        return Settlement(status=again.status, result=again.result or {}) if again.status.is_settled else settlement
+        return EffectOutcome(status=again.status, result=again.result or {}) if again.status.is_settled else outcome
 
-    async def _end(self, work: _Work, settlement: Settlement) -> None:
+    async def _end(self, work: _Work, outcome: EffectOutcome) -> None:
         """The turn ends with what the customer is told; never with more than the ledger says."""
         reply = Reply(
-            text=_words(work, settlement),
-            move=work.move(settlement),
+            text=_words(work, outcome),
+            move=work.move(outcome),
             verdict=Verdict.ACTION,
-            ticket_id=settlement.result.get("ticket_id"),
+            ticket_id=outcome.result.get("ticket_id"),
         )
         await self._commit(work, reply)
 
@@ -307,11 +309,11 @@ def _asked(action: AcceptedAction, assistant: LoadedAssistant) -> ActionCall | N
     return None if definition is None else ActionCall(request, definition, assistant.registry)
 
 
-def _failed(why: str) -> Settlement:
-    return Settlement(status=EffectStatus.FAILED, error=why)
+def _failed(why: str) -> EffectOutcome:
+    return EffectOutcome(status=EffectStatus.FAILED, error=why)
 
 
-async def _recovered(handler: ActionHandler, call: ActionCall, claimed: Claim) -> Settlement | None:
+async def _recovered(handler: ActionHandler, call: ActionCall, claimed: Claim) -> EffectOutcome | None:
     """After an attempt of which nobody knows what came of it: its outcome, or None if it may be done again.
 
     Raises HandlerFailed.
@@ -345,15 +347,15 @@ def _fence(action: AcceptedAction) -> TurnFence:
     )
 
 
-def _words(work: _Work, settlement: Settlement) -> str:
+def _words(work: _Work, outcome: EffectOutcome) -> str:
     """What the customer is told where the result does not go back to the model; what was done before is not denied."""
     texts = work.assistant.texts
-    if settlement.status is EffectStatus.UNKNOWN:
+    if outcome.status is EffectStatus.UNKNOWN:
         return texts.action_unknown
-    if settlement.status is EffectStatus.FAILED or work.call is None:
+    if outcome.status is EffectStatus.FAILED or work.call is None:
         return texts.partly_done if work.action.something_done else texts.action_failed
     words = {
-        "create_ticket": texts.ticket_opened.replace("{ticket}", str(settlement.result.get("ticket_id", ""))),
+        "create_ticket": texts.ticket_opened.replace("{ticket}", str(outcome.result.get("ticket_id", ""))),
         "handoff": texts.handed_over,
         "close_conversation": texts.closed,
     }

@@ -109,7 +109,7 @@ class Asking:
     async def begin(self, turn: ClaimedTurn, prepared: Prepared) -> float:
         """Takes a slot of the account: 0, or the seconds to wait, or -1 if the turn is another attempt's by now."""
         account = prepared.prompt.account_name
-        wait = await self._accounts.begin(turn.id, turn.attempt, self.slot_of(turn), account)
+        wait = await self._accounts.claim_slot(turn.id, turn.attempt, self.slot_of(turn), account)
         if wait > 0:
             metrics.ACCOUNT_WAITS.inc()
         return wait

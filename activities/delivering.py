@@ -27,7 +27,7 @@ from integrations.channels.failures import SEND_FAILURES, SendFailed, SendFailur
 from integrations.channels.port import Channel, Choice, OutgoingPart, OutgoingReply, Recipient, Sent, Template
 from schemas.conversations import Deliver, Delivered
 from schemas.deliveries import DueMessage, Part
-from schemas.effects import EffectStatus, Settlement
+from schemas.effects import EffectOutcome, EffectStatus
 from storage.outbox import Outbox
 
 log = get_logger(__name__)
@@ -207,7 +207,7 @@ class Delivering:
         self._wait(message, failed.kind, failed.explanation, pause, part.attempts)
 
     async def _unknown(self, part: Part, kind: SendFailureKind, why: str) -> None:
-        await self._outbox.ledger.complete(part, Settlement(status=EffectStatus.UNKNOWN, error=why), kind)
+        await self._outbox.ledger.complete(part, EffectOutcome(status=EffectStatus.UNKNOWN, error=why), kind)
 
     def _keep_pause(self, part: Part) -> None:
         """Whatever woke this attempt, the channel's pause before the next try is kept."""

@@ -20,7 +20,7 @@ from schemas.actions import (
     ConfigurationProblem,
     Endpoint,
 )
-from schemas.effects import Claim, EffectStatus, LedgerRow, Recovery, Settlement
+from schemas.effects import Claim, EffectOutcome, EffectStatus, LedgerRow, Recovery
 from storage.desk import Desk
 
 
@@ -76,11 +76,11 @@ class ActionHandler(Protocol):
         """In words; nothing is done."""
         ...
 
-    async def perform(self, call: ActionCall, effect: LedgerRow, /) -> Settlement:
+    async def perform(self, call: ActionCall, effect: LedgerRow, /) -> EffectOutcome:
         """Does it, under the effect's key. Raises HandlerFailed."""
         ...
 
-    async def look_up(self, call: ActionCall, effect: Claim, /) -> Settlement | None:
+    async def look_up(self, call: ActionCall, effect: Claim, /) -> EffectOutcome | None:
         """What the other side knows of the key, where that is the declared recovery; None: it was not done.
 
         Raises HandlerFailed (unknown) where it does not say.
@@ -97,7 +97,7 @@ class _Handler:
 
     own_database: ClassVar[bool] = True
 
-    async def look_up(self, _call: ActionCall, _effect: Claim) -> Settlement | None:
+    async def look_up(self, _call: ActionCall, _effect: Claim) -> EffectOutcome | None:
         raise HandlerFailed("it cannot be looked up", unknown=True)
 
     async def still_stands(self, _key: str) -> bool:
@@ -120,7 +120,7 @@ class HandOff(_Handler):
     def would_do(cls, _request: ActionRequest) -> str:
         return "lock the conversation for the bot and record that a human is called"
 
-    async def perform(self, call: ActionCall, effect: LedgerRow) -> Settlement:
+    async def perform(self, call: ActionCall, effect: LedgerRow) -> EffectOutcome:
         team = str(call.definition.settings.get("team", "support"))
         await self._desk.hand_off(
             effect.conversation_id,
@@ -131,7 +131,7 @@ class HandOff(_Handler):
             opened_by="assistant",
             owner_version=effect.owner_version,
         )
-        return Settlement(status=EffectStatus.CONFIRMED, result={"team": team})
+        return EffectOutcome(status=EffectStatus.CONFIRMED, result={"team": team})
 
 
 class CreateTicket(_Handler):
@@ -150,12 +150,12 @@ class CreateTicket(_Handler):
     def would_do(cls, request: ActionRequest) -> str:
         return f"open a ticket at the built-in desk: {request.metadata.get('subject', '')}"
 
-    async def perform(self, call: ActionCall, effect: LedgerRow) -> Settlement:
+    async def perform(self, call: ActionCall, effect: LedgerRow) -> EffectOutcome:
         ticket = await self._desk.open_ticket(
             effect.conversation_id, effect.key, _ticket_of(call.request), who="assistant", turn_id=effect.turn_id
         )
         result = {"ticket_id": ticket.ticket_id, "status": ticket.status}
-        return Settlement(status=EffectStatus.CONFIRMED, result=result, external_id=ticket.ticket_id)
+        return EffectOutcome(status=EffectStatus.CONFIRMED, result=result, external_id=ticket.ticket_id)
 
     async def still_stands(self, key: str) -> bool:
         return await self._desk.has_open_ticket(key)
@@ -177,11 +177,11 @@ class TicketStatus(_Handler):
     def would_do(cls, request: ActionRequest) -> str:
         return f"look up ticket {request.metadata.get('ticket_id') or '(the newest)'} of this customer"
 
-    async def perform(self, call: ActionCall, effect: LedgerRow) -> Settlement:
+    async def perform(self, call: ActionCall, effect: LedgerRow) -> EffectOutcome:
         wanted = str(call.request.metadata.get("ticket_id", ""))
         ticket = await self._desk.find_ticket(effect.conversation_id, wanted)
         found = {"found": False} if ticket is None else {"found": True, **ticket.model_dump()}
-        return Settlement(status=EffectStatus.CONFIRMED, result=found)
+        return EffectOutcome(status=EffectStatus.CONFIRMED, result=found)
 
 
 class CloseConversation(_Handler):
@@ -197,8 +197,8 @@ class CloseConversation(_Handler):
     def would_do(cls, _request: ActionRequest) -> str:
         return "close the conversation"
 
-    async def perform(self, _call: ActionCall, _effect: LedgerRow) -> Settlement:
-        return Settlement(status=EffectStatus.CONFIRMED)
+    async def perform(self, _call: ActionCall, _effect: LedgerRow) -> EffectOutcome:
+        return EffectOutcome(status=EffectStatus.CONFIRMED)
 
 
 class ApiCall(_Handler):
@@ -226,7 +226,7 @@ class ApiCall(_Handler):
     def would_do(cls, request: ActionRequest) -> str:
         return f"call the endpoint {request.metadata.get('endpoint', '')} with the given parameters"
 
-    async def perform(self, call: ActionCall, effect: LedgerRow) -> Settlement:
+    async def perform(self, call: ActionCall, effect: LedgerRow) -> EffectOutcome:
         endpoint = call.endpoint
         if endpoint is None:
             raise HandlerFailed("the endpoint is not configured any more")
@@ -245,9 +245,9 @@ class ApiCall(_Handler):
                 retry_after=max(failed.retry_after or 1.0, lag if unknown else 0.0),
             ) from failed
         answer = {"status": result.status, "body": body_of(result)}
-        return Settlement(status=EffectStatus.CONFIRMED, result=answer)
+        return EffectOutcome(status=EffectStatus.CONFIRMED, result=answer)
 
-    async def look_up(self, call: ActionCall, effect: Claim) -> Settlement | None:
+    async def look_up(self, call: ActionCall, effect: Claim) -> EffectOutcome | None:
         if call.endpoint is None or call.endpoint.look_up is None:
             raise HandlerFailed("it cannot be looked up", unknown=True)
         try:

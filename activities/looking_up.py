@@ -12,14 +12,14 @@ from typing import Any
 
 from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult, Endpoints
 from schemas.actions import KEY, PLACE, Endpoint, LookUp
-from schemas.effects import Claim, EffectStatus, Settlement
+from schemas.effects import Claim, EffectOutcome, EffectStatus
 
 _NOT_FOUND = 404
 
 
 async def look_up(
     endpoints: Endpoints, endpoint: Endpoint, how: LookUp, params: dict[str, Any], effect: Claim
-) -> Settlement | None:
+) -> EffectOutcome | None:
     """What the service has under the effect's key; None: the call was not executed. Raises EndpointFailed."""
     asked = endpoint.model_copy(
         update={
@@ -34,7 +34,7 @@ async def look_up(
     answer = await endpoints.call(asked, places, None)
     if answer.status != _NOT_FOUND and (not how.found or _at(how.found, answer)):
         body = _at(how.found, answer) if how.found else body_of(answer)
-        return Settlement(status=EffectStatus.CONFIRMED, result={"status": answer.status, "body": body})
+        return EffectOutcome(status=EffectStatus.CONFIRMED, result={"status": answer.status, "body": body})
     if effect.claimed_at is None or effect.claimed_before is None:
         raise EndpointFailed(CallFailureKind.UNKNOWN, "nobody knows when it was called")
     if effect.claimed_at - effect.claimed_before < timedelta(seconds=how.lag_seconds):

@@ -109,7 +109,7 @@ class Claim(LedgerRow):
     claimed_before: datetime | None = None
 
 
-class Settlement(BaseModel):
+class EffectOutcome(BaseModel):
     """What came of an effect. `result` is for the model or the customer; `error` for staff."""
 
     status: EffectStatus

@@ -11,7 +11,7 @@ from uuid import UUID
 from storage.database import Database
 
 _BEGIN = """
-SELECT begin_question(:turn_id, :attempt, :slot, :account, :in_flight, :per_minute, :lease_seconds, :place_seconds)
+SELECT claim_slot(:turn_id, :attempt, :slot, :account, :in_flight, :per_minute, :lease_seconds, :place_seconds)
        AS wait_seconds
 """
 
@@ -39,7 +39,7 @@ class AccountCalls:
             "place_seconds": place_seconds,
         }
 
-    async def begin(self, turn_id: UUID, attempt: int, slot: UUID, account: str) -> float:
+    async def claim_slot(self, turn_id: UUID, attempt: int, slot: UUID, account: str) -> float:
         """0: the slot is taken and the turn is `asking`; else the seconds after which coming again may succeed.
 
         -1: the turn is another attempt's by now.

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from schemas.conversation_ref import ConversationRef
 from schemas.conversations import ApprovalDecision
-from schemas.effects import Claim, EffectStatus, LedgerRow, Settlement
+from schemas.effects import Claim, EffectOutcome, EffectStatus, LedgerRow
 from schemas.encoding import dump_json
 from storage.database import Database
 from storage.merges import WITH_MERGED
@@ -218,12 +218,12 @@ class Ledger:
         assert row is not None
         return LedgerRow.model_validate(dict(row))
 
-    async def complete(self, held: Held, settlement: Settlement, failure: str | None = None) -> bool:
+    async def complete(self, held: Held, outcome: EffectOutcome, failure: str | None = None) -> bool:
         """Records `confirmed` or `unknown`; False if another attempt holds the fence by now, and nothing was written.
 
         Safe to repeat.
         """
-        rows = await self._database.rows(COMPLETE, complete_values(held, settlement, failure))
+        rows = await self._database.rows(COMPLETE, complete_values(held, outcome, failure))
         return bool(rows)
 
     async def fail(self, held: Held, failure: str, error: dict[str, Any]) -> bool:
@@ -263,16 +263,16 @@ class Ledger:
 
 
 def complete_values(
-    held: Held, settlement: Settlement, failure: str | None = None, reached: str | None = None
+    held: Held, outcome: EffectOutcome, failure: str | None = None, reached: str | None = None
 ) -> dict[str, Any]:
     """The values that COMPLETE names."""
     return {
         "key": held.key,
         "fence": held.fence,
-        "status": settlement.status,
-        "result": dump_json(settlement.result),
-        "external_id": settlement.external_id,
+        "status": outcome.status,
+        "result": dump_json(outcome.result),
+        "external_id": outcome.external_id,
         "failure": failure,
-        "error": dump_json({"explanation": settlement.error}) if settlement.error else None,
+        "error": dump_json({"explanation": outcome.error}) if outcome.error else None,
         "reached": reached,
     }

@@ -15,7 +15,7 @@ from uuid import UUID, uuid5
 from pydantic import BaseModel
 
 from schemas.deliveries import DueMessage, Part, PlannedPart
-from schemas.effects import EffectStatus, Settlement
+from schemas.effects import EffectOutcome, EffectStatus
 from schemas.encoding import dump_json
 from storage.channels import DELIVERY
 from storage.database import Database
@@ -235,8 +235,8 @@ class Outbox:
 
     async def sent(self, part: Part, channel_message_id: str) -> None:
         """The channel took it. A status that came before this answer stands."""
-        settlement = Settlement(status=EffectStatus.CONFIRMED, external_id=channel_message_id)
-        await self._database.rows(COMPLETE, complete_values(part, settlement, reached="sent"))
+        outcome = EffectOutcome(status=EffectStatus.CONFIRMED, external_id=channel_message_id)
+        await self._database.rows(COMPLETE, complete_values(part, outcome, reached="sent"))
 
     async def give_up(self, message_id: UUID, failure: str, error: dict[str, Any], note: str | None) -> None:
         """What is left of the message is not sent; *note* is for staff, in the conversation's record."""

@@ -19,7 +19,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 from workflows import options
 from workflows.alarm import Alarm
 from workflows.attributes import show_attributes
-from workflows.turn import raise_if_cancelled, take_turn
+from workflows.turn import raise_if_cancelled, run_turn
 
 with workflow.unsafe.imports_passed_through():
     from activities.acting import Acting
@@ -323,7 +323,7 @@ class Conversation:
             )
             told_of, changes = self._current.newest_seq, self._changes
             try:
-                outcome = await take_turn(request, self._limits, self._current.turns + 1)
+                outcome = await run_turn(request, self._limits, self._current.turns + 1)
             except FailureError as error:
                 raise_if_cancelled(error)
                 workflow.logger.error("A turn is given up: %s", type(error.cause or error).__name__)

@@ -20,7 +20,7 @@ _WHY = {
 }
 
 
-async def take_turn(request: TurnRequest, limits: Limits, number: int) -> TurnOutcome:
+async def run_turn(request: TurnRequest, limits: Limits, number: int) -> TurnOutcome:
     """Until it is finished, or waits for room at the account. *number* is for operators.
 
     Raises FailureError when the database is out of reach for too long, or the run is cancelled.

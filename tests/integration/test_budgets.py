@@ -37,7 +37,7 @@ async def test_a_warm_turn_makes_5_statements_and_4_without_the_accounts_limit(s
 
     await system.send("two")
 
-    counted = [statement for statement in system.statements if "begin_question" in statement]
+    counted = [statement for statement in system.statements if "claim_slot" in statement]
     assert len(system.statements) <= 5
     assert len(system.statements) - len(counted) <= 4
 

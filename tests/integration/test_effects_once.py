@@ -14,7 +14,7 @@ from integrations.endpoints.port import CallFailureKind, EndpointFailed
 from schemas.actions import AssistantActions, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.conversations import Perform, Step, Thread, TurnOutcome, TurnRequest
-from schemas.effects import Claim, EffectStatus, Settlement
+from schemas.effects import Claim, EffectOutcome, EffectStatus
 from storage.actions import Actions
 from storage.ledger import Ledger
 from tests.incoming import incoming
@@ -141,8 +141,8 @@ async def test_an_attempt_with_an_older_fence_writes_nothing(system: System) -> 
     old, new = await claim(system, perform), await claim(system, perform)
 
     late = [await ledger.fail(old, "failed", {}), await ledger.release(old, None, {})]
-    late.append(await ledger.complete(old, Settlement(status=EffectStatus.UNKNOWN)))
-    right = await ledger.complete(new, Settlement(status=EffectStatus.CONFIRMED))
+    late.append(await ledger.complete(old, EffectOutcome(status=EffectStatus.UNKNOWN)))
+    right = await ledger.complete(new, EffectOutcome(status=EffectStatus.CONFIRMED))
 
     assert (late, right) == ([False, False, False], True)
     assert (new.status_before, new.attempts, new.unknown_attempts) == (EffectStatus.SENDING, 2, 1)
@@ -165,7 +165,7 @@ async def test_a_result_that_did_not_reach_its_turn_reaches_it_with_the_next_att
     """The effect is confirmed, the worker dies, and the turn stands where it stood."""
     perform, does = await planned(system, CALL, KEYED), activities(system)
     claimed = await claim(system, perform)
-    await does.acting._ledger.complete(claimed, Settlement(status=EffectStatus.CONFIRMED, result={"body": "done"}))
+    await does.acting._ledger.complete(claimed, EffectOutcome(status=EffectStatus.CONFIRMED, result={"body": "done"}))
 
     outcome = await ActivityEnvironment().run(does.acting.perform, perform)
 

@@ -22,7 +22,7 @@ from activities.answering import Answering
 from activities.assistants import AssistantCache, LoadedAssistant
 from config.clock import Clock, Monotonic
 from config.settings import Settings
-from schemas.effects import Claim, Settlement
+from schemas.effects import Claim, EffectOutcome
 from schemas.messages import WaitingMessage
 from storage.configurations import Configurations
 from storage.database import Database
@@ -95,7 +95,7 @@ class _NewestBots(AssistantCache):
 class _BeginsFirst(Acting):
     """An action that is in the configuration no more fails after it was begun, each time."""
 
-    async def _outcome(self, work: _Work, claimed: Claim) -> Settlement:
+    async def _outcome(self, work: _Work, claimed: Claim) -> EffectOutcome:
         if work.call is None:
             raise ApplicationError("no such action", non_retryable=True)
         return await super()._outcome(work, claimed)

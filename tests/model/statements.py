@@ -21,7 +21,7 @@ _BY_MARKER: dict[str, Statement] = {
     "the commit of a step": Statement("commit"),
     "WITH waiting AS (": Statement("claim"),
     "WITH failed AS (": Statement("fail"),
-    "begin_question(": Statement("begin question"),
+    "claim_slot(": Statement("begin question"),
     "SELECT * FROM effects WHERE key = :key FOR UPDATE": Statement("begin effect", of_part="begin part"),
     "AND :status = 'unknown')::int": Statement("settle effect", of_part="settle part"),
     "status = 'failed', failure = :failure": Statement("settle effect", of_part="settle part"),

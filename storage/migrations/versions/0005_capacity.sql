@@ -1,8 +1,8 @@
--- begin_question: may this turn's question go to the account now? One place an conversation in the account's queue,
+-- claim_slot: may this turn's question go to the account now? One place an conversation in the account's queue,
 -- first come, first served; as many may go as there are free slots (calls in flight) and calls left in this minute.
 -- Returns 0 with the slot taken and the turn `asking`; the seconds until it is worth coming again, with the place
 -- kept; or -1 if the turn is another attempt's by now. A slot of an earlier attempt of the turn is taken over.
-CREATE FUNCTION begin_question(
+CREATE FUNCTION claim_slot(
     p_turn uuid, p_attempt int, p_slot uuid, p_account text, p_in_flight int, p_per_minute int,
     p_lease_seconds double precision, p_place_seconds double precision
 ) RETURNS double precision LANGUAGE plpgsql AS $$
