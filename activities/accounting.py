@@ -97,7 +97,7 @@ class TurnReport:
             "frontend_context_uuid": str(turn.frontend_context_uuid),
             "step": turn.step,
             "attempt": turn.attempt,
-            "unsettled": turn.unsettled,
+            "unknown_attempts": turn.unknown_attempts,
             "channel": turn.channel,
             "assistant": turn.assistant,
             "assistant_version": turn.assistant_version or 0,

@@ -136,7 +136,7 @@ class Answering:
             thread = Thread(frontend_context_uuid=uuid5(turn.id, f"after the owner's version {turn.owner_version}"))
         if (decision := decide_without_model(turn, assistant, self._now())) is not None:
             return await self._commit(turn, assistant, turn.fence(thread), decision)
-        if not may_ask(self._failing.limits, attempt=turn.tries, unsettled=turn.unsettled):
+        if not may_ask(self._failing.limits, attempt=turn.step_attempt, unknown_attempts=turn.unknown_attempts):
             raise ApplicationError("tries are used up", type=ModelFailureKind.ABANDONED, non_retryable=True)
         lost = await self._lost(turn, thread, assistant)
         if lost is not None:

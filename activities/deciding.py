@@ -109,7 +109,7 @@ def on_message(turn: ClaimedTurn, assistant: LoadedAssistant) -> gates.GateResul
     config, asked = assistant.registry.config, turn.question
     if asked is None:  # answered by this very turn, maybe: there is none to keep
         config = config.model_copy(update={"unclear_answer": "cancel"})
-    elif turn.last_taken_seq <= asked.asked_seq:
+    elif turn.last_claimed_seq <= asked.asked_seq:
         config = config.model_copy(update={"unclear_answer": "keep"})
     return gates.evaluate(Event.MESSAGE, turn.standing, config)
 

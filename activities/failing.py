@@ -55,8 +55,8 @@ class Failing:
         pause = pause_before_retry(
             failed.error.kind,
             self.limits,
-            attempt=taken.tries - int(away),
-            unsettled=taken.unsettled + int(unknown),
+            attempt=taken.step_attempt - int(away),
+            unknown_attempts=taken.unknown_attempts + int(unknown),
             retry_after=failed.error.retry_after,
         )
         TurnReport(taken, self._settings).failed(failed, pause)

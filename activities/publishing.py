@@ -79,7 +79,7 @@ class Publisher:
         try:
             turn = self._turn
             await self._events.add(
-                turn.conversation_id, turn.first_seq, turn.last_taken_seq, event, owner_version=turn.owner_version
+                turn.conversation_id, turn.first_seq, turn.last_claimed_seq, event, owner_version=turn.owner_version
             )
         except StorageUnavailable as trouble:
             log.warning("stream_event_lost", why=str(trouble))

@@ -79,7 +79,7 @@ class Yielding:
                 place = await self._turns.place(turn.conversation_id)
                 if place.owner_version != turn.owner_version:
                     return True
-                if may_yield and loop.time() < too_late and place.last_seq > turn.last_taken_seq:
+                if may_yield and loop.time() < too_late and place.last_seq > turn.last_claimed_seq:
                     return False
         return False
 

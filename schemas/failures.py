@@ -113,20 +113,20 @@ class TryLimits(BaseModel):
 
 
 def pause_before_retry(
-    kind: ModelFailureKind, limits: TryLimits, *, attempt: int, unsettled: int, retry_after: float | None = None
+    kind: ModelFailureKind, limits: TryLimits, *, attempt: int, unknown_attempts: int, retry_after: float | None = None
 ) -> float | None:
     """Seconds to wait before the next try after *kind*, or None if there is to be none.
 
-    *attempt* counts the tries so far that count; *unsettled* those among them whose outcome nobody knows.
+    *attempt* counts the tries so far that count; *unknown_attempts* those among them whose outcome nobody knows.
     """
     policy = MODEL_FAILURES[kind]
-    if not policy.retried or not may_ask(limits, attempt=attempt + 1, unsettled=unsettled):
+    if not policy.retried or not may_ask(limits, attempt=attempt + 1, unknown_attempts=unknown_attempts):
         return None
     if retry_after is not None:
         return min(max(retry_after, 0.0), limits.pause_max)
     return float(min(policy.first_pause * 2 ** max(attempt - 1, 0), limits.pause_max))
 
 
-def may_ask(limits: TryLimits, *, attempt: int, unsettled: int) -> bool:
-    """Whether try number *attempt* may put the question, after *unsettled* ones whose outcome nobody knows."""
-    return attempt <= limits.attempts and unsettled <= limits.reasks_after_unknown
+def may_ask(limits: TryLimits, *, attempt: int, unknown_attempts: int) -> bool:
+    """Whether try number *attempt* may put the question, after *unknown_attempts* ones whose outcome nobody knows."""
+    return attempt <= limits.attempts and unknown_attempts <= limits.reasks_after_unknown

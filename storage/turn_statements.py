@@ -53,7 +53,7 @@ WITH waiting AS (
       FROM waiting HAVING count(*) > 0
     ON CONFLICT (conversation_id, first_seq) DO UPDATE SET
         attempt = turns.attempt + (turns.status IN {_CLAIMABLE})::int,
-        unsettled = turns.unsettled + (turns.status = 'asking')::int,
+        unknown_attempts = turns.unknown_attempts + (turns.status = 'asking')::int,
         purpose = CASE turns.status WHEN 'invalid' THEN 'repair' WHEN 'resulted' THEN 'conclude'
                   ELSE turns.purpose END,
         assistant_version = CASE WHEN {_FROM_THE_BEGINNING}
@@ -67,7 +67,7 @@ WITH waiting AS (
 )
 SELECT {_STANDING}, {_NOW}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
        thread.ended_at IS NOT NULL OR turn.thread_version < conversation.thread_version AS thread_ended,
-       turn.unsettled, turn.questions, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
+       turn.unknown_attempts, turn.questions, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
        (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
          ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
@@ -127,7 +127,7 @@ _RAW_COLUMNS = """id, turn_id, conversation_id, attempt, purpose, verdict, error
 
 FAIL = f"""
 WITH failed AS (
-    UPDATE turns SET status = 'failed', failure = :failure, unsettled = unsettled + :unsettled,
+    UPDATE turns SET status = 'failed', failure = :failure, unknown_attempts = unknown_attempts + :unknown_attempts,
            questions = questions - CAST(:given_back AS boolean)::int,
            purpose = CASE WHEN CAST(:anew AS boolean) THEN 'answer' ELSE purpose END
      WHERE id = :turn_id AND attempt = :attempt AND status IN ('claimed', 'asking') RETURNING id
@@ -193,7 +193,7 @@ conversation stands once the commit is done."""
 
 _WON = """
 won AS (
-    UPDATE turns SET step = step + 1, commit_id = :commit_id, questions = 0, unsettled = 0,
+    UPDATE turns SET step = step + 1, commit_id = :commit_id, questions = 0, unknown_attempts = 0,
            status = CASE WHEN after.fate = 'decided' OR after.fate = 'withheld' AND :status = 'held' THEN :status
                     WHEN after.fate = 'withheld' THEN 'withheld'
                     WHEN purpose = 'conclude' OR is_done(turns.id) THEN 'resulted' ELSE 'reopened' END,

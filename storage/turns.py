@@ -133,7 +133,7 @@ class ClaimedTurn(TurnRow):
     """
 
     thread_ended: bool
-    unsettled: int
+    unknown_attempts: int
     questions: int
     repairs: int
     rounds: int
@@ -150,12 +150,12 @@ class ClaimedTurn(TurnRow):
     messages: list[WaitingMessage]
 
     @property
-    def tries(self) -> int:
+    def step_attempt(self) -> int:
         """How often the question of this step was put, this attempt's included."""
         return self.questions + 1
 
     @property
-    def last_taken_seq(self) -> int:
+    def last_claimed_seq(self) -> int:
         """The newest message of this attempt (a stored answer may cover fewer: `last_seq`)."""
         return max(message.seq for message in self.messages)
 
@@ -175,7 +175,7 @@ class ClaimedTurn(TurnRow):
             conversation_id=self.conversation_id,
             step=self.step,
             attempt=self.attempt,
-            last_seq=self.last_taken_seq,
+            last_seq=self.last_claimed_seq,
             frontend_context_uuid=thread.frontend_context_uuid,
             owner_version=self.owner_version,
         )
@@ -289,7 +289,7 @@ class Turns:
     async def fail(self, failed: FailedAttempt) -> None:
         """Records that this attempt is over without an answer, and what had come by then."""
         values = failed.model_dump(exclude={"unknown"})
-        await self._database.rows(sql.FAIL, {**values, "unsettled": int(failed.unknown)})
+        await self._database.rows(sql.FAIL, {**values, "unknown_attempts": int(failed.unknown)})
 
     async def recap(self, turn: TurnRow, limit: int) -> list[Said]:
         """Up to *limit* messages before the turn, oldest first: what a new thread must be told."""

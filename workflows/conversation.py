@@ -321,7 +321,7 @@ class Conversation:
             request = TurnRequest(
                 conversation_id=self._start.conversation_id, cursor=self._current.cursor, thread=thread
             )
-            told_of, changes = self._current.newest_seq, self._changes
+            signalled_seq, changes = self._current.newest_seq, self._changes
             try:
                 outcome = await run_turn(request, self._limits, self._current.turns + 1)
             except FailureError as error:
@@ -330,7 +330,7 @@ class Conversation:
                 self._gave_up = True
                 self._turns_in_run += 1
             else:
-                self._come_to(request, outcome, told_of)
+                self._come_to(request, outcome, signalled_seq)
             self._stale |= changes != self._changes  # it may be withheld, its thread ended
 
     async def _end_unless_somebody_waits(self) -> None:
@@ -352,12 +352,12 @@ class Conversation:
             )
         await workflow.wait_condition(workflow.all_handlers_finished)
 
-    def _come_to(self, request: TurnRequest, outcome: TurnOutcome, told_of: int) -> None:
+    def _come_to(self, request: TurnRequest, outcome: TurnOutcome, signalled_seq: int) -> None:
         """What the turn came to; where the account has no room for its question, it comes again."""
         if outcome.step is Step.WAIT:
             self._current.deadlines.room = workflow.now() + outcome.wait
             return
-        policy.apply_outcome(self._current, outcome, request.cursor, told_of)
+        policy.apply_outcome(self._current, outcome, request.cursor, signalled_seq)
         if outcome.turn_id and outcome.standing and outcome.standing.version >= self._current.standing.version:
             policy.apply_standing(self._current, outcome.standing, self._limits, workflow.now())
         self._stale |= policy.may_stand_otherwise(self._current, outcome)

@@ -150,10 +150,10 @@ def apply_standing(current: WorkflowState, standing: Standing, limits: Limits, n
         current.deadlines.room = None
 
 
-def apply_outcome(current: WorkflowState, outcome: TurnOutcome, asked: int, told_of: int) -> None:
-    """What a turn came to that was *asked* for after that number, and *told_of* messages up to the other one."""
+def apply_outcome(current: WorkflowState, outcome: TurnOutcome, asked: int, signalled_seq: int) -> None:
+    """What a turn came to that was *asked* for after that number, and *signalled_seq* messages up to the other one."""
     if outcome.cursor == asked:  # nothing waits, for what we were told of was erased meanwhile
-        current.newest_seq = current.cursor if current.newest_seq == told_of else current.newest_seq
+        current.newest_seq = current.cursor if current.newest_seq == signalled_seq else current.newest_seq
         return
     current.cursor = max(current.cursor, outcome.cursor)
     current.newest_seq = max(current.newest_seq, current.cursor, outcome.waiting_seq or 0)

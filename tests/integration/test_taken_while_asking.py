@@ -113,7 +113,7 @@ async def test_being_taken_often_costs_no_try_and_no_apology(system: System) -> 
 
     status, reply, _ = await answered(waiting)
     assert (status, reply["text"]) == (200, "You said: What does it cost?")
-    assert await rows(system, "SELECT status, unsettled FROM turns") == [("answered", 0)]
+    assert await rows(system, "SELECT status, unknown_attempts FROM turns") == [("answered", 0)]
 
 
 async def test_a_reset_asks_anew_at_once(system: System) -> None:

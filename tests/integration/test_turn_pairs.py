@@ -116,7 +116,7 @@ async def test_a_failure_is_on_record_though_the_database_was_away(still: System
     with pytest.raises(ApplicationError, match="no answer: upstream"):
         await answer(does(still, *away), request)
 
-    assert await rows(still, "SELECT status, questions, unsettled FROM turns") == [("failed", 1, 0)]
+    assert await rows(still, "SELECT status, questions, unknown_attempts FROM turns") == [("failed", 1, 0)]
     assert await rows(still, "SELECT failure FROM raw_outputs") == [("upstream",)]
 
 
@@ -168,7 +168,7 @@ async def test_a_zombie_looking_on_costs_the_living_attempt_nothing(still: Syste
     again = [await answer(does(still), request) for _ in range(3)]
 
     assert all(outcome == first for outcome in again)
-    assert await rows(still, "SELECT attempt, unsettled FROM turns") == [(1, 0)]
+    assert await rows(still, "SELECT attempt, unknown_attempts FROM turns") == [(1, 0)]
 
 
 async def test_a_rejected_output_is_not_where_the_conversation_goes_on(still: System, does: Does) -> None:
@@ -347,7 +347,7 @@ async def test_waiting_between_two_questions_is_no_death(postgres_url: str, temp
         await system.send("Hello")
 
         assert len(system.perplexity.prompts) == 2
-        assert await rows(system, "SELECT unsettled FROM turns") == [(0,)]
+        assert await rows(system, "SELECT unknown_attempts FROM turns") == [(0,)]
 
 
 async def test_waiting_for_the_database_is_no_death(still: System, does: Does) -> None:

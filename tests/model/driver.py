@@ -275,13 +275,13 @@ class Run:
             thread = self._current.thread or self._new_thread or Thread(frontend_context_uuid=uuid4())
             self._new_thread = thread
             request = TurnRequest(conversation_id=self.conversation_id, cursor=self._current.cursor, thread=thread)
-            told_of, changes = self._current.newest_seq, self._changes
+            signalled_seq, changes = self._current.newest_seq, self._changes
             try:
                 outcome = await self._take_turn(request)
             except GivenUp:
                 self._gave_up = True
             else:
-                self._come_to(request, outcome, told_of)
+                self._come_to(request, outcome, signalled_seq)
             self._stale |= changes != self._changes
 
     async def _end_unless_somebody_waits(self) -> None:
@@ -299,11 +299,11 @@ class Run:
             await self._write("stop", self._activities.remembering.stop, Stop(conversation_id=self.conversation_id))
         await self._until(lambda: not self._handlers)
 
-    def _come_to(self, request: TurnRequest, outcome: TurnOutcome, told_of: int) -> None:
+    def _come_to(self, request: TurnRequest, outcome: TurnOutcome, signalled_seq: int) -> None:
         if outcome.step is Step.WAIT:
             self._current.deadlines.room = self._now() + outcome.wait
             return
-        policy.apply_outcome(self._current, outcome, request.cursor, told_of)
+        policy.apply_outcome(self._current, outcome, request.cursor, signalled_seq)
         if outcome.turn_id and outcome.standing and outcome.standing.version >= self._current.standing.version:
             policy.apply_standing(self._current, outcome.standing, self._limits, self._now())
         self._stale |= policy.may_stand_otherwise(self._current, outcome)

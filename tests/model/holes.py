@@ -202,8 +202,9 @@ HOLES: tuple[Hole, ...] = (
         [
             Rewrite(
                 CLAIM,
-                "unsettled = turns.unsettled",
-                "questions = turns.questions + (turns.status = 'claimed')::int, unsettled = turns.unsettled",
+                "unknown_attempts = turns.unknown_attempts",
+                "questions = turns.questions + (turns.status = 'claimed')::int, unknown_attempts = "
+                "turns.unknown_attempts",
             )
         ],
     ),
@@ -242,7 +243,7 @@ HOLES: tuple[Hole, ...] = (
             Rewrite(
                 GET,
                 "\nSELECT ",
-                "\nWITH looked AS (UPDATE turns SET unsettled = unsettled + 1"
+                "\nWITH looked AS (UPDATE turns SET unknown_attempts = unknown_attempts + 1"
                 " WHERE id = :turn_id AND status = 'asking')\nSELECT ",
             )
         ],

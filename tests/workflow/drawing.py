@@ -177,10 +177,10 @@ class Driver:
 
     async def merged(self) -> None:
         """The customer turned out to be another one; somebody still waits, and a late status comes."""
-        told_of = self.world.stored
+        signalled_seq = self.world.stored
         self.world.merge()
         self.heard = min(self.heard, self.world.stored)
-        await self._update("await_reply", MessageStored(seq=told_of or 1))
+        await self._update("await_reply", MessageStored(seq=signalled_seq or 1))
         await self._signal("standing_changed")
         await self._signal("delivery_due")
 

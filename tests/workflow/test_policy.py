@@ -180,7 +180,7 @@ def test_the_newest_open_ticket_is_shown_and_none_once_all_are_resolved() -> Non
 def test_a_turn_that_was_read_before_it_was_reported_loses_no_later_message() -> None:
     current = WorkflowState(cursor=5, newest_seq=6)  # read while the turn was under way
 
-    policy.apply_outcome(current, TurnOutcome(cursor=5, turn_id=uuid4()), asked=4, told_of=6)
+    policy.apply_outcome(current, TurnOutcome(cursor=5, turn_id=uuid4()), asked=4, signalled_seq=6)
 
     assert (current.cursor, current.newest_seq) == (5, 6)
 
@@ -188,7 +188,7 @@ def test_a_turn_that_was_read_before_it_was_reported_loses_no_later_message() ->
 def test_what_was_erased_meanwhile_waits_no_more() -> None:
     current = WorkflowState(cursor=4, newest_seq=6)
 
-    policy.apply_outcome(current, TurnOutcome(cursor=4), asked=4, told_of=6)
+    policy.apply_outcome(current, TurnOutcome(cursor=4), asked=4, signalled_seq=6)
 
     assert current.newest_seq == 4
 

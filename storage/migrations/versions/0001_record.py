@@ -269,7 +269,7 @@ def upgrade() -> None:
         sa.Column("last_seq", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("attempt", sa.Integer(), server_default="1", nullable=False),
-        sa.Column("unsettled", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("unknown_attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("settled_attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("state", sa.Text(), server_default="bot", nullable=False),
         sa.Column("verdict", sa.Text(), nullable=True),
