@@ -37,8 +37,8 @@ _LOCK_WORK = (
 _LOOK = f"""
 SELECT k.erased_at IS NOT NULL AS erased,
        (SELECT coalesce(array_agg(c.id), '{{}}') FROM conversations c WHERE c.customer_id = k.id) AS conversations,
-       (SELECT coalesce(sum(c.last_seq - c.cursor), 0)::int FROM conversations c WHERE c.customer_id = k.id) AS waiting,
-       (SELECT count(*)::int FROM effects e
+       (SELECT coalesce(sum(c.newest_seq - c.cursor), 0)::int FROM conversations c WHERE c.customer_id = k.id) AS
+       waiting, (SELECT count(*)::int FROM effects e
          WHERE e.conversation_id IN {_MINE} AND e.status IN ('planned', 'sending')
            AND e.kind <> 'part') AS under_way,
        (SELECT count(*)::int FROM messages m WHERE m.conversation_id IN {_MINE}) AS messages
@@ -48,12 +48,12 @@ SELECT k.erased_at IS NOT NULL AS erased,
 _GIVE_UP = (
     # What is asked, or about to be, ends here: the workflow finds its turn finished and goes past the messages.
     """UPDATE turns t SET status = 'held', failure = 'erased', state = :state, attempt = t.attempt + 1,
-              last_seq = greatest(t.last_seq, c.last_seq), finished_at = agent_now()
+              last_seq = greatest(t.last_seq, c.newest_seq), finished_at = agent_now()
          FROM conversations c WHERE c.id = t.conversation_id AND c.id = ANY(:ids) AND t.finished_at IS NULL""",
     """INSERT INTO turns (conversation_id, first_seq, last_seq, status, failure, state, finished_at)
-       SELECT id, cursor + 1, last_seq, 'held', 'erased', :state, agent_now() FROM conversations
-        WHERE id = ANY(:ids) AND cursor < last_seq ON CONFLICT (conversation_id, first_seq) DO NOTHING""",
-    "UPDATE conversations SET cursor = last_seq WHERE id = ANY(:ids)",
+       SELECT id, cursor + 1, newest_seq, 'held', 'erased', :state, agent_now() FROM conversations
+        WHERE id = ANY(:ids) AND cursor < newest_seq ON CONFLICT (conversation_id, first_seq) DO NOTHING""",
+    "UPDATE conversations SET cursor = newest_seq WHERE id = ANY(:ids)",
     """SELECT each.owner FROM unnest(CAST(:ids AS uuid[])) AS id,
               change_owner(id, 'erased', CAST(:rules AS jsonb), :actor, '') AS each""",
     # Nobody began a planned effect, so it surely failed; of one being sent nobody knows. A late attempt has no fence.

@@ -109,7 +109,7 @@ WITH parts AS (
 UPDATE messages SET delivery = 'done' WHERE id = :message_id
 """
 
-_WAITING = "SELECT last_seq FROM conversations WHERE id = :conversation_id AND cursor < last_seq"
+_WAITING = "SELECT newest_seq FROM conversations WHERE id = :conversation_id AND cursor < newest_seq"
 
 _FINISH = "SELECT finish_message(id) AS finished FROM messages WHERE id = :message_id AND delivery = 'due'"
 

@@ -12,7 +12,7 @@ from storage.database import Database
 from storage.merges import WITH_MERGED
 
 _CONVERSATIONS = """
-SELECT c.id, c.channel, c.assistant, c.state, c.turns, c.last_seq - c.cursor AS waiting, c.last_message_at
+SELECT c.id, c.channel, c.assistant, c.state, c.turns, c.newest_seq - c.cursor AS waiting, c.last_message_at
   FROM conversations c
  WHERE c.merged_into IS NULL AND (CAST(:before AS timestamptz) IS NULL OR c.last_message_at < :before)
  ORDER BY c.last_message_at DESC NULLS LAST LIMIT :limit
@@ -41,8 +41,8 @@ UNION ALL
 SELECT 'nobody approved in time: ' || a.name, a.conversation_id, a.settled_at, ''
   FROM actions a WHERE a.status = 'expired' AND a.confirmation_by = 'staff'
 UNION ALL
-SELECT 'stopped by an operator, messages waiting: ' || c.last_seq - c.cursor, c.id, c.last_message_at, ''
-  FROM conversations c WHERE c.stopped_seq >= c.last_seq AND c.cursor < c.last_seq
+SELECT 'stopped by an operator, messages waiting: ' || c.newest_seq - c.cursor, c.id, c.last_message_at, ''
+  FROM conversations c WHERE c.stopped_seq >= c.newest_seq AND c.cursor < c.newest_seq
  ORDER BY at DESC LIMIT :limit
 """
 

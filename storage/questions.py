@@ -28,7 +28,7 @@ SELECT a.id AS action_id, a.name, a.confirmation_by, c.id AS conversation_id, c.
   FROM actions a JOIN conversations c ON c.id = a.conversation_id
  WHERE a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now()
    AND a.conversation_id = coalesce(CAST(:conversation_id AS uuid), a.conversation_id)
-   AND c.last_seq > coalesce(c.stopped_seq, -1)
+   AND c.newest_seq > coalesce(c.stopped_seq, -1)
  ORDER BY a.expires_at LIMIT :limit
 """
 

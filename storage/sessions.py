@@ -12,7 +12,7 @@ from storage.questions import Questions
 
 _SESSION = """
 SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.owner, c.state, c.turns, c.last_message_at,
-       c.last_seq - c.cursor AS waiting_messages, t.backend_uuid, t.frontend_context_uuid::text,
+       c.newest_seq - c.cursor AS waiting_messages, t.backend_uuid, t.frontend_context_uuid::text,
        t.thread_url_slug, t.collection_uuid, t.account_name,
        (SELECT coalesce(array_agg('T-' || k.number ORDER BY k.number), '{}') FROM tickets k
          WHERE k.conversation_id = c.id) AS tickets,
@@ -41,7 +41,7 @@ SELECT backend_uuid, frontend_context_uuid::text, thread_url_slug, collection_uu
 
 _MEMORY = """
 SELECT c.merged_into IS NOT NULL AS merged, c.cursor,
-       CASE WHEN c.stopped_seq >= c.last_seq THEN c.cursor ELSE c.last_seq END AS newest_seq, c.state,
+       CASE WHEN c.stopped_seq >= c.newest_seq THEN c.cursor ELSE c.newest_seq END AS newest_seq, c.state,
        to_jsonb(s) AS standing, c.turns, t.frontend_context_uuid, t.backend_uuid, t.thread_url_slug,
        (SELECT ticket_id FROM turns WHERE conversation_id = c.id AND ticket_id IS NOT NULL
          ORDER BY first_seq DESC LIMIT 1) AS ticket_id,
@@ -65,7 +65,7 @@ WITH released AS (
            error = jsonb_build_object('explanation', 'an operator cancelled the run'), settled_at = agent_now()
      WHERE conversation_id = :conversation_id AND kind = 'part' AND status = 'sending'
 )
-UPDATE conversations SET stopped_seq = last_seq WHERE id = :conversation_id
+UPDATE conversations SET stopped_seq = newest_seq WHERE id = :conversation_id
 """
 """What the run was asking is released under a new step: an answer that still comes is not used. Of a part that it was
 sending nobody knows whether it left."""

@@ -318,7 +318,7 @@ closed AS (
     SELECT :action_id, :turn_id, :conversation_id, :action_index, :action_name, :action_reason,
            CAST(:action_metadata AS jsonb), CASE WHEN after.fate = 'withheld' THEN 'cancelled' ELSE :action_status END,
            :action_digest, :request_hash, :effect_key, :confirmation_by, :expires_at,
-           (SELECT last_seq FROM conversations WHERE id = :conversation_id), :side_effect, :stands, :recovery,
+           (SELECT newest_seq FROM conversations WHERE id = :conversation_id), :side_effect, :stands, :recovery,
            won.assistant_version
       FROM won, after WHERE CAST(:action_id AS uuid) IS NOT NULL AND after.fate <> 'again'
     RETURNING *

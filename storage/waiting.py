@@ -6,8 +6,8 @@ from schemas.conversation_ref import ConversationRef
 from storage.database import Database
 
 _OVERDUE = """
-SELECT id AS conversation_id, workflow_id, channel, assistant, last_seq AS seq FROM conversations
- WHERE cursor < last_seq AND last_seq > coalesce(stopped_seq, 0)
+SELECT id AS conversation_id, workflow_id, channel, assistant, newest_seq AS seq FROM conversations
+ WHERE cursor < newest_seq AND newest_seq > coalesce(stopped_seq, 0)
    AND last_message_at < agent_now() - make_interval(secs => :after)
  ORDER BY last_message_at LIMIT :limit
 """
@@ -35,7 +35,7 @@ class Waiting:
     async def count(self) -> int:
         """How many messages are stored and not yet worked off."""
         row = await self._database.row(
-            "SELECT coalesce(sum(last_seq - cursor), 0) AS waiting FROM conversations WHERE cursor < last_seq"
+            "SELECT coalesce(sum(newest_seq - cursor), 0) AS waiting FROM conversations WHERE cursor < newest_seq"
         )
         assert row is not None
         return int(row["waiting"])

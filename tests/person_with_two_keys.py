@@ -64,7 +64,7 @@ class Person:
 
 async def owed(system: System) -> list[dict[str, Any]]:
     rows = await system.database.rows(
-        "SELECT id, 'message' AS what FROM conversations WHERE cursor < last_seq UNION ALL "
+        "SELECT id, 'message' AS what FROM conversations WHERE cursor < newest_seq UNION ALL "
         "SELECT conversation_id, 'reply' FROM messages WHERE delivery = 'due' UNION ALL "
         "SELECT conversation_id, 'turn' FROM turns WHERE finished_at IS NULL"
     )

@@ -54,7 +54,7 @@ conversations = Table(
     Column("owner_version", BigInteger, nullable=False, server_default="0"),  # each change of the owner raises it
     Column("taken_version", BigInteger, nullable=False, server_default="0"),  # of the newest take-over by a person
     Column("thread_version", BigInteger, nullable=False, server_default="0"),  # since then a new thread is wanted
-    Column("last_seq", BigInteger, nullable=False, server_default="0"),  # newest stored message
+    Column("newest_seq", BigInteger, nullable=False, server_default="0"),  # newest stored message
     Column("cursor", BigInteger, nullable=False, server_default="0"),  # newest worked-off message
     Column("stopped_seq", BigInteger),  # newest message when an operator cancelled the run: nobody wakes it for that
     Column("turns", Integer, nullable=False, server_default="0"),
@@ -70,8 +70,8 @@ conversations = Table(
         unique=True,
         postgresql_where=text("merged_into IS NULL"),
     ),
-    CheckConstraint("cursor <= last_seq", name="cursor"),
-    Index("conversations_waiting_idx", "last_message_at", postgresql_where=text("cursor < last_seq")),
+    CheckConstraint("cursor <= newest_seq", name="cursor"),
+    Index("conversations_waiting_idx", "last_message_at", postgresql_where=text("cursor < newest_seq")),
 )
 
 threads = Table(

@@ -62,7 +62,7 @@ async def record(system: System) -> list[Any]:
         "raw_outputs": "attempt, purpose, verdict, backend_uuid",
         "effects": "key, kind, status, external_id",
         "tickets": "number, status, priority, created_at",
-        "conversations": "id, workflow_id, last_seq, cursor, turns",
+        "conversations": "id, workflow_id, newest_seq, cursor, turns",
     }
     statements = [f"SELECT {columns} FROM {table} ORDER BY id" for table, columns in kept.items() if table != "threads"]
     statements.append(f"SELECT {kept['threads']} FROM threads ORDER BY 1")

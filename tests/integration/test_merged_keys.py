@@ -79,11 +79,11 @@ async def said(system: System) -> list[list[str]]:
     """What waits in each conversation that goes on, the older first, in the order of its numbers."""
     rows = await system.database.rows(
         "SELECT c.id, array_agg(m.text ORDER BY m.seq) AS texts, array_agg(m.seq ORDER BY m.seq) AS numbers, "
-        "       c.last_seq FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.direction = 'in' "
+        "       c.newest_seq FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.direction = 'in' "
         "GROUP BY c.id ORDER BY c.created_at"
     )
     for row in rows:
-        assert row["numbers"] == list(range(1, row["last_seq"] + 1))
+        assert row["numbers"] == list(range(1, row["newest_seq"] + 1))
     return [row["texts"] for row in rows]
 
 
@@ -197,8 +197,8 @@ async def test_a_message_that_comes_again_after_the_merge_is_known(system: Syste
     again = await doors.comes(None, ID, channel_message_id="wamid.same")
 
     assert [outcome.outcome for outcome in again] == ["repeated"]
-    [left] = await system.database.rows("SELECT last_seq FROM conversations WHERE merged_into IS NULL")
-    assert left["last_seq"] == 3
+    [left] = await system.database.rows("SELECT newest_seq FROM conversations WHERE merged_into IS NULL")
+    assert left["newest_seq"] == 3
 
 
 async def test_a_conversation_at_another_account_is_only_handed_to_the_customer(system: System, doors: Doors) -> None:

@@ -13,7 +13,7 @@ async def put_back(system: System) -> None:
     await system.database.rows(f"DELETE FROM raw_outputs WHERE turn_id IN {later}")
     await system.database.rows(f"DELETE FROM messages WHERE turn_id IN {later} OR seq > 1")
     await system.database.rows("DELETE FROM turns WHERE first_seq > 1")
-    await system.database.rows("UPDATE conversations SET cursor = 1, last_seq = 1, turns = 1")
+    await system.database.rows("UPDATE conversations SET cursor = 1, newest_seq = 1, turns = 1")
 
 
 async def test_a_message_after_it_is_answered(system: System) -> None:

@@ -90,7 +90,7 @@ async def test_an_edit_takes_effect_while_the_message_waits(system: System) -> N
 async def test_an_edit_of_what_was_answered_is_a_message(system: System) -> None:
     inbox = Inbox(system.database)
     await inbox.store_batch("whatsapp", [_message(1, text="a lamp")], BatchOptions())
-    await system.database.rows("UPDATE conversations SET cursor = last_seq")
+    await system.database.rows("UPDATE conversations SET cursor = newest_seq")
 
     edit = _message(2, kind="edit", speaks=False, text="two lamps", concerns="wamid.1.1")
     (edited,) = await inbox.store_batch("whatsapp", [edit], BatchOptions())

@@ -11,7 +11,7 @@ EMPTY = f"WITH {', '.join(f'd{n} AS (DELETE FROM {table})' for n, table in enume
 """A hundred times faster than TRUNCATE, for so few rows."""
 
 CONVERSATIONS = """
-SELECT c.id, c.workflow_id, c.owner, c.state, c.cursor, c.last_seq, c.stopped_seq, c.merged_into,
+SELECT c.id, c.workflow_id, c.owner, c.state, c.cursor, c.newest_seq, c.stopped_seq, c.merged_into,
        k.erased_at IS NOT NULL AS erased
   FROM conversations c JOIN customers k ON k.id = c.customer_id
 """
@@ -86,7 +86,7 @@ SELECT a.id, a.digest, a.confirmation_by, a.name, a.conversation_id, c.workflow_
 OWES = """
 WITH owed AS (
     SELECT id AS conversation_id, 'an answer' AS what, last_message_at AS deadline FROM conversations
-     WHERE cursor < last_seq AND last_seq > coalesce(stopped_seq, 0)
+     WHERE cursor < newest_seq AND newest_seq > coalesce(stopped_seq, 0)
     UNION ALL
     SELECT conversation_id, 'a question''s expiry', expires_at FROM actions WHERE status = 'awaiting_confirmation'
     UNION ALL
@@ -179,13 +179,13 @@ LIMITED = "SELECT conversation_id, text FROM messages WHERE meta ? 'limited'"
 
 OVERDUE = """
 SELECT id AS conversation_id, 'an answer' AS what FROM conversations
- WHERE cursor < last_seq AND last_seq > coalesce(stopped_seq, 0)
+ WHERE cursor < newest_seq AND newest_seq > coalesce(stopped_seq, 0)
 UNION ALL
 SELECT m.conversation_id, 'a delivery' FROM messages m JOIN conversations c ON c.id = m.conversation_id
- WHERE m.delivery = 'due' AND c.last_seq > coalesce(c.stopped_seq, -1)
+ WHERE m.delivery = 'due' AND c.newest_seq > coalesce(c.stopped_seq, -1)
 UNION ALL
 SELECT a.conversation_id, 'a word on what expired' FROM actions a JOIN conversations c ON c.id = a.conversation_id
- WHERE a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now() AND c.last_seq > coalesce(c.stopped_seq, -1)
+ WHERE a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now() AND c.newest_seq > coalesce(c.stopped_seq, -1)
 UNION ALL
 SELECT f.conversation_id, 'a file' FROM media f WHERE f.status = 'due'
 UNION ALL
@@ -195,7 +195,7 @@ SELECT c.id, 'what its successor has' FROM conversations c
     OR EXISTS (SELECT 1 FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation'))
 UNION ALL
 SELECT e.conversation_id, 'the outcome of ' || e.kind FROM effects e JOIN conversations c ON c.id = e.conversation_id
- WHERE e.status IN ('planned', 'sending') AND c.last_seq > coalesce(c.stopped_seq, 0)
+ WHERE e.status IN ('planned', 'sending') AND c.newest_seq > coalesce(c.stopped_seq, 0)
 """
 """What is still owed when everybody has had the time to do it."""
 

@@ -80,7 +80,7 @@ def each_message_has_one_outcome(facts: Facts) -> Iterator[str]:
     for conversation in facts.conversations.values():
         if conversation["stopped_seq"] is not None or conversation["erased"]:
             continue
-        for seq in range(1, conversation["last_seq"] + 1):
+        for seq in range(1, conversation["newest_seq"] + 1):
             if covered[conversation["id"]][seq] != 1:
                 yield f"{facts.name(conversation)}{seq} has {covered[conversation['id']][seq]} outcomes"
     for turn in filter(facts.kept, facts.turns):

@@ -41,7 +41,7 @@ _BY_MARKER: dict[str, Statement] = {
     "), note AS (\n    INSERT INTO messages (id,": Statement("give up message"),
     "WITH added AS (\n    INSERT INTO messages": Statement("add message"),
     "m.delivery = 'due'\n ORDER BY": Statement("read what is due", writes=False),
-    "stopped_seq = last_seq": Statement("stop"),
+    "stopped_seq = newest_seq": Statement("stop"),
 }
 
 

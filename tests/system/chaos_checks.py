@@ -19,7 +19,7 @@ APOLOGIES_SHARE = 0.05
 _PAGE = 200
 
 _MUST_BE_ZERO = {
-    "messages beyond the cursor": "SELECT count(*) FROM conversations WHERE cursor < last_seq",
+    "messages beyond the cursor": "SELECT count(*) FROM conversations WHERE cursor < newest_seq",
     "turns without an end": "SELECT count(*) FROM turns WHERE finished_at IS NULL",
     "rows pending for more than 5 minutes": """
         SELECT (SELECT count(*) FROM turns

@@ -88,7 +88,7 @@ async def _standing(program: Program, ids: list[str]) -> dict[str, int]:
     async with record(program) as connection:
         row = await connection.fetchrow(
             "SELECT (SELECT count(*) FROM messages WHERE channel_message_id = ANY($1)) AS stored,"
-            " (SELECT coalesce(sum(last_seq - cursor), 0) FROM conversations) AS waiting,"
+            " (SELECT coalesce(sum(newest_seq - cursor), 0) FROM conversations) AS waiting,"
             " (SELECT count(*) FROM messages WHERE delivery = 'due') AS due,"
             " (SELECT coalesce(sum(attempt), 0) FROM deliveries) AS sends",
             ids,

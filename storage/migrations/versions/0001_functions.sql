@@ -47,7 +47,7 @@ BEGIN
     SELECT * INTO v_conversation FROM conversations c
      WHERE c.customer_id = v_customer AND c.channel = p_channel AND c.account = p_account FOR UPDATE;
 
-    v_seq := v_conversation.last_seq + 1;
+    v_seq := v_conversation.newest_seq + 1;
     INSERT INTO messages (conversation_id, seq, direction, author, channel, id_scope, channel_message_id, kind, text,
                           content_hash, meta, sent_at, wants_stream, request_id)
     VALUES (v_conversation.id, v_seq, 'in', 'customer', p_channel, p_id_scope, p_message_id, p_kind, p_text,
@@ -58,7 +58,7 @@ BEGIN
         RETURN QUERY SELECT * FROM stored_message(p_channel, p_id_scope, p_message_id, p_content_hash);
         RETURN;
     END IF;
-    UPDATE conversations SET last_seq = v_seq, last_message_at = agent_now() WHERE id = v_conversation.id;
+    UPDATE conversations SET newest_seq = v_seq, last_message_at = agent_now() WHERE id = v_conversation.id;
     RETURN QUERY SELECT v_message, v_conversation.id, v_conversation.workflow_id, v_conversation.channel,
                         v_conversation.assistant, v_conversation.state, v_seq, true, true, NULL::uuid;
 END $$;

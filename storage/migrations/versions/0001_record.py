@@ -126,12 +126,12 @@ def upgrade() -> None:
         sa.Column("assistant", sa.Text(), server_default="default", nullable=False),
         sa.Column("workflow_id", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), server_default="bot", nullable=False),
-        sa.Column("last_seq", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("newest_seq", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("cursor", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("turns", sa.Integer(), server_default="0", nullable=False),
         sa.Column("last_message_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
-        sa.CheckConstraint("cursor <= last_seq", name=op.f("conversations_cursor_check")),
+        sa.CheckConstraint("cursor <= newest_seq", name=op.f("conversations_cursor_check")),
         sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name=op.f("conversations_customer_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("conversations_pkey")),
         sa.UniqueConstraint(
@@ -145,7 +145,7 @@ def upgrade() -> None:
         "conversations",
         ["last_message_at"],
         unique=False,
-        postgresql_where=sa.text("cursor < last_seq"),
+        postgresql_where=sa.text("cursor < newest_seq"),
     )
     op.create_table(
         "handoffs",

@@ -119,7 +119,7 @@ BEGIN
     END LOOP;
 
     v_conversation := known_conversation(p_channel, p_account, p_assistant, p_identities, p_display_name);
-    v_seq := v_conversation.last_seq + 1;
+    v_seq := v_conversation.newest_seq + 1;
     INSERT INTO messages (conversation_id, seq, direction, author, channel, id_scope, channel_message_id, kind, text,
                           content_hash, meta, sent_at, wants_stream, request_id)
     VALUES (v_conversation.id, v_seq, 'in', 'customer', p_channel, p_id_scope, p_message_id, p_kind, p_text,
@@ -131,7 +131,7 @@ BEGIN
                        FROM stored_message(p_channel, p_id_scope, p_message_id, p_content_hash) s;
         RETURN;
     END IF;
-    UPDATE conversations SET last_seq = v_seq, last_message_at = agent_now() WHERE id = v_conversation.id;
+    UPDATE conversations SET newest_seq = v_seq, last_message_at = agent_now() WHERE id = v_conversation.id;
     RETURN QUERY SELECT v_message, v_conversation.id, v_conversation.workflow_id, v_conversation.channel,
                         v_conversation.assistant, v_conversation.state, v_seq, true, true, NULL::uuid,
                         0::double precision;

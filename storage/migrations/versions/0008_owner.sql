@@ -105,16 +105,16 @@ BEGIN
           FROM held_messages(p_conversation) h;
     END IF;
     IF v_held IS NOT NULL THEN
-        v_seq := v_before.last_seq + 1;
+        v_seq := v_before.newest_seq + 1;
         INSERT INTO messages (conversation_id, seq, direction, author, channel, id_scope, kind, text, meta, sent_at)
         VALUES (p_conversation, v_seq, 'in', 'customer', v_before.channel, '', 'held', '',
                 jsonb_build_object('held', v_held), v_wrote_at);
-        UPDATE conversations SET last_seq = v_seq, last_message_at = agent_now() WHERE id = p_conversation;
+        UPDATE conversations SET newest_seq = v_seq, last_message_at = agent_now() WHERE id = p_conversation;
     END IF;
     RETURN QUERY SELECT v_version <> v_before.owner_version OR v_dropped > 0, v_to, v_version,
                         CASE WHEN v_seq IS NOT NULL THEN v_seq
-                             WHEN (v_rule ->> 'anew')::boolean AND v_before.cursor < v_before.last_seq
-                             THEN v_before.last_seq END;
+                             WHEN (v_rule ->> 'anew')::boolean AND v_before.cursor < v_before.newest_seq
+                             THEN v_before.newest_seq END;
 END $$;
 --
 -- store_message: the inbox (docs/reliability.md, rule 1). One call resolves the customer's identity, stores the message
@@ -161,7 +161,7 @@ BEGIN
     END LOOP;
 
     v_conversation := known_conversation(p_channel, p_account, p_assistant, p_identities, p_display_name);
-    v_seq := v_conversation.last_seq + 1;
+    v_seq := v_conversation.newest_seq + 1;
     INSERT INTO messages (conversation_id, seq, direction, author, channel, id_scope, channel_message_id, kind, text,
                           content_hash, meta, sent_at, wants_stream, request_id)
     VALUES (v_conversation.id, v_seq, 'in', 'customer', p_channel, p_id_scope, p_message_id, p_kind, p_text,
@@ -173,7 +173,7 @@ BEGIN
                        FROM stored_message(p_channel, p_id_scope, p_message_id, p_content_hash) s;
         RETURN;
     END IF;
-    UPDATE conversations SET last_seq = v_seq, last_message_at = agent_now() WHERE id = v_conversation.id;
+    UPDATE conversations SET newest_seq = v_seq, last_message_at = agent_now() WHERE id = v_conversation.id;
     RETURN QUERY SELECT v_message, v_conversation.id, v_conversation.workflow_id, v_conversation.channel,
                         v_conversation.assistant, (SELECT c.state FROM conversations c WHERE c.id = v_conversation.id), v_seq, true, true, NULL::uuid,
                         0::double precision;

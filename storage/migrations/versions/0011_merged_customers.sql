@@ -203,7 +203,7 @@ BEGIN
     DELETE FROM messages k WHERE k.conversation_id = p_from AND k.kind = 'held' AND k.seq > v_kept;
     v_moved := ARRAY(SELECT m.seq FROM messages m WHERE m.conversation_id = p_from AND m.seq IS NOT NULL
                         AND (m.seq > v_kept OR m.seq = ANY(v_held)) ORDER BY m.seq);
-    UPDATE messages m SET conversation_id = v_into.id, seq = v_into.last_seq + moved.place
+    UPDATE messages m SET conversation_id = v_into.id, seq = v_into.newest_seq + moved.place
       FROM unnest(v_moved) WITH ORDINALITY AS moved(seq, place)
      WHERE m.conversation_id = p_from AND m.seq = moved.seq;
     -- What the bot said leaves only if a person has neither; a version before all take-overs withholds it.
@@ -225,7 +225,7 @@ BEGIN
        AND EXISTS (SELECT 1 FROM handoffs open WHERE open.conversation_id = v_into.id AND open.released_at IS NULL);
     UPDATE handoffs h SET conversation_id = v_into.id WHERE h.conversation_id = p_from;
 
-    UPDATE conversations c SET last_seq = v_into.last_seq + cardinality(v_moved),
+    UPDATE conversations c SET newest_seq = v_into.newest_seq + cardinality(v_moved),
            last_message_at = greatest(v_into.last_message_at, v_from.last_message_at)
      WHERE c.id = v_into.id;
     PERFORM own_after_merge(v_into.id, v_called);
@@ -233,13 +233,13 @@ BEGIN
         INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
         VALUES (p_from, v_from.owner_version, v_from.owner, 'closed', 'merged', 'inbox');
     END IF;
-    UPDATE conversations c SET last_seq = v_kept, stopped_seq = NULL,
+    UPDATE conversations c SET newest_seq = v_kept, stopped_seq = NULL,
            owner = CASE WHEN v_under_way THEN v_from.owner ELSE 'closed' END
      WHERE c.id = p_from;
 
     RETURN QUERY
-    SELECT c.id, c.workflow_id, c.channel, c.assistant, c.last_seq,
-           EXISTS (SELECT 1 FROM media f WHERE f.conversation_id = c.id AND f.status = 'due'), c.cursor < c.last_seq,
+    SELECT c.id, c.workflow_id, c.channel, c.assistant, c.newest_seq,
+           EXISTS (SELECT 1 FROM media f WHERE f.conversation_id = c.id AND f.status = 'due'), c.cursor < c.newest_seq,
            EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due')
       FROM conversations c WHERE c.id = v_into.id;
 END $$;
@@ -282,7 +282,7 @@ $$;
 CREATE FUNCTION move_questions(p_from conversations, p_into conversations, p_moved bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE actions a SET conversation_id = p_into.id, asked_seq = p_into.last_seq + (
+    UPDATE actions a SET conversation_id = p_into.id, asked_seq = p_into.newest_seq + (
            SELECT count(*) FROM unnest(p_moved) AS moved(seq) WHERE moved.seq <= a.asked_seq)
      WHERE a.conversation_id = p_from.id AND a.status = 'awaiting_confirmation';
     WITH dropped AS (

@@ -119,9 +119,9 @@ BEGIN
       FROM messages_to_ask_about(p_conversation) h;
     IF v_held IS NULL THEN RETURN; END IF;
     INSERT INTO messages (conversation_id, seq, direction, author, channel, id_scope, kind, text, meta, sent_at)
-    VALUES (p_conversation, v_conversation.last_seq + 1, 'in', 'customer', v_conversation.channel, '', 'held', '',
+    VALUES (p_conversation, v_conversation.newest_seq + 1, 'in', 'customer', v_conversation.channel, '', 'held', '',
             jsonb_build_object('held', v_held), v_wrote_at);
-    UPDATE conversations SET last_seq = last_seq + 1, last_message_at = agent_now() WHERE id = p_conversation;
+    UPDATE conversations SET newest_seq = last_seq + 1, last_message_at = agent_now() WHERE id = p_conversation;
 END $$;
 --
 CREATE FUNCTION answer_what_was_held() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -200,10 +200,10 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT v_version <> v_before.owner_version OR v_dropped > 0, v_to, v_version,
-           CASE WHEN c.last_seq > v_before.last_seq
-                  OR (v_rule ->> 'anew')::boolean AND c.cursor < c.last_seq
+           CASE WHEN c.newest_seq > v_before.newest_seq
+                  OR (v_rule ->> 'anew')::boolean AND c.cursor < c.newest_seq
                   OR v_to = 'bot' AND EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due')
-                THEN c.last_seq END
+                THEN c.newest_seq END
       FROM conversations c WHERE c.id = p_conversation;
 END $$;
 --
@@ -347,7 +347,7 @@ BEGIN
                      WHERE v_human OR answers_held(v_from.assistant) OR h.seq = ANY(v_wanted));
     v_moved := ARRAY(SELECT m.seq FROM messages m WHERE m.conversation_id = p_from AND m.seq IS NOT NULL
                         AND (m.seq > v_kept OR m.seq = ANY(v_held)) ORDER BY m.seq);
-    UPDATE messages m SET conversation_id = v_into.id, seq = v_into.last_seq + moved.place
+    UPDATE messages m SET conversation_id = v_into.id, seq = v_into.newest_seq + moved.place
       FROM unnest(v_moved) WITH ORDINALITY AS moved(seq, place)
      WHERE m.conversation_id = p_from AND m.seq = moved.seq;
     -- What the bot said leaves only if a person has neither; a version before all take-overs withholds it.
@@ -369,7 +369,7 @@ BEGIN
        AND EXISTS (SELECT 1 FROM handoffs open WHERE open.conversation_id = v_into.id AND open.released_at IS NULL);
     UPDATE handoffs h SET conversation_id = v_into.id WHERE h.conversation_id = p_from;
 
-    UPDATE conversations c SET last_seq = v_into.last_seq + cardinality(v_moved),
+    UPDATE conversations c SET newest_seq = v_into.newest_seq + cardinality(v_moved),
            last_message_at = greatest(v_into.last_message_at, v_from.last_message_at)
      WHERE c.id = v_into.id;
     PERFORM own_after_merge(v_into.id, v_called);
@@ -378,13 +378,13 @@ BEGIN
         INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
         VALUES (p_from, v_from.owner_version, v_from.owner, 'closed', 'merged', 'inbox');
     END IF;
-    UPDATE conversations c SET last_seq = v_kept, stopped_seq = NULL,
+    UPDATE conversations c SET newest_seq = v_kept, stopped_seq = NULL,
            owner = CASE WHEN v_under_way THEN v_from.owner ELSE 'closed' END
      WHERE c.id = p_from;
 
     RETURN QUERY
-    SELECT c.id, c.workflow_id, c.channel, c.assistant, c.last_seq,
-           EXISTS (SELECT 1 FROM media f WHERE f.conversation_id = c.id AND f.status = 'due'), c.cursor < c.last_seq,
+    SELECT c.id, c.workflow_id, c.channel, c.assistant, c.newest_seq,
+           EXISTS (SELECT 1 FROM media f WHERE f.conversation_id = c.id AND f.status = 'due'), c.cursor < c.newest_seq,
            EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due')
       FROM conversations c WHERE c.id = v_into.id;
 END $$;
