@@ -27,7 +27,7 @@ from activities.outcomes import outcome_of
 from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
-from schemas.channels import is_sent
+from schemas.channels import needs_delivery
 from schemas.conversations import ApprovalDecision, Perform, SessionChanged, Step, TurnOutcome
 from schemas.effects import Claim, EffectOutcome, EffectStatus, Recovery
 from schemas.transitions import Event
@@ -129,8 +129,8 @@ class Acting:
                 told = await self._decided(decided, decision)
                 await self._actions.tell(decision.conversation_id, decided.action_id, told)
             standing = await self._standings.of(decision.conversation_id)
-        to_deliver = decided is not None and is_sent(decided.channel, decided.account)
-        return SessionChanged(state=standing.state, standing=standing, to_deliver=to_deliver)
+        is_wanted = decided is not None and needs_delivery(decided.channel, decided.account)
+        return SessionChanged(state=standing.state, standing=standing, needs_delivery=is_wanted)
 
     async def _perform(self, request: Perform) -> TurnOutcome:
         return await self._perform_now(await self._work(await self._actions.get(request.action_id)))

@@ -49,7 +49,7 @@ class Attending:
     async def beside(self, turn: ClaimedTurn, assistant: LoadedAssistant) -> AsyncIterator[None]:
         """At work until the block ends. Nothing that goes wrong here costs the customer the answer."""
         channel = self._channels.get(turn.channel)
-        if channel is None or not turn.is_sent:
+        if channel is None or not turn.needs_delivery:
             yield
             return
         read = asyncio.Event()
@@ -71,7 +71,7 @@ class Attending:
 
     async def while_waiting(self, turn: ClaimedTurn, assistant: LoadedAssistant) -> None:
         """Asks for patience if the turn has waited for long, where messages are sent over the channel."""
-        if turn.is_sent and turn.channel in self._channels and self._seconds_left(turn) <= 0:
+        if turn.needs_delivery and turn.channel in self._channels and self._seconds_left(turn) <= 0:
             await self._ask_for_patience(turn, assistant, asyncio.Event())
 
     def _seconds_left(self, turn: ClaimedTurn) -> float:

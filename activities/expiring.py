@@ -36,8 +36,8 @@ class Expiring:
             assistant = await self._assistants.at(question.assistant, question.assistant_version)
             note = _NOTES[question.confirmation_by].format(action=question.name)
             untold = _UNTOLD.format(action=question.name)
-            is_due = await self._questions.expire(
+            needs_delivery = await self._questions.expire(
                 question.action_id, words=assistant.texts.expired, note=note, untold_note=untold
             )
             log.warning("question_expired", conversation_id=str(question.conversation_id), action=question.name)
-            yield question, is_due
+            yield question, needs_delivery

@@ -25,5 +25,5 @@ class Merging:
         await self._conversations.signal_standing_changed(successor)
         if successor.is_waiting or successor.files:
             await self._conversations.signal_message_stored(successor)
-        if successor.is_due:
+        if successor.needs_delivery:
             await self._conversations.signal_delivery_due(successor)

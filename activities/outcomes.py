@@ -35,7 +35,7 @@ def outcome_of(turn: TurnRow) -> TurnOutcome:
         step=_STEPS.get(turn.status, Step.FINISHED),
         action_id=turn.action_id,
         ticket_id=turn.ticket_id,
-        to_deliver=finished and turn.is_sent,
+        needs_delivery=finished and turn.needs_delivery,
     )
 
 

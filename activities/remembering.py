@@ -71,7 +71,7 @@ class Remembering:
         return SessionChanged(
             state=standing.state,
             standing=standing,
-            to_deliver=standing.deliveries > 0,
+            needs_delivery=standing.deliveries > 0,
             waiting_seq=changed.waiting_seq if changed else None,
         )
 

@@ -83,8 +83,8 @@ class Sweeping:
 
     async def _expire_questions(self) -> None:
         """Those of conversations whose workflow did not see to it."""
-        async for conversation, is_due in self._expiring.expire():
-            if is_due:
+        async for conversation, needs_delivery in self._expiring.expire():
+            if needs_delivery:
                 await self._conversations.signal_delivery_due(conversation)
             activity.heartbeat()
 

@@ -40,7 +40,7 @@ class Yielding:
             Purpose.ANSWER: settings.newer_message_while_asking,
             Purpose.REPAIR: settings.newer_message_while_repairing,
         }
-        return turn.is_sent and policies.get(turn.purpose) == "restart"
+        return turn.needs_delivery and policies.get(turn.purpose) == "restart"
 
     async def unless_useless(
         self, turn: ClaimedTurn, answer: Awaitable[Answered], *, may_yield: bool

@@ -5,9 +5,9 @@ from __future__ import annotations
 WHATSAPP = "whatsapp"
 """Whoever carries it: Meta's Cloud API and Twilio are its providers."""
 
-SENT_OVER = (WHATSAPP,)
+PUSH_CHANNELS = (WHATSAPP,)
 
 
-def is_sent(channel: str, account: str) -> bool:
+def needs_delivery(channel: str, account: str) -> bool:
     """Whether replies go out by ourselves: the customer came over the channel, to an account of ours."""
-    return channel in SENT_OVER and account != ""
+    return channel in PUSH_CHANNELS and account != ""

@@ -174,7 +174,7 @@ class TurnOutcome(BaseModel):
     step: Step = Step.FINISHED
     action_id: UUID | None = None
     ticket_id: str | None = None
-    to_deliver: bool = False
+    needs_delivery: bool = False
     """A reply waits to be sent over the channel."""
     wait: timedelta = timedelta()
     """With the step `wait`: how long the turn keeps its place before it asks again."""
@@ -252,6 +252,6 @@ class SessionChanged(BaseModel):
     state: State
     standing: Standing | None = None
     thread: Thread | None = None
-    to_deliver: bool = False
+    needs_delivery: bool = False
     waiting_seq: int | None = None
     """The newest message's number, where the change leaves some to be answered."""

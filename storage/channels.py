@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from schemas.channels import SENT_OVER
+from schemas.channels import PUSH_CHANNELS
 
-_NAMES = ", ".join(repr(name) for name in SENT_OVER)
+_NAMES = ", ".join(repr(name) for name in PUSH_CHANNELS)
 
 DELIVERY = f"CASE WHEN channel IN ({_NAMES}) AND account <> '' THEN 'due' END"
-"""SQL, as `schemas.channels.is_sent`: `messages.delivery` of a new message in the conversation that is selected."""
+"""SQL, as `schemas.channels.needs_delivery`: `messages.delivery` of a new message in the conversation that is
+selected."""

@@ -21,7 +21,7 @@ class Successor(ConversationRef):
 
     is_waiting: bool
     """A message waits for its answer."""
-    is_due: bool
+    needs_delivery: bool
     """A reply waits to be sent over the channel."""
 
 

@@ -129,7 +129,7 @@ WITH added AS (
       FROM conversations WHERE id = :conversation_id
     ON CONFLICT DO NOTHING RETURNING text, delivery
 )
-SELECT text, delivery IS NOT DISTINCT FROM 'due' AS is_due FROM added
+SELECT text, delivery IS NOT DISTINCT FROM 'due' AS needs_delivery FROM added
 UNION ALL
 SELECT text, delivery IS NOT DISTINCT FROM 'due' FROM messages WHERE id = :id
 """
@@ -138,10 +138,10 @@ _LOOK_AGAIN_SECONDS = 0.05
 
 
 class AddedMessage(BaseModel):
-    """As it is on record. `is_due`: it waits to be sent over the channel."""
+    """As it is on record. `needs_delivery`: it waits to be sent over the channel."""
 
     text: str
-    is_due: bool
+    needs_delivery: bool
 
 
 class ClaimedPart(BaseModel):

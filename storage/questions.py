@@ -54,7 +54,7 @@ WITH expired AS (
            CASE WHEN c.owner = ANY(:told_under) THEN :note ELSE :untold_note END
       FROM conversations c JOIN expired ON expired.conversation_id = c.id
 )
-SELECT delivery IS NOT DISTINCT FROM 'due' AS is_due FROM told
+SELECT delivery IS NOT DISTINCT FROM 'due' AS needs_delivery FROM told
 """
 
 
@@ -91,4 +91,4 @@ class Questions:
         told_under = gates.told_by_the_bot(Event.EXPIRED)
         values = {"action_id": action_id, "words": words, "note": note, "untold_note": untold_note}
         row = await self._database.row(_EXPIRE, {**values, "told_under": told_under})
-        return row is not None and bool(row["is_due"])
+        return row is not None and bool(row["needs_delivery"])

@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from schemas.actions import ActionRequest, Confirmation, PendingConfirmation
-from schemas.channels import is_sent
+from schemas.channels import needs_delivery
 from schemas.conversations import Thread
 from schemas.failures import WAITED_OUT, ModelFailureKind
 from schemas.messages import WaitingMessage
@@ -106,9 +106,9 @@ class TurnRow(BaseModel):
     action_id: UUID | None
 
     @property
-    def is_sent(self) -> bool:
+    def needs_delivery(self) -> bool:
         """Whether the reply goes out over the channel."""
-        return is_sent(self.channel, self.account)
+        return needs_delivery(self.channel, self.account)
 
     @property
     def thread(self) -> Thread | None:

@@ -390,7 +390,7 @@ class Conversation:
     def _changed(self, changed: SessionChanged) -> SessionChanged:
         """Somebody else than the turn under way changed who has the conversation, or what is open."""
         self._changes += 1
-        self._current.delivery_due |= changed.to_deliver
+        self._current.delivery_due |= changed.needs_delivery
         self._hear_of(changed.waiting_seq)
         if changed.standing is None:
             self._stale = True

@@ -162,7 +162,7 @@ def apply_outcome(current: WorkflowState, outcome: TurnOutcome, asked: int, sign
     current.state = outcome.state if outcome.standing is None else current.state
     current.last_verdict = outcome.verdict or current.last_verdict
     current.ticket_id = (outcome.ticket_id if outcome.standing is None else None) or current.ticket_id
-    current.delivery_due |= outcome.to_deliver
+    current.delivery_due |= outcome.needs_delivery
 
 
 def may_stand_otherwise(current: WorkflowState, outcome: TurnOutcome) -> bool:

@@ -156,7 +156,7 @@ async def reply(
     )
     if known.text != body.text:
         raise ProblemError(409, "This Idempotency-Key came before with another text.")
-    if known.is_due:
+    if known.needs_delivery:
         services.signals.delivery_due([_ref_of(session)])
     return ReplyTaken(message_id=message_id, conversation_id=session.conversation_id)
 

@@ -27,7 +27,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 
 from config.settings import Settings
 from integrations.temporal.health import TemporalHealth, plain_reason, temporal_health
-from schemas.channels import SENT_OVER
+from schemas.channels import PUSH_CHANNELS
 from schemas.conversation_ref import ConversationRef
 from schemas.conversations import (
     ApprovalDecision,
@@ -60,7 +60,7 @@ class StillWaiting(Exception):
 
 def limits_from(settings: Settings, channel: str = "") -> Limits:
     """The bounds that a run of the workflow is started with. People write in bursts on the channels we send over."""
-    bursts = channel in SENT_OVER
+    bursts = channel in PUSH_CHANNELS
     return Limits(
         quiet=timedelta(seconds=settings.quiet_seconds if bursts else 0),
         quiet_cap=timedelta(seconds=settings.quiet_cap_seconds),

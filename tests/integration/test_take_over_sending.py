@@ -233,8 +233,10 @@ async def test_an_approval_that_expires_under_a_human_is_told_to_staff_alone(
         await set_state(customer, "human_handoff")
         questions = Questions(system.database)
         [approval] = await questions.expired(10)
-        is_due = await questions.expire(approval.action_id, words="Too late", note="Told.", untold_note="Not told.")
+        needs_delivery = await questions.expire(
+            approval.action_id, words="Too late", note="Told.", untold_note="Not told."
+        )
         events = await system.database.rows("SELECT text FROM messages WHERE kind = 'note'")
         said = await system.database.rows("SELECT 1 FROM messages WHERE text = 'Too late'")
 
-    assert (is_due, [event["text"] for event in events], list(said)) == (False, ["Not told."], [])
+    assert (needs_delivery, [event["text"] for event in events], list(said)) == (False, ["Not told."], [])

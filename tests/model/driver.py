@@ -311,7 +311,7 @@ class Run:
 
     def _changed(self, changed: SessionChanged) -> None:
         self._changes += 1
-        self._current.delivery_due |= changed.to_deliver
+        self._current.delivery_due |= changed.needs_delivery
         if changed.waiting_seq is not None:
             self.message_stored(changed.waiting_seq)
         if changed.standing is None:

@@ -112,7 +112,7 @@ class World:
         self.merged = True
 
     def changed(self) -> SessionChanged:
-        return SessionChanged(state=self.standing.state, standing=self.seen, to_deliver=self.due > 0)
+        return SessionChanged(state=self.standing.state, standing=self.seen, needs_delivery=self.due > 0)
 
     @property
     def seen(self) -> Standing:
@@ -131,7 +131,7 @@ class World:
             verdict=verdict,
             state=self.standing.state,
             standing=self.seen if self.cursor % 2 else None,
-            to_deliver=self.due > 0,
+            needs_delivery=self.due > 0,
         )
 
     @asynccontextmanager

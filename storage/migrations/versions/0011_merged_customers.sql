@@ -169,7 +169,7 @@ END $$;
 -- Called by the merge, and again by the merged one's last run for what came to it late; it may be repeated.
 CREATE FUNCTION hand_over(p_from uuid)
 RETURNS TABLE (conversation_id uuid, workflow_id text, channel text, assistant text, seq bigint,
-               files boolean, is_waiting boolean, is_due boolean)
+               files boolean, is_waiting boolean, needs_delivery boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
