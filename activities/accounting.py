@@ -66,10 +66,10 @@ class TurnReport:
             **self._fields(),
         )
 
-    def overtaken(self) -> None:
+    def interrupted(self) -> None:
         """The customer wrote on: the question was dropped for one with both messages."""
-        metrics.FAILURES.labels("overtaken").inc()
-        log.info("turn_attempt_overtaken", **self._fields())
+        metrics.FAILURES.labels("interrupted").inc()
+        log.info("turn_attempt_interrupted", **self._fields())
 
     def abandoned(self) -> None:
         """This worker stops in the middle of the attempt."""

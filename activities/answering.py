@@ -33,7 +33,7 @@ from activities.deciding import (
 from activities.failing import Failing
 from activities.outcomes import outcome_of, output_of
 from activities.questions import Prompt, joined_text
-from activities.yielding import OwnerChanged, Yielding
+from activities.yielding import Interruption, OwnerChanged
 from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.conversations import Apologize, Step, Thread, TurnOutcome, TurnRequest
@@ -89,7 +89,7 @@ class Answering:
         self._failing = Failing(turns, settings, now)
         self._settings = settings
         self._now = now
-        self._yielding = Yielding(turns, asking, self._failing, settings)
+        self._interruption = Interruption(turns, asking, self._failing, settings)
         self._beat = beat
 
     @activity.defn
@@ -213,7 +213,7 @@ class Answering:
         try:
             async with self._attending.beside(turn, assistant):
                 answering = self._asking.ask(turn, assistant, prepared)
-                return await self._yielding.unless_useless(turn, answering, may_yield=may_yield)
+                return await self._interruption.unless_useless(turn, answering, may_yield=may_yield)
         except Unanswered as unanswered:
             failed = await self._failing.settled(turn, unanswered, turn.purpose)
             if not failed.non_retryable:

@@ -153,7 +153,7 @@ class Delivering:
         if claimed.withheld:
             raise Withheld
         if claimed.part is None:
-            raise ApplicationError("another attempt is sending this part", type="Overtaken")
+            raise ApplicationError("another attempt is sending this part", type="Superseded")
         if self._monotonic() - asked >= self._settings.take_over_wait_seconds:
             await self._outbox.ledger.release(claimed.part, "gave_way", {"explanation": "claimed too slowly"})
             raise ApplicationError("the claim took too long", type="GaveWay")

@@ -82,18 +82,18 @@ class Failing:
             async with asyncio.timeout(self._settings.worker_record_seconds):
                 await self._turns.fail(failed)
 
-    async def overtaken(self, taken: ClaimedTurn, slot: UUID) -> None:
+    async def interrupted(self, taken: ClaimedTurn, slot: UUID) -> None:
         """The question was dropped, for the customer wrote on; it counts as asked, and its outcome as known."""
-        TurnReport(taken, self._settings).overtaken()
+        TurnReport(taken, self._settings).interrupted()
         why = "the customer wrote on; asked again with both"
-        dropped = _ended(taken, slot, taken.purpose, ModelFailureKind.OVERTAKEN, why, unknown=False)
+        dropped = _ended(taken, slot, taken.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
         await self._turns.fail(dropped.model_copy(update={"anew": True}))
 
     async def given_up(self, taken: ClaimedTurn, slot: UUID) -> None:
         """The question was dropped, for the conversation has another owner: what follows, the step's commit says."""
-        TurnReport(taken, self._settings).overtaken()
+        TurnReport(taken, self._settings).interrupted()
         why = "the conversation has another owner, or began anew, since it was asked"
-        dropped = _ended(taken, slot, taken.purpose, ModelFailureKind.OVERTAKEN, why, unknown=False)
+        dropped = _ended(taken, slot, taken.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
         await patiently(lambda: self._turns.fail(dropped), self._settings.record_patience_seconds)
 
 

@@ -24,7 +24,7 @@ class OwnerChanged(Exception):
     """The question was given up, for the conversation has another owner, or began anew, since it was claimed."""
 
 
-class Yielding:
+class Interruption:
     """Watches the conversation while a question is out."""
 
     def __init__(self, turns: Turns, asking: Asking, failing: Failing, settings: Settings) -> None:
@@ -63,7 +63,7 @@ class Yielding:
         if watching.result():
             await self._failing.given_up(turn, self._asking.slot_of(turn))
             raise OwnerChanged
-        await self._failing.overtaken(turn, self._asking.slot_of(turn))
+        await self._failing.interrupted(turn, self._asking.slot_of(turn))
         await asyncio.sleep(self._settings.quiet_seconds)
         return None
 

@@ -35,7 +35,7 @@ class ModelFailureKind(StrEnum):
     QUESTION_TOO_LONG = "question_too_long"  # HTTP 400: the request line is over the wrapper's limit
     ACCOUNT = "account"  # the account is unknown to the wrapper, or its cookies have expired
     REJECTED = "rejected"  # wrong mode, model, source or parameter: ours to repair
-    OVERTAKEN = "overtaken"  # dropped by us: the customer wrote on, and both messages are asked about at once
+    INTERRUPTED = "interrupted"  # dropped by us: the customer wrote on, and both messages are asked about at once
     ABANDONED = "abandoned"  # the worker that asked is gone; nobody knows what came of it
 
 
@@ -93,7 +93,7 @@ MODEL_FAILURES: dict[ModelFailureKind, ModelFailurePolicy] = {
     ),
     ModelFailureKind.ACCOUNT: ModelFailurePolicy(certainty=_NOT_ASKED, retried=False),
     ModelFailureKind.REJECTED: ModelFailurePolicy(certainty=_NOT_ASKED, retried=False),
-    ModelFailureKind.OVERTAKEN: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=0.0),
+    ModelFailureKind.INTERRUPTED: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=0.0),
     ModelFailureKind.ABANDONED: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=0.0),
 }
 

@@ -68,7 +68,7 @@ async def test_a_newer_message_drops_the_stale_answer_and_both_are_asked(system:
     assert _asked(system) == ["I want a lamp", "I want a lamp\n\nNo, two lamps"]
     assert len(customer.received) == 1
     failures = await system.database.rows("SELECT failure FROM raw_outputs ORDER BY created_at")
-    assert [row["failure"] for row in failures] == [ModelFailureKind.OVERTAKEN, None]
+    assert [row["failure"] for row in failures] == [ModelFailureKind.INTERRUPTED, None]
 
 
 async def test_only_once_is_an_answer_dropped(system: System) -> None:
