@@ -21,7 +21,7 @@ from activities.accounting import TurnReport
 from activities.acting import Acting
 from activities.asking import Answered, Asking, Beat, Prepared, Unanswered, beating
 from activities.assistants import AssistantCache, LoadedAssistant
-from activities.attending import Attending
+from activities.attending import Presence
 from activities.deciding import (
     decide_apology,
     decide_output,
@@ -75,7 +75,7 @@ class Answering:
         assistants: AssistantCache,
         asking: Asking,
         acting: Acting,
-        attending: Attending,
+        presence: Presence,
         settings: Settings,
         beat: Beat,
         now: Clock = utc_now,
@@ -85,7 +85,7 @@ class Answering:
         self._assistants = assistants
         self._asking = asking
         self._acting = acting
-        self._attending = attending
+        self._presence = presence
         self._failing = Failing(turns, settings, now)
         self._settings = settings
         self._now = now
@@ -146,7 +146,7 @@ class Answering:
         if (wait := await self._asking.begin(turn, prepared)) < 0:
             return outcome_of(await self._turns.get(turn.id))
         if wait:
-            await self._attending.while_waiting(turn, assistant)
+            await self._presence.while_waiting(turn, assistant)
             raise NoRoom(timedelta(seconds=wait))
         try:
             answered = await self._ask(turn, assistant, prepared, may_yield=may_yield)
@@ -211,13 +211,13 @@ class Answering:
         Raises OwnerChanged where nobody wants it any more, and ApplicationError as `answer` does.
         """
         try:
-            async with self._attending.beside(turn, assistant):
+            async with self._presence.during(turn, assistant):
                 answering = self._asking.ask(turn, assistant, prepared)
                 return await self._interruption.unless_useless(turn, answering, may_yield=may_yield)
         except Unanswered as unanswered:
             failed = await self._failing.settled(turn, unanswered, turn.purpose)
             if not failed.non_retryable:
-                await self._attending.while_waiting(turn, assistant)
+                await self._presence.while_waiting(turn, assistant)
             raise failed from None
         except asyncio.CancelledError:
             await self._failing.abandoned(turn, self._asking.slot_of(turn), turn.purpose)

@@ -32,7 +32,7 @@ SELECT m.id, m.conversation_id, m.text, m.sources, m.meta, m.stored_at, m.owner_
            AND i.kind = 'user_id' ORDER BY i.created_at DESC LIMIT 1) AS user_id,
        (SELECT max(coalesce(w.sent_at, w.stored_at)) FROM messages w
          WHERE w.conversation_id IN {WITH_MERGED} AND w.direction = 'in') AS wrote_at,
-       EXISTS (SELECT 1 FROM turns t WHERE t.id = (m.meta ->> 'patience_of')::uuid AND t.finished_at IS NOT NULL)
+       EXISTS (SELECT 1 FROM turns t WHERE t.id = (m.meta ->> 'interim_notice_of')::uuid AND t.finished_at IS NOT NULL)
            AS superseded,
        (SELECT coalesce(jsonb_agg(to_jsonb(e) || e.request ORDER BY (e.request ->> 'part')::int), '[]')
           FROM effects e WHERE e.message_id = m.id) AS parts

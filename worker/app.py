@@ -16,7 +16,7 @@ from activities.acting import Acting
 from activities.answering import Answering
 from activities.asking import Asking
 from activities.assistants import AssistantCache
-from activities.attending import Attending
+from activities.attending import Presence
 from activities.delivering import Delivering
 from activities.expiring import Expiring
 from activities.fetching import Fetching
@@ -110,12 +110,12 @@ def create_activities(
     conversations = Conversations(client, settings)
     delivering = Delivering(outbox, channels, assistants, settings, activity.heartbeat, now, monotonic)
     fetching = Fetching(Media(database), channels, settings, activity.heartbeat)
-    attending = Attending(channels, outbox, delivering, settings, now)
+    presence = Presence(channels, outbox, delivering.deliver, settings, now)
     asking = Asking(outside.perplexity, accounts, events, settings)
     standings, expiring = Standings(database), Expiring(Questions(database), assistants, settings)
     acting = Acting(turns, actions, ledger, standings, assistants, handlers, settings, activity.heartbeat, now)
     return Activities(
-        answering=Answering(turns, actions, assistants, asking, acting, attending, settings, activity.heartbeat, now),
+        answering=Answering(turns, actions, assistants, asking, acting, presence, settings, activity.heartbeat, now),
         acting=acting,
         delivering=delivering,
         fetching=fetching,

@@ -295,7 +295,5 @@ def composed(
     turns, assistants = hole.turns(database), hole.assistants(Configurations(database), settings)
     beat, actions = activity.heartbeat, was._actions
     acting = hole.acting(turns, actions, was._ledger, was._standings, assistants, was._handlers, settings, beat, now)
-    answers = Answering(
-        turns, actions, assistants, answering._asking, acting, answering._attending, settings, beat, now
-    )
+    answers = Answering(turns, actions, assistants, answering._asking, acting, answering._presence, settings, beat, now)
     return replace(does, answering=answers, acting=acting)

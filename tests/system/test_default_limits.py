@@ -110,7 +110,7 @@ async def test_every_message_gets_its_own_answer_while_workers_die(program: Prog
 
 async def check(program: Program) -> None:
     async with record(program) as connection:
-        patience = await connection.fetch("SELECT DISTINCT text FROM messages WHERE meta ? 'patience_of'")
+        patience = await connection.fetch("SELECT DISTINCT text FROM messages WHERE meta ? 'interim_notice_of'")
         failures = await connection.fetch("SELECT failure, count(*) FROM raw_outputs GROUP BY failure")
         apologies = await connection.fetchval("SELECT count(*) FROM turns WHERE verdict IS NULL")
         turns = await connection.fetchval("SELECT count(*) FROM turns")
