@@ -35,8 +35,8 @@ from schemas.turn_decisions import Move, NotBegun, Reply, TurnDecision
 from schemas.turn_record import TurnStatus
 from schemas.turns import Verdict
 from storage.actions import AcceptedAction, Actions, Decided, Told
+from storage.database import retry_while_unavailable
 from storage.ledger import Ledger
-from storage.patience import patiently
 from storage.standings import Standings
 from storage.turns import TurnFence, Turns
 
@@ -147,7 +147,7 @@ class Acting:
         if claimed.withheld:
             await self._commit(work, NotBegun())
         elif work.returns_to_model(outcome):
-            await self._patiently(lambda: self._turns.resulted(_fence(work.action)))
+            await self._retry_while_unavailable(lambda: self._turns.resulted(_fence(work.action)))
         else:
             await self._end(work, outcome)
 
@@ -273,9 +273,9 @@ class Acting:
         """Records the outcome; another attempt's, if that was recorded first."""
         if outcome.status is EffectStatus.FAILED:
             error = {"explanation": outcome.error}
-            won = await self._patiently(lambda: self._ledger.fail(claimed, "failed", error))
+            won = await self._retry_while_unavailable(lambda: self._ledger.fail(claimed, "failed", error))
         else:
-            won = await self._patiently(lambda: self._ledger.complete(claimed, outcome))
+            won = await self._retry_while_unavailable(lambda: self._ledger.complete(claimed, outcome))
         if won:
             report_action(work.action, claimed, outcome)
             return outcome
@@ -295,11 +295,13 @@ class Acting:
     async def _commit(self, work: _Work, decision: TurnDecision) -> None:
         fence, commit_id = _fence(work.action), uuid4()
         kept = work.assistant.texts.partly_done if work.action.something_done else None
-        committed = await self._patiently(lambda: self._turns.commit(fence, decision, commit_id, kept=kept))
+        committed = await self._retry_while_unavailable(
+            lambda: self._turns.commit(fence, decision, commit_id, kept=kept)
+        )
         report_performed(work.action, committed)
 
-    async def _patiently(self, write: Callable[[], Awaitable[T]]) -> T:
-        return await patiently(write, self._settings.record_patience_seconds)
+    async def _retry_while_unavailable(self, write: Callable[[], Awaitable[T]]) -> T:
+        return await retry_while_unavailable(write, self._settings.database_retry_seconds)
 
 
 def _asked(action: AcceptedAction, assistant: LoadedAssistant) -> ActionCall | None:

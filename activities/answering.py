@@ -50,7 +50,7 @@ from schemas.turn_decisions import (
 )
 from schemas.turn_record import Purpose, TurnStatus
 from storage.actions import Actions
-from storage.patience import patiently
+from storage.database import retry_while_unavailable
 from storage.turns import ClaimedTurn, TurnFence, Turns
 
 _FAILURES_OF_A_LOST_THREAD = 2
@@ -233,8 +233,8 @@ class Answering:
     ) -> TurnOutcome:
         """Commits, waiting out a database that is away for a while; what another attempt committed first stands."""
         commit_id, kept = uuid4(), kept_words(turn, assistant)
-        committed = await patiently(
-            lambda: self._turns.commit(fence, decision, commit_id, output, kept), self._settings.record_patience_seconds
+        committed = await retry_while_unavailable(
+            lambda: self._turns.commit(fence, decision, commit_id, output, kept), self._settings.database_retry_seconds
         )
         TurnReport(turn, self._settings).committed(decision, committed, output, self._now())
         outcome = outcome_of(committed.turn)

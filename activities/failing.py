@@ -15,8 +15,7 @@ from config.clock import Clock
 from config.settings import Settings
 from schemas.failures import WAITED_OUT, Certainty, ModelFailureKind, TryLimits, pause_before_retry
 from schemas.turn_record import Purpose
-from storage.database import StorageUnavailable
-from storage.patience import patiently
+from storage.database import StorageUnavailable, retry_while_unavailable
 from storage.turns import ClaimedTurn, FailedAttempt, Turns
 
 
@@ -51,7 +50,7 @@ class Failing:
             slot=failed.slot,
             model_ms=failed.model_ms,
         )
-        await patiently(lambda: self._turns.fail(attempt), self._settings.record_patience_seconds)
+        await retry_while_unavailable(lambda: self._turns.fail(attempt), self._settings.database_retry_seconds)
         pause = pause_before_retry(
             failed.error.kind,
             self.limits,
@@ -79,7 +78,7 @@ class Failing:
         why = "the worker stopped or lost its lease"
         failed = _ended(taken, slot, purpose, ModelFailureKind.ABANDONED, why, unknown=True)
         with contextlib.suppress(StorageUnavailable, TimeoutError):
-            async with asyncio.timeout(self._settings.worker_record_seconds):
+            async with asyncio.timeout(self._settings.worker_last_write_seconds):
                 await self._turns.fail(failed)
 
     async def interrupted(self, taken: ClaimedTurn, slot: UUID) -> None:
@@ -94,7 +93,7 @@ class Failing:
         TurnReport(taken, self._settings).interrupted()
         why = "the conversation has another owner, or began anew, since it was asked"
         dropped = _ended(taken, slot, taken.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
-        await patiently(lambda: self._turns.fail(dropped), self._settings.record_patience_seconds)
+        await retry_while_unavailable(lambda: self._turns.fail(dropped), self._settings.database_retry_seconds)
 
 
 def _ended(

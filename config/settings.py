@@ -99,9 +99,9 @@ class Settings(BaseSettings):
     turn_retry_pause_seconds: float = Field(default=2.0, ge=0, le=3_600)
     turn_retry_pause_max_seconds: Seconds = 60.0
     turn_give_up_seconds: Seconds = 3_600.0
-    record_timeout_seconds: Seconds = 30.0
-    record_patience_seconds: Seconds = 60.0
-    record_retry_pause_seconds: Seconds = 5.0
+    database_activity_seconds: Seconds = 30.0
+    database_retry_seconds: Seconds = 60.0
+    database_retry_pause_seconds: Seconds = 5.0
     join_waiting_messages: bool = True
     join_max_messages: int = Field(default=100, ge=1, le=200)
     message_max_characters: int = Field(default=20_000, ge=1, le=1_000_000)
@@ -158,7 +158,7 @@ class Settings(BaseSettings):
     worker_cached_workflows: int = Field(default=2_000, ge=0, le=1_000_000)
     worker_shutdown_seconds: float = Field(default=4.0, ge=0, le=3_600)
     worker_abandon_seconds: Seconds = 4.0
-    worker_record_seconds: Seconds = 1.5
+    worker_last_write_seconds: Seconds = 1.5
     worker_metrics_port: int = Field(default=0, ge=0, le=65_535)
 
     # The launcher (`make run`)

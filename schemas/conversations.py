@@ -33,7 +33,7 @@ class Limits(BaseModel):
     turn_retry_pause: timedelta = timedelta(seconds=2)
     turn_retry_pause_max: timedelta = timedelta(minutes=1)
     turn_give_up: timedelta = timedelta(hours=1)
-    record_timeout: timedelta = timedelta(seconds=30)
+    database_activity_timeout: timedelta = timedelta(seconds=30)
     action_timeout: timedelta = timedelta(minutes=11)
     delivery_timeout: timedelta = timedelta(minutes=2)
     delivery_give_up: timedelta = timedelta(hours=1)

@@ -6,9 +6,11 @@ Statements are autocommitted and a connection is held only for one of them, neve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import RowMapping, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
@@ -40,6 +42,11 @@ blame, and the same one may succeed later."""
 
 APPLICATION_NAME = "perplexity-agent"
 """By which PostgreSQL and its operators know our sessions."""
+
+
+T = TypeVar("T")
+
+_PAUSE_SECONDS = 0.25
 
 
 class StorageUnavailable(Exception):
@@ -160,3 +167,15 @@ def _named(error: DBAPIError) -> str:
         *(getattr(cause, name, None) for name in ("table_name", "constraint_name")),
     ]
     return " ".join(str(name) for name in names if name)
+
+
+async def retry_while_unavailable(write: Callable[[], Awaitable[T]], retry_seconds: float) -> T:
+    """Repeats *write*, which must be safe to repeat, until it succeeds; StorageUnavailable after *retry_seconds*."""
+    deadline = time.monotonic() + retry_seconds
+    while True:
+        try:
+            return await write()
+        except StorageUnavailable:
+            if time.monotonic() >= deadline:
+                raise
+        await asyncio.sleep(_PAUSE_SECONDS)

@@ -54,7 +54,7 @@ class _Wordless(ActivityInboundInterceptor):
 
 def coming_again(error: StorageUnavailable, attempt: int, settings: Settings) -> ApplicationError:
     """What goes on in the place of *error*: once the database is back, what waits for it goes on within seconds."""
-    longest = settings.record_retry_pause_seconds
+    longest = settings.database_retry_pause_seconds
     seconds = min(settings.turn_retry_pause_seconds * 2 ** min(attempt - 1, _DOUBLINGS), longest)
     return ApplicationError(str(error), type=type(error).__name__, next_retry_delay=timedelta(seconds=seconds))
 

@@ -26,7 +26,7 @@ class Options(TypedDict, total=False):
 
 def reading(limits: Limits) -> Options:
     """What a run cannot go on without: quick, and tried until the database is there, for hours if need be."""
-    return {"start_to_close_timeout": limits.record_timeout, "retry_policy": _retries(limits)}
+    return {"start_to_close_timeout": limits.database_activity_timeout, "retry_policy": _retries(limits)}
 
 
 def writing(limits: Limits) -> Options:

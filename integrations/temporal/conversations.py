@@ -74,7 +74,7 @@ def limits_from(settings: Settings, channel: str = "") -> Limits:
         turn_retry_pause_max=timedelta(seconds=settings.turn_retry_pause_max_seconds),
         turn_give_up=timedelta(seconds=settings.turn_give_up_seconds),
         action_timeout=timedelta(seconds=settings.action_timeout_seconds),
-        record_timeout=timedelta(seconds=settings.record_timeout_seconds),
+        database_activity_timeout=timedelta(seconds=settings.database_activity_seconds),
         continue_as_new_turns=settings.continue_as_new_turns,
         continue_as_new_events=settings.continue_as_new_events,
     )

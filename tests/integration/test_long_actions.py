@@ -13,7 +13,7 @@ from tests.system_in_process import running_system
 LIMIT_SECONDS = 8.0
 ACTION_SECONDS = 10.0
 LIMITS = dict.fromkeys(
-    ("turn_timeout_seconds", "turn_give_up_seconds", "record_timeout_seconds", "delivery_timeout_seconds"),
+    ("turn_timeout_seconds", "turn_give_up_seconds", "database_activity_seconds", "delivery_timeout_seconds"),
     LIMIT_SECONDS,
 )
 

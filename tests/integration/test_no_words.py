@@ -37,7 +37,7 @@ SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity
 @pytest.fixture
 async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
     """Gives up at once when the database is unavailable, so that the failure reaches Temporal."""
-    async with running_system(postgres_url, temporal_address, record_patience_seconds=0.001) as system:
+    async with running_system(postgres_url, temporal_address, database_retry_seconds=0.001) as system:
         yield system
 
 
@@ -165,7 +165,7 @@ async def test_no_error_of_the_database_quotes_a_value(system: System, statement
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 2), (2, 4), (3, 5), (2_000, 5)])
 def test_a_database_that_is_away_is_looked_for_often(attempt: int, seconds: float) -> None:
-    settings = Settings(_env_file=None, turn_retry_pause_seconds=2, record_retry_pause_seconds=5)  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, turn_retry_pause_seconds=2, database_retry_pause_seconds=5)  # type: ignore[call-arg]
 
     told = coming_again(StorageUnavailable("it is away"), attempt, settings)
 

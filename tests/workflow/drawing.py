@@ -98,7 +98,7 @@ def limits_of(plan: Plan) -> Limits:
         turn_retry_pause=quick,
         turn_retry_pause_max=quick,
         turn_give_up=ample,
-        record_timeout=ample,
+        database_activity_timeout=ample,
         action_timeout=ample,
         delivery_timeout=ample,
         delivery_give_up=ample,
