@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = get_logger("turn")
 
 
-class TurnReport:
+class TurnTelemetry:
     """Reports how one attempt at one turn ended."""
 
     def __init__(self, turn: ClaimedTurn, settings: Settings) -> None:

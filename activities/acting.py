@@ -106,7 +106,7 @@ class Acting:
         async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
             return await self._perform(request)
 
-    async def at_once(self, outcome: TurnOutcome) -> TurnOutcome:
+    async def perform_inline(self, outcome: TurnOutcome) -> TurnOutcome:
         """*outcome*, or what comes after it if it asks for an action that is only a row of our own database.
 
         By the configuration that it was accepted under, which may not be the newest. That saves an activity. Should

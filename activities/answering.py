@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 
 from actions.prompt_pack import customer_words, repair_prompt, result_prompt, with_open_question
 from actions.reading import read_output
-from activities.accounting import TurnReport
+from activities.accounting import TurnTelemetry
 from activities.acting import Acting
 from activities.asking import Answered, Asking, Beat, Prepared, Unanswered, beating
 from activities.assistants import AssistantCache, LoadedAssistant
@@ -30,7 +30,7 @@ from activities.deciding import (
     kept_words,
     on_message,
 )
-from activities.failing import Failing
+from activities.failing import FailureRecorder
 from activities.outcomes import outcome_of, output_of
 from activities.questions import Prompt, joined_text
 from activities.yielding import Interruption, OwnerChanged
@@ -86,10 +86,10 @@ class Answering:
         self._asking = asking
         self._acting = acting
         self._presence = presence
-        self._failing = Failing(turns, settings, now)
+        self._failures = FailureRecorder(turns, settings, now)
         self._settings = settings
         self._now = now
-        self._interruption = Interruption(turns, asking, self._failing, settings)
+        self._interruption = Interruption(turns, asking, self._failures, settings)
         self._beat = beat
 
     @activity.defn
@@ -136,7 +136,7 @@ class Answering:
             thread = Thread(frontend_context_uuid=uuid5(turn.id, f"after the owner's version {turn.owner_version}"))
         if (decision := decide_without_model(turn, assistant, self._now())) is not None:
             return await self._commit(turn, assistant, turn.fence(thread), decision)
-        if not may_ask(self._failing.limits, attempt=turn.step_attempt, unknown_attempts=turn.unknown_attempts):
+        if not may_ask(self._failures.limits, attempt=turn.step_attempt, unknown_attempts=turn.unknown_attempts):
             raise ApplicationError("tries are used up", type=ModelFailureKind.ABANDONED, non_retryable=True)
         lost = await self._lost(turn, thread, assistant)
         if lost is not None:
@@ -215,12 +215,12 @@ class Answering:
                 answering = self._asking.ask(turn, assistant, prepared)
                 return await self._interruption.unless_useless(turn, answering, may_yield=may_yield)
         except Unanswered as unanswered:
-            failed = await self._failing.settled(turn, unanswered, turn.purpose)
+            failed = await self._failures.record(turn, unanswered, turn.purpose)
             if not failed.non_retryable:
                 await self._presence.while_waiting(turn, assistant)
             raise failed from None
         except asyncio.CancelledError:
-            await self._failing.abandoned(turn, self._asking.slot_of(turn), turn.purpose)
+            await self._failures.abandoned(turn, self._asking.slot_of(turn), turn.purpose)
             raise
 
     async def _commit(
@@ -236,13 +236,13 @@ class Answering:
         committed = await retry_while_unavailable(
             lambda: self._turns.commit(fence, decision, commit_id, output, kept), self._settings.database_retry_seconds
         )
-        TurnReport(turn, self._settings).committed(decision, committed, output, self._now())
+        TurnTelemetry(turn, self._settings).committed(decision, committed, output, self._now())
         outcome = outcome_of(committed.turn)
         if turn.standing.owner is not Owner.BOT and committed.turn.standing.owner is Owner.BOT:
             place = await self._turns.place(turn.conversation_id)
             outcome.waiting_seq = place.last_seq  # what was held is asked about now
         if committed.won and isinstance(decision, PerformAction | PerformConfirmed):
-            return await self._acting.at_once(outcome)
+            return await self._acting.perform_inline(outcome)
         return outcome
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4, uuid5
 
 from temporalio.exceptions import ApplicationError
 
-from activities.accounting import TurnReport
+from activities.accounting import TurnTelemetry
 from activities.asking import Unanswered
 from config.clock import Clock
 from config.settings import Settings
@@ -19,7 +19,7 @@ from storage.database import StorageUnavailable, retry_while_unavailable
 from storage.turns import ClaimedTurn, FailedAttempt, Turns
 
 
-class Failing:
+class FailureRecorder:
     """Settles attempts without an answer, by the table in `schemas.failures`."""
 
     def __init__(self, turns: Turns, settings: Settings, now: Clock) -> None:
@@ -32,7 +32,7 @@ class Failing:
             pause_max=settings.turn_retry_pause_max_seconds,
         )
 
-    async def settled(self, taken: ClaimedTurn, failed: Unanswered, purpose: Purpose) -> ApplicationError:
+    async def record(self, taken: ClaimedTurn, failed: Unanswered, purpose: Purpose) -> ApplicationError:
         """The error to raise once the attempt is on record: retryable with its delay, or the last one."""
         unknown = failed.error.policy.certainty is Certainty.UNKNOWN
         away = self._is_waited_out(taken, failed.error.kind)
@@ -58,7 +58,7 @@ class Failing:
             unknown_attempts=taken.unknown_attempts + int(unknown),
             retry_after=failed.error.retry_after,
         )
-        TurnReport(taken, self._settings).failed(failed, pause)
+        TurnTelemetry(taken, self._settings).failed(failed, pause)
         return ApplicationError(
             f"no answer: {failed.error.kind}",  # what upstream said stands in raw_outputs, not in Temporal
             type=failed.error.kind,
@@ -74,7 +74,7 @@ class Failing:
 
     async def abandoned(self, taken: ClaimedTurn, slot: UUID, purpose: Purpose) -> None:
         """This worker stops: says so, if it can, so that its slot is free and the next attempt knows at once."""
-        TurnReport(taken, self._settings).abandoned()
+        TurnTelemetry(taken, self._settings).abandoned()
         why = "the worker stopped or lost its lease"
         failed = _ended(taken, slot, purpose, ModelFailureKind.ABANDONED, why, unknown=True)
         with contextlib.suppress(StorageUnavailable, TimeoutError):
@@ -83,14 +83,14 @@ class Failing:
 
     async def interrupted(self, taken: ClaimedTurn, slot: UUID) -> None:
         """The question was dropped, for the customer wrote on; it counts as asked, and its outcome as known."""
-        TurnReport(taken, self._settings).interrupted()
+        TurnTelemetry(taken, self._settings).interrupted()
         why = "the customer wrote on; asked again with both"
         dropped = _ended(taken, slot, taken.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
         await self._turns.fail(dropped.model_copy(update={"anew": True}))
 
     async def given_up(self, taken: ClaimedTurn, slot: UUID) -> None:
         """The question was dropped, for the conversation has another owner: what follows, the step's commit says."""
-        TurnReport(taken, self._settings).interrupted()
+        TurnTelemetry(taken, self._settings).interrupted()
         why = "the conversation has another owner, or began anew, since it was asked"
         dropped = _ended(taken, slot, taken.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
         await retry_while_unavailable(lambda: self._turns.fail(dropped), self._settings.database_retry_seconds)

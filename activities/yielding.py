@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 
 from activities.asking import Answered, Asking
-from activities.failing import Failing
+from activities.failing import FailureRecorder
 from config.settings import Settings
 from schemas.turn_record import Purpose
 from storage.database import StorageUnavailable
@@ -27,10 +27,10 @@ class OwnerChanged(Exception):
 class Interruption:
     """Watches the conversation while a question is out."""
 
-    def __init__(self, turns: Turns, asking: Asking, failing: Failing, settings: Settings) -> None:
+    def __init__(self, turns: Turns, asking: Asking, failures: FailureRecorder, settings: Settings) -> None:
         self._turns = turns
         self._asking = asking
-        self._failing = failing
+        self._failures = failures
         self._settings = settings
 
     def applies(self, turn: ClaimedTurn) -> bool:
@@ -61,9 +61,9 @@ class Interruption:
                 asking.cancel()
             await asyncio.gather(watching, asking, return_exceptions=True)
         if watching.result():
-            await self._failing.given_up(turn, self._asking.slot_of(turn))
+            await self._failures.given_up(turn, self._asking.slot_of(turn))
             raise OwnerChanged
-        await self._failing.interrupted(turn, self._asking.slot_of(turn))
+        await self._failures.interrupted(turn, self._asking.slot_of(turn))
         await asyncio.sleep(self._settings.quiet_seconds)
         return None
 
