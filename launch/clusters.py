@@ -18,10 +18,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from config.environment import for_servers
-from launch.accounts import Account, database_account
 from launch.failures import LaunchError, StopRequested
 from launch.files import make_folder
 from launch.logs import telling_line
+from launch.os_user import OsUser, database_user
 from launch.steps import run_step
 
 ROOT_STORE = Path("/var/lib/perplexity-agent")
@@ -49,7 +49,7 @@ class Cluster:
     folder: Path
     sockets: Path
     programs: Path
-    account: Account | None
+    os_user: OsUser | None
 
     def command(self) -> list[str]:
         """The server in the foreground, found in `ps` as `postgres`."""
@@ -67,16 +67,16 @@ def prepare_cluster(
     Raises LaunchError, and StopRequested when *stop_asked* while it is being made.
     """
     folder = folder.absolute()
-    account = database_account(folder)
-    place = _reachable(folder, account).resolve()
+    os_user = database_user(folder)
+    place = _reachable(folder, os_user).resolve()
     if not place.parent.is_dir():
         raise LaunchError(
             f"{folder} leads to {place}, which is gone: bring it back, or remove {folder} to start afresh"
         )
-    programs = _programs(account)
+    programs = _programs(os_user)
     if not (place / "PG_VERSION").exists():
-        _make(place, log, programs, account, durable, stop_asked)
-    cluster = Cluster(place, socket_folder(place, account), programs, account)
+        _make(place, log, programs, os_user, durable, stop_asked)
+    cluster = Cluster(place, socket_folder(place, os_user), programs, os_user)
     (place / "postgresql.conf").write_text(_configuration(durable), encoding="utf-8")
     return cluster
 
@@ -86,13 +86,13 @@ def short_name(path: Path) -> str:
     return sha256(str(path).encode()).hexdigest()[:12]
 
 
-def _reachable(folder: Path, account: Account | None) -> Path:
-    if account is None or folder.is_symlink() or account.may_enter(folder.parent):
+def _reachable(folder: Path, os_user: OsUser | None) -> Path:
+    if os_user is None or folder.is_symlink() or os_user.may_enter(folder.parent):
         return folder
     if (folder / "PG_VERSION").exists():
         raise LaunchError(f"{folder}: the account that owns it may not enter {folder.parent}; move it or open the way")
     # A new place for each new link: whoever removed DATA_DIR starts afresh, and no old data is taken for new.
-    store = _store_for(folder, account)
+    store = _store_for(folder, os_user)
     elsewhere = Path(tempfile.mkdtemp(prefix=f"perplexity-agent-{short_name(folder)}-", dir=store))
     elsewhere.chmod(0o711)
     if folder.is_dir():
@@ -101,10 +101,10 @@ def _reachable(folder: Path, account: Account | None) -> Path:
     return folder
 
 
-def _store_for(folder: Path, account: Account) -> Path:
+def _store_for(folder: Path, os_user: OsUser) -> Path:
     """What was meant to be temporary stays where the machine clears up."""
     temporary = Path(tempfile.gettempdir())
-    if folder.is_relative_to(temporary) and account.may_enter(temporary):
+    if folder.is_relative_to(temporary) and os_user.may_enter(temporary):
         return temporary
     return _root_store()
 
@@ -116,13 +116,13 @@ def _root_store() -> Path:
     return ROOT_STORE
 
 
-def _programs(account: Account | None) -> Path:
+def _programs(os_user: OsUser | None) -> Path:
     """PostgreSQL's `bin`; a copy of it, where the wheel lies in root's closed home or cannot be called in a shell."""
     packages = _wheel_folder()
-    reachable = account is None or all(account.may_enter(packages / tree) for tree in (*_TREES, _BIN))
+    reachable = os_user is None or all(os_user.may_enter(packages / tree) for tree in (*_TREES, _BIN))
     if reachable and not _SHELLS_SIGNS.search(str(packages)):
         return packages / _BIN
-    copy = (_root_store() if account else _own_store()) / f"postgresql-{version(_WHEEL)}"
+    copy = (_root_store() if os_user else _own_store()) / f"postgresql-{version(_WHEEL)}"
     if not copy.exists():
         _copy_open(packages, copy)
     return copy / _BIN
@@ -164,14 +164,14 @@ def _copy_open(packages: Path, target: Path) -> None:
 
 
 def _make(
-    folder: Path, log: Path, programs: Path, account: Account | None, durable: bool, stop_asked: Callable[[], bool]
+    folder: Path, log: Path, programs: Path, os_user: OsUser | None, durable: bool, stop_asked: Callable[[], bool]
 ) -> None:
     """`initdb` beside *folder*, then a rename: a cluster is there whole or not at all."""
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
-    if account:
-        account.own(unfinished)
+    if os_user:
+        os_user.own(unfinished)
     command: list[str | Path] = [
         programs / "initdb",
         "-D",
@@ -191,7 +191,7 @@ def _make(
             stop_asked=stop_asked,
             environment=for_servers(os.environ),
             folder=unfinished,
-            account=account,
+            os_user=os_user,
         )
     except StopRequested:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -210,14 +210,14 @@ def _reason(said: str) -> str:
     return telling_line(said)
 
 
-def socket_folder(cluster: Path, account: Account | None) -> Path:
+def socket_folder(cluster: Path, os_user: OsUser | None) -> Path:
     """The cluster's own folder, which is closed to others; another one where its path is too long or a list."""
     if _fits(cluster):
         return cluster
     name = f"perplexity-agent-{short_name(cluster)}.sockets"
-    for place in (Path(tempfile.gettempdir()), Path("/tmp"), *([_root_store()] if account else [])):
-        if _fits(place / name) and os.access(place, os.W_OK) and (account is None or account.may_enter(place)):
-            return _made_for_sockets(place / name, account)
+    for place in (Path(tempfile.gettempdir()), Path("/tmp"), *([_root_store()] if os_user else [])):
+        if _fits(place / name) and os.access(place, os.W_OK) and (os_user is None or os_user.may_enter(place)):
+            return _made_for_sockets(place / name, os_user)
     raise LaunchError(f"no folder for PostgreSQL's socket: set TMPDIR to a short path that can be written to ({name})")
 
 
@@ -226,11 +226,11 @@ def _fits(folder: Path) -> bool:
     return not _LISTS_SIGNS.search(path) and len(os.fsencode(folder / ".s.PGSQL.5432.lock")) <= _SOCKET_PATH_BYTES
 
 
-def _made_for_sockets(sockets: Path, account: Account | None) -> Path:
-    owner = account.uid if account else os.geteuid()
+def _made_for_sockets(sockets: Path, os_user: OsUser | None) -> Path:
+    owner = os_user.uid if os_user else os.geteuid()
     make_folder(sockets, 0o700)
-    if account and sockets.stat().st_uid == 0:
-        account.own(sockets)
+    if os_user and sockets.stat().st_uid == 0:
+        os_user.own(sockets)
     if sockets.is_symlink() or sockets.stat().st_uid != owner:
         raise LaunchError(f"{sockets} belongs to somebody else: remove it, or set DATA_DIR to a shorter path")
     return sockets

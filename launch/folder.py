@@ -13,10 +13,10 @@ from pathlib import Path
 
 from config.settings import Settings
 from config.values import folder as usable
-from launch.accounts import account_name
 from launch.clusters import short_name
 from launch.failures import LaunchError
 from launch.files import make_folder
+from launch.os_user import os_user_name
 
 _LOCK = "lock"
 _MODE, _MODE_OF_ROOTS = 0o700, 0o711
@@ -136,7 +136,7 @@ def _check_ownership(folder: DataFolder) -> None:
     """Files of another user's start; PostgreSQL's are looked at where they are used."""
     for path in (*folder.kept.iterdir(), *folder.kept.glob("logs/*")):
         if path != folder.postgres and not os.access(path, os.R_OK | os.W_OK):
-            raise LaunchError(f"{path} belongs to {account_name(path.stat().st_uid)}: start as that user, or chown it")
+            raise LaunchError(f"{path} belongs to {os_user_name(path.stat().st_uid)}: start as that user, or chown it")
 
 
 def _make_inside(folder: DataFolder) -> None:

@@ -15,13 +15,13 @@ from launch.failures import LaunchError, StopRequested
 from launch.folder import DataFolder, locked_folder
 from launch.keys import find_keys
 from launch.logs import last_line
-from launch.parts import DATABASE, Surroundings, agent_command, programs, servers
+from launch.parts import DATABASE, LaunchContext, agent_command, programs, servers
 from launch.ports import Ports, claimed_ports
 from launch.postgres import address
 from launch.preflight import trouble_with_wrapper, wait_for_temporal
 from launch.steps import run_step
 from launch.stopping import StopClock
-from launch.supervisor import Supervisor, end_leftovers
+from launch.supervisor import Supervisor, kill_orphaned_parts
 from launch.temporal_file import move_aside_if_damaged
 
 
@@ -43,7 +43,7 @@ def run(settings: Settings) -> int:
 
 def _run(settings: Settings, folder: DataFolder, ports: Ports, stop: StopClock) -> None:
     began = time.monotonic()
-    end_leftovers(folder.processes, settings, stop.asked)
+    kill_orphaned_parts(folder.processes, settings, stop.asked)
     supervisor = Supervisor(settings, folder.processes, stop)
     try:
         with stop.interrupting():
@@ -62,7 +62,7 @@ def _run(settings: Settings, folder: DataFolder, ports: Ports, stop: StopClock) 
 
 def _start(
     settings: Settings, folder: DataFolder, ports: Ports, supervisor: Supervisor, stop_asked: Callable[[], bool]
-) -> Surroundings:
+) -> LaunchContext:
     _say("Starting PostgreSQL, Temporal and the Perplexity simulator, unless the settings name others …")
     if settings.temporal_address is None and (told := move_aside_if_damaged(folder.temporal)):
         _say(told)
@@ -73,7 +73,7 @@ def _start(
     keys = find_keys(settings, folder.secrets)
     database_url = address(cluster) if cluster else settings.database_url or ""
     addresses = addresses_of(settings, ports, keys, database_url)
-    around = Surroundings(settings, folder, ports, keys, addresses, stop_asked)
+    around = LaunchContext(settings, folder, ports, keys, addresses, stop_asked)
     below = servers(around, cluster)
     supervisor.start(below)
     supervisor.wait([part for part in below if part.name == DATABASE])
@@ -86,7 +86,7 @@ def _start(
     return around
 
 
-def _migrate(around: Surroundings, stop_asked: Callable[[], bool]) -> None:
+def _migrate(around: LaunchContext, stop_asked: Callable[[], bool]) -> None:
     log = around.folder.log("migrate")
     try:
         done = run_step(
@@ -103,7 +103,7 @@ def _migrate(around: Surroundings, stop_asked: Callable[[], bool]) -> None:
         raise LaunchError(f"the database could not be brought up to date: {said} (more in {log})")
 
 
-def _announce(around: Surroundings, supervisor: Supervisor, seconds: float) -> None:
+def _announce(around: LaunchContext, supervisor: Supervisor, seconds: float) -> None:
     around.addresses.write(around.folder.addresses, supervisor.pids())
     logs = around.folder.log("api").parent
     _say(table_of(around.addresses, around.keys, simulated=around.settings.perplexity_base_url is None, logs=logs))

@@ -22,7 +22,7 @@ from launch.failures import LaunchError
 from launch.folder import DataFolder
 from launch.keys import Keys
 from launch.ports import Ports
-from launch.postgres import FAST_SHUTDOWN, clear_leftovers, is_ready, is_waiting_for_clients, launch_server
+from launch.postgres import FAST_SHUTDOWN, is_ready, is_waiting_for_clients, kill_orphaned_servers, launch_server
 from launch.probes import answers, ask
 from launch.processes import spawn
 from launch.temporal import is_serving, temporal_command
@@ -35,7 +35,7 @@ while. Longer, and the worker could not make them."""
 
 
 @dataclass(frozen=True)
-class Part:
+class LaunchedPart:
     """*ready* takes the pid of the running process; it raises LaunchError when that will not come by waiting.
 
     *reminded_by*: parts that start anew when it has come back. *grace_seconds*: what it may need to end by itself.
@@ -57,7 +57,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class LaunchContext:
     """What all parts are made from."""
 
     settings: Settings
@@ -97,7 +97,7 @@ class Surroundings:
         }
 
 
-def servers(around: Surroundings, cluster: Cluster | None) -> list[Part]:
+def servers(around: LaunchContext, cluster: Cluster | None) -> list[LaunchedPart]:
     """What stands below our own code: PostgreSQL, Temporal, the simulators; each unless the settings name another."""
     settings = around.settings
     return [
@@ -108,7 +108,7 @@ def servers(around: Surroundings, cluster: Cluster | None) -> list[Part]:
     ]
 
 
-def programs(around: Surroundings) -> list[Part]:
+def programs(around: LaunchContext) -> list[LaunchedPart]:
     """Worker and API; they need the servers and a migrated database."""
     return [_worker(around), _api(around)]
 
@@ -118,24 +118,24 @@ def agent_command(*arguments: str) -> list[str]:
     return [sys.executable, str(Path(sys.executable).with_name("agent")), *arguments]
 
 
-def _postgres(around: Surroundings, cluster: Cluster) -> Part:
-    return Part(
+def _postgres(around: LaunchContext, cluster: Cluster) -> LaunchedPart:
+    return LaunchedPart(
         DATABASE,
         log := around.folder.log(DATABASE),
         lambda: launch_server(cluster, log),
         lambda pid: is_ready(cluster, pid),
         FAST_SHUTDOWN,
         lingers=lambda pid: is_waiting_for_clients(cluster, pid),
-        clear=lambda: clear_leftovers(cluster, around.settings, around.stop_asked),
+        clear=lambda: kill_orphaned_servers(cluster, around.settings, around.stop_asked),
     )
 
 
-def _temporal(around: Surroundings) -> Part:
+def _temporal(around: LaunchContext) -> LaunchedPart:
     settings, ports = around.settings, around.ports
     db_file = None if settings.ephemeral else around.folder.temporal
     folder = db_file.parent if db_file else None
     command = temporal_command(ports.temporal, ports.temporal_ui, db_file, settings.temporal_namespace)
-    return Part(
+    return LaunchedPart(
         "temporal",
         log := around.folder.log("temporal"),
         lambda: spawn(command, log=log, environment=for_servers(os.environ), folder=folder),
@@ -148,19 +148,19 @@ def _temporal(around: Surroundings) -> Part:
     )
 
 
-def _simulator(around: Surroundings) -> Part:
+def _simulator(around: LaunchContext) -> LaunchedPart:
     options = ["--port", str(around.ports.simulator), "--state-folder", str(around.folder.simulator)]
     health = f"{around.addresses.perplexity}/health"
     return _ours(around, "simulator", lambda _pid: answers(health), options)
 
 
-def _standin(around: Surroundings) -> Part:
+def _standin(around: LaunchContext) -> LaunchedPart:
     webhook = f"{around.addresses.api}/api/webhooks/whatsapp"
     options = ["--port", str(around.ports.whatsapp), "--webhook-url", webhook]
     return _ours(around, "standin", lambda _pid: answers(f"{around.addresses.whatsapp}/standin/switches"), options)
 
 
-def _worker(around: Surroundings) -> Part:
+def _worker(around: LaunchContext) -> LaunchedPart:
     """Ready once it asks Temporal for work, as the API sees it: it, and not one that ran before."""
     readyz = f"{around.addresses.api}/readyz"
 
@@ -171,7 +171,7 @@ def _worker(around: Surroundings) -> Part:
     return _ours(around, "worker", polls, grace_seconds=around.settings.worker_shutdown_seconds)
 
 
-def _api(around: Surroundings) -> Part:
+def _api(around: LaunchContext) -> LaunchedPart:
     return _ours(around, "api", _Answering(f"{around.addresses.api}/readyz"))
 
 
@@ -195,13 +195,13 @@ class _Answering:
 
 
 def _ours(
-    around: Surroundings,
+    around: LaunchContext,
     name: str,
     ready: Callable[[int], bool],
     options: Sequence[str] = (),
     grace_seconds: float = 0.0,
-) -> Part:
+) -> LaunchedPart:
     log = around.folder.log(name)
     environment: Mapping[str, str] = around.environment()
     start = lambda: spawn(agent_command(name, *options), log=log, environment=environment)  # noqa: E731
-    return Part(name, log, start, ready, grace_seconds=grace_seconds)
+    return LaunchedPart(name, log, start, ready, grace_seconds=grace_seconds)

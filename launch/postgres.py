@@ -56,7 +56,7 @@ def start_postgres(folder: Path, settings: Settings, *, durable: bool = True) ->
     made = folder.with_name(f"{folder.name}.initdb.log")
     cluster = prepare_cluster(folder, made, durable=durable)
     made.unlink(missing_ok=True)
-    clear_leftovers(cluster, settings)
+    kill_orphaned_servers(cluster, settings)
     process = launch_server(cluster, log := cluster.folder / "server.log")
     deadline = time.monotonic() + _START_SECONDS
     while not is_ready(cluster, process.pid):
@@ -74,7 +74,7 @@ def launch_server(cluster: Cluster, log: Path) -> subprocess.Popen[bytes]:
         log=log,
         environment=for_servers(os.environ),
         folder=cluster.folder,
-        account=cluster.account,
+        os_user=cluster.os_user,
         death_signal=FAST_SHUTDOWN,
     )
 
@@ -106,7 +106,7 @@ def _lock_file(cluster: Cluster) -> list[str]:
         return [""]
 
 
-def clear_leftovers(cluster: Cluster, settings: Settings, stop_asked: Callable[[], bool] = lambda: False) -> None:
+def kill_orphaned_servers(cluster: Cluster, settings: Settings, stop_asked: Callable[[], bool] = lambda: False) -> None:
     """Ends what still runs on these files from an earlier start, the children of a killed server included; by force
     once *stop_asked*.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from launch.accounts import Account
+from launch.os_user import OsUser
 
 _LOOK_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
@@ -31,7 +31,7 @@ def spawn(
     log: Path,
     environment: Mapping[str, str],
     folder: Path | None = None,
-    account: Account | None = None,
+    os_user: OsUser | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
     """Starts *command*; what it says is appended to *log*.
@@ -49,9 +49,9 @@ def spawn(
             cwd=folder,
             start_new_session=True,
             umask=0o077,
-            user=account.uid if account else None,
-            group=account.gid if account else None,
-            extra_groups=[] if account else None,
+            user=os_user.uid if os_user else None,
+            group=os_user.gid if os_user else None,
+            extra_groups=[] if os_user else None,
             preexec_fn=_dies_with(os.getpid(), death_signal),
         )
 

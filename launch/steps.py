@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from launch.accounts import Account
 from launch.failures import StopRequested
+from launch.os_user import OsUser
 from launch.processes import spawn
 
 _LOOK_SECONDS = 0.02
@@ -35,7 +35,7 @@ def run_step(
     stop_asked: Callable[[], bool],
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
-    account: Account | None = None,
+    os_user: OsUser | None = None,
 ) -> Done:
     """Runs *command* in a session of its own, out of Ctrl-C's reach; *log* holds what it says, and nothing older.
 
@@ -44,7 +44,7 @@ def run_step(
     log.unlink(missing_ok=True)
     words = [str(part) for part in command]
     surroundings = os.environ if environment is None else environment
-    process = spawn(words, log=log, environment=surroundings, folder=folder, account=account)
+    process = spawn(words, log=log, environment=surroundings, folder=folder, os_user=os_user)
     try:
         code = _watched(process, seconds, stop_asked)
     except BaseException:

@@ -18,7 +18,7 @@ from config.settings import Settings
 from launch.failures import LaunchError, StopRequested
 from launch.files import read_json, write_json
 from launch.logs import in_words, keep_short, last_lines
-from launch.parts import Part
+from launch.parts import LaunchedPart
 from launch.processes import end_strangers, end_together, how_it_ended
 from launch.restarts import RestartBudget
 from launch.stopping import StopClock
@@ -34,7 +34,7 @@ _LEAST_SECONDS = 2.0
 
 @dataclass
 class _Running:
-    part: Part
+    part: LaunchedPart
     process: subprocess.Popen[bytes]
     budget: RestartBudget
     due: float | None = None
@@ -57,7 +57,7 @@ class Supervisor:
     def pids(self) -> dict[str, int]:
         return {name: running.process.pid for name, running in self._running.items()}
 
-    def start(self, parts: Sequence[Part]) -> None:
+    def start(self, parts: Sequence[LaunchedPart]) -> None:
         """Starts *parts*, all at once; `wait` for those that are needed. Raises LaunchError, OSError."""
         batch: list[str] = []
         self._batches.append(batch)
@@ -66,7 +66,7 @@ class Supervisor:
             batch.append(part.name)
             self._record()
 
-    def wait(self, parts: Sequence[Part]) -> None:
+    def wait(self, parts: Sequence[LaunchedPart]) -> None:
         """Returns when all of *parts* are ready. Raises LaunchError (one died, or takes too long), StopRequested."""
         waiting = [self._running[part.name] for part in parts]
         deadline = time.monotonic() + self._settings.start_seconds
@@ -148,7 +148,7 @@ class Supervisor:
                 reminder.process.send_signal(reminder.part.stop_signal)
                 reminder.reminded_until = time.monotonic() + self._settings.stop_seconds
 
-    def _started(self, part: Part) -> subprocess.Popen[bytes]:
+    def _started(self, part: LaunchedPart) -> subprocess.Popen[bytes]:
         part.clear()
         if self._stop.asked():  # while it was cleared up
             raise StopRequested
@@ -173,7 +173,7 @@ class Supervisor:
         write_json(self._processes, {str(pid): _created(pid) for pid in self.pids().values()})
 
 
-def end_leftovers(processes: Path, settings: Settings, stop_asked: Callable[[], bool] = lambda: False) -> None:
+def kill_orphaned_parts(processes: Path, settings: Settings, stop_asked: Callable[[], bool] = lambda: False) -> None:
     """Ends what a killed launcher left running, by its record: a pid counts only with the time it was started at.
 
     By force after STOP_SECONDS, or once *stop_asked*.

@@ -110,12 +110,12 @@ class BatchOptions(BaseModel):
 
 
 class BatchOutcome(BaseModel):
-    """What became of one message of a batch: new, repeated, noted (an event) or stranger (an account not ours).
+    """What became of one message of a batch: new, repeated, noted (an event) or unknown_account (an account not ours).
 
     `merged`: a conversation that ended by the batch; another one of its customer goes on, and it is to be told.
     """
 
-    outcome: Literal["new", "repeated", "noted", "stranger", "merged"]
+    outcome: Literal["new", "repeated", "noted", "unknown_account", "merged"]
     ref: ConversationRef | None = None
 
 

@@ -150,7 +150,7 @@ async def test_an_account_of_an_assistant_is_known(system: System) -> None:
         "whatsapp", [_message(1, account="777"), _message(2), _message(3, account="888")], options
     )
 
-    assert [outcome.outcome for outcome in outcomes] == ["new", "new", "stranger"]
+    assert [outcome.outcome for outcome in outcomes] == ["new", "new", "unknown_account"]
     assert [outcome.ref and outcome.ref.assistant for outcome in outcomes] == ["sales", "default", None]
 
 

@@ -18,7 +18,7 @@ from launch.failures import LaunchError
 from launch.files import read_json
 from launch.keys import find_keys
 from launch.logs import in_words
-from launch.supervisor import end_leftovers
+from launch.supervisor import kill_orphaned_parts
 from launch.temporal_file import move_aside_if_damaged
 from tests.support.waiting import LONGEST_SECONDS
 
@@ -152,7 +152,7 @@ DAMAGED = [
 def test_a_damaged_list_of_processes_ends_nobody(tmp_path: Path, child: subprocess.Popen[bytes], damaged: str) -> None:
     (path := tmp_path / "processes.json").write_text(filled_in(damaged, child), encoding="latin-1")
 
-    end_leftovers(path, settings(tmp_path).model_copy(update={"stop_seconds": 1.0}))
+    kill_orphaned_parts(path, settings(tmp_path).model_copy(update={"stop_seconds": 1.0}))
 
     assert child.poll() is None
 
@@ -161,7 +161,7 @@ def test_a_damaged_list_of_processes_ends_nobody(tmp_path: Path, child: subproce
 def test_a_whole_one_ends_whom_it_names(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
     (path := tmp_path / "processes.json").write_text(filled_in('{"PID": STARTED}', child))
 
-    end_leftovers(path, settings(tmp_path).model_copy(update={"stop_seconds": 1.0}))
+    kill_orphaned_parts(path, settings(tmp_path).model_copy(update={"stop_seconds": 1.0}))
 
     assert child.poll() is not None
 

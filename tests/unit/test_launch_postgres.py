@@ -13,7 +13,13 @@ import psutil
 import pytest
 
 from config.settings import Settings
-from launch.postgres import FAST_SHUTDOWN, RunningPostgres, clear_leftovers, is_waiting_for_clients, start_postgres
+from launch.postgres import (
+    FAST_SHUTDOWN,
+    RunningPostgres,
+    is_waiting_for_clients,
+    kill_orphaned_servers,
+    start_postgres,
+)
 from tests.support.waiting import until_blocking
 
 pytestmark = pytest.mark.processes
@@ -122,7 +128,7 @@ async def test_a_frozen_child_of_a_killed_server_is_not_waited_for(
     server.process.wait(30)
     began = time.monotonic()
 
-    clear_leftovers(server.cluster, SETTINGS.model_copy(update={"postgres_orphans_seconds": 0.1}))
+    kill_orphaned_servers(server.cluster, SETTINGS.model_copy(update={"postgres_orphans_seconds": 0.1}))
 
     assert time.monotonic() - began < SETTINGS.postgres_orphans_seconds
     assert not runs(child)
@@ -134,7 +140,7 @@ async def test_asked_to_stop_a_running_server_is_not_waited_for(
     server, child = frozen
     began = time.monotonic()
 
-    clear_leftovers(server.cluster, SETTINGS, lambda: True)
+    kill_orphaned_servers(server.cluster, SETTINGS, lambda: True)
 
     assert time.monotonic() - began < 5
     assert server.process.wait(5) == -signal.SIGKILL

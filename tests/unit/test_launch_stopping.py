@@ -16,7 +16,7 @@ import pytest
 
 from config.settings import Settings
 from launch.failures import StopRequested
-from launch.parts import Part
+from launch.parts import LaunchedPart
 from launch.probes import answers
 from launch.processes import end_strangers, spawn
 from launch.stopping import StopClock
@@ -43,9 +43,9 @@ def clock() -> Iterator[StopClock]:
         signal.signal(number, handler)
 
 
-def part(folder: Path, name: str, code: str, *reminds: str, clear: Callable[[], None] = lambda: None) -> Part:
+def part(folder: Path, name: str, code: str, *reminds: str, clear: Callable[[], None] = lambda: None) -> LaunchedPart:
     log = folder / f"{name}.log"
-    return Part(
+    return LaunchedPart(
         name,
         log,
         lambda: spawn([sys.executable, "-c", code], log=log, environment=os.environ),
@@ -74,7 +74,7 @@ def test_a_look_at_a_frozen_part_is_broken_off(tmp_path: Path, clock: StopClock)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent_one = part(tmp_path, "a", WILLING)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/readyz"
-        frozen = Part("a", silent_one.log, silent_one.start, lambda _pid: answers(url))
+        frozen = LaunchedPart("a", silent_one.log, silent_one.start, lambda _pid: answers(url))
         parts = supervisor(tmp_path, clock, 20)
         parts.start([frozen])
         asked_in(0.5)

@@ -168,7 +168,7 @@ BEGIN
 END $$;
 --
 -- store_channel_message: one message, reaction, echo, … of a webhook, for the assistant that this account belongs to.
--- `outcome`: new | repeated | noted | stranger (not one of our accounts: kept aside, without effect).
+-- `outcome`: new | repeated | noted | unknown_account (not one of our accounts: kept aside, without effect).
 CREATE FUNCTION store_channel_message(p_channel text, p jsonb, p_options jsonb)
 RETURNS TABLE (outcome text, conversation_id uuid, workflow_id text, channel text, assistant text, seq bigint)
 LANGUAGE plpgsql AS $$
@@ -188,7 +188,7 @@ BEGIN
         IF p_options -> 'accounts' <> 'null' AND NOT p_options -> 'accounts' ? v_account THEN
             INSERT INTO leftovers (channel, account, why, raw)
             VALUES (p_channel, v_account, 'not one of our accounts', p #> '{meta,raw}');
-            RETURN QUERY SELECT 'stranger', NULL::uuid, NULL::text, p_channel, NULL::text, 0::bigint;
+            RETURN QUERY SELECT 'unknown_account', NULL::uuid, NULL::text, p_channel, NULL::text, 0::bigint;
             RETURN;
         END IF;
         v_assistant := 'default';

