@@ -19,7 +19,7 @@ from config.settings import Settings
 from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, Perplexity
 from schemas.conversations import Thread
 from schemas.turn_record import Purpose
-from storage.accounts import AccountCalls
+from storage.account_slots import AccountSlots
 from storage.database import StorageUnavailable
 from storage.streams import StreamEvents
 from storage.turns import ClaimedTurn
@@ -71,7 +71,7 @@ class Asking:
     """Asks Perplexity for a turn."""
 
     def __init__(
-        self, perplexity: Perplexity, accounts: AccountCalls, events: StreamEvents, settings: Settings
+        self, perplexity: Perplexity, accounts: AccountSlots, events: StreamEvents, settings: Settings
     ) -> None:
         self._perplexity = perplexity
         self._accounts = accounts

@@ -30,7 +30,7 @@ from integrations.channels.port import Channel
 from integrations.endpoints.port import Endpoints
 from integrations.perplexity.port import Perplexity
 from integrations.temporal.conversations import Conversations
-from storage.accounts import AccountCalls
+from storage.account_slots import AccountSlots
 from storage.actions import Actions
 from storage.configurations import Configurations
 from storage.database import Database
@@ -96,7 +96,7 @@ def create_activities(
 ) -> Activities:
     """The activities over what is passed in; the caller closes that."""
     events = StreamEvents(database)
-    accounts = AccountCalls(
+    accounts = AccountSlots(
         database,
         in_flight=settings.account_calls_in_flight,
         per_minute=settings.account_calls_per_minute,

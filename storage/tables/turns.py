@@ -184,22 +184,22 @@ account_calls = Table(
     "account_calls",
     metadata,
     id_column(),
-    Column("account", Text, nullable=False),
+    Column("perplexity_account", Text, nullable=False),
     Column("turn_id", UUID(as_uuid=True), index=True),  # whose question it is: its next attempt takes the slot over
     moment("started_at", always=True),
     Column("expires_at", DateTime(timezone=True), nullable=False),  # a lease: renewed while the question is out
     moment("ended_at"),
-    Index("account_calls_account_started_at_idx", "account", "started_at"),
+    Index("account_calls_account_started_at_idx", "perplexity_account", "started_at"),
 )
 
 account_places = Table(
     "account_places",
     metadata,
     Column("conversation_id", UUID(as_uuid=True), primary_key=True),  # one place each, however many messages wait
-    Column("account", Text, nullable=False),
+    Column("perplexity_account", Text, nullable=False),
     moment("queued_at", always=True),
     moment("seen_at", always=True),  # a place whose conversation does not come again is given up
-    Index("account_places_account_idx", "account", "queued_at"),
+    Index("account_places_account_idx", "perplexity_account", "queued_at"),
 )
 """The queue of conversations that wait for an account: first come, first served."""
 

@@ -118,8 +118,8 @@ async def test_a_long_answer_keeps_its_slot(postgres_url: str, temporal_address:
 async def test_a_place_is_given_up_when_nobody_comes_for_it(postgres_url: str, temporal_address: str) -> None:
     async with crowded(postgres_url, temporal_address, 2, account_place_seconds=1) as (system, sending):
         await system.database.rows(
-            "INSERT INTO account_places (conversation_id, account, queued_at)"
-            " SELECT gen_random_uuid(), account, queued_at - interval '1 minute' FROM account_places"
+            "INSERT INTO account_places (conversation_id, perplexity_account, queued_at)"
+            " SELECT gen_random_uuid(), perplexity_account, queued_at - interval '1 minute' FROM account_places"
         )
         system.perplexity.gate.set()
         await asyncio.gather(*sending)

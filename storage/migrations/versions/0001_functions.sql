@@ -90,17 +90,17 @@ DECLARE
     v_oldest timestamptz;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('account:' || p_account, 0));
-    DELETE FROM account_calls WHERE account = p_account AND started_at < agent_now() - interval '1 minute'
+    DELETE FROM account_calls WHERE perplexity_account = p_account AND started_at < agent_now() - interval '1 minute'
        AND (ended_at IS NOT NULL OR expires_at < agent_now());
     SELECT count(*) FILTER (WHERE ended_at IS NULL AND expires_at >= agent_now()),
            count(*) FILTER (WHERE started_at >= agent_now() - interval '1 minute'),
            min(started_at) FILTER (WHERE started_at >= agent_now() - interval '1 minute')
-      INTO v_flying, v_recent, v_oldest FROM account_calls WHERE account = p_account;
+      INTO v_flying, v_recent, v_oldest FROM account_calls WHERE perplexity_account = p_account;
     IF v_recent >= p_per_minute THEN
         RETURN greatest(0.1, extract(epoch FROM v_oldest + interval '1 minute' - agent_now()));
     END IF;
     IF v_flying >= p_in_flight THEN RETURN 0.5; END IF;
-    INSERT INTO account_calls (id, account, expires_at)
+    INSERT INTO account_calls (id, perplexity_account, expires_at)
     VALUES (p_slot, p_account, agent_now() + make_interval(secs => p_lease_seconds));
     RETURN 0;
 END $$;

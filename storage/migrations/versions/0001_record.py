@@ -18,13 +18,15 @@ def upgrade() -> None:
     op.create_table(
         "account_calls",
         sa.Column("id", sa.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
-        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("perplexity_account", sa.Text(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("account_calls_pkey")),
     )
-    op.create_index("account_calls_account_started_at_idx", "account_calls", ["account", "started_at"], unique=False)
+    op.create_index(
+        "account_calls_account_started_at_idx", "account_calls", ["perplexity_account", "started_at"], unique=False
+    )
     op.create_table(
         "api_keys",
         sa.Column("id", sa.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),

@@ -19,11 +19,11 @@ def upgrade() -> None:
     op.create_table(
         "account_places",
         sa.Column("conversation_id", sa.UUID(), nullable=False),
-        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("perplexity_account", sa.Text(), nullable=False),
         sa.Column("queued_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("agent_now()"), nullable=False),
         sa.PrimaryKeyConstraint("conversation_id", name=op.f("account_places_pkey")),
     )
-    op.create_index("account_places_account_idx", "account_places", ["account", "queued_at"], unique=False)
+    op.create_index("account_places_account_idx", "account_places", ["perplexity_account", "queued_at"], unique=False)
     op.execute("DROP FUNCTION take_account_slot")
     op.execute(sa.text(FUNCTION.replace(":", "\\:")))

@@ -18,21 +18,23 @@ BEGIN
      WHERE id = p_turn AND attempt = p_attempt AND status = 'claimed' FOR UPDATE;
     IF NOT FOUND THEN RETURN -1; END IF;
     UPDATE account_calls SET ended_at = agent_now() WHERE turn_id = p_turn AND ended_at IS NULL;
-    DELETE FROM account_calls WHERE account = p_account AND started_at < agent_now() - interval '1 minute'
+    DELETE FROM account_calls WHERE perplexity_account = p_account AND started_at < agent_now() - interval '1 minute'
        AND (ended_at IS NOT NULL OR expires_at < agent_now());
-    DELETE FROM account_places WHERE account = p_account AND seen_at < agent_now() - make_interval(secs => p_place_seconds);
-    INSERT INTO account_places (conversation_id, account) VALUES (v_conversation, p_account)
-    ON CONFLICT (conversation_id) DO UPDATE SET seen_at = agent_now(), account = excluded.account,
-           queued_at = CASE WHEN account_places.account = excluded.account THEN account_places.queued_at ELSE agent_now() END;
+    DELETE FROM account_places WHERE perplexity_account = p_account AND seen_at < agent_now() - make_interval(secs =>
+    p_place_seconds); INSERT INTO account_places (conversation_id, perplexity_account) VALUES (v_conversation,
+    p_account) ON CONFLICT (conversation_id) DO UPDATE SET seen_at = agent_now(), perplexity_account =
+    excluded.perplexity_account,
+           queued_at = CASE WHEN account_places.perplexity_account = excluded.perplexity_account THEN
+           account_places.queued_at ELSE agent_now() END;
     SELECT count(*) INTO v_ahead FROM account_places other JOIN account_places mine
-        ON mine.conversation_id = v_conversation AND other.account = mine.account
+        ON mine.conversation_id = v_conversation AND other.perplexity_account = mine.perplexity_account
        AND (other.queued_at, other.conversation_id) < (mine.queued_at, mine.conversation_id);
     SELECT count(*) FILTER (WHERE ended_at IS NULL AND expires_at >= agent_now()),
            count(*) FILTER (WHERE started_at >= agent_now() - interval '1 minute')
-      INTO v_flying, v_recent FROM account_calls WHERE account = p_account;
+      INTO v_flying, v_recent FROM account_calls WHERE perplexity_account = p_account;
     IF v_recent + v_ahead >= p_per_minute THEN
         SELECT started_at INTO v_next FROM account_calls
-         WHERE account = p_account AND started_at >= agent_now() - interval '1 minute'
+         WHERE perplexity_account = p_account AND started_at >= agent_now() - interval '1 minute'
          ORDER BY started_at OFFSET greatest(0, v_recent + v_ahead - p_per_minute) LIMIT 1;
         RETURN greatest(0.5, least(p_place_seconds / 3,
                                    extract(epoch FROM coalesce(v_next, agent_now()) + interval '1 minute' - agent_now())));
@@ -41,7 +43,7 @@ BEGIN
         RETURN least(p_place_seconds / 3, 0.5 * (1 + v_ahead / p_in_flight));
     END IF;
     DELETE FROM account_places WHERE conversation_id = v_conversation;
-    INSERT INTO account_calls (id, account, turn_id, expires_at)
+    INSERT INTO account_calls (id, perplexity_account, turn_id, expires_at)
     VALUES (p_slot, p_account, p_turn, agent_now() + make_interval(secs => p_lease_seconds))
     ON CONFLICT (id) DO UPDATE SET ended_at = NULL, expires_at = excluded.expires_at;
     UPDATE turns SET status = 'asking', questions = questions + 1 WHERE id = p_turn;

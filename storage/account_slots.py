@@ -21,7 +21,7 @@ UPDATE account_calls SET expires_at = agent_now() + make_interval(secs => :lease
 """
 
 
-class AccountCalls:
+class AccountSlots:
     """Slots for calls: so many in flight, so many a minute. A slot is freed by the statement that ends the step.
 
     *place_seconds*: a place in the queue is given up when its conversation has not come for so long.
