@@ -14,7 +14,7 @@ from config import metrics
 from config.logs import get_logger
 from config.settings import Settings
 from schemas.effects import EffectOutcome, EffectStatus, LedgerRow
-from schemas.turn_decisions import OutputRecord, PerformAction, PerformConfirmed, Repair, Reply, TurnDecision
+from schemas.turn_decisions import GiveReply, OutputRecord, PerformAction, PerformConfirmed, Repair, TurnDecision
 from storage.actions import AcceptedAction
 from storage.turns import ClaimedTurn, Committed
 
@@ -50,7 +50,7 @@ class TurnTelemetry:
         metrics.TURNS.labels(status, turn.verdict or "none").inc()
         if committed.won:
             metrics.TURN_SECONDS.observe(waited)
-        failure = decision.failure if isinstance(decision, Reply) else None
+        failure = decision.failure if isinstance(decision, GiveReply) else None
         log.info("turn", status=status, failure=failure, total_ms=int(waited * 1000), **fields)
 
     def failed(self, failed: Unanswered, pause: float | None) -> None:

@@ -31,7 +31,7 @@ from schemas.channels import needs_delivery
 from schemas.conversations import ApprovalDecision, Perform, SessionChanged, Step, TurnOutcome
 from schemas.effects import Claim, EffectOutcome, EffectStatus, Recovery
 from schemas.transitions import Event
-from schemas.turn_decisions import Move, NotBegun, Reply, TurnDecision
+from schemas.turn_decisions import GiveReply, Move, NotBegun, TurnDecision
 from schemas.turn_record import TurnStatus
 from schemas.turns import Verdict
 from storage.actions import AcceptedAction, Actions, Decided, Told
@@ -72,7 +72,7 @@ class _Work:
         return move and replace(move, effect_key=self.action.effect_key)
 
 
-class Acting:
+class ActionActivities:
     """Performs planned actions."""
 
     def __init__(
@@ -284,7 +284,7 @@ class Acting:
 
     async def _end(self, work: _Work, outcome: EffectOutcome) -> None:
         """The turn ends with what the customer is told; never with more than the ledger says."""
-        reply = Reply(
+        reply = GiveReply(
             text=_words(work, outcome),
             move=work.move(outcome),
             verdict=Verdict.ACTION,

@@ -18,8 +18,8 @@ from temporalio.exceptions import ApplicationError
 from actions.prompt_pack import customer_words, repair_prompt, result_prompt, with_open_question
 from actions.reading import read_output
 from activities.accounting import TurnTelemetry
-from activities.acting import Acting
-from activities.asking import Answered, Asking, Beat, Prepared, Unanswered, beating
+from activities.acting import ActionActivities
+from activities.asking import Answered, Beat, ModelCalls, Prepared, Unanswered, beating
 from activities.assistants import AssistantCache, LoadedAssistant
 from activities.attending import Presence
 from activities.deciding import (
@@ -42,10 +42,10 @@ from schemas.failures import MODEL_FAILURES, ModelFailureKind, may_ask
 from schemas.standing import Owner
 from schemas.turn_decisions import (
     AskConfirmation,
+    GiveReply,
     OutputRecord,
     PerformAction,
     PerformConfirmed,
-    Reply,
     TurnDecision,
 )
 from schemas.turn_record import Purpose, TurnStatus
@@ -65,7 +65,7 @@ class NoRoom(Exception):
         self.wait = wait
 
 
-class Answering:
+class TurnActivities:
     """Answers what waits in the inbox, step by step."""
 
     def __init__(
@@ -73,8 +73,8 @@ class Answering:
         turns: Turns,
         actions: Actions,
         assistants: AssistantCache,
-        asking: Asking,
-        acting: Acting,
+        model_calls: ModelCalls,
+        acting: ActionActivities,
         presence: Presence,
         settings: Settings,
         beat: Beat,
@@ -83,13 +83,13 @@ class Answering:
         self._turns = turns
         self._actions = actions
         self._assistants = assistants
-        self._asking = asking
+        self._model_calls = model_calls
         self._acting = acting
         self._presence = presence
         self._failures = FailureRecorder(turns, settings, now)
         self._settings = settings
         self._now = now
-        self._interruption = Interruption(turns, asking, self._failures, settings)
+        self._interruption = Interruption(turns, model_calls, self._failures, settings)
         self._beat = beat
 
     @activity.defn
@@ -142,8 +142,8 @@ class Answering:
         if lost is not None:
             thread = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
         prompt, recap = await self._prompt(turn, assistant), await self._recap(turn) if lost else None
-        prepared = self._asking.prepare(turn, assistant, thread, prompt, recap)
-        if (wait := await self._asking.begin(turn, prepared)) < 0:
+        prepared = self._model_calls.prepare(turn, assistant, thread, prompt, recap)
+        if (wait := await self._model_calls.begin(turn, prepared)) < 0:
             return outcome_of(await self._turns.get(turn.id))
         if wait:
             await self._presence.while_waiting(turn, assistant)
@@ -175,7 +175,7 @@ class Answering:
         if thread.backend_uuid is None or thread.thread_url_slug is None:
             return None
         account = assistant.stored.config.account_name or self._settings.default_account_name
-        known = await self._asking.has_thread(account, thread.thread_url_slug)
+        known = await self._model_calls.has_thread(account, thread.thread_url_slug)
         return thread.frontend_context_uuid if known is False else None
 
     async def _recap(self, turn: ClaimedTurn) -> list[tuple[str, str]]:
@@ -212,7 +212,7 @@ class Answering:
         """
         try:
             async with self._presence.during(turn, assistant):
-                answering = self._asking.ask(turn, assistant, prepared)
+                answering = self._model_calls.ask(turn, assistant, prepared)
                 return await self._interruption.unless_useless(turn, answering, may_yield=may_yield)
         except Unanswered as unanswered:
             failed = await self._failures.record(turn, unanswered, turn.purpose)
@@ -220,7 +220,7 @@ class Answering:
                 await self._presence.while_waiting(turn, assistant)
             raise failed from None
         except asyncio.CancelledError:
-            await self._failures.abandoned(turn, self._asking.slot_of(turn), turn.purpose)
+            await self._failures.abandoned(turn, self._model_calls.slot_of(turn), turn.purpose)
             raise
 
     async def _commit(
@@ -248,6 +248,6 @@ class Answering:
 
 def _with_notice(decision: TurnDecision, answered: Answered, assistant: LoadedAssistant) -> TurnDecision:
     """Tells a customer whose message had to be cut."""
-    if answered.shortened and isinstance(decision, Reply | AskConfirmation):
+    if answered.shortened and isinstance(decision, GiveReply | AskConfirmation):
         return replace(decision, text=f"{assistant.texts.shortened}\n\n{decision.text}")
     return decision

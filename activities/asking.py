@@ -67,7 +67,7 @@ class Unanswered(Exception):
         self.model_ms = model_ms
 
 
-class Asking:
+class ModelCalls:
     """Asks Perplexity for a turn."""
 
     def __init__(

@@ -25,13 +25,13 @@ from schemas.turn_decisions import (
     OVER_LIMIT,
     AskConfirmation,
     ClosedQuestion,
+    GiveReply,
     Hold,
     Move,
     PerformAction,
     PerformConfirmed,
     PlannedAction,
     Repair,
-    Reply,
     TurnDecision,
 )
 from schemas.turn_record import Purpose, TurnStatus
@@ -50,9 +50,11 @@ def decide_without_model(turn: ClaimedTurn, assistant: LoadedAssistant, now: dat
         return Hold()
     counting = turn.counting
     if not counting:
-        return Reply(assistant.texts.over_limit, move_of(turn, heard)) if _to_be_told(turn) else Hold(why=OVER_LIMIT)
+        return (
+            GiveReply(assistant.texts.over_limit, move_of(turn, heard)) if _to_be_told(turn) else Hold(why=OVER_LIMIT)
+        )
     if all(message.kind in _UNREADABLE for message in counting):
-        return Reply(with_limit_notice(assistant.texts.unreadable, turn, assistant), move_of(turn, heard))
+        return GiveReply(with_limit_notice(assistant.texts.unreadable, turn, assistant), move_of(turn, heard))
     return _answer_to_question(turn, assistant, now)
 
 
@@ -71,11 +73,11 @@ def decide_output(
         return _on_action(parsed.action, turn, assistant, now, heard)
     if parsed.verdict is Verdict.TEXT:
         words = with_limit_notice(parsed.text, turn, assistant)
-        return Reply(words, move, verdict=Verdict.TEXT, accepted=True, sources=sources, closed=closed)
+        return GiveReply(words, move, verdict=Verdict.TEXT, accepted=True, sources=sources, closed=closed)
     if turn.repairs < assistant.registry.config.repairs:
         return Repair(move)
     unclear = assistant.texts.action_done if turn.something_done else assistant.texts.unclear
-    return Reply(unclear, move, verdict=Verdict.INVALID, closed=closed)
+    return GiveReply(unclear, move, verdict=Verdict.INVALID, closed=closed)
 
 
 def decide_apology(turn: ClaimedTurn, assistant: LoadedAssistant, apology: str, failure: str) -> TurnDecision:
@@ -86,7 +88,7 @@ def decide_apology(turn: ClaimedTurn, assistant: LoadedAssistant, apology: str, 
     if turn.standing.owner is Owner.HUMAN:
         return Hold()
     words = assistant.texts.action_done if turn.something_done else apology
-    return Reply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
+    return GiveReply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
 
 
 def kept_words(turn: ClaimedTurn, assistant: LoadedAssistant) -> str | None:
@@ -97,7 +99,7 @@ def kept_words(turn: ClaimedTurn, assistant: LoadedAssistant) -> str | None:
 def _not_asked_any_more(turn: ClaimedTurn, assistant: LoadedAssistant) -> TurnDecision:
     """In the middle of the turn another owner has the conversation. A person tells what was done; else it is told."""
     if turn.something_done and turn.standing.owner is Owner.CLOSED:
-        return Reply(assistant.texts.action_done)
+        return GiveReply(assistant.texts.action_done)
     return Hold(TurnStatus.WITHHELD)
 
 
@@ -145,15 +147,15 @@ def _answer_to_question(turn: ClaimedTurn, assistant: LoadedAssistant, now: date
         return None
     event = settle_all(question.pending if question else None, turn.said, now)
     if event is None:  # a button of a question that is not open any more
-        return Reply(assistant.texts.expired, move_of(turn, on_message(turn, assistant)))
+        return GiveReply(assistant.texts.expired, move_of(turn, on_message(turn, assistant)))
     if question is None or not gates.evaluate(event, turn.standing, assistant.registry.config).allowed:
         return None
     if event is Event.CONFIRMED:
         return _confirmed(turn, question, assistant)
     if event is Event.DECLINED:
-        return Reply(assistant.texts.cancelled, closed=ClosedQuestion(question.id, event))
+        return GiveReply(assistant.texts.cancelled, closed=ClosedQuestion(question.id, event))
     if event is Event.EXPIRED:
-        return Reply(assistant.texts.expired, closed=ClosedQuestion(question.id, event))
+        return GiveReply(assistant.texts.expired, closed=ClosedQuestion(question.id, event))
     return None
 
 
@@ -161,7 +163,7 @@ def _confirmed(turn: ClaimedTurn, question: StoredConfirmation, assistant: Loade
     """The action is done as it was accepted, unless the configuration of now has it no more."""
     definition = assistant.registry.rules_for(question.pending.request)
     if definition is None or question.name not in assistant.registry.enabled:
-        return Reply(assistant.texts.refused, closed=ClosedQuestion(question.id, Event.REFUSED))
+        return GiveReply(assistant.texts.refused, closed=ClosedQuestion(question.id, Event.REFUSED))
     return PerformConfirmed(question.id, turn.actions, definition.handler)
 
 
@@ -177,7 +179,7 @@ def _on_action(
     if definition is None or not gate.allowed:
         no = assistant.texts.partly_done if turn.something_done else assistant.texts.refused
         words = with_limit_notice(no, turn, assistant)
-        return Reply(words, move, verdict=Verdict.ACTION, accepted=True, refused=action, closed=closed)
+        return GiveReply(words, move, verdict=Verdict.ACTION, accepted=True, refused=action, closed=closed)
     if gate.confirm_by is Confirmation.NONE:
         return PerformAction(action, definition.handler, closed, move)
     return replace(_ask_confirmation(definition, action, turn, assistant, now), closed=closed, move=move)

@@ -47,7 +47,7 @@ class Withheld(Exception):
     """A person has taken the conversation: the rest of the message is kept. Raised by `_send`, handled by `deliver`."""
 
 
-class Delivering:
+class DeliveryActivities:
     """*channels*: the adapter for each channel that replies are sent over, as far as one is configured.
 
     *now*: the one clock, which the database's times follow too (`agent_now()`); *monotonic*: for what lasts moments.

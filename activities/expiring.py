@@ -22,7 +22,7 @@ _NOTES = {
 }
 
 
-class Expiring:
+class Expiry:
     """Customers were promised an answer, or asked for one; staff see what they let pass."""
 
     def __init__(self, questions: Questions, assistants: AssistantCache, settings: Settings) -> None:

@@ -26,7 +26,7 @@ _PASSING = {MediaFailureKind.EXPIRED, MediaFailureKind.TRANSIENT, MediaFailureKi
 """Problems that another try may find gone; the rest is refused for good."""
 
 
-class Fetching:
+class FileActivities:
     """*channels*: who fetches for which channel."""
 
     def __init__(self, media: Media, channels: Mapping[str, Channel], settings: Settings, beat: Beat) -> None:

@@ -9,7 +9,7 @@ from schemas.conversations import HandOver
 from storage.merges import Merges
 
 
-class Merging:
+class MergeActivities:
     """Hands over what came to a merged conversation after the merge, and wakes the one that goes on."""
 
     def __init__(self, merges: Merges, conversations: Conversations) -> None:

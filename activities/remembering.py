@@ -6,7 +6,7 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.expiring import Expiring
+from activities.expiring import Expiry
 from config.settings import Settings
 from integrations.temporal.conversations import limits_from
 from schemas.conversations import (
@@ -25,13 +25,13 @@ from storage.sessions import Sessions
 from storage.standings import Changed, Standings
 
 
-class Remembering:
+class ConversationActivities:
     """Reads a conversation for a run, and changes it. Each is safe to repeat."""
 
-    def __init__(self, sessions: Sessions, standings: Standings, expiring: Expiring, settings: Settings) -> None:
+    def __init__(self, sessions: Sessions, standings: Standings, expiry: Expiry, settings: Settings) -> None:
         self._sessions = sessions
         self._standings = standings
-        self._expiring = expiring
+        self._expiry = expiry
         self._settings = settings
 
     @activity.defn
@@ -43,7 +43,7 @@ class Remembering:
     @activity.defn
     async def expire(self, request: Expire) -> SessionChanged:
         """Ends the questions and approvals whose time is over, and tells."""
-        async for _ in self._expiring.expire(request.conversation_id):
+        async for _ in self._expiry.expire(request.conversation_id):
             pass
         return await self._session(request.conversation_id)
 

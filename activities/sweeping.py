@@ -8,8 +8,8 @@ import contextlib
 from temporalio import activity
 
 from activities.asking import beating
-from activities.expiring import Expiring
-from activities.fetching import Fetching
+from activities.expiring import Expiry
+from activities.fetching import FileActivities
 from config import metrics
 from config.logs import get_logger
 from config.settings import Settings
@@ -26,17 +26,17 @@ _FETCH_SECONDS = 120.0
 """A sweep is over well before it is taken for dead (workflows/sweep.py)."""
 
 
-class Sweeping:
+class SweepActivities:
     """Looks for overdue conversations and wakes each."""
 
     def __init__(
         self,
         waiting: Waiting,
         ledger: Ledger,
-        fetching: Fetching,
+        fetching: FileActivities,
         events: StreamEvents,
         conversations: Conversations,
-        expiring: Expiring,
+        expiry: Expiry,
         settings: Settings,
     ) -> None:
         self._waiting = waiting
@@ -44,7 +44,7 @@ class Sweeping:
         self._fetching = fetching
         self._events = events
         self._conversations = conversations
-        self._expiring = expiring
+        self._expiry = expiry
         self._settings = settings
 
     @activity.defn
@@ -83,7 +83,7 @@ class Sweeping:
 
     async def _expire_questions(self) -> None:
         """Those of conversations whose workflow did not see to it."""
-        async for conversation, needs_delivery in self._expiring.expire():
+        async for conversation, needs_delivery in self._expiry.expire():
             if needs_delivery:
                 await self._conversations.signal_delivery_due(conversation)
             activity.heartbeat()

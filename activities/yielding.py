@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 
-from activities.asking import Answered, Asking
+from activities.asking import Answered, ModelCalls
 from activities.failing import FailureRecorder
 from config.settings import Settings
 from schemas.turn_record import Purpose
@@ -27,9 +27,9 @@ class OwnerChanged(Exception):
 class Interruption:
     """Watches the conversation while a question is out."""
 
-    def __init__(self, turns: Turns, asking: Asking, failures: FailureRecorder, settings: Settings) -> None:
+    def __init__(self, turns: Turns, model_calls: ModelCalls, failures: FailureRecorder, settings: Settings) -> None:
         self._turns = turns
-        self._asking = asking
+        self._model_calls = model_calls
         self._failures = failures
         self._settings = settings
 
@@ -49,21 +49,21 @@ class Interruption:
 
         Raises OwnerChanged. A question that was dropped, or given up, is on record then as the attempt's end.
         """
-        asking, ended = asyncio.ensure_future(answer), asyncio.Event()
+        model_calls, ended = asyncio.ensure_future(answer), asyncio.Event()
         watching = asyncio.create_task(self._useless(turn, ended, may_yield=may_yield and self.applies(turn)))
         try:
-            await asyncio.wait({asking, watching}, return_when=asyncio.FIRST_COMPLETED)
-            if asking.done():
-                return await asking
+            await asyncio.wait({model_calls, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if model_calls.done():
+                return await model_calls
         finally:
             ended.set()  # it is not cancelled: a statement under way would cost its connection
-            if not asking.done():
-                asking.cancel()
-            await asyncio.gather(watching, asking, return_exceptions=True)
+            if not model_calls.done():
+                model_calls.cancel()
+            await asyncio.gather(watching, model_calls, return_exceptions=True)
         if watching.result():
-            await self._failures.given_up(turn, self._asking.slot_of(turn))
+            await self._failures.given_up(turn, self._model_calls.slot_of(turn))
             raise OwnerChanged
-        await self._failures.interrupted(turn, self._asking.slot_of(turn))
+        await self._failures.interrupted(turn, self._model_calls.slot_of(turn))
         await asyncio.sleep(self._settings.quiet_seconds)
         return None
 

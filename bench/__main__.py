@@ -13,7 +13,7 @@ from bench.machine import machine
 from bench.report import RESULTS, Report
 from bench.scenarios import ALL
 from bench.slots import slots
-from bench.stage import Sizes, Stage
+from bench.stage import BenchStage, Sizes
 from bench.starts import memory, second_starts, timed_start
 from bench.subject import caller_of, program
 from tests.system.running import Program
@@ -42,7 +42,7 @@ async def _measured(subject: Program, options: argparse.Namespace) -> tuple[list
     figures: list[Figure] = []
     async with caller_of(subject) as caller, floor_at(subject.addresses["temporal"]) as floor:
         sizes = Sizes().times(options.scale)
-        stage = Stage(caller, floor, subject.addresses["perplexity"], sizes, Random(options.seed))
+        stage = BenchStage(caller, floor, subject.addresses["perplexity"], sizes, Random(options.seed))
         for name, scenario in ALL.items():
             if name in options.only:
                 print(f"measuring {name} …", file=sys.stderr, flush=True)

@@ -34,7 +34,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Stage:
+class BenchStage:
     caller: Caller
     floor: FloorCaller
     simulator: str

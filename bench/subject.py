@@ -49,7 +49,7 @@ def program() -> Iterator[Program]:
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedCall:
     """A turn as the API gave it, and how many seconds its caller waited."""
 
     seconds: float
@@ -67,14 +67,14 @@ class Caller:
     def __init__(self, http: httpx2.AsyncClient) -> None:
         self._http = http
 
-    async def say(self, customer: str, text: str = "Hello", message_id: str | None = None) -> Timed:
+    async def say(self, customer: str, text: str = "Hello", message_id: str | None = None) -> TimedCall:
         """One message by `POST /api/message`. Raises HTTPStatusError for anything but an answer."""
         body = {"customer_id": customer, "text": text, "message_id": message_id or str(uuid4())}
         begin = time.perf_counter()
         response = await self._http.post("/api/message", json=body)
         seconds = time.perf_counter() - begin
         response.raise_for_status()
-        return Timed(seconds, response.json())
+        return TimedCall(seconds, response.json())
 
     async def webhook(self, body: bytes, sign: Callable[[bytes], str]) -> float:
         """Seconds until a webhook is acknowledged. Raises HTTPStatusError for anything but that."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from cli.standing import Standing, conversation_text
+from cli.standing import ConversationSummary, conversation_text
 from cli.surroundings import on_database, stop
 from config.settings import Settings
 from schemas import requests
@@ -42,9 +42,9 @@ def show(
 ) -> None:
     """Where the conversation stands: state, thread, tickets, handoff, the last turns and words."""
 
-    async def look(database: Database, _: Settings) -> Standing:
+    async def look(database: Database, _: Settings) -> ConversationSummary:
         session = await _found(database, channel, customer_id)
-        return Standing(
+        return ConversationSummary(
             session=session,
             threads=(await Sessions(database).threads(session.conversation_id)).history,
             last_turns=await TurnViews(database).newest(session.conversation_id, _LAST),

@@ -12,7 +12,7 @@ from schemas.turns import Turn
 from storage.overview import MessageRow
 
 
-class Standing(BaseModel):
+class ConversationSummary(BaseModel):
     """What `agent conversation show --json` prints."""
 
     session: Session
@@ -23,7 +23,7 @@ class Standing(BaseModel):
     """Oldest first."""
 
 
-def conversation_text(standing: Standing) -> str:
+def conversation_text(standing: ConversationSummary) -> str:
     """Several lines, with an end to the last one."""
     lines = [*_head(standing.session, standing.threads), *_turns(standing.last_turns), *_words(standing.last_messages)]
     return "".join(f"{line}\n" for line in lines)

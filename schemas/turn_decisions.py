@@ -62,7 +62,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Reply:
+class GiveReply:
     """The turn ends with these words.
 
     `accepted`: the thread goes on from the output they come from. `refused` is an action that was not allowed.
@@ -139,7 +139,7 @@ class NotBegun:
     """The turn's action was withdrawn before it began, for the conversation has another owner by now."""
 
 
-TurnDecision = Reply | Hold | Repair | PerformAction | PerformConfirmed | AskConfirmation | NotBegun
+TurnDecision = GiveReply | Hold | Repair | PerformAction | PerformConfirmed | AskConfirmation | NotBegun
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ class ClaimedPart(BaseModel):
     withheld: bool = False
 
 
-class UnderWay(BaseModel):
+class RequestsUnderWay(BaseModel):
     """Requests with the bot's words that have not come back; `beginning`: claimed so lately that they may not have
     begun (a sender that comes to it later than that gives way)."""
 
@@ -229,9 +229,9 @@ class Outbox:
                 return now.requests
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
-    async def _under_way(self, conversation_id: UUID, begin_seconds: float) -> UnderWay:
+    async def _under_way(self, conversation_id: UUID, begin_seconds: float) -> RequestsUnderWay:
         row = await self._database.row(_UNDER_WAY, {"conversation_id": conversation_id, "begin_seconds": begin_seconds})
-        return UnderWay.model_validate(dict(row or {}))
+        return RequestsUnderWay.model_validate(dict(row or {}))
 
     async def sent(self, part: Part, channel_message_id: str) -> None:
         """The channel took it. A status that came before this answer stands."""

@@ -13,6 +13,7 @@ from schemas.transitions import Event
 from schemas.turn_decisions import (
     AskConfirmation,
     ClosedQuestion,
+    GiveReply,
     Hold,
     Move,
     NotBegun,
@@ -21,7 +22,6 @@ from schemas.turn_decisions import (
     PerformConfirmed,
     PlannedAction,
     Repair,
-    Reply,
     TurnDecision,
 )
 from schemas.turn_record import TurnStatus
@@ -96,7 +96,7 @@ def commit_values(
 
 def _decided(decision: TurnDecision) -> dict[str, Any]:
     match decision:
-        case Reply():
+        case GiveReply():
             return _reply(decision)
         case Hold():
             return {"status": decision.status, "finishes": True, "failure": decision.why}
@@ -121,7 +121,7 @@ def _decided(decision: TurnDecision) -> dict[str, Any]:
             assert_never(decision)
 
 
-def _reply(reply: Reply) -> dict[str, Any]:
+def _reply(reply: GiveReply) -> dict[str, Any]:
     values = {
         "status": reply.status,
         "finishes": True,
@@ -181,9 +181,9 @@ def _move(move: Move | None) -> dict[str, Any]:
 
 def _transitions(decision: TurnDecision) -> Iterator[tuple[Event, str]]:
     """Why the conversation stands otherwise after this commit, and who did that: the owner's change comes first."""
-    if isinstance(decision, Reply | Repair | PerformAction | AskConfirmation) and decision.move:
+    if isinstance(decision, GiveReply | Repair | PerformAction | AskConfirmation) and decision.move:
         yield decision.move.why, "customer" if decision.move.why is Event.MESSAGE else "assistant"
-    if isinstance(decision, Reply | PerformAction | AskConfirmation) and decision.closed:
+    if isinstance(decision, GiveReply | PerformAction | AskConfirmation) and decision.closed:
         yield decision.closed.why, "customer"
     if isinstance(decision, PerformConfirmed):
         yield Event.CONFIRMED, "customer"

@@ -229,7 +229,7 @@ class InvalidOutput(BaseModel):
     errors: list[OutputError] = Field(default_factory=list)
 
 
-class Said(BaseModel):
+class RecapLine(BaseModel):
     """One message of the conversation so far."""
 
     direction: str
@@ -291,11 +291,11 @@ class Turns:
         values = failed.model_dump(exclude={"unknown"})
         await self._database.rows(sql.FAIL, {**values, "unknown_attempts": int(failed.unknown)})
 
-    async def recap(self, turn: TurnRow, limit: int) -> list[Said]:
+    async def recap(self, turn: TurnRow, limit: int) -> list[RecapLine]:
         """Up to *limit* messages before the turn, oldest first: what a new thread must be told."""
         values = {"conversation_id": turn.conversation_id, "before_seq": turn.first_seq, "limit": limit}
         rows = await self._database.rows(sql.RECAP, values)
-        return [Said.model_validate(dict(row)) for row in reversed(rows)]
+        return [RecapLine.model_validate(dict(row)) for row in reversed(rows)]
 
     async def place(self, conversation_id: UUID) -> Place:
         """What makes an answer useless that is still to come."""

@@ -17,7 +17,7 @@ class Service(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), _EndpointHandler)
         self.requests: list[tuple[str, str, dict[str, str], str]] = []
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -28,7 +28,7 @@ class Service(ThreadingHTTPServer):
         return f"localhost:{self.server_address[1]}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _EndpointHandler(BaseHTTPRequestHandler):
     server: Service
     protocol_version = "HTTP/1.1"
 

@@ -47,7 +47,7 @@ KEY = "test-key-0123456789abcdef"
 
 
 @dataclass
-class Event:
+class StreamedEvent:
     kind: str
     data: dict[str, Any]
     id: str
@@ -80,7 +80,7 @@ class System:
 
     async def stream(
         self, text: str, *, customer: str = "c-1", message_id: str | None = None, last_event_id: str | None = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncIterator[StreamedEvent]:
         """The events of `POST /api/query_async`, as they come."""
         body = {"customer_id": customer, "text": text} | ({"message_id": message_id} if message_id else {})
         headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
@@ -92,7 +92,7 @@ class System:
                     name, _, value = line.partition(": ")
                     fields[name] = value
                 elif "event" in fields:
-                    yield Event(fields["event"], json.loads(fields["data"]), fields["id"])
+                    yield StreamedEvent(fields["event"], json.loads(fields["data"]), fields["id"])
                     fields = {}
 
     async def until_waiting(self, messages: int, customer: str = "c-1") -> None:

@@ -12,18 +12,18 @@ from temporalio.client import Client
 from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.acting import Acting
-from activities.answering import Answering
-from activities.asking import Asking
+from activities.acting import ActionActivities
+from activities.answering import TurnActivities
+from activities.asking import ModelCalls
 from activities.assistants import AssistantCache
 from activities.attending import Presence
-from activities.delivering import Delivering
-from activities.expiring import Expiring
-from activities.fetching import Fetching
+from activities.delivering import DeliveryActivities
+from activities.expiring import Expiry
+from activities.fetching import FileActivities
 from activities.handlers import Handlers
-from activities.merging import Merging
-from activities.remembering import Remembering
-from activities.sweeping import Sweeping
+from activities.merging import MergeActivities
+from activities.remembering import ConversationActivities
+from activities.sweeping import SweepActivities
 from config.clock import Clock, Monotonic, utc_now
 from config.settings import Settings
 from integrations.channels.port import Channel
@@ -68,13 +68,13 @@ SANDBOX = SandboxedWorkflowRunner(
 class Activities:
     """All duties, with their adapters injected."""
 
-    answering: Answering
-    acting: Acting
-    delivering: Delivering
-    fetching: Fetching
-    remembering: Remembering
-    merging: Merging
-    sweeping: Sweeping
+    answering: TurnActivities
+    acting: ActionActivities
+    delivering: DeliveryActivities
+    fetching: FileActivities
+    remembering: ConversationActivities
+    merging: MergeActivities
+    sweeping: SweepActivities
 
 
 @dataclass(frozen=True)
@@ -108,26 +108,30 @@ def create_activities(
     handlers = Handlers(Desk(database), outside.endpoints)
     outbox, channels = Outbox(database), outside.channels
     conversations = Conversations(client, settings)
-    delivering = Delivering(outbox, channels, assistants, settings, activity.heartbeat, now, monotonic)
-    fetching = Fetching(Media(database), channels, settings, activity.heartbeat)
+    delivering = DeliveryActivities(outbox, channels, assistants, settings, activity.heartbeat, now, monotonic)
+    fetching = FileActivities(Media(database), channels, settings, activity.heartbeat)
     presence = Presence(channels, outbox, delivering.deliver, settings, now)
-    asking = Asking(outside.perplexity, accounts, events, settings)
-    standings, expiring = Standings(database), Expiring(Questions(database), assistants, settings)
-    acting = Acting(turns, actions, ledger, standings, assistants, handlers, settings, activity.heartbeat, now)
+    model_calls = ModelCalls(outside.perplexity, accounts, events, settings)
+    standings, expiry = Standings(database), Expiry(Questions(database), assistants, settings)
+    acting = ActionActivities(
+        turns, actions, ledger, standings, assistants, handlers, settings, activity.heartbeat, now
+    )
     return Activities(
-        answering=Answering(turns, actions, assistants, asking, acting, presence, settings, activity.heartbeat, now),
+        answering=TurnActivities(
+            turns, actions, assistants, model_calls, acting, presence, settings, activity.heartbeat, now
+        ),
         acting=acting,
         delivering=delivering,
         fetching=fetching,
-        remembering=Remembering(Sessions(database), standings, expiring, settings),
-        merging=Merging(Merges(database), conversations),
-        sweeping=Sweeping(
+        remembering=ConversationActivities(Sessions(database), standings, expiry, settings),
+        merging=MergeActivities(Merges(database), conversations),
+        sweeping=SweepActivities(
             Waiting(database),
             ledger,
             fetching,
             events,
             conversations,
-            expiring,
+            expiry,
             settings,
         ),
     )

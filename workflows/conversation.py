@@ -22,11 +22,11 @@ from workflows.attributes import show_attributes
 from workflows.turn import raise_if_cancelled, run_turn
 
 with workflow.unsafe.imports_passed_through():
-    from activities.acting import Acting
-    from activities.delivering import Delivering
-    from activities.fetching import Fetching
-    from activities.merging import Merging
-    from activities.remembering import Remembering
+    from activities.acting import ActionActivities
+    from activities.delivering import DeliveryActivities
+    from activities.fetching import FileActivities
+    from activities.merging import MergeActivities
+    from activities.remembering import ConversationActivities
     from schemas.conversations import (
         ApprovalDecision,
         ConversationStart,
@@ -118,7 +118,7 @@ class Conversation:
         await self._until_loaded()
         request = request.model_copy(update={"conversation_id": self._start.conversation_id})
         changed = await workflow.execute_activity_method(
-            Remembering.reset, request, summary="Begin anew", **options.writing(self._limits)
+            ConversationActivities.reset, request, summary="Begin anew", **options.writing(self._limits)
         )
         if request.new_thread:
             self._current.thread = None
@@ -134,7 +134,7 @@ class Conversation:
         await self._until_loaded()
         request = request.model_copy(update={"conversation_id": self._start.conversation_id})
         changed = await workflow.execute_activity_method(
-            Remembering.set_state,
+            ConversationActivities.set_state,
             request,
             summary=f"Set the state to {request.state}",
             **options.writing(self._limits),
@@ -153,7 +153,7 @@ class Conversation:
         async with self._turn_lock:
             self._refuse_if_stopped()
             changed = await workflow.execute_activity_method(
-                Acting.resolve_approval,
+                ActionActivities.resolve_approval,
                 decision,
                 summary=f"Staff {'approved' if decision.approved else 'declined'} an action",
                 **options.acting(self._limits),
@@ -242,7 +242,7 @@ class Conversation:
         """Each run begins with the database, however long that takes: it outlives every workflow."""
         self._stale = False
         loaded = await workflow.execute_activity_method(
-            Remembering.load_state,
+            ConversationActivities.load_state,
             self._start.model_copy(update={"workflow_state": None}),
             summary="Read what is stored",
             **options.reading(self._limits),
@@ -256,7 +256,7 @@ class Conversation:
         """Ends what nobody answered in time, and tells."""
         try:
             ended = await workflow.execute_activity_method(
-                Remembering.expire,
+                ConversationActivities.expire,
                 Expire(conversation_id=self._start.conversation_id),
                 summary="End what nobody answered in time",
                 **options.writing(self._limits),
@@ -273,7 +273,7 @@ class Conversation:
         self._current.deadlines.delivery = None
         try:
             delivered = await workflow.execute_activity_method(
-                Delivering.deliver,
+                DeliveryActivities.deliver,
                 Deliver(conversation_id=self._start.conversation_id),
                 summary=f"Send the replies that are due over {self._start.channel}",
                 **options.delivering(self._limits),
@@ -291,7 +291,7 @@ class Conversation:
         self._current.files_due = False
         try:
             await workflow.execute_activity_method(
-                Fetching.fetch,
+                FileActivities.fetch,
                 FetchFiles(conversation_id=self._start.conversation_id),
                 summary="Fetch the files that the customer sent",
                 **options.fetching(self._limits),
@@ -306,7 +306,7 @@ class Conversation:
             self._handed_over = True
             self._current.delivery_due = False
             await workflow.execute_activity_method(
-                Merging.hand_over,
+                MergeActivities.hand_over,
                 HandOver(conversation_id=self._start.conversation_id),
                 summary="Hand over to the conversation that goes on",
                 **options.reading(self._limits),
@@ -345,7 +345,7 @@ class Conversation:
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
         with suppress(ActivityError):
             await workflow.execute_activity_method(
-                Remembering.stop,
+                ConversationActivities.stop,
                 Stop(conversation_id=self._start.conversation_id),
                 summary="Note that an operator cancelled the run",
                 **options.writing(self._limits),

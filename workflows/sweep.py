@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.sweeping import Sweeping
+    from activities.sweeping import SweepActivities
     from schemas.sweeps import SweepResult
 
 
@@ -19,7 +19,7 @@ class Sweep:
     @workflow.run
     async def run(self) -> SweepResult:
         return await workflow.execute_activity_method(
-            Sweeping.sweep,
+            SweepActivities.sweep,
             start_to_close_timeout=timedelta(minutes=5),
             heartbeat_timeout=timedelta(seconds=30),
             retry_policy=RetryPolicy(maximum_attempts=3),

@@ -8,8 +8,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 from workflows import options
 
 with workflow.unsafe.imports_passed_through():
-    from activities.acting import Acting
-    from activities.answering import Answering
+    from activities.acting import ActionActivities
+    from activities.answering import TurnActivities
     from schemas.conversations import Apologize, Limits, Perform, Step, TurnOutcome, TurnRequest
     from schemas.failures import ModelFailureKind
 
@@ -39,12 +39,12 @@ async def _ask(request: TurnRequest, step: Step, limits: Limits, number: int) ->
     why = _WHY.get(step) or f"ask Perplexity about what came after message {request.cursor}"
     try:
         return await workflow.execute_activity_method(
-            Answering.answer, request, summary=f"Turn {number}: {why}", **options.asking(limits)
+            TurnActivities.answer, request, summary=f"Turn {number}: {why}", **options.asking(limits)
         )
     except ActivityError as error:
         raise_if_cancelled(error)
         return await workflow.execute_activity_method(
-            Answering.apologize,
+            TurnActivities.apologize,
             Apologize(**request.model_dump(), failure=_failure(error)),
             summary=f"Turn {number}: tell the customer that there is no answer ({_failure(error)})",
             **options.writing(limits),
@@ -55,7 +55,7 @@ async def _perform(request: TurnRequest, outcome: TurnOutcome, limits: Limits, n
     if outcome.action_id is None:
         raise ApplicationError("an action is to be done, and it is not said which", type="NoAction")
     return await workflow.execute_activity_method(
-        Acting.perform,
+        ActionActivities.perform,
         Perform(
             conversation_id=request.conversation_id,
             cursor=request.cursor,

@@ -11,9 +11,9 @@ from bench.scenarios.streams import streams
 from bench.scenarios.throughput import throughput
 from bench.scenarios.turns import turns
 from bench.scenarios.webhooks import webhooks
-from bench.stage import Stage
+from bench.stage import BenchStage
 
-Scenario = Callable[[Stage], Awaitable[list[Comparison]]]
+Scenario = Callable[[BenchStage], Awaitable[list[Comparison]]]
 
 ALL: dict[str, Scenario] = {
     "turns": turns,

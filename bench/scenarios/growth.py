@@ -6,12 +6,12 @@ The simulator's own time is taken off, for it reads a thread's whole history at 
 from __future__ import annotations
 
 from bench.comparison import Comparison, Round, take_turns
-from bench.stage import Stage
+from bench.stage import BenchStage
 
 _TENTH = range(6, 15)
 
 
-async def growth(stage: Stage) -> list[Comparison]:
+async def growth(stage: BenchStage) -> list[Comparison]:
     turns = stage.sizes.long_turns
     grown = Comparison(f"turn {turns:,}", f"turns around number {turns:,}", "turns around number 10", "≤ 1.3 ×")
     for _ in range(turns - len(_TENTH) * stage.sizes.rounds // 2):
@@ -21,7 +21,7 @@ async def growth(stage: Stage) -> list[Comparison]:
     return [grown]
 
 
-async def _round(stage: Stage, young: str) -> Round:
+async def _round(stage: BenchStage, young: str) -> Round:
     for _ in range(_TENTH.start - 1):
         await stage.caller.say(young)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bench.comparison import Comparison, Round, take_turns
-from bench.stage import Stage
+from bench.stage import BenchStage
 
 
-async def repeats(stage: Stage) -> list[Comparison]:
+async def repeats(stage: BenchStage) -> list[Comparison]:
     repeat = Comparison("repeat", "an answered message_id again", "a fresh turn", "≤ 0.5 ×")
     answered = (await stage.caller.say("repeats", message_id="repeated")).turn
 

@@ -14,13 +14,13 @@ from uuid import uuid4
 import httpx2
 
 from bench.comparison import Comparison, Round, take_turns
-from bench.stage import Stage
+from bench.stage import BenchStage
 
 _TEXT = "Hello, who are you? [[sim: pace=0.1]]"
 _READ_SECONDS = 60.0
 
 
-async def streams(stage: Stage) -> list[Comparison]:
+async def streams(stage: BenchStage) -> list[Comparison]:
     first = Comparison(
         "first text of a stream",
         "first chunk at our client",

@@ -7,10 +7,10 @@ import time
 from collections.abc import Awaitable, Callable
 
 from bench.comparison import Comparison, Round, take_turns
-from bench.stage import Stage
+from bench.stage import BenchStage
 
 
-async def throughput(stage: Stage) -> list[Comparison]:
+async def throughput(stage: BenchStage) -> list[Comparison]:
     sizes = stage.sizes
     many = Comparison(
         f"{sizes.conversations} conversations at once",
@@ -32,7 +32,7 @@ async def throughput(stage: Stage) -> list[Comparison]:
     return [many]
 
 
-async def _per_second(stage: Stage, call: Callable[[int], Awaitable[object]]) -> float:
+async def _per_second(stage: BenchStage, call: Callable[[int], Awaitable[object]]) -> float:
     """Each conversation calls *turns_each* times, one after the other; all conversations at once."""
     conversations, each = stage.sizes.conversations, stage.sizes.turns_each
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from uuid import uuid4
 
 from bench.comparison import Comparison, Round, take_turns
-from bench.stage import Stage
+from bench.stage import BenchStage
 
 _WARM = 5
 
 
-async def turns(stage: Stage) -> list[Comparison]:
+async def turns(stage: BenchStage) -> list[Comparison]:
     """A turn in a conversation that is awake, and a new customer's first one."""
     return [*await _warm(stage), await _first(stage)]
 
 
-async def _warm(stage: Stage) -> list[Comparison]:
+async def _warm(stage: BenchStage) -> list[Comparison]:
     act = Comparison("turn", "HTTP turn, model at 0 s", "bare update-with-start + empty activity", "≤ 2.5 ×")
     touch = Comparison("turn / bare update", "HTTP turn, model at 0 s", "bare update, no activity", "≤ 5 ×")
     bare = Comparison("activity", "bare update + empty activity", "bare update, no activity", "(the floor itself)")
@@ -33,7 +33,7 @@ async def _warm(stage: Stage) -> list[Comparison]:
     return [act, touch, bare]
 
 
-async def _first(stage: Stage) -> Comparison:
+async def _first(stage: BenchStage) -> Comparison:
     first = Comparison("first turn", "a new customer's first turn", "the same that starts a bare workflow", "≤ 2.5 ×")
 
     async def turn() -> float:

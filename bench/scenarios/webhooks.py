@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 from bench.comparison import Comparison, Round, take_turns
-from bench.stage import Stage
+from bench.stage import BenchStage
 from bench.subject import sign_webhook
 
 _WARM = 5
@@ -18,7 +18,7 @@ _REST_SECONDS = 0.1
 """Between two calls: each webhook begins a turn, which is not what is measured here."""
 
 
-async def webhooks(stage: Stage) -> list[Comparison]:
+async def webhooks(stage: BenchStage) -> list[Comparison]:
     """Acknowledgements are counted from the first byte sent to the answer's last."""
     ack = Comparison("webhook", "acknowledgement of a webhook", "bare signal-with-start", "≤ 1.5 ×, aim < 1 ×")
     slow = Comparison("webhook, slow model", "acknowledgement, model takes 5 s", "the same, model at once", "≈ 1 ×")

@@ -15,7 +15,7 @@ _MARKS = re.compile(r"([*_~`])\1*")
 
 
 @dataclass(frozen=True)
-class Run:
+class TextRun:
     """A piece of a line with the marks it is inside of, outermost first. Of a verbatim one no character is changed."""
 
     text: str
@@ -23,13 +23,13 @@ class Run:
     verbatim: bool = False
 
 
-def compose(runs: list[Run]) -> str:
+def compose(runs: list[TextRun]) -> str:
     """The text of *runs*, line by line, with marks written out."""
     return "\n".join(_compose_line(line) for line in _lines(runs))
 
 
-def _lines(runs: list[Run]) -> list[list[Run]]:
-    lines: list[list[Run]] = [[]]
+def _lines(runs: list[TextRun]) -> list[list[TextRun]]:
+    lines: list[list[TextRun]] = [[]]
     for run in runs:
         first, *others = run.text.split("\n")
         lines[-1].append(replace(run, text=first))
@@ -37,11 +37,11 @@ def _lines(runs: list[Run]) -> list[list[Run]]:
     return [[run for run in line if run.text] for line in lines]
 
 
-def _compose_line(line: list[Run]) -> str:
+def _compose_line(line: list[TextRun]) -> str:
     runs = _defused(_placed([piece for run in line for piece in _without_outer_spaces(run)]))
     written = ""
     open_marks: tuple[str, ...] = ()
-    for run in [*runs, Run("")]:
+    for run in [*runs, TextRun("")]:
         shared = _shared(open_marks, run.marks)
         written += "".join(reversed(open_marks[shared:])) + "".join(run.marks[shared:]) + run.text
         open_marks = run.marks
@@ -55,17 +55,21 @@ def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
     return length
 
 
-def _without_outer_spaces(run: Run) -> list[Run]:
+def _without_outer_spaces(run: TextRun) -> list[TextRun]:
     """A marked run's spaces at its ends as runs of their own: a mark beside a space has no effect."""
     if not run.marks or run.verbatim:
         return [run]
     inner = run.text.strip()
     start = run.text.index(inner) if inner else len(run.text)
-    pieces = (Run(run.text[:start], run.marks), Run(inner, run.marks), Run(run.text[start + len(inner) :], run.marks))
+    pieces = (
+        TextRun(run.text[:start], run.marks),
+        TextRun(inner, run.marks),
+        TextRun(run.text[start + len(inner) :], run.marks),
+    )
     return [piece for piece in pieces if piece.text]
 
 
-def _placed(runs: list[Run]) -> list[Run]:
+def _placed(runs: list[TextRun]) -> list[TextRun]:
     """*runs* without the marks that would have no effect where they stand (inside a word, beside a space)."""
     for depth in range(max((len(run.marks) for run in runs), default=0)):
         for start, end in _groups(runs, depth):
@@ -73,7 +77,7 @@ def _placed(runs: list[Run]) -> list[Run]:
     return [replace(run, marks=tuple(mark for mark in run.marks if mark)) for run in runs]
 
 
-def _groups(runs: list[Run], depth: int) -> list[tuple[int, int]]:
+def _groups(runs: list[TextRun], depth: int) -> list[tuple[int, int]]:
     """Where the runs that share their marks down to *depth* begin and end."""
     groups, start = [], 0
     for index in range(1, len(runs) + 1):
@@ -85,7 +89,7 @@ def _groups(runs: list[Run], depth: int) -> list[tuple[int, int]]:
     return groups
 
 
-def _settle(runs: list[Run], start: int, end: int, depth: int) -> None:
+def _settle(runs: list[TextRun], start: int, end: int, depth: int) -> None:
     """Takes the mark at *depth* from the spaces at the group's ends, and from all of it if it is inside a word."""
     first, last = start, end
     while first < last and runs[first].text.isspace():
@@ -105,7 +109,7 @@ def _settle(runs: list[Run], start: int, end: int, depth: int) -> None:
             runs[index] = replace(runs[index], marks=(*marks[:depth], "", *marks[depth + 1 :]))
 
 
-def _defused(runs: list[Run]) -> list[Run]:
+def _defused(runs: list[TextRun]) -> list[TextRun]:
     """*runs* with look-alikes for the literal marks that would take effect."""
     line = "".join(run.text for run in runs)
     ours = {mark for run in runs for mark in run.marks} | {"`" for run in runs if run.verbatim and "`" in run.text}

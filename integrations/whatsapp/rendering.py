@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.tree import SyntaxTreeNode
 
-from integrations.whatsapp.emphasis import Run, compose
+from integrations.whatsapp.emphasis import TextRun, compose
 from integrations.whatsapp.splitting import FENCE
 from schemas.turns import Source
 
@@ -72,7 +72,7 @@ def render(markdown: str, sources: Sequence[Source] = (), *, sources_label: str 
 
 def literally(text: str) -> str:
     """*text* that is no Markdown: what would take effect as WhatsApp's formatting is written as its look-alike."""
-    return compose([Run(text)]).strip()
+    return compose([TextRun(text)]).strip()
 
 
 def _cited(tree: SyntaxTreeNode, sources: Sequence[Source]) -> list[str]:
@@ -87,7 +87,7 @@ def _source_line(source: Source) -> str:
     title = " ".join(source.title.split())
     if len(title) > _TITLE_CHARACTERS:
         title = title[: _TITLE_CHARACTERS - 1].rstrip() + "…"
-    title = compose([Run(title)]) or urlsplit(source.url).hostname or ""
+    title = compose([TextRun(title)]) or urlsplit(source.url).hostname or ""
     return f"[{source.n}] " + " – ".join(filter(None, (title, url)))
 
 
@@ -180,20 +180,20 @@ def _inline(node: SyntaxTreeNode, marks: tuple[str, ...] = ()) -> str:
     return compose([run for child in node.children for run in _runs(child, marks)]).strip()
 
 
-def _runs(node: SyntaxTreeNode, marks: tuple[str, ...]) -> list[Run]:
+def _runs(node: SyntaxTreeNode, marks: tuple[str, ...]) -> list[TextRun]:
     match node.type:
         case "text":
-            return [Run(_without_tags(node.content), marks)]
+            return [TextRun(_without_tags(node.content), marks)]
         case "bare_url":
-            return [Run(_escape_url(node.content), marks, verbatim=True)]
+            return [TextRun(_escape_url(node.content), marks, verbatim=True)]
         case "softbreak" | "hardbreak":
-            return [Run("\n", marks)]
+            return [TextRun("\n", marks)]
         case "code_inline":
-            return [Run(_code(node.content), marks, verbatim=True)]
+            return [TextRun(_code(node.content), marks, verbatim=True)]
         case "link":
             return _link_runs(node, marks)
         case "image":
-            return _linked([Run(node.content, marks)], str(node.attrs.get("src", "")), marks)
+            return _linked([TextRun(node.content, marks)], str(node.attrs.get("src", "")), marks)
         case _:
             mark = _MARKS.get(node.type)
             inner = (*marks, mark) if mark and mark not in marks else marks
@@ -208,20 +208,20 @@ def _code(content: str) -> str:
     return f"`{content.replace('`', 'ˋ')}`" if content.strip() else content
 
 
-def _link_runs(node: SyntaxTreeNode, marks: tuple[str, ...]) -> list[Run]:
+def _link_runs(node: SyntaxTreeNode, marks: tuple[str, ...]) -> list[TextRun]:
     words = [run for child in node.children for run in _runs(child, marks)]
     return _linked(words, str(node.attrs.get("href", "")), marks)
 
 
-def _linked(words: list[Run], url: str, marks: tuple[str, ...]) -> list[Run]:
+def _linked(words: list[TextRun], url: str, marks: tuple[str, ...]) -> list[TextRun]:
     """`words (address)`; only the address if the words say the same, only the words if it leads nowhere."""
     address, said = _readable_url(url), "".join(run.text for run in words).strip()
     if not address:
         return words
-    shown = Run(address, marks, verbatim=True)
+    shown = TextRun(address, marks, verbatim=True)
     if not said or said in (url, address) or _bare(said) == _bare(address):
         return [shown]
-    return [*words, Run(" (", marks), shown, Run(")", marks)]
+    return [*words, TextRun(" (", marks), shown, TextRun(")", marks)]
 
 
 def _bare(url: str) -> str:

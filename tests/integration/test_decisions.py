@@ -17,7 +17,7 @@ from storage.actions import Actions
 from storage.standings import Standings
 from tests.support.attempts import activities, answer, stored
 from tests.support.shop import output
-from tests.support.stopping_database import Stop
+from tests.support.stopping_database import DatabaseStop
 from tests.support.waiting import within
 from tests.system_in_process import System, running_system
 
@@ -71,7 +71,7 @@ async def waiting(still: System, wanted: str) -> ApprovalDecision:
     return ApprovalDecision(digest=question["digest"], approved=True, by=by, conversation_id=request.conversation_id)
 
 
-async def meets(still: System, decision: ApprovalDecision, stop: Stop, *events: Event) -> None:
+async def meets(still: System, decision: ApprovalDecision, stop: DatabaseStop, *events: Event) -> None:
     """The decision is carried out up to *stop*; then *events* happen, and it goes on."""
     assert decision.conversation_id is not None
     async with activities(still, stop) as does:
@@ -119,7 +119,7 @@ async def test_a_decision_that_others_have_overtaken_gives_the_conversation_to_n
     decision = await waiting(still, wanted)
     marker, after = stop
 
-    await meets(still, decision, Stop(marker, after=after), *events)
+    await meets(still, decision, DatabaseStop(marker, after=after), *events)
 
     session = await still.session()
     assert (session["owner"], session["handoff"]) == ("bot", None)
@@ -133,7 +133,7 @@ async def test_a_decision_that_others_have_overtaken_gives_the_conversation_to_n
 async def test_what_leaves_the_owner_alone_is_done_whoever_has_the_conversation_by_then(still: System) -> None:
     decision = await waiting(still, TICKET)
 
-    await meets(still, decision, Stop(CLAIM), Event.TAKEN, Event.RELEASED)
+    await meets(still, decision, DatabaseStop(CLAIM), Event.TAKEN, Event.RELEASED)
 
     said = "SELECT direction, text FROM messages WHERE id_scope = 'action'"
     assert await rows(still, said) == [("out", "I have opened a ticket for you. Its number is T-1001.")]

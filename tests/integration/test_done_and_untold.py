@@ -15,7 +15,7 @@ from schemas.transitions import Event
 from storage.standings import Standings
 from tests.support.attempts import activities, answer, perform, stored
 from tests.support.shop import BOOK, output
-from tests.support.stopping_database import Stop
+from tests.support.stopping_database import DatabaseStop
 from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 
@@ -49,7 +49,7 @@ async def done_while(still: System, wanted: str, *events: Event) -> TurnOutcome:
     """The effect is done; *events* happen; then the turn ends."""
     request = await stored(still, "Do it")
     still.perplexity.scripts.append(wanted)
-    accepted, end = Stop(END, after=True), Stop(END)
+    accepted, end = DatabaseStop(END, after=True), DatabaseStop(END)
     async with activities(still, accepted, end) as does:
         turn = asyncio.create_task(answer(does, request))
         await within("the action", accepted.reached.wait(), lambda: still.perplexity.prompts)
@@ -144,7 +144,7 @@ async def test_a_repair_after_it_does_not_begin_from_the_beginning(still: System
     request = await booked(still)
     still.perplexity.scripts.clear()
     still.perplexity.scripts.extend([output("create_ticket"), "Booked, I mean.", "Your table is booked."])
-    repaired = Stop(END)
+    repaired = DatabaseStop(END)
     async with activities(still) as does:
         assert (await answer(does, request)).step is Step.REPAIR
     async with activities(still, repaired) as does:

@@ -17,7 +17,7 @@ from storage.erasure import Erasure
 from storage.standings import Standings
 from tests.support.attempts import activities, answer, stored
 from tests.support.shop import BOOK, CANCEL, output
-from tests.support.stopping_database import Stop
+from tests.support.stopping_database import DatabaseStop
 from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
@@ -54,7 +54,7 @@ async def test_an_answer_that_meets_its_question_s_end_is_asked_anew(still: Syst
     await configure(still)
     still.perplexity.scripts.append(CANCELS)
     first = await stored(still, "Cancel my order")
-    stop = Stop("commit_id = :commit_id")
+    stop = DatabaseStop("commit_id = :commit_id")
     async with activities(still) as does, activities(still, stop) as slow:
         await answer(does, first)
         request = await stored(still, said, 2)
@@ -77,7 +77,7 @@ async def test_of_two_questions_the_newer_stays_open(still: System) -> None:
     await configure(still)
     still.perplexity.scripts.extend([CANCELS, CANCELS])
     other, first = await stored(still, "Cancel it", customer="c-2"), await stored(still, "Cancel my order")
-    stop = Stop("commit_id = :commit_id")
+    stop = DatabaseStop("commit_id = :commit_id")
     async with activities(still) as does, activities(still, stop) as slow:
         await answer(does, other)
         asking = asyncio.create_task(answer(slow, first))
@@ -125,7 +125,7 @@ async def test_a_sender_that_dies_at_a_withheld_part_leaves_the_reply_withheld(
         customer = Customer(system)
         await customer.write("What does it cost?")
         conversation = (await customer.session())["conversation_id"]
-        stop = Stop("UPDATE messages SET delivery = 'withheld'")
+        stop = DatabaseStop("UPDATE messages SET delivery = 'withheld'")
         async with activities(system) as does, activities(system, stop) as dying:
             thread = Thread(frontend_context_uuid=uuid4())
             await answer(does, TurnRequest(conversation_id=conversation, cursor=0, thread=thread))

@@ -14,7 +14,7 @@ from storage.standings import Standings
 from tests.integration.test_lost_thread import begun, failed
 from tests.integration.test_take_over import INVALID, configure, rows, set_state, still, take, take_and_release
 from tests.support.attempts import activities, answer, stored
-from tests.support.stopping_database import Stop
+from tests.support.stopping_database import DatabaseStop
 from tests.support.waiting import until, within
 from tests.system_in_process import System
 
@@ -35,7 +35,7 @@ def asked_in(system: System) -> list[str]:
 
 async def commits_after(system: System, request: TurnRequest, happens: Any) -> Any:
     """The outcome of an answer whose commit meets something."""
-    commit = Stop(COMMIT)
+    commit = DatabaseStop(COMMIT)
     async with activities(system, commit) as does:
         answering = asyncio.create_task(answer(does, request))
         await within("the commit", commit.reached.wait(), lambda: system.perplexity.prompts)

@@ -9,10 +9,10 @@ import pytest
 
 from integrations.perplexity.port import AskFailed
 from schemas.failures import ModelFailureKind
-from tests.system_in_process import Event, System
+from tests.system_in_process import StreamedEvent, System
 
 
-def shown(events: list[Event]) -> str:
+def shown(events: list[StreamedEvent]) -> str:
     text = ""
     for event in events:
         text = "" if event.kind == "reset" else text + event.data.get("text", "")
@@ -120,9 +120,9 @@ async def test_a_reader_that_does_not_read_holds_nobody_up(system: System) -> No
     assert (await _last(events)).kind == "done"
 
 
-async def _last(events: AsyncIterator[Event]) -> Event:
+async def _last(events: AsyncIterator[StreamedEvent]) -> StreamedEvent:
     return [event async for event in events][-1]
 
 
-async def _all(system: System) -> list[Event]:
+async def _all(system: System) -> list[StreamedEvent]:
     return [event async for event in system.stream("Hello", message_id="m-1")]

@@ -26,7 +26,7 @@ from schemas.turns import State
 from storage.standings import Standings
 from tests.support.attempts import activities, answer, perform, stored
 from tests.support.shop import BOOK, output
-from tests.support.stopping_database import Stop
+from tests.support.stopping_database import DatabaseStop
 from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 
@@ -132,7 +132,7 @@ async def test_who_took_and_released_meanwhile_gets_an_answer_of_now(system: Sys
 
 
 async def test_a_zombie_of_before_a_take_over_and_a_release_changes_nothing(still: System) -> None:
-    request, held = await stored(still, "What does it cost?"), Stop("commit_id = :commit_id")
+    request, held = await stored(still, "What does it cost?"), DatabaseStop("commit_id = :commit_id")
     async with activities(still, held) as first, activities(still) as second:
         still.perplexity.scripts.extend(["The zombie's answer", "Ten ringgit."])
         zombie = asyncio.create_task(answer(first, request))
@@ -184,7 +184,7 @@ async def test_a_reset_that_meets_the_first_answer_ends_its_thread(still: System
 
 async def test_a_zombie_between_the_living_claim_and_its_commit_changes_nothing(still: System) -> None:
     request = await stored(still, "What does it cost?")
-    stops = [Stop("commit_id = :commit_id") for _ in range(2)]
+    stops = [DatabaseStop("commit_id = :commit_id") for _ in range(2)]
     async with activities(still, stops[0]) as first, activities(still, stops[1]) as second:
         still.perplexity.scripts.extend(["The zombie's answer", "Ten ringgit."])
         zombie = asyncio.create_task(answer(first, request))
@@ -203,7 +203,7 @@ async def test_a_zombie_between_the_living_claim_and_its_commit_changes_nothing(
 @pytest.mark.parametrize("asked", [TICKET, CALL])
 async def test_an_action_that_is_planned_is_not_begun_after_a_take_over(still: System, asked: str) -> None:
     await configure(still, endpoints=[BOOK])
-    request, before = await stored(still, "Do it"), Stop(CLAIM)
+    request, before = await stored(still, "Do it"), DatabaseStop(CLAIM)
     still.perplexity.scripts.append(asked)
     async with activities(still, before) as does:
         acting = asyncio.create_task(_to_the_end(does, request))
@@ -226,7 +226,7 @@ async def test_an_action_that_is_planned_is_not_begun_after_a_take_over(still: S
 @pytest.mark.parametrize("asked", [TICKET, CALL])
 async def test_an_action_that_was_not_begun_is_thought_about_anew_after_a_release(still: System, asked: str) -> None:
     await configure(still, endpoints=[BOOK])
-    request, before = await stored(still, "Do it"), Stop(CLAIM)
+    request, before = await stored(still, "Do it"), DatabaseStop(CLAIM)
     still.perplexity.scripts.extend([asked, "Never mind."])
     async with activities(still, before) as does:
         acting = asyncio.create_task(_to_the_end(does, request))
@@ -284,7 +284,7 @@ async def test_a_take_over_ends_an_open_question(system: System) -> None:
 async def test_a_yes_that_meets_a_take_over_does_nothing(still: System) -> None:
     await configure(still, confirmations={"create_ticket": Confirmation.CUSTOMER})
     still.perplexity.scripts.append(TICKET)
-    commit = Stop("commit_id = :commit_id")
+    commit = DatabaseStop("commit_id = :commit_id")
     async with activities(still) as does:
         await answer(does, await stored(still, "My lamp broke"))
     async with activities(still, commit) as does:
@@ -302,7 +302,7 @@ async def test_a_yes_that_meets_a_take_over_does_nothing(still: System) -> None:
 async def test_a_question_is_not_asked_after_a_take_over(still: System) -> None:
     await configure(still, confirmations={"create_ticket": Confirmation.CUSTOMER})
     still.perplexity.scripts.append(TICKET)
-    commit = Stop("commit_id = :commit_id")
+    commit = DatabaseStop("commit_id = :commit_id")
     async with activities(still, commit) as does:
         asking = asyncio.create_task(answer(does, await stored(still, "My lamp broke")))
         await within("the question's commit", commit.reached.wait(), lambda: still.perplexity.prompts)

@@ -25,7 +25,7 @@ from schemas.transitions import Event
 from storage.questions import Questions
 from tests.support.attempts import activities, answer
 from tests.support.shop import output
-from tests.support.stopping_database import Stop
+from tests.support.stopping_database import DatabaseStop
 from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
@@ -148,7 +148,7 @@ async def _waits_for_a_lock(system: System, words: str) -> bool:
 async def test_a_part_that_was_claimed_gives_way_if_it_begins_too_late(
     postgres_url: str, temporal_address: str
 ) -> None:
-    claimed = Stop("SET status = 'sending'", after=True)
+    claimed = DatabaseStop("SET status = 'sending'", after=True)
     async with running_system(
         postgres_url, temporal_address, worker=False, **SETTINGS, take_over_wait_seconds=0.2
     ) as system:

@@ -25,7 +25,7 @@ from storage.database import StorageUnavailable
 from tests.incoming import incoming
 from tests.support import clock
 from tests.support.shop import BOOK, CANCEL, output
-from tests.support.stopping_database import Stop, StoppingDatabase
+from tests.support.stopping_database import DatabaseStop, StoppingDatabase
 from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from worker.app import Activities, create_activities
@@ -55,7 +55,7 @@ async def does() -> AsyncIterator[Does]:
     """Makes a system's activities, whose statements stop where a test says."""
     async with AsyncExitStack() as databases:
 
-        def of(system: System, *stops: Stop) -> Activities:
+        def of(system: System, *stops: DatabaseStop) -> Activities:
             database = StoppingDatabase(system.settings.database_url or "", *stops)
             databases.push_async_callback(database.close)
             return create_activities(system.temporal, database, system.outside, system.settings, now=clock.now)
@@ -90,7 +90,7 @@ async def test_a_zombies_text_does_not_override_an_action_under_way(still: Syste
     still.perplexity.scripts.extend([late, output("handoff_support")])
     zombie = asyncio.create_task(answer(does(still), request))
     await still.until_asked(1)
-    before_handler = Stop("SET status = 'sending', fence")
+    before_handler = DatabaseStop("SET status = 'sending', fence")
     living = asyncio.create_task(answer(does(still, before_handler), request))
     await within("the handler's start", before_handler.reached.wait(), lambda: still.perplexity.prompts)
     wakes.set()
@@ -111,7 +111,7 @@ async def test_a_failure_is_on_record_though_the_database_was_away(still: System
     """Unrecorded, a question that surely failed would count as one that may have been answered."""
     request = await stored(still, "Hello")
     still.perplexity.scripts.append(AskFailed(ModelFailureKind.UPSTREAM, "down"))
-    away = [Stop("SET status = 'failed'", error=StorageUnavailable("away")) for _ in range(3)]
+    away = [DatabaseStop("SET status = 'failed'", error=StorageUnavailable("away")) for _ in range(3)]
 
     with pytest.raises(ApplicationError, match="no answer: upstream"):
         await answer(does(still, *away), request)
@@ -140,7 +140,9 @@ async def test_an_apology_does_not_override_an_action_under_way(still: System, d
     request = await stored(still, "I want a human")
     still.perplexity.scripts.append(output("handoff_support"))
     with pytest.raises(StorageUnavailable):
-        await answer(does(still, Stop("SET status = 'sending', fence", error=StorageUnavailable("gone"))), request)
+        await answer(
+            does(still, DatabaseStop("SET status = 'sending', fence", error=StorageUnavailable("gone"))), request
+        )
 
     sorry = Apologize(**request.model_dump(), failure="abandoned")
     outcome = await ActivityEnvironment().run(does(still).answering.apologize, sorry)
@@ -151,7 +153,7 @@ async def test_an_apology_does_not_override_an_action_under_way(still: System, d
 
 async def test_a_commit_whose_answer_was_lost_is_repeated_without_harm(still: System, does: Does) -> None:
     request = await stored(still, "Hello")
-    lost = Stop(COMMIT, after=True, error=StorageUnavailable("the connection broke"))
+    lost = DatabaseStop(COMMIT, after=True, error=StorageUnavailable("the connection broke"))
 
     outcome = await answer(does(still, lost), request)
 
@@ -355,7 +357,7 @@ async def test_waiting_for_the_database_is_no_death(still: System, does: Does) -
     beats: list[tuple[Any, ...]] = []
     environment = ActivityEnvironment()
     environment.on_heartbeat = lambda *details: beats.append(details)
-    held = Stop(COMMIT)
+    held = DatabaseStop(COMMIT)
     activities = does(still, held)
     attempt = asyncio.create_task(environment.run(activities.answering.answer, request))
     await within("the commit", held.reached.wait(), lambda: still.perplexity.prompts)

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from activities.assistants import AssistantCache
-from activities.delivering import Delivering
+from activities.delivering import DeliveryActivities
 from integrations.channels.port import Sent
 from integrations.whatsapp.channel import only
 from integrations.whatsapp.double import RecordingWhatsApp
@@ -106,7 +106,7 @@ async def test_each_part_goes_out_once(system: System, where: str, fatal: int) -
     else:
         outbox.where, outbox.fatal = where, fatal
     assistants = AssistantCache(Configurations(system.database), system.settings)
-    delivering = Delivering(outbox, {WHATSAPP: only(channel)}, assistants, system.settings, lambda: None, now)
+    delivering = DeliveryActivities(outbox, {WHATSAPP: only(channel)}, assistants, system.settings, lambda: None, now)
 
     with pytest.raises(Died):
         await delivering.deliver(Deliver(conversation_id=conversation_id))

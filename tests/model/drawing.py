@@ -12,9 +12,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.model.events import OF_ACTORS, REPORTS, Event
+from tests.model.events import OF_ACTORS, REPORTS, DrawnEvent
 from tests.model.names import Name
-from tests.model.outside import Said, Served, Taken
+from tests.model.outside import ModelSays, Served, Taken
 from tests.model.phases import Phase
 
 
@@ -54,43 +54,75 @@ class Profile(Name):
     MACHINES = "machines"
 
 
-_FAVOURED: dict[Profile, tuple[Event, ...]] = {
+_FAVOURED: dict[Profile, tuple[DrawnEvent, ...]] = {
     Profile.ANYTHING: (),
     Profile.CUSTOMERS: (
-        *(Event.MESSAGE, Event.YES, Event.NO, Event.BURST, Event.LATE_YES, Event.BUTTON, Event.OLD_BUTTON),
-        *(Event.UNWOKEN, Event.FILE, Event.LIMITED, Event.MERGED),
+        *(
+            DrawnEvent.MESSAGE,
+            DrawnEvent.YES,
+            DrawnEvent.NO,
+            DrawnEvent.BURST,
+            DrawnEvent.LATE_YES,
+            DrawnEvent.BUTTON,
+            DrawnEvent.OLD_BUTTON,
+        ),
+        *(DrawnEvent.UNWOKEN, DrawnEvent.FILE, DrawnEvent.LIMITED, DrawnEvent.MERGED),
     ),
     Profile.STAFF: (
-        *(Event.TAKE_OVER, Event.RELEASE, Event.CLOSE, Event.RESET, Event.APPROVED, Event.DECLINED),
-        *(Event.DECIDED_AGAIN, Event.RESOLVED, Event.STAFF_WRITES, Event.CONFIGURED, Event.ERASE, Event.CANCEL),
+        *(
+            DrawnEvent.TAKE_OVER,
+            DrawnEvent.RELEASE,
+            DrawnEvent.CLOSE,
+            DrawnEvent.RESET,
+            DrawnEvent.APPROVED,
+            DrawnEvent.DECLINED,
+        ),
+        *(
+            DrawnEvent.DECIDED_AGAIN,
+            DrawnEvent.RESOLVED,
+            DrawnEvent.STAFF_WRITES,
+            DrawnEvent.CONFIGURED,
+            DrawnEvent.ERASE,
+            DrawnEvent.CANCEL,
+        ),
     ),
-    Profile.CHANNEL: (*REPORTS, Event.TIME, Event.SWEEP, Event.AGAIN),
-    Profile.MACHINES: (Event.CONTINUES, Event.SWEEP, Event.CONFIGURED, Event.ACCOUNT_FULL, Event.UNWOKEN),
+    Profile.CHANNEL: (*REPORTS, DrawnEvent.TIME, DrawnEvent.SWEEP, DrawnEvent.AGAIN),
+    Profile.MACHINES: (
+        DrawnEvent.CONTINUES,
+        DrawnEvent.SWEEP,
+        DrawnEvent.CONFIGURED,
+        DrawnEvent.ACCOUNT_FULL,
+        DrawnEvent.UNWOKEN,
+    ),
 }
 _WEIGHT = 2
 """How often a favoured event stands beside each of the others."""
-OUTER = [event for event in Event if event not in OF_ACTORS]
+OUTER = [event for event in DrawnEvent if event not in OF_ACTORS]
 
 _TO_A_QUESTION = (Given.QUESTION, Given.QUESTION, Given.QUESTIONS, Given.NOTHING)
 _OF_STAFF = (Given.NOTHING, Given.REPLY, Given.QUESTION, Given.HUMAN, Given.HELD, Given.CLOSED, Given.APPROVAL)
-_FITTING: dict[Event, tuple[Given, ...]] = {
-    **dict.fromkeys((Event.YES, Event.NO, Event.BURST, Event.LATE_YES, Event.BUTTON), _TO_A_QUESTION),
-    Event.OLD_BUTTON: (Given.QUESTIONS,),
-    **dict.fromkeys((Event.APPROVED, Event.DECLINED, Event.DECIDED_AGAIN), (Given.APPROVAL, Given.CALL)),
-    Event.RESOLVED: (Given.TICKET,),
-    Event.MERGED: (Given.OTHER, Given.OTHER, Given.REPLY),
-    Event.RELEASE: (Given.HUMAN, Given.HELD, Given.CLOSED),
-    **dict.fromkeys((Event.TAKE_OVER, Event.CLOSE, Event.RESET), _OF_STAFF),
+_FITTING: dict[DrawnEvent, tuple[Given, ...]] = {
+    **dict.fromkeys(
+        (DrawnEvent.YES, DrawnEvent.NO, DrawnEvent.BURST, DrawnEvent.LATE_YES, DrawnEvent.BUTTON), _TO_A_QUESTION
+    ),
+    DrawnEvent.OLD_BUTTON: (Given.QUESTIONS,),
+    **dict.fromkeys((DrawnEvent.APPROVED, DrawnEvent.DECLINED, DrawnEvent.DECIDED_AGAIN), (Given.APPROVAL, Given.CALL)),
+    DrawnEvent.RESOLVED: (Given.TICKET,),
+    DrawnEvent.MERGED: (Given.OTHER, Given.OTHER, Given.REPLY),
+    DrawnEvent.RELEASE: (Given.HUMAN, Given.HELD, Given.CLOSED),
+    **dict.fromkeys((DrawnEvent.TAKE_OVER, DrawnEvent.CLOSE, DrawnEvent.RESET), _OF_STAFF),
     **dict.fromkeys(REPORTS, (Given.NOTHING, Given.REPLY)),
-    Event.CONFIGURED: (Given.NOTHING, Given.QUESTION, Given.APPROVAL, Given.TICKET),
-    Event.HANGS: (Given.OTHER, Given.NOTHING),
-    Event.ACCOUNT_FULL: (Given.OTHER, Given.NOTHING),
+    DrawnEvent.CONFIGURED: (Given.NOTHING, Given.QUESTION, Given.APPROVAL, Given.TICKET),
+    DrawnEvent.HANGS: (Given.OTHER, Given.NOTHING),
+    DrawnEvent.ACCOUNT_FULL: (Given.OTHER, Given.NOTHING),
 }
 _GIVENS = st.sampled_from([Given.NOTHING, Given.NOTHING, Given.NOTHING, *Given])
 
-CALLS = [Said.BOOK, Said.PAY, Said.LOOK_UP]
-ACTIONS = [*CALLS, Said.CANCEL_ORDER, Said.TICKET, Said.HANDOFF, Said.CLOSE]
-SAID = st.lists(st.sampled_from([*Said, *ACTIONS, *CALLS, Said.INVALID, Said.INVALID]), min_size=1, max_size=3)
+CALLS = [ModelSays.BOOK, ModelSays.PAY, ModelSays.LOOK_UP]
+ACTIONS = [*CALLS, ModelSays.CANCEL_ORDER, ModelSays.TICKET, ModelSays.HANDOFF, ModelSays.CLOSE]
+SAID = st.lists(
+    st.sampled_from([*ModelSays, *ACTIONS, *CALLS, ModelSays.INVALID, ModelSays.INVALID]), min_size=1, max_size=3
+)
 SERVED = st.sampled_from([Served.DONE, Served.DONE, Served.DONE, *Served])
 TAKEN = st.sampled_from([Taken.TAKEN, Taken.TAKEN, Taken.TAKEN, *Taken])
 CUSTOMER = st.sampled_from([0, 0, 0, 1])
@@ -114,26 +146,26 @@ class Meeting:
     *wrote*: what the customer wrote, which is what everybody is at work for. *then*: what else happens on the way.
     """
 
-    event: Event
+    event: DrawnEvent
     phase: Phase
     given: Given = Given.NOTHING
-    said: tuple[Said, ...] = (Said.TEXT,)
+    said: tuple[ModelSays, ...] = (ModelSays.TEXT,)
     served: Served = Served.DONE
     taken: Taken = Taken.TAKEN
     others: To = To.END
     rounds: int = _ROUNDS
     customer: int = 0
     wrote: str = "Hello"
-    then: tuple[tuple[Event, Phase], ...] = ()
+    then: tuple[tuple[DrawnEvent, Phase], ...] = ()
 
 
 @st.composite
-def meetings(draw: st.DrawFn, events: Sequence[Event]) -> Meeting:
+def meetings(draw: st.DrawFn, events: Sequence[DrawnEvent]) -> Meeting:
     """Of one of *events*, and those of them that the example's profile favours."""
     event = draw(favoured(events))
     phase = draw(st.sampled_from([*PHASES, *_TELLING, *(_AFTER_COMMITS if event in OF_ACTORS else [])]))
     later = [each for each in PHASES if PHASES.index(each) >= PHASES.index(phase)]
-    others = draw(st.lists(st.tuples(favoured(list(Event)), st.sampled_from(later)), max_size=_THEN))
+    others = draw(st.lists(st.tuples(favoured(list(DrawnEvent)), st.sampled_from(later)), max_size=_THEN))
     given = draw(st.sampled_from(_FITTING[event]) if event in _FITTING else _GIVENS)
     may_say_yes = given in (Given.QUESTION, Given.QUESTIONS)
     return Meeting(
@@ -152,7 +184,7 @@ def meetings(draw: st.DrawFn, events: Sequence[Event]) -> Meeting:
 
 
 @st.composite
-def favoured(draw: st.DrawFn, events: Sequence[Event]) -> Event:
+def favoured(draw: st.DrawFn, events: Sequence[DrawnEvent]) -> DrawnEvent:
     """One of *events*; those of them that the example's profile favours are drawn more often."""
     machine: Any = draw(st.runner())
     more = [event for event in events if event in _FAVOURED[machine.profile]]
@@ -160,7 +192,7 @@ def favoured(draw: st.DrawFn, events: Sequence[Event]) -> Event:
 
 
 @st.composite
-def said_until(draw: st.DrawFn, phase: Phase) -> list[Said]:
+def said_until(draw: st.DrawFn, phase: Phase) -> list[ModelSays]:
     """What the model says so that the phase comes, and what it says then."""
     then = draw(SAID)
     if phase in (Phase.CALLS, Phase.CALLED):
@@ -168,5 +200,5 @@ def said_until(draw: st.DrawFn, phase: Phase) -> list[Said]:
     if phase in _OF_EFFECTS:
         return [draw(st.sampled_from(ACTIONS)), *then]
     if phase in _OF_COMMITS:
-        return [draw(st.sampled_from([Said.INVALID, Said.INVALID, Said.TEXT, *ACTIONS])), *then]
+        return [draw(st.sampled_from([ModelSays.INVALID, ModelSays.INVALID, ModelSays.TEXT, *ACTIONS])), *then]
     return then

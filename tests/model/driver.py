@@ -56,7 +56,7 @@ class GivenUp(Exception):
         self.kind = kind
 
 
-class Run:
+class DrivenRun:
     """One run of `Conversation` and those that continue it. `ended` once it is idle, or cancelled."""
 
     def __init__(

@@ -6,7 +6,7 @@ from schemas.transitions import Event as Change
 from tests.model.names import Name
 
 
-class Event(Name):
+class DrawnEvent(Name):
     MESSAGE = "message"
     YES = "yes"
     NO = "no"
@@ -46,13 +46,13 @@ class Event(Name):
     TIME = "time passes"
 
 
-OF_ACTORS = frozenset({Event.KILLED, Event.ZOMBIE, Event.BREAKS, Event.STOPPED, Event.HANGS})
+OF_ACTORS = frozenset({DrawnEvent.KILLED, DrawnEvent.ZOMBIE, DrawnEvent.BREAKS, DrawnEvent.STOPPED, DrawnEvent.HANGS})
 """These happen to somebody who is at work."""
 
-CHANGES = {Event.TAKE_OVER: Change.TAKEN, Event.RELEASE: Change.RELEASED, Event.CLOSE: Change.CLOSED}
-REPORTS: dict[Event, tuple[str, int | None]] = {
-    Event.SENT: ("sent", None),
-    Event.READ: ("read", None),
-    Event.FAILED: ("failed", 131000),
-    Event.FAILED_FOR_GOOD: ("failed", 131026),
+CHANGES = {DrawnEvent.TAKE_OVER: Change.TAKEN, DrawnEvent.RELEASE: Change.RELEASED, DrawnEvent.CLOSE: Change.CLOSED}
+REPORTS: dict[DrawnEvent, tuple[str, int | None]] = {
+    DrawnEvent.SENT: ("sent", None),
+    DrawnEvent.READ: ("read", None),
+    DrawnEvent.FAILED: ("failed", 131000),
+    DrawnEvent.FAILED_FOR_GOOD: ("failed", 131026),
 }

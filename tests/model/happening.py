@@ -8,20 +8,20 @@ from storage.database import StorageUnavailable
 from tests.model import customers, inside, staff
 from tests.model.configurations import Configured
 from tests.model.customers import Said
-from tests.model.driver import Run
-from tests.model.events import CHANGES, REPORTS, Event
+from tests.model.driver import DrivenRun
+from tests.model.events import CHANGES, REPORTS, DrawnEvent
 from tests.model.phases import Phase, phase_of
 from tests.model.stops import Actor, Place
 from tests.model.world import World
 
-_MESSAGES: dict[Event, tuple[Said, ...]] = {
-    Event.MESSAGE: (Said("Hello"),),
-    Event.UNWOKEN: (Said("Hello"),),
-    Event.YES: (Said("yes"),),
-    Event.NO: (Said("no"),),
-    Event.BURST: (Said("no"), Said("yes")),
-    Event.LATE_YES: (Said("yes", ago=15),),
-    Event.FILE: (Said("This one", file=True),),
+_MESSAGES: dict[DrawnEvent, tuple[Said, ...]] = {
+    DrawnEvent.MESSAGE: (Said("Hello"),),
+    DrawnEvent.UNWOKEN: (Said("Hello"),),
+    DrawnEvent.YES: (Said("yes"),),
+    DrawnEvent.NO: (Said("no"),),
+    DrawnEvent.BURST: (Said("no"), Said("yes")),
+    DrawnEvent.LATE_YES: (Said("yes", ago=15),),
+    DrawnEvent.FILE: (Said("This one", file=True),),
 }
 _SWEEP_AFTER = 70
 _LONG = 1_000
@@ -29,7 +29,7 @@ _FULL_SECONDS = 40
 """So long others keep the account's slot: the next in the queue gives up none of its tries for it."""
 
 
-def happen(world: World, event: Event, customer: int, which: int, there: Actor | None = None) -> bool:
+def happen(world: World, event: DrawnEvent, customer: int, which: int, there: Actor | None = None) -> bool:
     """Whether it could. *there*: who is at work at that moment; *which*: among several of a kind, from the newest."""
     phases = {phase for stopped in world.stops.waiting if (phase := phase_of(stopped)) is not None}
     if there is not None:
@@ -40,9 +40,9 @@ def happen(world: World, event: Event, customer: int, which: int, there: Actor |
     return could
 
 
-def _happen(world: World, event: Event, customer: int, which: int, there: Actor | None) -> bool:
+def _happen(world: World, event: DrawnEvent, customer: int, which: int, there: Actor | None) -> bool:
     if event in _MESSAGES:
-        customers.write(world, customer, *_MESSAGES[event], woken=event is not Event.UNWOKEN)
+        customers.write(world, customer, *_MESSAGES[event], woken=event is not DrawnEvent.UNWOKEN)
         return True
     if event in REPORTS:
         return _report(world, event, which)
@@ -111,62 +111,62 @@ def _time(world: World, _customer: int, _which: int) -> bool:
     return True
 
 
-_ANYWHERE: dict[Event, Callable[[World, int, int], bool]] = {
-    Event.AGAIN: _again,
-    Event.BUTTON: lambda world, _, which: _press(world, which),
-    Event.OLD_BUTTON: lambda world, _, which: _press(world, which + 1),
-    Event.LIMITED: _limited,
-    Event.MERGED: _merged,
-    Event.ACCOUNT_FULL: _account_full,
-    Event.ERASE: _erase,
-    Event.CONFIGURED: _configured,
-    Event.SWEEP: _sweep,
-    Event.TIME: _time,
-    Event.RESOLVED: lambda world, *_: staff.resolve_newest_ticket(world),
-    Event.APPROVED: lambda world, *_: staff.decide(world, approved=True),
-    Event.DECLINED: lambda world, *_: staff.decide(world, approved=False),
-    Event.DECIDED_AGAIN: lambda world, *_: staff.resume_approval(world),
+_ANYWHERE: dict[DrawnEvent, Callable[[World, int, int], bool]] = {
+    DrawnEvent.AGAIN: _again,
+    DrawnEvent.BUTTON: lambda world, _, which: _press(world, which),
+    DrawnEvent.OLD_BUTTON: lambda world, _, which: _press(world, which + 1),
+    DrawnEvent.LIMITED: _limited,
+    DrawnEvent.MERGED: _merged,
+    DrawnEvent.ACCOUNT_FULL: _account_full,
+    DrawnEvent.ERASE: _erase,
+    DrawnEvent.CONFIGURED: _configured,
+    DrawnEvent.SWEEP: _sweep,
+    DrawnEvent.TIME: _time,
+    DrawnEvent.RESOLVED: lambda world, *_: staff.resolve_newest_ticket(world),
+    DrawnEvent.APPROVED: lambda world, *_: staff.decide(world, approved=True),
+    DrawnEvent.DECLINED: lambda world, *_: staff.decide(world, approved=False),
+    DrawnEvent.DECIDED_AGAIN: lambda world, *_: staff.resume_approval(world),
 }
 
 
-def _report(world: World, event: Event, which: int) -> bool:
+def _report(world: World, event: DrawnEvent, which: int) -> bool:
     sent = len(world.whatsapp.sent)
     if sent:
         customers.report(world, sent - 1 - which % sent, *REPORTS[event])
     return bool(sent)
 
 
-def _to_actor(world: World, event: Event, actor: Actor) -> bool:
+def _to_actor(world: World, event: DrawnEvent, actor: Actor) -> bool:
     stopped = world.stops.of(actor)[0]
     sweeps = actor.name.startswith("sweep")
-    if event is Event.KILLED:
+    if event is DrawnEvent.KILLED:
         world.kill(actor)
-    elif event is Event.ZOMBIE and not actor.lost and not sweeps:
+    elif event is DrawnEvent.ZOMBIE and not actor.lost and not sweeps:
         world.lose(actor)
-    elif event is Event.BREAKS and stopped.place in (Place.BEFORE, Place.AFTER):
+    elif event is DrawnEvent.BREAKS and stopped.place in (Place.BEFORE, Place.AFTER):
         world.release(stopped, StorageUnavailable("the connection broke"))
-    elif event is Event.STOPPED and not sweeps:
+    elif event is DrawnEvent.STOPPED and not sweeps:
         world.stop(actor)
     else:
-        return event is Event.HANGS
+        return event is DrawnEvent.HANGS
     return True
 
 
-def _by_staff(world: World, event: Event, customer: int) -> bool:
+def _by_staff(world: World, event: DrawnEvent, customer: int) -> bool:
     live = {row["id"] for row in world.look(inside.LIVE)}  # no other is found by its customer
-    runs: list[Run] = [run for run in world.runs.values() if run.conversation_id in live]
+    runs: list[DrivenRun] = [run for run in world.runs.values() if run.conversation_id in live]
     if not runs:
         return False
     run = runs[customer % len(runs)]
     if event in CHANGES:
         staff.change(world, run, CHANGES[event])
-    elif event is Event.RESET:
+    elif event is DrawnEvent.RESET:
         staff.reset(world, run)
-    elif event is Event.STAFF_WRITES:
+    elif event is DrawnEvent.STAFF_WRITES:
         staff.write(world, run)
-    elif event is Event.CONTINUES and not run.ended:
+    elif event is DrawnEvent.CONTINUES and not run.ended:
         world.fill(run)
-    elif event is Event.CANCEL and not run.ended:
+    elif event is DrawnEvent.CANCEL and not run.ended:
         staff.cancel(world, run)
     else:
         return False

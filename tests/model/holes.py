@@ -17,8 +17,8 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from activities.acting import Acting, _Work
-from activities.answering import Answering
+from activities.acting import ActionActivities, _Work
+from activities.answering import TurnActivities
 from activities.assistants import AssistantCache, LoadedAssistant
 from config.clock import Clock, Monotonic
 from config.settings import Settings
@@ -50,7 +50,7 @@ class Hole:
     settings: Mapping[str, Any] = field(default_factory=dict)
     turns: type[Turns] = Turns
     assistants: type[AssistantCache] = AssistantCache
-    acting: type[Acting] = Acting
+    acting: type[ActionActivities] = ActionActivities
     function: tuple[str, str] | None = None
 
 
@@ -92,7 +92,7 @@ class _NewestBots(AssistantCache):
         return await super().at(name, newest.version or None)
 
 
-class _BeginsFirst(Acting):
+class _BeginsFirst(ActionActivities):
     """An action that is in the configuration no more fails after it was begun, each time."""
 
     async def _outcome(self, work: _Work, claimed: Claim) -> EffectOutcome:
@@ -289,11 +289,13 @@ def composed(
 ) -> Activities:
     """As `worker.app.create_activities`, with the hole's collaborators."""
     does = create_activities(client, database, outside, settings, now, monotonic)
-    if hole.turns is Turns and hole.assistants is AssistantCache and hole.acting is Acting:
+    if hole.turns is Turns and hole.assistants is AssistantCache and hole.acting is ActionActivities:
         return does
     was, answering = does.acting, does.answering
     turns, assistants = hole.turns(database), hole.assistants(Configurations(database), settings)
     beat, actions = activity.heartbeat, was._actions
     acting = hole.acting(turns, actions, was._ledger, was._standings, assistants, was._handlers, settings, beat, now)
-    answers = Answering(turns, actions, assistants, answering._asking, acting, answering._presence, settings, beat, now)
+    answers = TurnActivities(
+        turns, actions, assistants, answering._model_calls, acting, answering._presence, settings, beat, now
+    )
     return replace(does, answering=answers, acting=acting)

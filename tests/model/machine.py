@@ -16,11 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tests.model import customers, staff
 from tests.model.configurations import Configured
 from tests.model.drawing import CUSTOMER, OUTER, SAID, SERVED, TAKEN, Given, Meeting, Profile, To, meetings
-from tests.model.events import OF_ACTORS, Event
+from tests.model.events import OF_ACTORS, DrawnEvent
 from tests.model.happening import happen
 from tests.model.inside import OPEN_QUESTIONS, STATES
 from tests.model.invariants import PROMISES, Promise, at_each_moment, at_the_end
-from tests.model.outside import Said, Served, Taken
+from tests.model.outside import ModelSays, Served, Taken
 from tests.model.phases import Phase, phase_of
 from tests.model.stops import Actor, Place
 from tests.model.world import World
@@ -42,11 +42,42 @@ _TOLD = 60
 
 
 _WHO = st.integers(0, 3)
-_TO_A_QUESTION = [Event.YES, Event.NO, Event.BURST, Event.LATE_YES, Event.BUTTON, Event.OLD_BUTTON]
-_WHILE_ASKED = [None, None, None, Event.CONFIGURED, Event.TAKE_OVER, Event.CONTINUES, Event.MERGED, Event.TIME]
-_WHILE_HELD = [Event.MESSAGE, Event.MESSAGE, Event.YES, Event.BURST, Event.FILE, Event.STAFF_WRITES, Event.CONTINUES]
-_GIVES_BACK = [Event.RELEASE, Event.RELEASE, Event.RESET, Event.CLOSE, Event.DECIDED_AGAIN]
-_BESIDE_A_DECISION = [Event.RESET, Event.RELEASE, Event.TAKE_OVER, Event.CLOSE, Event.CONFIGURED, Event.MERGED]
+_TO_A_QUESTION = [
+    DrawnEvent.YES,
+    DrawnEvent.NO,
+    DrawnEvent.BURST,
+    DrawnEvent.LATE_YES,
+    DrawnEvent.BUTTON,
+    DrawnEvent.OLD_BUTTON,
+]
+_WHILE_ASKED = [
+    None,
+    None,
+    None,
+    DrawnEvent.CONFIGURED,
+    DrawnEvent.TAKE_OVER,
+    DrawnEvent.CONTINUES,
+    DrawnEvent.MERGED,
+    DrawnEvent.TIME,
+]
+_WHILE_HELD = [
+    DrawnEvent.MESSAGE,
+    DrawnEvent.MESSAGE,
+    DrawnEvent.YES,
+    DrawnEvent.BURST,
+    DrawnEvent.FILE,
+    DrawnEvent.STAFF_WRITES,
+    DrawnEvent.CONTINUES,
+]
+_GIVES_BACK = [DrawnEvent.RELEASE, DrawnEvent.RELEASE, DrawnEvent.RESET, DrawnEvent.CLOSE, DrawnEvent.DECIDED_AGAIN]
+_BESIDE_A_DECISION = [
+    DrawnEvent.RESET,
+    DrawnEvent.RELEASE,
+    DrawnEvent.TAKE_OVER,
+    DrawnEvent.CLOSE,
+    DrawnEvent.CONFIGURED,
+    DrawnEvent.MERGED,
+]
 
 
 def step(**drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
@@ -83,7 +114,7 @@ class ConversationMachine(RuleBasedStateMachine):
         self._writes(0)
 
     @step(event=st.sampled_from(OUTER), customer=CUSTOMER, which=_WHO)
-    def happens(self, event: Event, customer: int, which: int) -> None:
+    def happens(self, event: DrawnEvent, customer: int, which: int) -> None:
         """Something happens now, wherever everybody is."""
         happen(self.world, event, customer, which)
 
@@ -99,14 +130,14 @@ class ConversationMachine(RuleBasedStateMachine):
 
     @step(
         phase=st.sampled_from([Phase.CLAIMED, Phase.ASKS, Phase.ANSWERED, Phase.COMMITS]),
-        late=st.sampled_from([Said.TEXT, Said.TEXT, *Said]),
+        late=st.sampled_from([ModelSays.TEXT, ModelSays.TEXT, *ModelSays]),
         said=SAID,
         served=SERVED,
         others=st.sampled_from([To.COMMIT, To.CALL, To.NEXT]),
         rounds=st.integers(1, _ROUNDS),
     )
     def zombie_comes_late(
-        self, phase: Phase, late: Said, said: list[Said], served: Served, others: To, rounds: int
+        self, phase: Phase, late: ModelSays, said: list[ModelSays], served: Served, others: To, rounds: int
     ) -> None:
         """An attempt is taken for dead, others follow and come so far, then it brings what the model said to it."""
         if not self.world.stops.waiting:
@@ -115,7 +146,7 @@ class ConversationMachine(RuleBasedStateMachine):
         there = self._until(phase, lates, served, Taken.TAKEN)
         if there is None:
             return
-        happen(self.world, Event.ZOMBIE, 0, 0, there)
+        happen(self.world, DrawnEvent.ZOMBIE, 0, 0, there)
         for _ in range(rounds):
             self.world.pass_time(_RETRY_SECONDS)
             for other in [actor for actor in self.world.stops.actors if actor is not there]:
@@ -123,7 +154,7 @@ class ConversationMachine(RuleBasedStateMachine):
         self._goes_on(there, To.END, lates, served, Taken.TAKEN)
 
     @step(customer=CUSTOMER, said=SAID, served=SERVED)
-    def is_answered(self, customer: int, said: list[Said], served: Served) -> None:
+    def is_answered(self, customer: int, said: list[ModelSays], served: Served) -> None:
         """A whole turn: the customer writes, and all that follows comes to its end."""
         self._turn(customer, said, served)
 
@@ -134,11 +165,11 @@ class ConversationMachine(RuleBasedStateMachine):
         event=st.sampled_from(_TO_A_QUESTION),
     )
     def question_is_answered(
-        self, customer: int, event: Event, questions: int = 1, meanwhile: Event | None = None
+        self, customer: int, event: DrawnEvent, questions: int = 1, meanwhile: DrawnEvent | None = None
     ) -> None:
         """The model asks for what needs a yes; the customer is asked, and then something comes."""
         for _ in range(questions):
-            self._turn(customer, [Said.CANCEL_ORDER])
+            self._turn(customer, [ModelSays.CANCEL_ORDER])
         for each in (meanwhile, event):
             if each is not None:
                 happen(self.world, each, customer, 0)
@@ -151,12 +182,12 @@ class ConversationMachine(RuleBasedStateMachine):
         said=SAID,
     )
     def a_person_has_it(
-        self, customer: int, called: bool, meanwhile: list[Event], back: Event, said: list[Said]
+        self, customer: int, called: bool, meanwhile: list[DrawnEvent], back: DrawnEvent, said: list[ModelSays]
     ) -> None:
         """A person is *called* by the model, or takes the conversation; gives it back; then the customer writes."""
-        self._turn(customer, [Said.HANDOFF] if called else [Said.TEXT])
+        self._turn(customer, [ModelSays.HANDOFF] if called else [ModelSays.TEXT])
         if not called:
-            happen(self.world, Event.TAKE_OVER, customer, 0)
+            happen(self.world, DrawnEvent.TAKE_OVER, customer, 0)
         for event in meanwhile:
             happen(self.world, event, customer, 0)
             self._plays([])
@@ -173,20 +204,20 @@ class ConversationMachine(RuleBasedStateMachine):
         again=st.booleans(),
     )
     def staff_decide(
-        self, customer: int, asked: Given, approved: bool, rounds: int, meanwhile: list[Event], again: bool
+        self, customer: int, asked: Given, approved: bool, rounds: int, meanwhile: list[DrawnEvent], again: bool
     ) -> None:
         """An action waits for staff; they decide, and before that is done others change the conversation."""
         self._given(asked, customer)
-        happen(self.world, Event.APPROVED if approved else Event.DECLINED, customer, 0)
+        happen(self.world, DrawnEvent.APPROVED if approved else DrawnEvent.DECLINED, customer, 0)
         for _ in range(rounds):
             for actor in self.world.stops.actors:
                 self._goes_on(actor, To.COMMIT, iter(()), Served.DONE, Taken.TAKEN)
-        for event in (*meanwhile, *([Event.DECIDED_AGAIN] if again else [])):
+        for event in (*meanwhile, *([DrawnEvent.DECIDED_AGAIN] if again else [])):
             happen(self.world, event, customer, 0)
 
     @precondition(lambda self: self.world.stops.waiting)
     @step(who=_WHO, to=st.sampled_from(To), said=SAID, served=SERVED, taken=TAKEN)
-    def goes_on(self, who: int, to: To, said: list[Said], served: Served, taken: Taken) -> None:
+    def goes_on(self, who: int, to: To, said: list[ModelSays], served: Served, taken: Taken) -> None:
         """Where it meets the outside on its way, that does as drawn."""
         self._goes_on(_nth(self.world.stops.actors, who), to, iter(said), served, taken)
 
@@ -228,7 +259,7 @@ class ConversationMachine(RuleBasedStateMachine):
         if there is None and meeting.event in OF_ACTORS:
             return
         happen(self.world, meeting.event, meeting.customer, 0, there)
-        hangs = meeting.event is Event.HANGS
+        hangs = meeting.event is DrawnEvent.HANGS
         for _ in range(_HANGING_ROUNDS if hangs else meeting.rounds):
             for other in [actor for actor in self.world.stops.actors if actor is not there]:
                 self._goes_on(other, meeting.others, says, meeting.served, meeting.taken)
@@ -246,7 +277,7 @@ class ConversationMachine(RuleBasedStateMachine):
         if given is Given.OTHER:
             self._writes(1 - customer)
         elif given is Given.FULL:
-            happen(self.world, Event.ACCOUNT_FULL, customer, 0)
+            happen(self.world, DrawnEvent.ACCOUNT_FULL, customer, 0)
         for said in _SAYS.get(given, []):
             self._turn(customer, [said])
         for event in _THEN.get(given, []):
@@ -256,11 +287,11 @@ class ConversationMachine(RuleBasedStateMachine):
     def _writes(self, customer: int, words: str = "Hello") -> None:
         customers.write(self.world, customer, customers.Said(words))
 
-    def _turn(self, customer: int, said: Sequence[Said], served: Served = Served.DONE) -> None:
+    def _turn(self, customer: int, said: Sequence[ModelSays], served: Served = Served.DONE) -> None:
         self._writes(customer)
         self._plays(said, served)
 
-    def _plays(self, said: Sequence[Said], served: Served = Served.DONE) -> None:
+    def _plays(self, said: Sequence[ModelSays], served: Served = Served.DONE) -> None:
         """Until everybody rests."""
         says = iter(said)
         for _ in range(_MOST):
@@ -287,7 +318,7 @@ class ConversationMachine(RuleBasedStateMachine):
 
     def _goes_on(self, actor: Actor, to: To, says: Any, served: Served, taken: Taken) -> None:
         outside: dict[Place, Callable[[], object]] = {
-            Place.ASK: lambda: next(says, Said.TEXT),
+            Place.ASK: lambda: next(says, ModelSays.TEXT),
             Place.CALL: lambda: served,
             Place.FETCH: lambda: served,
             Place.SEND: lambda: taken,
@@ -303,21 +334,21 @@ class ConversationMachine(RuleBasedStateMachine):
                 return
 
 
-_SAYS: dict[Given, list[Said]] = {
-    Given.REPLY: [Said.TEXT],
-    Given.QUESTION: [Said.CANCEL_ORDER],
-    Given.QUESTIONS: [Said.CANCEL_ORDER, Said.CANCEL_ORDER],
-    Given.APPROVAL: [Said.TICKET],
-    Given.CALL: [Said.HANDOFF],
-    Given.TICKET: [Said.TICKET],
-    Given.HUMAN: [Said.TEXT],
-    Given.HELD: [Said.TEXT],
-    Given.CLOSED: [Said.TEXT],
+_SAYS: dict[Given, list[ModelSays]] = {
+    Given.REPLY: [ModelSays.TEXT],
+    Given.QUESTION: [ModelSays.CANCEL_ORDER],
+    Given.QUESTIONS: [ModelSays.CANCEL_ORDER, ModelSays.CANCEL_ORDER],
+    Given.APPROVAL: [ModelSays.TICKET],
+    Given.CALL: [ModelSays.HANDOFF],
+    Given.TICKET: [ModelSays.TICKET],
+    Given.HUMAN: [ModelSays.TEXT],
+    Given.HELD: [ModelSays.TEXT],
+    Given.CLOSED: [ModelSays.TEXT],
 }
-_THEN: dict[Given, list[Event]] = {
-    Given.HUMAN: [Event.TAKE_OVER],
-    Given.HELD: [Event.TAKE_OVER, Event.MESSAGE],
-    Given.CLOSED: [Event.CLOSE],
+_THEN: dict[Given, list[DrawnEvent]] = {
+    Given.HUMAN: [DrawnEvent.TAKE_OVER],
+    Given.HELD: [DrawnEvent.TAKE_OVER, DrawnEvent.MESSAGE],
+    Given.CLOSED: [DrawnEvent.CLOSE],
 }
 _COMMITS = {Phase.COMMITS, Phase.COMMITTED, Phase.SETTLES, Phase.SETTLED}
 

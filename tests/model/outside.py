@@ -29,7 +29,7 @@ from tests.support.shop import output
 _NAMES = UUID("5a4b1b0e-3a57-4c59-9d0a-0d6f1d3f3b11")
 
 
-class Said(Name):
+class ModelSays(Name):
     """What the model says, or how it fails."""
 
     TEXT = "text"
@@ -67,30 +67,30 @@ class Taken(Name):
     FINAL = "final"
 
 
-OUTPUTS: dict[Said, str] = {
-    Said.INVALID: output("create_ticket"),
-    Said.HANDOFF: output("handoff_support"),
-    Said.TICKET: output("create_ticket", subject="Lamp", description="Broken lamp"),
-    Said.TICKET_STATUS: output("ticket_status"),
-    Said.LOOK_UP: output("api_call", endpoint="look_up", params={}),
-    Said.BOOK: output("api_call", endpoint="book", params={}),
-    Said.PAY: output("api_call", endpoint="pay", params={}),
-    Said.CANCEL_ORDER: output("api_call", endpoint="cancel_order", params={}),
-    Said.CLOSE: output("close_conversation"),
+OUTPUTS: dict[ModelSays, str] = {
+    ModelSays.INVALID: output("create_ticket"),
+    ModelSays.HANDOFF: output("handoff_support"),
+    ModelSays.TICKET: output("create_ticket", subject="Lamp", description="Broken lamp"),
+    ModelSays.TICKET_STATUS: output("ticket_status"),
+    ModelSays.LOOK_UP: output("api_call", endpoint="look_up", params={}),
+    ModelSays.BOOK: output("api_call", endpoint="book", params={}),
+    ModelSays.PAY: output("api_call", endpoint="pay", params={}),
+    ModelSays.CANCEL_ORDER: output("api_call", endpoint="cancel_order", params={}),
+    ModelSays.CLOSE: output("close_conversation"),
 }
-FAILURES: dict[Said, ModelFailureKind] = {
-    Said.FAILS: ModelFailureKind.UPSTREAM,
-    Said.CUT: ModelFailureKind.CUT,
-    Said.ACCOUNT: ModelFailureKind.ACCOUNT,
+FAILURES: dict[ModelSays, ModelFailureKind] = {
+    ModelSays.FAILS: ModelFailureKind.UPSTREAM,
+    ModelSays.CUT: ModelFailureKind.CUT,
+    ModelSays.ACCOUNT: ModelFailureKind.ACCOUNT,
 }
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedPrompt:
     """A question as it was put for conversation *of* (its letter), and what the model answered."""
 
     question: ModelPrompt
-    said: Said
+    said: ModelSays
     of: str
     backend_uuid: str | None = None
 
@@ -103,14 +103,14 @@ class ModelPerplexity(ScriptedPerplexity):
     def __init__(self, stops: Stops) -> None:
         super().__init__()
         self._stops = stops
-        self.asked: list[Asked] = []
+        self.asked: list[AskedPrompt] = []
 
     async def ask(self, question: ModelPrompt, on_text: OnText | None = None) -> Answer:
-        said = await self._stops.at(Place.ASK, "the model", question) or Said.TEXT
+        said = await self._stops.at(Place.ASK, "the model", question) or ModelSays.TEXT
         number, actor = len(self.asked) + 1, ACTOR.get()
         of = actor.name[0] if actor else ""
         if said in FAILURES:
-            self.asked.append(Asked(question, said, of))
+            self.asked.append(AskedPrompt(question, said, of))
             await self._stops.at(Place.ANSWER, f"{said}")
             raise AskFailed(FAILURES[said], "as the example says")
         answer = Answer(
@@ -119,7 +119,7 @@ class ModelPerplexity(ScriptedPerplexity):
             frontend_context_uuid=question.frontend_context_uuid,
             thread_url_slug=f"thread-{question.frontend_context_uuid[:8]}",
         )
-        self.asked.append(Asked(question, said, of, answer.backend_uuid))
+        self.asked.append(AskedPrompt(question, said, of, answer.backend_uuid))
         await self._stops.at(Place.ANSWER, f"{said}")
         return answer
 

@@ -7,15 +7,15 @@ from collections import Counter
 from schemas.actions import ActionStatus
 from schemas.effects import EffectStatus
 from schemas.turn_record import TurnStatus
-from tests.model.events import OF_ACTORS, Event
+from tests.model.events import OF_ACTORS, DrawnEvent
 from tests.model.phases import Phase
 
-Met = Counter[tuple[Event, Phase]]
+Met = Counter[tuple[DrawnEvent, Phase]]
 
-IMPOSSIBLE: dict[tuple[Event, Phase], str] = {
+IMPOSSIBLE: dict[tuple[DrawnEvent, Phase], str] = {
     **dict.fromkeys([(event, Phase.RESTS) for event in OF_ACTORS], "nobody is there for it to happen to"),
     **dict.fromkeys(
-        [(Event.BREAKS, phase) for phase in (Phase.ANSWERED, Phase.CALLS, Phase.CALLED, Phase.FETCHES)],
+        [(DrawnEvent.BREAKS, phase) for phase in (Phase.ANSWERED, Phase.CALLS, Phase.CALLED, Phase.FETCHES)],
         "no statement is under way whose connection could break",
     ),
 }
@@ -34,9 +34,9 @@ RARE = frozenset(
 """States that some example has to reach (`inside.STATES`)."""
 
 
-def pairs() -> set[tuple[Event, Phase]]:
+def pairs() -> set[tuple[DrawnEvent, Phase]]:
     """All that can be."""
-    return {(event, phase) for event in Event for phase in Phase} - IMPOSSIBLE.keys()
+    return {(event, phase) for event in DrawnEvent for phase in Phase} - IMPOSSIBLE.keys()
 
 
 def reached(met: Met) -> float:
@@ -48,7 +48,7 @@ def table(met: Met) -> str:
     """One row an event, one column a phase; a dot where they cannot meet, `0` where they never did."""
     lines = [f"{n:>2} {phase}" for n, phase in enumerate(Phase, 1)]
     lines.append(" " * 24 + "".join(f"{n:>6}" for n, _ in enumerate(Phase, 1)))
-    for event in Event:
+    for event in DrawnEvent:
         counts = ["·" if (event, phase) in IMPOSSIBLE else str(met[event, phase]) for phase in Phase]
         lines.append(f"{event:<24}" + "".join(f"{count:>6}" for count in counts))
     reasons = [f"· {why}: {event}" for event, why in sorted({(e, why) for (e, _), why in IMPOSSIBLE.items()})]

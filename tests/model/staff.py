@@ -14,7 +14,7 @@ from storage.outbox import Outbox
 from storage.standings import Changed, Standings
 from tests.model import inside
 from tests.model.configurations import Configured, configuration
-from tests.model.driver import Run
+from tests.model.driver import DrivenRun
 from tests.model.world import STEP_SECONDS, World
 
 
@@ -24,7 +24,7 @@ def configure(world: World, which: Configured) -> None:
     world.run(Configurations(world.database).apply("default", configuration(which), "the example"))
 
 
-def change(world: World, run: Run, event: Change) -> None:
+def change(world: World, run: DrivenRun, event: Change) -> None:
     """By one statement, of which the workflow is told."""
     world.tell(f"staff: {run.letter} is {event}")
     world.loop.advance(STEP_SECONDS)
@@ -35,7 +35,7 @@ def change(world: World, run: Run, event: Change) -> None:
         world.taken.pop(run.conversation_id, None)
 
 
-def reset(world: World, run: Run) -> None:
+def reset(world: World, run: DrivenRun) -> None:
     world.tell(f"{run.letter} is reset")
     world.loop.advance(STEP_SECONDS)
     _tell(world, run, world.run(Standings(world.database).reset(run.conversation_id, new_thread=True, who="Ann")))
@@ -43,7 +43,7 @@ def reset(world: World, run: Run) -> None:
     world.resets.append((run.letter, len(world.perplexity.asked)))
 
 
-def write(world: World, run: Run) -> None:
+def write(world: World, run: DrivenRun) -> None:
     """A person's own words: they leave, whoever has the conversation."""
     world.tell(f"staff write in {run.letter}")
     world.loop.advance(STEP_SECONDS)
@@ -89,7 +89,7 @@ def resume_approval(world: World) -> bool:
     return True
 
 
-def cancel(world: World, run: Run) -> None:
+def cancel(world: World, run: DrivenRun) -> None:
     world.tell(f"{run.letter} is cancelled")
     run.cancel()
     world.loop.run_until_quiet()
@@ -112,7 +112,7 @@ def _hand_in(world: World, workflow_id: str, decision: ApprovalDecision) -> None
     world.loop.run_until_quiet()
 
 
-def _tell(world: World, run: Run, changed: Changed) -> None:
+def _tell(world: World, run: DrivenRun, changed: Changed) -> None:
     """What the API tells after a change."""
     world.changed.add(run.letter)
     world.standing_changed(world.workflow_of(run))

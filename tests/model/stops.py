@@ -16,7 +16,7 @@ from typing import Any
 ACTOR: ContextVar[Actor | None] = ContextVar("actor", default=None)
 
 
-class Killed(BaseException):
+class KilledActor(BaseException):
     """The actor is dead: like a killed process, it sees nothing of it, for nothing follows."""
 
 
@@ -76,7 +76,7 @@ class Stops:
         if actor is None:
             return None
         if not actor.alive:
-            raise Killed
+            raise KilledActor
         stopped = Stopped(actor, place, what, self.loop.create_future(), about)
         stopped.go.add_done_callback(_seen)
         self.waiting.append(stopped)
@@ -108,7 +108,7 @@ class Stops:
         self.trace.append(f"{actor.name} is killed")
         actor.alive = False
         for stopped in [each for each in self.waiting if each.actor is actor and not each.go.done()]:
-            stopped.go.set_exception(Killed())
+            stopped.go.set_exception(KilledActor())
         assert actor.task is not None
         actor.task.cancel()
 

@@ -15,10 +15,10 @@ import structlog
 
 from tests.model.configurations import Configured
 from tests.model.drawing import Meeting, To
-from tests.model.events import OF_ACTORS, Event
+from tests.model.events import OF_ACTORS, DrawnEvent
 from tests.model.holes import HOLES, Hole, composed, put_back
 from tests.model.machine import ConversationMachine
-from tests.model.outside import Said, Served, Taken
+from tests.model.outside import ModelSays, Served, Taken
 from tests.model.phases import Phase
 from tests.model.stage import Stage, stage_at
 
@@ -32,36 +32,36 @@ def stage(postgres_url: str) -> Iterator[Stage]:
         yield stage
 
 
-def meets(state: S, event: Event, phase: Phase, *said: Said, rounds: int = 4, **more: Any) -> None:
+def meets(state: S, event: DrawnEvent, phase: Phase, *said: ModelSays, rounds: int = 4, **more: Any) -> None:
     meeting = Meeting(event=event, phase=phase, said=said, rounds=rounds, **more)
     state.fails(meeting=meeting) if event in OF_ACTORS else state.meets(meeting=meeting)
 
 
-def late(state: S, phase: Phase, brings: Said, *said: Said, others: To, rounds: int) -> None:
+def late(state: S, phase: Phase, brings: ModelSays, *said: ModelSays, others: To, rounds: int) -> None:
     values = {"phase": phase, "late": brings, "said": list(said), "served": Served.DONE}
     state.zombie_comes_late(**values, others=others, rounds=rounds)
 
 
-def answered(state: S, *said: Said, customer: int = 0) -> None:
+def answered(state: S, *said: ModelSays, customer: int = 0) -> None:
     state.is_answered(customer=customer, said=list(said), served=Served.DONE)
 
 
-def happens(state: S, *events: Event, customer: int = 0, which: int = 0) -> None:
+def happens(state: S, *events: DrawnEvent, customer: int = 0, which: int = 0) -> None:
     for event in events:
         state.happens(event=event, customer=customer, which=which)
 
 
-def ends(state: S, *said: Said) -> None:
+def ends(state: S, *said: ModelSays) -> None:
     """Whoever is at work, to the end."""
     answers = list(said)
     for _ in range(6):
         if state.world.stops.waiting:
             state.goes_on(who=0, to=To.END, said=answers, served=Served.DONE, taken=Taken.TAKEN)
-            answers = answers[1:] or [Said.TEXT]
+            answers = answers[1:] or [ModelSays.TEXT]
 
 
 def zombie_over_action(state: S) -> None:
-    late(state, Phase.ANSWERED, Said.TEXT, Said.BOOK, others=To.COMMIT, rounds=2)
+    late(state, Phase.ANSWERED, ModelSays.TEXT, ModelSays.BOOK, others=To.COMMIT, rounds=2)
 
 
 def silent_channel(state: S) -> None:
@@ -69,81 +69,81 @@ def silent_channel(state: S) -> None:
 
 
 def no_and_yes(state: S) -> None:
-    answered(state, Said.CANCEL_ORDER)
-    happens(state, Event.BURST)
+    answered(state, ModelSays.CANCEL_ORDER)
+    happens(state, DrawnEvent.BURST)
 
 
 def yes_before(state: S) -> None:
-    answered(state, Said.CANCEL_ORDER)
-    happens(state, Event.LATE_YES)
+    answered(state, ModelSays.CANCEL_ORDER)
+    happens(state, DrawnEvent.LATE_YES)
 
 
 def second_handoff(state: S) -> None:
-    answered(state, Said.HANDOFF)
-    happens(state, Event.RELEASE)
+    answered(state, ModelSays.HANDOFF)
+    happens(state, DrawnEvent.RELEASE)
     ends(state)
-    answered(state, Said.HANDOFF)
+    answered(state, ModelSays.HANDOFF)
 
 
 def repaired(state: S) -> None:
-    answered(state, Said.LOOK_UP, Said.INVALID, Said.TICKET)
+    answered(state, ModelSays.LOOK_UP, ModelSays.INVALID, ModelSays.TICKET)
 
 
 def apology_after(state: S) -> None:
-    answered(state, Said.BOOK, Said.ACCOUNT)
+    answered(state, ModelSays.BOOK, ModelSays.ACCOUNT)
 
 
 def configured_meanwhile(state: S) -> None:
-    meets(state, Event.CONFIGURED, Phase.COMMITTED, Said.BOOK)
+    meets(state, DrawnEvent.CONFIGURED, Phase.COMMITTED, ModelSays.BOOK)
 
 
 def status_first(state: S) -> None:
-    meets(state, Event.FAILED_FOR_GOOD, Phase.TAKEN, Said.TEXT)
+    meets(state, DrawnEvent.FAILED_FOR_GOOD, Phase.TAKEN, ModelSays.TEXT)
 
 
 def customers_are_one(state: S) -> None:
-    answered(state, Said.TEXT, customer=1)
-    happens(state, Event.MERGED)
+    answered(state, ModelSays.TEXT, customer=1)
+    happens(state, DrawnEvent.MERGED)
 
 
 def answer_is_lost(state: S) -> None:
-    meets(state, Event.BREAKS, Phase.COMMITTED, Said.TEXT)
+    meets(state, DrawnEvent.BREAKS, Phase.COMMITTED, ModelSays.TEXT)
 
 
 def account_is_full(state: S) -> None:
-    happens(state, Event.MESSAGE, customer=1)
-    meets(state, Event.HANGS, Phase.ASKS, Said.TEXT)
+    happens(state, DrawnEvent.MESSAGE, customer=1)
+    meets(state, DrawnEvent.HANGS, Phase.ASKS, ModelSays.TEXT)
 
 
 def nobody_approves(state: S) -> None:
-    answered(state, Said.TICKET)
+    answered(state, ModelSays.TICKET)
 
 
 def old_button(state: S) -> None:
-    answered(state, Said.CANCEL_ORDER)
-    answered(state, Said.CANCEL_ORDER)
-    happens(state, Event.OLD_BUTTON)
+    answered(state, ModelSays.CANCEL_ORDER)
+    answered(state, ModelSays.CANCEL_ORDER)
+    happens(state, DrawnEvent.OLD_BUTTON)
 
 
 def action_first(state: S) -> None:
-    answered(state, Said.TICKET)
+    answered(state, ModelSays.TICKET)
 
 
 def dies_after_commit(state: S) -> None:
-    meets(state, Event.KILLED, Phase.COMMITTED, Said.INVALID)
-    answered(state, Said.TEXT)
+    meets(state, DrawnEvent.KILLED, Phase.COMMITTED, ModelSays.INVALID)
+    answered(state, ModelSays.TEXT)
 
 
 def zombie_looks(state: S) -> None:
-    late(state, Phase.ANSWERED, Said.TEXT, Said.INVALID, others=To.CALL, rounds=3)
+    late(state, Phase.ANSWERED, ModelSays.TEXT, ModelSays.INVALID, others=To.CALL, rounds=3)
 
 
 def taken_before_it_leaves(state: S) -> None:
-    meets(state, Event.TAKE_OVER, Phase.PLANS, Said.TEXT)
+    meets(state, DrawnEvent.TAKE_OVER, Phase.PLANS, ModelSays.TEXT)
 
 
 def taken_before_the_answer(state: S) -> None:
-    meets(state, Event.TAKE_OVER, Phase.ANSWERED, Said.TEXT)
+    meets(state, DrawnEvent.TAKE_OVER, Phase.ANSWERED, ModelSays.TEXT)
 
 
 @dataclass(frozen=True)

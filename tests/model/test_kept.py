@@ -9,9 +9,9 @@ import structlog
 
 from tests.model.configurations import Configured
 from tests.model.drawing import Meeting, To
-from tests.model.events import Event
+from tests.model.events import DrawnEvent
 from tests.model.machine import ConversationMachine
-from tests.model.outside import Said, Taken
+from tests.model.outside import ModelSays, Taken
 from tests.model.phases import Phase
 from tests.model.stage import Stage, stage_at
 
@@ -36,13 +36,13 @@ def state(stage: Stage) -> Iterator[ConversationMachine]:
 
 def test_of_what_may_have_left_before_a_take_over_staff_are_told(state: ConversationMachine) -> None:
     """The resend is withheld, and nobody knew of the first."""
-    state.meets(meeting=Meeting(Event.TAKE_OVER, Phase.TAKEN, taken=Taken.LOST_UNKNOWN, others=To.NEXT, rounds=1))
+    state.meets(meeting=Meeting(DrawnEvent.TAKE_OVER, Phase.TAKEN, taken=Taken.LOST_UNKNOWN, others=To.NEXT, rounds=1))
 
 
-@pytest.mark.parametrize("then", [(), ((Event.ZOMBIE, Phase.PLANS), (Event.ERASE, Phase.PLANS))])
+@pytest.mark.parametrize("then", [(), ((DrawnEvent.ZOMBIE, Phase.PLANS), (DrawnEvent.ERASE, Phase.PLANS))])
 def test_no_part_is_planned_for_who_is_erased(
-    state: ConversationMachine, then: tuple[tuple[Event, Phase], ...]
+    state: ConversationMachine, then: tuple[tuple[DrawnEvent, Phase], ...]
 ) -> None:
     """An erasure between reading what is due and planning its parts left one that nobody would end."""
-    first = Event.MESSAGE if then else Event.ERASE
-    state.meets(meeting=Meeting(first, Phase.PLANS, said=(Said.TEXT,), others=To.NEXT, rounds=1, then=then))
+    first = DrawnEvent.MESSAGE if then else DrawnEvent.ERASE
+    state.meets(meeting=Meeting(first, Phase.PLANS, said=(ModelSays.TEXT,), others=To.NEXT, rounds=1, then=then))

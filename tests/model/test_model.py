@@ -11,10 +11,10 @@ import structlog
 
 from tests.model.configurations import Configured
 from tests.model.drawing import Meeting
-from tests.model.events import OF_ACTORS, Event
+from tests.model.events import OF_ACTORS, DrawnEvent
 from tests.model.holes import HOLES, composed, put_back
 from tests.model.machine import ConversationMachine
-from tests.model.outside import Said, Taken
+from tests.model.outside import ModelSays, Taken
 from tests.model.phases import Phase
 from tests.model.report import RARE, Met, reached, table
 from tests.model.running import examples
@@ -89,12 +89,12 @@ def _played(stage: Stage, number: int) -> World:
         meeting = Meeting(
             event=chosen.choice(sorted(OF_ACTORS)),
             phase=chosen.choice([Phase.ASKS, Phase.ANSWERED, Phase.COMMITTED, Phase.TAKEN]),
-            said=(chosen.choice(list(Said)), chosen.choice(list(Said))),
+            said=(chosen.choice(list(ModelSays)), chosen.choice(list(ModelSays))),
             taken=chosen.choice(list(Taken)),
             rounds=2,
             customer=chosen.randrange(2),
         )
         state.fails(meeting=meeting)
-        state.happens(event=chosen.choice([Event.YES, Event.TIME, Event.SWEEP]), customer=0, which=0)
+        state.happens(event=chosen.choice([DrawnEvent.YES, DrawnEvent.TIME, DrawnEvent.SWEEP]), customer=0, which=0)
     state.teardown()
     return state.world

@@ -25,8 +25,8 @@ from storage.configurations import Configurations
 from tests.model import inside
 from tests.model.configurations import Configured, configuration
 from tests.model.database import ModelDatabase
-from tests.model.driver import GivenUp, Run
-from tests.model.events import Event
+from tests.model.driver import DrivenRun, GivenUp
+from tests.model.events import DrawnEvent
 from tests.model.outside import ModelEndpoints, ModelPerplexity, ModelTemporal, ModelWhatsApp
 from tests.model.phases import Phase
 from tests.model.stops import Actor, Stopped, Stops
@@ -94,8 +94,8 @@ class World:
         self.perplexity = ModelPerplexity(self.stops)
         self.endpoints = ModelEndpoints(self.stops, self._is_begun_late)
         self.whatsapp = ModelWhatsApp(self.stops, self._is_too_late)
-        self.runs: dict[str, Run] = {}
-        self.all_runs: list[Run] = []
+        self.runs: dict[str, DrivenRun] = {}
+        self.all_runs: list[DrivenRun] = []
         self.conversations: list[UUID] = []
         self.resets: list[tuple[str, int]] = []
         """Letters of conversations that were reset, and after how many questions."""
@@ -109,7 +109,7 @@ class World:
         self.changed: set[str] = set()
         """Letters of conversations whose owner staff changed: a turn may have begun again."""
         self.defects: list[str] = []
-        self.met: Counter[tuple[Event, Phase]] = Counter()
+        self.met: Counter[tuple[DrawnEvent, Phase]] = Counter()
         """Which event met which phase, how often."""
         self.are_one = False
         """Both customers have turned out to be one."""
@@ -188,19 +188,19 @@ class World:
         """Update-with-start."""
         self.updates.append(self.loop.create_task(_tried(self.running(workflow_id).decide(decision))))
 
-    def running(self, workflow_id: str) -> Run:
+    def running(self, workflow_id: str) -> DrivenRun:
         """The conversation's run; a new one if none goes on."""
         run = self.runs.get(workflow_id)
         if run is None or run.ended:
             conversation_id = UUID(workflow_id.rpartition("/")[2])
-            run = Run(
+            run = DrivenRun(
                 self.name_of(conversation_id), conversation_id, self.does, self.stops, self.loop, lambda: self.now
             )
             self.runs[workflow_id] = run
             self.all_runs.append(run)
         return run
 
-    def workflow_of(self, run: Run) -> str:
+    def workflow_of(self, run: DrivenRun) -> str:
         return next(
             workflow_id for workflow_id, each in self.runs.items() if each.conversation_id == run.conversation_id
         )
@@ -221,7 +221,7 @@ class World:
         self.stops.release(stopped, outcome)
         self.loop.run_until_quiet()
 
-    def fill(self, run: Run) -> None:
+    def fill(self, run: DrivenRun) -> None:
         """Its run is to continue as new."""
         self.tell(f"the run of {run.letter} is full")
         run.fills()

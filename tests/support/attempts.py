@@ -11,13 +11,13 @@ from temporalio.testing import ActivityEnvironment
 from schemas.conversations import Perform, Thread, TurnOutcome, TurnRequest
 from tests.incoming import incoming
 from tests.support import clock
-from tests.support.stopping_database import Stop, StoppingDatabase
+from tests.support.stopping_database import DatabaseStop, StoppingDatabase
 from tests.system_in_process import System
 from worker.app import Activities, create_activities
 
 
 @asynccontextmanager
-async def activities(system: System, *stops: Stop) -> AsyncIterator[Activities]:
+async def activities(system: System, *stops: DatabaseStop) -> AsyncIterator[Activities]:
     """The system's activities, whose statements stop where *stops* say."""
     database = StoppingDatabase(system.settings.database_url or "", *stops)
     try:

@@ -15,7 +15,7 @@ from tests.support.waiting import within
 
 
 @dataclass
-class Stop:
+class DatabaseStop:
     """Holds the first statement that contains *marker* until it is released, or raises *error* there, once.
 
     *after*: the statement has taken effect by then.
@@ -37,7 +37,7 @@ class Stop:
 class StoppingDatabase(Database):
     """Each of *stops* is used once."""
 
-    def __init__(self, url: str, *stops: Stop) -> None:
+    def __init__(self, url: str, *stops: DatabaseStop) -> None:
         super().__init__(url, now=clock.now)
         self._stops = list(stops)
 

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from tests.support.waiting import until_blocking
-from tests.system.chaos_clients import Customer
+from tests.system.chaos_clients import ChaosCustomer
 from tests.system.running import AGENT, Program
 
 APOLOGIES_SHARE = 0.05
@@ -64,7 +64,7 @@ async def record(program: Program) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-async def check_record(program: Program, customers: Sequence[Customer]) -> None:
+async def check_record(program: Program, customers: Sequence[ChaosCustomer]) -> None:
     """Every message is stored once, in the order it was sent, and belongs to one turn with one reply."""
     expected = [
         (customer.name, seq, sent.message_id, sent.text)
@@ -82,7 +82,7 @@ async def check_zeros(connection: asyncpg.Connection) -> None:
     assert not any(found.values()), found
 
 
-def check_answers(program: Program, customers: Sequence[Customer]) -> None:
+def check_answers(program: Program, customers: Sequence[ChaosCustomer]) -> None:
     """Through the API: a turn for each message, in order, with the dictated answer, on one thread; as it was told."""
     apologies = 0
     for customer in customers:
@@ -120,7 +120,7 @@ def count_workflows(program: Program, query: str) -> int:
     return int(json.loads(done.stdout).get("count", 0))
 
 
-async def check_all(program: Program, customers: Sequence[Customer]) -> None:
+async def check_all(program: Program, customers: Sequence[ChaosCustomer]) -> None:
     """All of it, once every part is back. The last reply may come before its conversation's own bookkeeping."""
     for part in ("postgres", "temporal", "worker", "api"):
         await asyncio.to_thread(program.until_back, part)

@@ -29,7 +29,7 @@ _TWICE_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentMessage:
     """One message and the only answer that is right for it, dictated to the simulator."""
 
     message_id: str
@@ -38,17 +38,17 @@ class Sent:
 
 
 @dataclass
-class Customer:
+class ChaosCustomer:
     name: str
-    sent: list[Sent] = field(default_factory=list)
+    sent: list[SentMessage] = field(default_factory=list)
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The Turn that each message was answered with, by message id."""
 
-    def compose(self, seconds: float) -> Sent:
+    def compose(self, seconds: float) -> SentMessage:
         """The next message; the model takes *seconds* to answer it."""
         word = f"{self.name}/{len(self.sent)}"
         dictated = f'[[sim: slow={seconds:.2f} reply="Answer to {word}."]]'
-        message = Sent(f"m-{len(self.sent)}", f"Message {word} {dictated}", f"Answer to {word}.")
+        message = SentMessage(f"m-{len(self.sent)}", f"Message {word} {dictated}", f"Answer to {word}.")
         self.sent.append(message)
         return message
 
@@ -65,23 +65,25 @@ class Crowd:
         """How many calls got an answer."""
         return self.seen["200"]
 
-    async def talk(self, customers: list[Customer], more: Callable[[Customer], bool], model_seconds: float) -> None:
+    async def talk(
+        self, customers: list[ChaosCustomer], more: Callable[[ChaosCustomer], bool], model_seconds: float
+    ) -> None:
         """All of them at once, each one message after the other, as long as there is *more* to say."""
 
-        async def one(customer: Customer) -> None:
+        async def one(customer: ChaosCustomer) -> None:
             while more(customer):
                 await self.ask(customer, customer.compose(self._random.uniform(0, 2 * model_seconds)))
 
         await asyncio.gather(*(one(customer) for customer in customers))
 
-    async def ask(self, customer: Customer, message: Sent) -> None:
+    async def ask(self, customer: ChaosCustomer, message: SentMessage) -> None:
         """Until it is answered. Sometimes twice at once, as front ends do; both get the same turn."""
         times = 2 if self._random.random() < _TWICE_SHARE else 1
         turns = await asyncio.gather(*(self._insist(customer.name, message) for _ in range(times)))
         assert all(turn["turn_id"] == turns[0]["turn_id"] for turn in turns), message
         customer.answers[message.message_id] = turns[0]
 
-    async def _insist(self, name: str, message: Sent) -> dict[str, Any]:
+    async def _insist(self, name: str, message: SentMessage) -> dict[str, Any]:
         body = {"customer_id": name, "text": message.text, "message_id": message.message_id}
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < deadline:

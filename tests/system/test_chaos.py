@@ -17,7 +17,7 @@ from random import Random, randrange
 import pytest
 
 from tests.system.chaos_checks import all_turns, check_all, check_zeros, record, until_counted
-from tests.system.chaos_clients import Customer, Sent, crowd_of
+from tests.system.chaos_clients import ChaosCustomer, SentMessage, crowd_of
 from tests.system.chaos_faults import Killer, killing
 from tests.system.running import running
 
@@ -61,14 +61,14 @@ def folder() -> Iterator[Path]:
 started = contextmanager(running)
 
 
-def people(number: int) -> list[Customer]:
-    return [Customer(f"c-{n}") for n in range(number)]
+def people(number: int) -> list[ChaosCustomer]:
+    return [ChaosCustomer(f"c-{n}") for n in range(number)]
 
 
-def until_enough(killer: Killer) -> Callable[[Customer], bool]:
+def until_enough(killer: Killer) -> Callable[[ChaosCustomer], bool]:
     """A customer has more to say until his turns and the faults are reached."""
 
-    def more(customer: Customer) -> bool:
+    def more(customer: ChaosCustomer) -> bool:
         said = len(customer.sent)
         return said < TURNS or (killer.killed.total() < FAULTS and said < AT_MOST_TURNS)
 
@@ -131,20 +131,20 @@ async def test_stalls_past_the_time_out_with_both_attempts_alive(folder: Path, r
             ]
 
 
-def stalling(customer: Customer, random: Random) -> Sent:
+def stalling(customer: ChaosCustomer, random: Random) -> SentMessage:
     """The first asking takes longer than an attempt may; the second ends about when the first does."""
     first, second = f"[[sim: slow=9 times=1 reply=first-{customer.name}]]", random.uniform(1.5, 4.0)
     text = f"Stall {first} [[sim: slow={second:.2f} reply=second-{customer.name}]]"
-    return Sent("stalled", text, "")
+    return SentMessage("stalled", text, "")
 
 
 async def test_a_flood_of_messages_to_one_conversation(folder: Path, random: Random) -> None:
     with started(folder, **SETTINGS, JOIN_MAX_MESSAGES="200") as program:
-        customer = Customer("flooded")
-        messages = [Sent(f"m-{n}", f"Drop {n};", "") for n in range(FLOOD)]
+        customer = ChaosCustomer("flooded")
+        messages = [SentMessage(f"m-{n}", f"Drop {n};", "") for n in range(FLOOD)]
 
         async with crowd_of(program, random) as crowd:
-            await crowd.ask(customer, Sent("first", "Hello", ""))
+            await crowd.ask(customer, SentMessage("first", "Hello", ""))
             await asyncio.gather(*(crowd.ask(customer, message) for message in messages))
 
         asked = [question["text"] for question in program.questions() if "Drop" in question["text"]]  # not the first's

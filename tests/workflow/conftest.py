@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 
 from schemas.conversations import Limits
 from tests.workflow.drawing import QUEUE, Driver
-from tests.workflow.scripted import Scripted, World
+from tests.workflow.scripted import Scripted, ScriptedWorld
 from worker.app import SANDBOX
 from workflows.conversation import Conversation
 
@@ -23,11 +23,11 @@ class Lab:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.worlds = dict[UUID, World]()
+        self.worlds = dict[UUID, ScriptedWorld]()
         self.reached = set[str]()
 
     def driver(self, limits: Limits, *, pushes: bool = True) -> Driver:
-        world = World(limits, pushes)
+        world = ScriptedWorld(limits, pushes)
         self.worlds[world.id] = world
         return Driver(self.client, world)
 

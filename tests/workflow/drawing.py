@@ -22,7 +22,7 @@ from schemas.conversations import (
 from schemas.standing import Owner
 from schemas.turns import State
 from tests.support.waiting import until, within
-from tests.workflow.scripted import GATES, World
+from tests.workflow.scripted import GATES, ScriptedWorld
 
 QUEUE = "drawn"
 IDLE_SECONDS = 0.15
@@ -52,7 +52,7 @@ Act = Literal[
 
 
 @dataclass(frozen=True)
-class Plan:
+class DrawnPlan:
     """What happens to one conversation."""
 
     acts: list[Act]
@@ -75,7 +75,7 @@ TURNS = st.lists(
     max_size=6,
 )
 PLANS = st.builds(
-    Plan,
+    DrawnPlan,
     acts=ACTS,
     turns=TURNS,
     sends=st.lists(st.sampled_from(["sent", "fails", "retried"]), max_size=4),
@@ -87,7 +87,7 @@ PLANS = st.builds(
 )
 
 
-def limits_of(plan: Plan) -> Limits:
+def limits_of(plan: DrawnPlan) -> Limits:
     quick, ample = timedelta(milliseconds=20), timedelta(seconds=20)
     return Limits(
         idle_end=timedelta(seconds=IDLE_SECONDS),
@@ -111,7 +111,7 @@ def limits_of(plan: Plan) -> Limits:
 class Driver:
     """Plays the API, the sweep and operators for one conversation."""
 
-    def __init__(self, client: Client, world: World) -> None:
+    def __init__(self, client: Client, world: ScriptedWorld) -> None:
         self.world = world
         self.client = client
         self._waiting: list[asyncio.Task[Any]] = []

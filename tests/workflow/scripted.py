@@ -57,7 +57,7 @@ _NOT_OF_A_MERGED = {"deliver", "fetch", "expire"}
 
 
 @dataclass
-class World:
+class ScriptedWorld:
     """What one conversation's activities read and write."""
 
     limits: Limits
@@ -157,7 +157,7 @@ class World:
 class Scripted:
     """The activities of all *worlds*, by the ids of their conversations."""
 
-    def __init__(self, worlds: dict[UUID, World]) -> None:
+    def __init__(self, worlds: dict[UUID, ScriptedWorld]) -> None:
         self._worlds = worlds
 
     @property

@@ -19,7 +19,7 @@ from schemas.conversations import LoadedState, SessionChanged
 from schemas.standing import Standing
 from tests.support.waiting import until, within
 from tests.workflow.conftest import Lab
-from tests.workflow.drawing import PLANS, Driver, Plan, limits_of
+from tests.workflow.drawing import PLANS, DrawnPlan, Driver, limits_of
 from tests.workflow.scripted import GATES
 from worker.app import SANDBOX
 from workflows.conversation import Conversation
@@ -46,7 +46,7 @@ DOES = {
 """What drawn runs, together, come to."""
 
 
-async def play(lab: Lab, plan: Plan) -> None:
+async def play(lab: Lab, plan: DrawnPlan) -> None:
     try:
         await play_out(lab, plan)
     except Exception as error:
@@ -54,7 +54,7 @@ async def play(lab: Lab, plan: Plan) -> None:
         raise
 
 
-async def play_out(lab: Lab, plan: Plan) -> None:
+async def play_out(lab: Lab, plan: DrawnPlan) -> None:
     driver = lab.driver(limits_of(plan), pushes=plan.pushes)
     driver.world.turns.extend(plan.turns)
     driver.world.sends.extend(plan.sends)
@@ -80,7 +80,7 @@ async def cancelled_ends_cancelled(driver: Driver) -> None:
         assert not driver.world.under_way[closed.run_id, "deliver"]
 
 
-async def everything_comes_to_an_end(driver: Driver, plan: Plan) -> None:
+async def everything_comes_to_an_end(driver: Driver, plan: DrawnPlan) -> None:
     """What was told is answered without further help; what got lost, or was given up, with the sweep's."""
     world = driver.world
     world.open(*GATES)
@@ -173,7 +173,7 @@ PLANS_AT_ONCE = st.lists(PLANS, min_size=AT_ONCE, max_size=AT_ONCE)
 
 @settings(ALIKE, max_examples=6)
 @given(plans=PLANS_AT_ONCE)
-async def test_thirty_drawn_conversations(lab: Lab, plans: list[Plan]) -> None:
+async def test_thirty_drawn_conversations(lab: Lab, plans: list[DrawnPlan]) -> None:
     await play_all(lab, plans)
 
 
@@ -181,7 +181,7 @@ async def test_thirty_drawn_conversations(lab: Lab, plans: list[Plan]) -> None:
 @pytest.mark.timeout(1_800)
 @settings(ALIKE, max_examples=60)
 @given(plans=PLANS_AT_ONCE)
-async def test_three_hundred_drawn_conversations(lab: Lab, plans: list[Plan]) -> None:
+async def test_three_hundred_drawn_conversations(lab: Lab, plans: list[DrawnPlan]) -> None:
     await play_all(lab, plans)
 
 
@@ -191,7 +191,7 @@ async def test_what_was_drawn_comes_to_all_that_it_should(lab: Lab) -> None:
     assert lab.reached >= ENDS | DOES
 
 
-async def play_all(lab: Lab, plans: list[Plan]) -> None:
+async def play_all(lab: Lab, plans: list[DrawnPlan]) -> None:
     async with asyncio.TaskGroup() as group:
         for plan in plans:
             group.create_task(play(lab, plan))
