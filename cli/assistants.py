@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from actions.prompt_pack import PromptPack, prompt_pack
 from actions.registry import Registry, configuration_problems
-from activities.handlers import configuration_errors
+from activities.action_handlers import configuration_errors
 from cli.surroundings import found_settings, on_database, stop, unreadable
 from config.settings import Settings
 from schemas.assistants import Assistant, AssistantConfig

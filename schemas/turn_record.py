@@ -12,7 +12,9 @@ claimed ──slot──▶ asking ──fail──▶ failed ──claim──�
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 
 class TurnStatus(StrEnum):
@@ -37,3 +39,23 @@ class Purpose(StrEnum):
     ANSWER = "answer"
     REPAIR = "repair"
     CONCLUDE = "conclude"
+
+
+@dataclass(frozen=True)
+class TurnFence:
+    """What a commit names: the turn, the step it belongs to, the owner's version it was claimed under, and the messages
+    and thread it covers.
+
+    `from_statuses`: a step that asks commits from any of its own, the end of an action from `acting`.
+    """
+
+    turn_id: UUID
+    conversation_id: UUID
+    step: int
+    attempt: int
+    last_seq: int
+    frontend_context_uuid: UUID
+    owner_version: int
+    from_statuses: tuple[TurnStatus, ...] = (TurnStatus.CLAIMED, TurnStatus.ASKING, TurnStatus.FAILED)
+    lost_thread: UUID | None = None
+    """The thread that upstream forgot, and that this step goes on without."""

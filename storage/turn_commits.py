@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import Any, assert_never
 from uuid import UUID
 
 from schemas.actions import ActionStatus, Confirmation
@@ -24,11 +24,8 @@ from schemas.turn_decisions import (
     Repair,
     TurnDecision,
 )
-from schemas.turn_record import TurnStatus
+from schemas.turn_record import TurnFence, TurnStatus
 from schemas.turns import Verdict
-
-if TYPE_CHECKING:
-    from storage.turns import TurnFence
 
 _NOTHING: dict[str, Any] = {
     "status": None,

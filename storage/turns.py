@@ -20,7 +20,7 @@ from schemas.failures import WAITED_OUT, ModelFailureKind
 from schemas.messages import WaitingMessage
 from schemas.standing import Standing
 from schemas.turn_decisions import OutputRecord, TurnDecision
-from schemas.turn_record import Purpose, TurnStatus
+from schemas.turn_record import Purpose, TurnFence, TurnStatus
 from schemas.turns import OutputError, State, Verdict
 from storage import turn_statements as sql
 from storage.database import Database
@@ -55,26 +55,6 @@ class StoredConfirmation(BaseModel):
             accepted_at=self.accepted_at,
             said_otherwise=self.said_otherwise,
         )
-
-
-@dataclass(frozen=True)
-class TurnFence:
-    """What a commit names: the turn, the step it belongs to, the owner's version it was claimed under, and the messages
-    and thread it covers.
-
-    `from_statuses`: a step that asks commits from any of its own, the end of an action from `acting`.
-    """
-
-    turn_id: UUID
-    conversation_id: UUID
-    step: int
-    attempt: int
-    last_seq: int
-    frontend_context_uuid: UUID
-    owner_version: int
-    from_statuses: tuple[TurnStatus, ...] = (TurnStatus.CLAIMED, TurnStatus.ASKING, TurnStatus.FAILED)
-    lost_thread: UUID | None = None
-    """The thread that upstream forgot, and that this step goes on without."""
 
 
 class TurnRow(BaseModel):

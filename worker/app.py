@@ -12,18 +12,18 @@ from temporalio.client import Client
 from temporalio.worker import Interceptor, PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.acting import ActionActivities
-from activities.answering import TurnActivities
-from activities.asking import ModelCalls
+from activities.action_handlers import Handlers
+from activities.actions import ActionActivities
 from activities.assistants import AssistantCache
-from activities.attending import Presence
-from activities.delivering import DeliveryActivities
-from activities.expiring import Expiry
-from activities.fetching import FileActivities
-from activities.handlers import Handlers
-from activities.merging import MergeActivities
-from activities.remembering import ConversationActivities
-from activities.sweeping import SweepActivities
+from activities.conversation import ConversationActivities
+from activities.delivery import DeliveryActivities
+from activities.expiry import Expiry
+from activities.files import FileActivities
+from activities.merge import MergeActivities
+from activities.sweep import SweepActivities
+from activities.turn import TurnActivities
+from activities.turn_steps.model_calls import ModelCalls
+from activities.turn_steps.presence import Presence
 from config.clock import Clock, Monotonic, utc_now
 from config.settings import Settings
 from integrations.channels.port import Channel

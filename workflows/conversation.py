@@ -22,11 +22,11 @@ from workflows.attributes import show_attributes
 from workflows.turn import raise_if_cancelled, run_turn
 
 with workflow.unsafe.imports_passed_through():
-    from activities.acting import ActionActivities
-    from activities.delivering import DeliveryActivities
-    from activities.fetching import FileActivities
-    from activities.merging import MergeActivities
-    from activities.remembering import ConversationActivities
+    from activities.actions import ActionActivities
+    from activities.conversation import ConversationActivities
+    from activities.delivery import DeliveryActivities
+    from activities.files import FileActivities
+    from activities.merge import MergeActivities
     from schemas.conversations import (
         ApprovalDecision,
         ConversationStart,

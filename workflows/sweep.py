@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.sweeping import SweepActivities
+    from activities.sweep import SweepActivities
     from schemas.sweeps import SweepResult
 
 

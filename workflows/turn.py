@@ -8,8 +8,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 from workflows import options
 
 with workflow.unsafe.imports_passed_through():
-    from activities.acting import ActionActivities
-    from activities.answering import TurnActivities
+    from activities.actions import ActionActivities
+    from activities.turn import TurnActivities
     from schemas.conversations import Apologize, Limits, Perform, Step, TurnOutcome, TurnRequest
     from schemas.failures import ModelFailureKind
 

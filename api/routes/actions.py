@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from actions.prompt_pack import prompt_pack
 from actions.registry import Registry
 from actions.simulation import NOBODY_YET, Simulation, simulate
-from activities.handlers import dry_run
+from activities.action_handlers import dry_run
 from api.authentication import caller
 from api.pages import GOES_ON, Before, Limit, name_next, page_of
 from api.problems import ProblemError, problem_docs

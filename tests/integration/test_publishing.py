@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
-from activities.publishing import publishing
+from activities.turn_steps.streaming import publishing
 from storage.streams import StreamEvent, StreamEvents
 from storage.turns import ClaimedTurn
 from tests.support.waiting import within

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from activities.assistants import AssistantCache
-from activities.delivering import DeliveryActivities
+from activities.delivery import DeliveryActivities
 from integrations.channels.port import Sent
 from integrations.whatsapp.channel import only
 from integrations.whatsapp.double import RecordingWhatsApp

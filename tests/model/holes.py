@@ -17,9 +17,9 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from activities.acting import ActionActivities, _Work
-from activities.answering import TurnActivities
+from activities.actions import ActionActivities, _Work
 from activities.assistants import AssistantCache, LoadedAssistant
+from activities.turn import TurnActivities
 from config.clock import Clock, Monotonic
 from config.settings import Settings
 from schemas.effects import Claim, EffectOutcome

@@ -6,7 +6,7 @@ import pytest
 
 from actions.builtin import BUILT_IN_ACTIONS
 from actions.registry import Registry
-from activities.handlers import HANDLERS, ActionCall, Declared, declared, dry_run, in_own_database
+from activities.action_handlers import HANDLERS, ActionCall, Declared, declared, dry_run, in_own_database
 from schemas.actions import ActionDefinition, ActionRequest, AssistantActions, Endpoint, LookUp
 from schemas.effects import Recovery
 

@@ -72,7 +72,7 @@ MEETS = {
     "the running system": "from tests.system_in_process import running_system\n{}",
     "the running program": "from tests.system.running import Program\n{}",
     "the tests' clock, two imports away": "from tests.whatsapp_bodies import parse\n{}",
-    "code that reads the clock": "from activities.accounting import Accounting\n{}",
+    "code that reads the clock": "from activities.turn_steps.telemetry import Accounting\n{}",
     "a child process": "import subprocess\n{}",
 }
 

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.asking import beating
+from activities.heartbeat import beating
 from schemas.conversations import (
     Apologize,
     ApprovalDecision,

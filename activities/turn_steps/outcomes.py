@@ -12,7 +12,7 @@ from schemas.turn_record import Purpose, TurnStatus
 from storage.turns import TurnRow
 
 if TYPE_CHECKING:
-    from activities.asking import Answered
+    from activities.turn_steps.model_calls import Answered
 
 _STEPS = {
     TurnStatus.INVALID: Step.REPAIR,

@@ -17,8 +17,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from actions.question_words import words_for
-from activities.asking import Beat, beating
 from activities.assistants import AssistantCache, LoadedAssistant
+from activities.heartbeat import Beat, beating
 from config import metrics
 from config.clock import Clock, Monotonic, utc_now
 from config.logs import get_logger

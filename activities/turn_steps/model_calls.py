@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from actions.holding import Holding
 from actions.prompt_pack import with_recap
 from activities.assistants import LoadedAssistant
-from activities.publishing import publishing
-from activities.questions import Prompt, prompt_for, recap_that_fits, shortened, with_pack
+from activities.turn_steps.prompt import Prompt, prompt_for, recap_that_fits, shortened, with_pack
+from activities.turn_steps.streaming import publishing
 from config import metrics
 from config.settings import Settings
 from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, Perplexity
@@ -26,7 +26,6 @@ from storage.turns import ClaimedTurn
 
 UNKNOWN_PACK = "unknown"
 
-Beat = Callable[[], None]
 OnText = Callable[[str], None]
 
 
@@ -185,20 +184,3 @@ def _listener(clock: _Clock, show: OnText) -> Callable[[str], Awaitable[None]]:
             show(text)
 
     return on_text
-
-
-@asynccontextmanager
-async def beating(beat: Beat, every_seconds: float) -> AsyncIterator[None]:
-    """Calls *beat* now and again until the block ends: what takes minutes must be seen to live."""
-
-    async def keep_beating() -> None:
-        while True:
-            beat()
-            await asyncio.sleep(every_seconds)
-
-    task = asyncio.create_task(keep_beating())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.expiring import Expiry
+from activities.expiry import Expiry
 from config.settings import Settings
 from integrations.temporal.conversations import limits_from
 from schemas.conversations import (

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4, uuid5
 
 from temporalio.exceptions import ApplicationError
 
-from activities.accounting import TurnTelemetry
-from activities.asking import Unanswered
+from activities.turn_steps.model_calls import Unanswered
+from activities.turn_steps.telemetry import TurnTelemetry
 from config.clock import Clock
 from config.settings import Settings
 from schemas.failures import WAITED_OUT, Certainty, ModelFailureKind, TryLimits, pause_before_retry

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.asking import Beat, beating
+from activities.heartbeat import Beat, beating
 from config.logs import get_logger
 from config.settings import Settings
 from integrations.channels.failures import MediaFailed, MediaFailureKind

@@ -17,12 +17,10 @@ from temporalio.exceptions import ApplicationError
 
 from actions.prompt_pack import customer_words, repair_prompt, result_prompt, with_open_question
 from actions.reading import read_output
-from activities.accounting import TurnTelemetry
-from activities.acting import ActionActivities
-from activities.asking import Answered, Beat, ModelCalls, Prepared, Unanswered, beating
+from activities.actions import ActionActivities
 from activities.assistants import AssistantCache, LoadedAssistant
-from activities.attending import Presence
-from activities.deciding import (
+from activities.heartbeat import Beat, beating
+from activities.turn_steps.decision import (
     decide_apology,
     decide_output,
     decide_without_model,
@@ -30,10 +28,13 @@ from activities.deciding import (
     kept_words,
     on_message,
 )
-from activities.failing import FailureRecorder
-from activities.outcomes import outcome_of, output_of
-from activities.questions import Prompt, joined_text
-from activities.yielding import Interruption, OwnerChanged
+from activities.turn_steps.failures import FailureRecorder
+from activities.turn_steps.interruption import Interruption, OwnerChanged
+from activities.turn_steps.model_calls import Answered, ModelCalls, Prepared, Unanswered
+from activities.turn_steps.outcomes import outcome_of, output_of
+from activities.turn_steps.presence import Presence
+from activities.turn_steps.prompt import Prompt, joined_text
+from activities.turn_steps.telemetry import TurnTelemetry
 from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.conversations import Apologize, Step, Thread, TurnOutcome, TurnRequest
@@ -48,10 +49,10 @@ from schemas.turn_decisions import (
     PerformConfirmed,
     TurnDecision,
 )
-from schemas.turn_record import Purpose, TurnStatus
+from schemas.turn_record import Purpose, TurnFence, TurnStatus
 from storage.actions import Actions
 from storage.database import retry_while_unavailable
-from storage.turns import ClaimedTurn, TurnFence, Turns
+from storage.turns import ClaimedTurn, Turns
 
 _FAILURES_OF_A_LOST_THREAD = 2
 _RECAP_MESSAGES = 20

@@ -2,7 +2,8 @@
 
 A handler says itself what its effect is like (`declares`), before it is asked to do anything: whether it changes
 anything, whether it outlasts the conversation's state, and what may follow an attempt of unknown outcome. Doing it, it
-says how it failed: surely not done (may be tried again), surely refused, or unknown, which `acting` decides about.
+says how it failed: surely not done (may be tried again), surely refused, or unknown, which `activities/actions.py`
+decides about.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from uuid import uuid4
 from actions import gates
 from actions.confirmation import action_digest, cancel_payload, confirm_payload, pending_action, settle_all
 from actions.confirmation_text import question_text
+from activities.action_handlers import ActionCall, Declared, declared
 from activities.assistants import LoadedAssistant
-from activities.handlers import ActionCall, Declared, declared
 from schemas.actions import ActionDefinition, ActionRequest, Confirmation, ParsedOutput
 from schemas.effects import Recovery
 from schemas.encoding import dump_json

@@ -18,12 +18,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from actions import gates
-from activities.accounting import report_action, report_performed
-from activities.asking import Beat, beating
+from activities.action_handlers import ActionCall, ActionHandler, HandlerFailed, Handlers, in_own_database
 from activities.assistants import AssistantCache, LoadedAssistant
-from activities.deciding import move_after
-from activities.handlers import ActionCall, ActionHandler, HandlerFailed, Handlers, in_own_database
-from activities.outcomes import outcome_of
+from activities.heartbeat import Beat, beating
+from activities.turn_steps.decision import move_after
+from activities.turn_steps.outcomes import outcome_of
+from activities.turn_steps.telemetry import report_action, report_performed
 from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
@@ -32,13 +32,13 @@ from schemas.conversations import ApprovalDecision, Perform, SessionChanged, Ste
 from schemas.effects import Claim, EffectOutcome, EffectStatus, Recovery
 from schemas.transitions import Event
 from schemas.turn_decisions import GiveReply, Move, NotBegun, TurnDecision
-from schemas.turn_record import TurnStatus
+from schemas.turn_record import TurnFence, TurnStatus
 from schemas.turns import Verdict
 from storage.actions import AcceptedAction, Actions, Decided, Told
 from storage.database import retry_while_unavailable
 from storage.ledger import Ledger
 from storage.standings import Standings
-from storage.turns import TurnFence, Turns
+from storage.turns import Turns
 
 T = TypeVar("T")
 

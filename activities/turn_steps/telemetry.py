@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from activities.questions import joined_text
+from activities.turn_steps.prompt import joined_text
 from config import metrics
 from config.logs import get_logger
 from config.settings import Settings
@@ -19,7 +19,7 @@ from storage.actions import AcceptedAction
 from storage.turns import ClaimedTurn, Committed
 
 if TYPE_CHECKING:
-    from activities.asking import Unanswered
+    from activities.turn_steps.model_calls import Unanswered
 
 log = get_logger("turn")
 

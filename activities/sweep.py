@@ -7,9 +7,9 @@ import contextlib
 
 from temporalio import activity
 
-from activities.asking import beating
-from activities.expiring import Expiry
-from activities.fetching import FileActivities
+from activities.expiry import Expiry
+from activities.files import FileActivities
+from activities.heartbeat import beating
 from config import metrics
 from config.logs import get_logger
 from config.settings import Settings

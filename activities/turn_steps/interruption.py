@@ -12,8 +12,8 @@ import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 
-from activities.asking import Answered, ModelCalls
-from activities.failing import FailureRecorder
+from activities.turn_steps.failures import FailureRecorder
+from activities.turn_steps.model_calls import Answered, ModelCalls
 from config.settings import Settings
 from schemas.turn_record import Purpose
 from storage.database import StorageUnavailable
