@@ -135,7 +135,8 @@ class TurnActivities:
         thread = turn.thread or request.thread  # a step under way goes on from its newest output
         if turn.thread_ended:  # the conversation began anew while the turn was under way
             thread = Thread(frontend_context_uuid=uuid5(turn.id, f"after the owner's version {turn.owner_version}"))
-        if (decision := decide_without_model(turn, assistant, self._now())) is not None:
+        heard = on_message(turn, assistant)
+        if (decision := decide_without_model(turn, assistant, heard, self._now())) is not None:
             return await self._commit(turn, assistant, turn.fence(thread), decision)
         if not may_ask(self._failures.limits, attempt=turn.step_attempt, unknown_attempts=turn.unknown_attempts):
             raise ApplicationError("tries are used up", type=ModelFailureKind.ABANDONED, non_retryable=True)
@@ -143,8 +144,8 @@ class TurnActivities:
         if lost is not None:
             thread = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
         prompt, recap = await self._prompt(turn, assistant), await self._recap(turn) if lost else None
-        prepared = self._model_calls.prepare(turn, assistant, thread, prompt, recap)
-        if (wait := await self._model_calls.begin(turn, prepared)) < 0:
+        prepared, wait = await self._model_calls.begin(turn, assistant, thread, prompt, recap)
+        if wait < 0:
             return outcome_of(await self._turns.get(turn.id))
         if wait:
             await self._presence.while_waiting(turn, assistant)
@@ -156,7 +157,7 @@ class TurnActivities:
         if answered is None:
             return None
         parsed = read_output(answered.answer.text, assistant.registry, limits=assistant.limits)
-        decision = decide_output(parsed, turn, assistant, self._now(), answered.answer.sources)
+        decision = decide_output(parsed, turn, assistant, heard, self._now(), answered.answer.sources)
         output = output_of(answered, parsed, turn.purpose)
         fence = replace(turn.fence(thread), lost_thread=lost)
         return await self._commit(turn, assistant, fence, _with_notice(decision, answered, assistant), output)

@@ -41,9 +41,10 @@ from storage.turns import ClaimedTurn, StoredConfirmation
 _UNREADABLE = {"unknown", "unsupported"}
 
 
-def decide_without_model(turn: ClaimedTurn, assistant: LoadedAssistant, now: datetime) -> TurnDecision | None:
+def decide_without_model(
+    turn: ClaimedTurn, assistant: LoadedAssistant, heard: gates.GateResult, now: datetime
+) -> TurnDecision | None:
     """What the messages come to by themselves; None: the model is asked."""
-    heard = on_message(turn, assistant)
     if turn.purpose is not Purpose.ANSWER:  # the words were heard; somebody may have taken the conversation since
         return None if turn.standing.owner is Owner.BOT else _not_asked_any_more(turn, assistant)
     if heard.hold:
@@ -55,7 +56,7 @@ def decide_without_model(turn: ClaimedTurn, assistant: LoadedAssistant, now: dat
         )
     if all(message.kind in _UNREADABLE for message in counting):
         return GiveReply(with_limit_notice(assistant.texts.unreadable, turn, assistant), move_of(turn, heard))
-    return _answer_to_question(turn, assistant, now)
+    return _answer_to_question(turn, assistant, heard, now)
 
 
 def given_up(turn: ClaimedTurn) -> Hold:
@@ -64,10 +65,14 @@ def given_up(turn: ClaimedTurn) -> Hold:
 
 
 def decide_output(
-    parsed: ParsedOutput, turn: ClaimedTurn, assistant: LoadedAssistant, now: datetime, sources: tuple[Source, ...] = ()
+    parsed: ParsedOutput,
+    turn: ClaimedTurn,
+    assistant: LoadedAssistant,
+    heard: gates.GateResult,
+    now: datetime,
+    sources: tuple[Source, ...] = (),
 ) -> TurnDecision:
     """What follows from the model's output."""
-    heard = on_message(turn, assistant)
     closed, move = _dropped(turn, heard), move_of(turn, heard)
     if parsed.action is not None:
         return _on_action(parsed.action, turn, assistant, now, heard)
@@ -140,14 +145,16 @@ def _to_be_told(turn: ClaimedTurn) -> bool:
     return any(message.limited == "tell" for message in turn.messages)
 
 
-def _answer_to_question(turn: ClaimedTurn, assistant: LoadedAssistant, now: datetime) -> TurnDecision | None:
+def _answer_to_question(
+    turn: ClaimedTurn, assistant: LoadedAssistant, heard: gates.GateResult, now: datetime
+) -> TurnDecision | None:
     """A yes does exactly what was asked about, a no cancels it; anything else, and any doubt, is the model's."""
     question = turn.question
     if question is None and not any(message.choice_id for message in turn.counting):
         return None
     event = settle_all(question.pending if question else None, turn.said, now)
     if event is None:  # a button of a question that is not open any more
-        return GiveReply(assistant.texts.expired, move_of(turn, on_message(turn, assistant)))
+        return GiveReply(assistant.texts.expired, move_of(turn, heard))
     if question is None or not gates.evaluate(event, turn.standing, assistant.registry.config).allowed:
         return None
     if event is Event.CONFIRMED:

@@ -77,7 +77,7 @@ class ModelCalls:
         self._events = events
         self._settings = settings
 
-    def prepare(
+    def _prepared(
         self,
         turn: ClaimedTurn,
         assistant: LoadedAssistant,
@@ -105,13 +105,24 @@ class ModelCalls:
         """Whether upstream still knows the thread; None if that cannot be told now."""
         return await self._perplexity.has_thread(account_name, slug)
 
-    async def begin(self, turn: ClaimedTurn, prepared: Prepared) -> float:
-        """Takes a slot of the account: 0, or the seconds to wait, or -1 if the turn is another attempt's by now."""
+    async def begin(
+        self,
+        turn: ClaimedTurn,
+        assistant: LoadedAssistant,
+        thread: Thread,
+        prompt: Prompt,
+        recap: Sequence[tuple[str, str]] | None = None,
+    ) -> tuple[Prepared, float]:
+        """The prompt for *text* as `_prepared` makes it, and how long it has to wait.
+
+        0: a slot of the account is taken; else the seconds to wait, or -1 if the turn is another attempt's by now.
+        """
+        prepared = self._prepared(turn, assistant, thread, prompt, recap)
         account = prepared.prompt.account_name
         wait = await self._accounts.claim_slot(turn.id, turn.attempt, self.slot_of(turn), account)
         if wait > 0:
             metrics.ACCOUNT_WAITS.inc()
-        return wait
+        return prepared, wait
 
     async def ask(self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: Prepared) -> Answered:
         """The model's output. Raises Unanswered."""
