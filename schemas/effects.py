@@ -56,13 +56,6 @@ class Recovery(StrEnum):
 PART = "part"
 """The kind of a reply's part."""
 
-_ACTION = "action:"
-
-
-def action_kind(name: str) -> str:
-    """The kind of an action's effect."""
-    return f"{_ACTION}{name}"
-
 
 class LedgerRow(BaseModel):
     """One thing that is visible outside, with all that is needed to carry it on.

@@ -31,10 +31,3 @@ def advanced(held: DeliveryStatus | None, reported: DeliveryStatus) -> DeliveryS
     if reported is DeliveryStatus.DELETED:
         return reported
     return reported if _RANK[reported] > _RANK[held] else held
-
-
-def contradicts(held: DeliveryStatus | None, reported: DeliveryStatus) -> bool:
-    """Whether both cannot be true: it arrived, and it failed."""
-    if held is DeliveryStatus.FAILED:
-        return reported in _ARRIVED
-    return held in _ARRIVED and reported is DeliveryStatus.FAILED

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrations.whatsapp.incoming import DeliveryStatus
-from integrations.whatsapp.statuses import advanced, contradicts
+from integrations.whatsapp.statuses import advanced
 from integrations.whatsapp.window import closes_at, is_open
 
 WROTE = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -65,12 +65,6 @@ def test_failed_replaces_only_what_never_arrived(
     held: DeliveryStatus | None, reported: DeliveryStatus, after: DeliveryStatus
 ) -> None:
     assert advanced(held, reported) is after
-
-
-def test_contradictions_are_told() -> None:
-    found = {(held, new) for held in DeliveryStatus for new in DeliveryStatus if contradicts(held, new)}
-
-    assert found == {(FAILED, DELIVERED), (FAILED, READ), (DELIVERED, FAILED), (READ, FAILED)}
 
 
 @given(st.lists(st.sampled_from(DeliveryStatus), min_size=1))
