@@ -6,7 +6,7 @@ BIN := .venv/bin
 AGENT := $(BIN)/python $(BIN)/agent  # not by its first line, which some paths break
 
 # Other people's modules, libraries and options: neither the installation nor what it starts is theirs. For the running
-# program config/environment.py has the list; what else the installation drops stands in tools/bootstrap.py.
+# program config/environment.py has the list; what else the installation drops is in tools/bootstrap.py.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE PYTHONWARNINGS PYTHONOPTIMIZE PYTHONINSPECT
 unexport PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONDEVMODE PYTHONBREAKPOINT PYTHONDEBUG PYTHONVERBOSE
 unexport PYTHONPROFILEIMPORTTIME PYTHONCASEOK

@@ -1,4 +1,5 @@
-"""The built-in actions, declared. Their metadata models are in `schemas.actions`, their handlers in the engine."""
+"""The built-in actions, declared. Their metadata models are in `schemas.actions`, their handlers in
+`activities/action_handlers.py`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Confirmation: an open question is bound to exactly one action, for a time, and answered once.
 
-The engine keeps the `PendingConfirmation`; `settle` tells what an answer does to it. Everything is a function of what
+The database keeps the `PendingConfirmation`; `settle` tells what an answer does to it. Everything is a function of what
 is
 given: the clock too.
 """

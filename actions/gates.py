@@ -1,6 +1,6 @@
 """The gates: what may happen to a conversation here and now. One table: event × owner, then what is open.
 
-Pure: the engine says what occurred and gets a `GateResult`; nothing the model or a customer writes widens it. What has
+Pure: the caller says what occurred and gets a `GateResult`; nothing the model or a customer writes widens it. What has
 no cell is refused. Changes from outside are one statement of the database, which is handed its event's row
 (`rules_of`) and applies the owner's cell under a lock. Only an assistant's configuration varies two cells
 (`ticket_open`, `unclear_answer`).
@@ -70,7 +70,7 @@ _CUSTOMERS = (Confirmation.CUSTOMER,)
 _ALL = (Confirmation.CUSTOMER, Confirmation.STAFF)
 _NEW_TICKET = _Rule(why="a ticket is opened; who has the conversation stays", note=True)
 _TICKET_DONE = _Rule(why="a ticket is resolved; the owner stays", note=True, answers=True)
-_BEGUN_ANEW = _Rule(why="begins anew", to=Owner.BOT, drops=_ALL, anew=True, answers=True)
+_BEGUN_ANEW = _Rule(why="starts over", to=Owner.BOT, drops=_ALL, anew=True, answers=True)
 _ERASED = _Rule(why="the customer is erased", to=Owner.CLOSED, drops=_ALL, anew=True)
 _SAID = _Rule(why="staff decided", tell=True)
 _SAID_TO_STAFF = _Rule(why="staff decided; a person tells the customer")
@@ -165,7 +165,7 @@ def evaluate_action(
     enabled: bool = True,
     rounds_used: int = 0,
 ) -> GateResult:
-    """Whether the action of *definition* (by `Registry.rules_for`) is done, refused, or asked back first.
+    """Whether the action of *definition* (by `Registry.rules_for`) is done, refused, or asked about first.
 
     *rounds_used* counts the actions of this turn whose result already went back to the model. An action that is asked
     about takes the place of an open question: there is one at a time.

@@ -33,7 +33,7 @@ _BEGINS = re.compile(r"[\s\ufeff]{0,99}(?:```\w{0,9}\s{0,99})?\{\s{0,99}[\"'â€œâ
 
 @dataclass(frozen=True)
 class Showing:
-    """`text` is all that may be shown now. `reset`: it does not go on from what was shown before; begin anew."""
+    """`text` is all that may be shown now. `reset`: it does not go on from what was shown before; start over."""
 
     text: str
     reset: bool = False

@@ -43,7 +43,7 @@ instruction; it cannot change these rules or allow further actions."""
 
 
 class PromptPack(BaseModel):
-    """`text` is what the model is given; `version` stands in it, for actions to echo, and is the same as long as it is.
+    """`text` is what the model is given; `version` is in it, for actions to echo, and is the same as long as it is.
 
     So it can be seen from an action alone which instructions the Space really holds.
     """

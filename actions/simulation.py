@@ -40,7 +40,7 @@ class SimulatedHandler(BaseModel):
 
 
 class Simulation(BaseModel):
-    """The contract's answer. Nothing was done."""
+    """What `POST /api/actions/simulate` answers. Nothing was done."""
 
     verdict: Verdict
     action: ActionRequest | None = None

@@ -122,6 +122,6 @@ def gap_is_meant(gap: str, names: KnownNames, *, first: bool, last: bool, growin
 
 
 def mentions_action(gap: str) -> bool:
-    """Whether an `action` key, or the beginning of one, stands in *gap*: nobody can tell yet what it will name."""
+    """Whether an `action` key, or the beginning of one, is in *gap*: nobody can tell yet what it will name."""
     text = folded(gap)
     return _KEY.search(text) is not None or _CUT_KEY.search(text) is not None

@@ -304,7 +304,7 @@ def configuration_errors(config: AssistantActions) -> list[ConfigurationProblem]
 
 
 def dry_run(handler: str, request: ActionRequest) -> str:
-    """What the handler would do, in words; nothing is done."""
+    """What the handler would do, as text; nothing is done."""
     known = HANDLERS.get(handler)
     return known.would_do(request) if known else f"nothing: there is no handler {handler}"
 

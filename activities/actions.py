@@ -101,7 +101,7 @@ class ActionActivities:
     async def perform(self, request: Perform) -> TurnOutcome:
         """Does the action and ends the turn, or hands its result on for the final words. Safe to repeat.
 
-        Raises ApplicationError while the handler's tries are left; what surely failed or is unknown ends in words.
+        Raises ApplicationError while the handler's tries are left; what surely failed or is unknown ends with a text.
         """
         async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
             return await self._perform(request)

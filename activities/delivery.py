@@ -1,6 +1,6 @@
 """Sends replies over a channel: rendered, in parts, in order, each part once.
 
-Each attempt reads the record and goes on from there, so a crash anywhere repeats nothing that surely went out. Where
+Each attempt reads the database and goes on from there, so a crash anywhere repeats nothing that surely went out. Where
 nobody knows, the channel's status webhook is waited for; what then stays unknown is DELIVERY_UNKNOWN's choice between
 a possible duplicate and a possible loss.
 """

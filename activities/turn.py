@@ -133,7 +133,7 @@ class TurnActivities:
             return outcome_of(turn)
         assistant = await self._assistants.at(turn.assistant, turn.assistant_version)
         thread = turn.thread or request.thread  # a step under way goes on from its newest output
-        if turn.thread_ended:  # the conversation began anew while the turn was under way
+        if turn.thread_ended:  # the conversation started over while the turn was under way
             thread = Thread(frontend_context_uuid=uuid5(turn.id, f"after the owner's version {turn.owner_version}"))
         heard = on_message(turn, assistant)
         if (decision := decide_without_model(turn, assistant, heard, self._now())) is not None:
@@ -233,7 +233,8 @@ class TurnActivities:
         decision: TurnDecision,
         output: OutputRecord | None = None,
     ) -> TurnOutcome:
-        """Commits, waiting out a database that is away for a while; what another attempt committed first stands."""
+        """Commits, waiting out a database that is unavailable for a while; what another attempt committed first
+        stands."""
         commit_id, kept = uuid4(), kept_words(turn, assistant)
         committed = await retry_while_unavailable(
             lambda: self._turns.commit(fence, decision, commit_id, output, kept), self._settings.database_retry_seconds

@@ -1,1 +1,1 @@
-"""The front door: parse, verify, store, hand to Temporal, answer."""
+"""The API: parse, verify, store, hand to Temporal, answer."""

@@ -21,7 +21,7 @@ from storage.turn_views import TurnViews
 log = get_logger(__name__)
 
 _IN_FLIGHT = 8
-_STOPPING = "this front door is stopping"
+_STOPPING = "this API process is stopping"
 
 
 class Answers:
@@ -58,7 +58,7 @@ class Answers:
             raise
 
     def stop(self) -> None:
-        """This front door stops: whoever waits is told to come again, the answers go on without it."""
+        """This API process stops: whoever waits is told to come again, the answers go on without it."""
         self._stopping = True
         for wait in list(self._waits.values()):
             wait.cancel()
@@ -101,7 +101,7 @@ class Answers:
         return await self._wait(stored.model_copy(update={**place.model_dump(), "is_new": False, "turn_id": None}))
 
     async def _anew(self, stored: StoredMessage) -> Turn:
-        """The conversation's run knows more than the database, where an older copy was put back: it begins anew."""
+        """The conversation's run knows more than the database, where an older copy was put back: it starts over."""
         log.warning("conversation_ahead_of_database", conversation_id=str(stored.conversation_id), seq=stored.seq)
         await self._conversations.forget(stored.workflow_id, "It was ahead of the database, which was put back")
         turn = await self._answered(stored, f"{stored.message_id}/{uuid4()}")

@@ -1,4 +1,4 @@
-"""Wake-ups after a webhook's answer: quick, best effort, bounded. What is missed here, the sweep makes good."""
+"""Wake-ups after a webhook's answer: quick, best effort, bounded. What is missed here, the sweep makes up for."""
 
 from __future__ import annotations
 

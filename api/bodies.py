@@ -1,4 +1,4 @@
-"""Guards the front door's JSON bodies before anything is made of them: size, pace, encoding, depth.
+"""Guards the API's JSON bodies before anything is made of them: size, pace, encoding, depth.
 
 Runs as ASGI middleware, so a body that is too large is refused while it arrives, not after.
 """

@@ -84,12 +84,12 @@ def problem_response(
 
 
 def unavailable(error: Exception, *, message: bool = True) -> ProblemError:
-    """What a caller is told while something the system needs is away; what was stored stays stored.
+    """What a caller is told while something the system needs is unavailable; what was stored stays stored.
 
     *message*: whether the call brought one, to be sent again under its id. Of any other call nothing was kept.
     """
     details: dict[type[Exception], str] = {
-        StorageUnavailable: "The database is away, so nothing was taken. Send the same message_id again.",
+        StorageUnavailable: "The database is unavailable, so nothing was taken. Send the same message_id again.",
         TemporalUnavailable: "Your message is kept but cannot be answered just now. Send the same message_id again.",
         StillWaiting: "Your message is kept and still being answered. Send the same message_id again.",
     }

@@ -1,4 +1,4 @@
-"""The front door's end: whoever still waits is told to come again, so that nobody holds up the stop.
+"""The API's end: whoever still waits is told to come again, so that nobody holds up the stop.
 
 Runs as ASGI middleware around everything that a request does. A request whose body has not come whole ends at once;
 the others get a moment to end by themselves, as streams do with an `error` event (`api/answers.py`).
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import RETRY_SECONDS, problem_response
 
-_TELL = "This front door is stopping. Send the same request again, with the same message_id."
+_TELL = "This API process is stopping. Send the same request again, with the same message_id."
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""What a verified webhook brought, into the record; then whoever is concerned is woken."""
+"""What a verified webhook brought, into the database; then whoever is concerned is woken."""
 
 from __future__ import annotations
 

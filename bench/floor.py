@@ -53,7 +53,7 @@ class Floor:
 
 
 class FloorCaller:
-    """Calls the floor as the front door calls a conversation: update-with-start."""
+    """Calls the floor as the API calls a conversation: update-with-start."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

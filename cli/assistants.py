@@ -54,7 +54,7 @@ def apply(file: Annotated[Path, typer.Argument(help="YAML, as `show` prints it."
 def show_prompt_pack(
     name: Name = "default",
     pasted: Annotated[
-        bool, typer.Option("--pasted", help="Note that this version now stands in the Space; outputs name it then.")
+        bool, typer.Option("--pasted", help="Note that the Space has this version now; outputs name it then.")
     ] = False,
 ) -> None:
     """Print what to paste into the Perplexity Space, or note that it was pasted."""

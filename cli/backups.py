@@ -50,13 +50,13 @@ def backup(file: Annotated[Path, _TO]) -> None:
 def restore(file: Annotated[Path, _FROM]) -> None:
     """Put the copy in FILE in the place of what the running system's database holds: all of it, or nothing.
 
-    The conversations that run end with it: their workflows know more than the copy, and read it when they begin anew.
+    The conversations that run end with it: their workflows know more than the copy, and read it when they start over.
     """
     _check_format(file)
     settings = found_settings()
     _put_back(settings, file.absolute())
     ended = _end_conversations(settings)
-    typer.echo(f"restored; {ended} conversations will begin anew from it")
+    typer.echo(f"restored; {ended} conversations will start over from it")
     typer.echo("stop the system and start it again, so that every process sees it")
 
 

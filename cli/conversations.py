@@ -1,4 +1,5 @@
-"""`agent conversation show|reset|export|erase`: a customer's conversation looked at, begun anew, given out, erased."""
+"""`agent conversation show|reset|export|erase`: a customer's conversation looked at, started over, given out,
+erased."""
 
 from __future__ import annotations
 
@@ -113,7 +114,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask back.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also what is under way: it is given up.")] = False,
 ) -> None:
-    """Remove the customer's words and names for ever. Thread ids, numbers, statuses and counts stay on record."""
+    """Remove the customer's words and names for ever. Thread ids, numbers, statuses and counts are kept."""
     if not yes:
         typer.confirm(f"Erase all words and names of {customer_id} on {channel}? Nothing brings them back.", abort=True)
 

@@ -72,7 +72,7 @@ def _settings() -> Settings | None:
 
 
 def _kept(story: str) -> str:
-    """Where the traceback stands, in words."""
+    """Where the traceback stands, as text."""
     settings = _settings()
     data = settings.data_dir if settings else Path(os.environ.get("DATA_DIR") or ".data")
     for folder in (data / "logs", Path(tempfile.gettempdir())):

@@ -21,7 +21,7 @@ def keys() -> None:
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Whose key it is; stands in the audit of what it does.")],
+    name: Annotated[str, typer.Argument(help="Whose key it is; named in the audit of what it does.")],
     expires_days: Annotated[int | None, typer.Option(min=1, max=3_650, help="Unset: it never expires.")] = None,
 ) -> None:
     """Make a key and print it: the only time it can be seen."""

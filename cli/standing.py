@@ -1,4 +1,4 @@
-"""Where a conversation stands, in words for a terminal."""
+"""Where a conversation stands, as text for a terminal."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def completed(settings: Settings) -> Settings:
 
 
 def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
-    """What *work* makes of the running system's database; ends the program with one line if that is away."""
+    """What *work* makes of the running system's database; ends the program with one line if that is unavailable."""
     from storage.database import Database, StorageUnavailable
 
     settings = found_settings()

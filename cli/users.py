@@ -34,7 +34,7 @@ def users() -> None:
 @app.command()
 def add(
     email: Annotated[str, typer.Argument(help="The name to sign in with.")],
-    role: Annotated[Role, typer.Option(help="What he or she may do.")],
+    role: Annotated[Role, typer.Option(help="What they may do.")],
     name: Annotated[str, typer.Option(help="As colleagues and customers may see it.")] = "",
 ) -> None:
     """Add a user; users do not sign in yet. The password is asked on the terminal, or read as a line from a pipe."""

@@ -1,6 +1,6 @@
 """Which variables of the environment reach our processes: none by which another tool means something else.
 
-The list for the running program, with its reasons; what the installation drops stands in the Makefile, which must
+The list for the running program, with its reasons; what the installation drops is in the Makefile, which must
 know the names of `_OF_PYTHON`, and in `tools/bootstrap.py`. Our own programs get everything that is not listed here
 (settings, proxies, certificates, time zone); servers that we start get only what they need (`for_servers`).
 """

@@ -25,7 +25,7 @@ def is_local(host: str) -> bool:
 
 
 def listening_address(host: str, port: int) -> str:
-    """`address:port` for who takes no names; an IPv6 address stands in brackets. Raises OSError for an unknown name."""
+    """`address:port` for who takes no names; an IPv6 address is in brackets. Raises OSError for an unknown name."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     address = str(found[0][4][0])
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

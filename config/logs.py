@@ -22,7 +22,7 @@ def get_logger(name: str) -> Any:
 
 
 def configure_logs(settings: Settings, process: str) -> None:
-    """Once a process, before anything is logged. *process* stands in every line."""
+    """Once a process, before anything is logged. *process* is in every line."""
     pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

@@ -18,7 +18,7 @@ OUTPUTS = Counter("agent_unfinished_outputs_total", "Outputs after which the tur
 ACTIONS = Counter("agent_actions_total", "Actions settled", ["action", "status"])
 DELIVERIES = Counter("agent_deliveries_total", "Messages put to a channel, by what it said", ["channel", "outcome"])
 WEBHOOKS = Counter("agent_webhook_messages_total", "What webhooks brought, and its fate", ["channel", "outcome"])
-WAKES_FAILED = Counter("agent_failed_wakes_total", "Wake-ups left to the sweep because Temporal was away")
+WAKES_FAILED = Counter("agent_failed_wakes_total", "Wake-ups left to the sweep because Temporal was unavailable")
 MODEL_CALLS = Counter("agent_model_calls_total", "Questions put to Perplexity")
 MODEL_SECONDS = Histogram("agent_model_seconds", "From the question to the whole answer", buckets=_TURN_BUCKETS)
 FIRST_TEXT_SECONDS = Histogram(
@@ -37,7 +37,7 @@ class _QueueDepth(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily(
-            "agent_waiting_messages", "Messages stored and not yet worked off", self._waiting_messages
+            "agent_waiting_messages", "Messages stored and not yet processed", self._waiting_messages
         )
 
 

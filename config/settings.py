@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     sweep_after_seconds: Seconds = 60.0
     sweep_batch: int = Field(default=500, ge=1, le=10_000)
 
-    # The front door
+    # The API
     reply_wait_seconds: Seconds = 300.0
     change_wait_seconds: Seconds = 10.0
     take_over_wait_seconds: float = Field(default=0.5, gt=0, le=1)

@@ -168,7 +168,7 @@ def _without_secrets(place: str) -> str:
 
 
 def _parts(value: str, wanted: str, *, hosts_may_be_several: bool = False) -> SplitResult:
-    """*value* taken apart; ValueError(*wanted*), which quotes nothing, where that cannot be done."""
+    """*value* parsed; ValueError(*wanted*), which quotes nothing, where that cannot be done."""
     try:
         parts = urlsplit(value)
     except ValueError:

@@ -249,7 +249,7 @@ def _configuration(durable: bool) -> str:
         "timezone = 'UTC'",
         "log_timezone = 'UTC'",
         "log_line_prefix = '%m [%p] '",
-        "log_min_messages = 'log'  # an error quotes customers' words; what it means stands in our own logs",
+        "log_min_messages = 'log'  # an error quotes customers' words; what it means is in our own logs",
         "lc_messages = 'C'",
         "idle_in_transaction_session_timeout = '60s'",
     ]

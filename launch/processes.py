@@ -104,7 +104,7 @@ def end_strangers(
 
 
 def how_it_ended(code: int) -> str:
-    """A return code in words: `exit code 1`, `SIGKILL`."""
+    """A return code as text: `exit code 1`, `SIGKILL`."""
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 

@@ -1,7 +1,7 @@
 """Actions: what the model may ask for, what an administrator declares, and what one output was found to be.
 
 `ActionRequest` is what the model writes; `ActionDefinition` declares what it may write; `AssistantActions` is one
-assistant's choice among the definitions. The metadata models are the contract's table of built-in actions.
+assistant's choice among the definitions. The metadata models are the built-in actions of docs/actions.md.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Confirmation(StrEnum):
 
 
 class ActionStatus(StrEnum):
-    """What people have said to an action; what came of it stands in the ledger (`schemas.effects`).
+    """What people have said to an action; what came of it is in the ledger (`schemas.effects`).
 
         awaiting_confirmation ──yes──▶ accepted
                               ├─no──▶ cancelled
@@ -147,7 +147,7 @@ class ActionDefinition(BaseModel):
 
 
 PLACE = re.compile(r"\{([a-z][a-z0-9_]*)\}", re.IGNORECASE)
-"""Where a parameter stands in an endpoint's URL."""
+"""Where a parameter is in an endpoint's URL."""
 KEY = "key"
 """The place of the effect's key in a look-up's URL."""
 

@@ -67,10 +67,10 @@ class Deadlines(BaseModel):
 
 
 class WorkflowState(BaseModel):
-    """All that a conversation remembers from one run to the next."""
+    """All that a conversation's workflow carries from one run to the next."""
 
     cursor: int = 0
-    """Sequence number of the newest message that is worked off."""
+    """Sequence number of the newest message that is processed."""
     newest_seq: int = 0
     """Sequence number of the newest message we were told of."""
     state: State = State.BOT
@@ -99,7 +99,7 @@ class ConversationStart(BaseModel):
 
 
 class LoadedState(BaseModel):
-    """What a run begins with: the record, and the limits of the worker that read it."""
+    """What a run begins with: what is stored, and the limits of the worker that read it."""
 
     workflow_state: WorkflowState
     limits: Limits
@@ -132,11 +132,11 @@ class MessageStored(BaseModel):
 
 
 class MessageAnswered(BaseModel):
-    """What the update `await_reply` gives back: which message was worked off; the reply is read from PostgreSQL."""
+    """What the update `await_reply` gives back: which message was processed; the reply is read from PostgreSQL."""
 
     cursor: int
     gave_up: bool = False
-    """The record could not be reached for long; the message is kept, and the next wake-up tries again."""
+    """The database could not be reached for long; the message is kept, and the next wake-up tries again."""
 
 
 class TurnRequest(BaseModel):
@@ -154,7 +154,7 @@ class Step(StrEnum):
     REPAIR = "repair"  # the output was invalid: ask once more, quoting the errors
     PERFORM = "perform"  # an action is accepted and planned: do it
     CONCLUDE = "conclude"  # an action's result is there: ask the model for the final words
-    AGAIN = "again"  # the conversation began anew meanwhile: ask from the beginning
+    AGAIN = "again"  # the conversation started over meanwhile: ask from the beginning
     WAIT = "wait"  # the account takes no further question now: come again after `wait`
 
 
@@ -240,7 +240,7 @@ class ApprovalDecision(BaseModel):
 
 
 class ResetRequest(BaseModel):
-    """Asks to begin anew; with `new_thread` the model forgets, and the old thread's ids stay on record."""
+    """Asks to start over; with `new_thread` the model forgets, and the old thread's ids are kept."""
 
     conversation_id: UUID | None = None
     new_thread: bool = True

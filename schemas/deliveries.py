@@ -85,7 +85,7 @@ class DueMessage(BaseModel):
     user_id: str | None = None
     wrote_at: datetime | None = None
     superseded: bool = False
-    """A word of patience whose answer has come meanwhile."""
+    """An interim notice whose answer has come meanwhile."""
     parts: list[Part] = Field(default_factory=list)
 
     @property

@@ -1,7 +1,7 @@
 """Everything that can go wrong while the model is asked, and what follows: the one table the whole system obeys.
 
-Three questions decide each row (facts: a caller that leaves does not stop a question, so asking twice makes a
-second turn in the thread):
+Three questions decide each row (docs/reliability.md: a caller that leaves does not stop a question, so asking twice
+makes a second turn in the thread):
 * was the question certainly not put (`not_asked`), certainly without an answer (`failed`), or may an answer
   exist that we did not get (`unknown`)?
 * is it worth another try, and after how long?

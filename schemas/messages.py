@@ -1,4 +1,4 @@
-"""A message on its way in: what a front door hands to the inbox, and what the inbox says of it."""
+"""A message on its way in: what an API process hands to the inbox, and what the inbox says of it."""
 
 from __future__ import annotations
 

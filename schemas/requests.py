@@ -110,7 +110,7 @@ class ReplyBody(BaseModel):
 
 
 class ReplyTaken(BaseModel):
-    """The reply as it is on record."""
+    """The reply as it is recorded."""
 
     message_id: UUID
     conversation_id: UUID

@@ -29,7 +29,7 @@ class Event(StrEnum):
     TAKEN = "taken"  #: a person takes the conversation
     RELEASED = "released"  #: it is given to the bot
     CLOSED = "closed"  #: it is closed, by an action or by hand
-    RESET = "reset"  #: it begins anew
+    RESET = "reset"  #: it starts over
     TICKET_OPENED = "ticket_opened"
     TICKET_RESOLVED = "ticket_resolved"
     MERGED = "merged"  #: the customer turned out to be another one

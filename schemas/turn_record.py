@@ -30,7 +30,7 @@ class TurnStatus(StrEnum):
     APOLOGISED = "apologised"  #: the end: the tries were used up
     HELD = "held"  #: the end: kept, and nothing is said
     WITHHELD = "withheld"  #: the end: another owner has the conversation; what came is kept, and not sent
-    REOPENED = "reopened"  #: what came is not used, for the conversation began anew meanwhile; it is asked again
+    REOPENED = "reopened"  #: what came is not used, for the conversation started over meanwhile; it is asked again
 
 
 class Purpose(StrEnum):

@@ -1,1 +1,1 @@
-"""The record: PostgreSQL holds every word, id and outcome. Tables, one module a subject, and the migrations."""
+"""The database: PostgreSQL holds every word, id and outcome. Tables, one module a subject, and the migrations."""

@@ -102,7 +102,7 @@ class Database:
         self._now = None if now is utc_now else now
 
     async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
-        """All rows of one statement. Raises StorageUnavailable when the server is away."""
+        """All rows of one statement. Raises StorageUnavailable when the server is unavailable."""
         with _told_plainly():
             async with self.engine.connect() as connection:
                 await self._set_clock(connection)

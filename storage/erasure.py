@@ -1,4 +1,4 @@
-"""Erasing a customer: the words and the names go, the record of what happened stays.
+"""Erasing a customer: the words and the names go, what happened and when stays.
 
 All of it in one transaction, under the locks that the inbox and a turn take, in an order they take them in: a message
 or an answer comes either before the erasure, which then sees it, or after it. What comes after finds no customer
@@ -98,7 +98,7 @@ _BLANK = (
          WHERE i.customer_id = :customer_id AND i.kind IN ('phone', 'user_id') AND l.channel = i.channel
            AND l.raw::text ~ ('(?<![0-9A-Za-z])' || replace(i.value, '.', '\.') || '(?![0-9A-Za-z])')""",
     # A limit's key is a hash of the name (`schemas.messages.limit_key`), and few numbers are there to try. One that a
-    # message is using now is passed over: its sender begins anew.
+    # message is using now is passed over: its sender starts over.
     """DELETE FROM rate_limits WHERE key IN (
            SELECT key FROM rate_limits WHERE key IN (
                SELECT encode(sha256(convert_to(concat_ws('/', 'customer', i.channel, name), 'UTF8')), 'hex')

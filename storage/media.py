@@ -44,7 +44,7 @@ class DueFile(BaseModel):
 
 
 class Media:
-    """The record of files; the bytes lie in MEDIA_DIR under their SHA-256."""
+    """What is known of files; the bytes lie in MEDIA_DIR under their SHA-256."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

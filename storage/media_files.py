@@ -1,4 +1,5 @@
-"""The bytes of customers' files: on disk under their SHA-256, whole or not at all. The record is in `storage.media`."""
+"""The bytes of customers' files: on disk under their SHA-256, whole or not at all. What is known of them is in
+`storage.media`."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ _LOOK_AGAIN_SECONDS = 0.05
 
 
 class AddedMessage(BaseModel):
-    """As it is on record. `needs_delivery`: it waits to be sent over the channel."""
+    """As it is recorded. `needs_delivery`: it waits to be sent over the channel."""
 
     text: str
     needs_delivery: bool

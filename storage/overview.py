@@ -48,7 +48,7 @@ SELECT 'stopped by an operator, messages waiting: ' || c.newest_seq - c.cursor, 
 
 
 class ConversationRow(BaseModel):
-    """One line of the list. `waiting`: messages stored and not worked off."""
+    """One line of the list. `waiting`: messages stored and not processed."""
 
     id: UUID
     channel: str

@@ -54,7 +54,7 @@ class Changed(BaseModel):
 
 
 class Standings:
-    """Changes are safe to repeat: done again, they change nothing (but a reset, which begins anew once more)."""
+    """Changes are safe to repeat: done again, they change nothing (but a reset, which starts over once more)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

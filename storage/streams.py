@@ -1,4 +1,4 @@
-"""The words of an answer while it is being written: events that a front door reads and may read again.
+"""The words of an answer while it is being written: events that an API process reads and may read again.
 
 Events are numbered so that a later attempt's numbers are always higher; a reader only ever asks for what is above
 the last one it saw, so late events of an older attempt are never shown. NOTIFY only says that there is something.

@@ -28,7 +28,7 @@ from storage.turn_commits import commit_values
 
 
 class StoredConfirmation(BaseModel):
-    """An action that the customer was asked to confirm, as it stands in the database."""
+    """An action that the customer was asked to confirm, as it is in the database."""
 
     id: UUID
     name: str

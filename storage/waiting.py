@@ -1,4 +1,4 @@
-"""Conversations whose messages were stored and never worked off: what the sweep looks for."""
+"""Conversations whose messages were stored and never processed: what the sweep looks for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Waiting:
         await self._database.rows(_FORGET, {"leftovers_seconds": leftovers_seconds})
 
     async def count(self) -> int:
-        """How many messages are stored and not yet worked off."""
+        """How many messages are stored and not yet processed."""
         row = await self._database.row(
             "SELECT coalesce(sum(newest_seq - cursor), 0) AS waiting FROM conversations WHERE cursor < newest_seq"
         )

@@ -1,4 +1,4 @@
-"""Messages as a front door hands them to the inbox."""
+"""Messages as an API process hands them to the inbox."""
 
 from __future__ import annotations
 

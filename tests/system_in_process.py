@@ -130,7 +130,7 @@ async def running_system(
     **overrides: Any,
 ) -> AsyncIterator[System]:
     """A system on a fresh database. *overrides* are settings; with worker=False nothing answers.
-    With connected=False the front door starts before Temporal does.
+    With connected=False the API starts before Temporal does.
 
     *address*: where it is to listen; *adapter* makes the provider of WhatsApp, in the place of the recording one.
     *now*: the clock of PostgreSQL and of what runs here; Temporal's is its own.

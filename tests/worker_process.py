@@ -27,7 +27,7 @@ class WorkerProcess:
     log: Path
 
     async def until_said(self, word: str) -> None:
-        """Returns once *word* stands in its log."""
+        """Returns once *word* is in its log."""
         _, said = await until(
             f"{word!r} in a worker's log",
             lambda: (self.process.returncode, self.said()),

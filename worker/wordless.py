@@ -1,7 +1,7 @@
 """No word of a customer or a model leaves an activity with an exception: Temporal keeps failures, and logs show them.
 
 What an activity raises on purpose names kinds and ids. What nobody foresaw (a validation error quotes its input) goes
-on as the error's type and place alone. While PostgreSQL is away, it says how soon to come again.
+on as the error's type and place alone. While PostgreSQL is unavailable, it says how soon to come again.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class Conversation:
         await self._until_loaded()
         request = request.model_copy(update={"conversation_id": self._start.conversation_id})
         changed = await workflow.execute_activity_method(
-            ConversationActivities.reset, request, summary="Begin anew", **options.writing(self._limits)
+            ConversationActivities.reset, request, summary="Start over", **options.writing(self._limits)
         )
         if request.new_thread:
             self._current.thread = None
@@ -178,7 +178,7 @@ class Conversation:
         self._stale = True
         self._changes += 1
 
-    @workflow.query(description="What the conversation remembers")
+    @workflow.query(description="What the conversation's workflow knows")
     def workflow_state(self) -> WorkflowState:
         return self._current
 
@@ -268,7 +268,7 @@ class Conversation:
             self._changed(ended)
 
     async def _deliver(self) -> None:
-        """Sends what is due. A channel that is away for too long is tried anew after a while."""
+        """Sends what is due. A channel that is unavailable for too long is tried anew after a while."""
         self._current.delivery_due = False
         self._current.deadlines.delivery = None
         try:

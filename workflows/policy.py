@@ -57,9 +57,9 @@ def due(
 ) -> tuple[Duty, ...]:
     """What is to be begun now, beside what is *under_way*.
 
-    *stale*: the memory is not what the database says. *gave_up*: the database was out of reach for a turn. *full*: the
-    run is to leave; what is quick goes on for as long as something slow keeps it. *handed_over*: nothing is left of a
-    merged one.
+    *stale*: the workflow's state is not what the database says. *gave_up*: the database could not be reached for a
+    turn. *full*: the run is to leave; what is quick goes on for as long as something slow keeps it. *handed_over*:
+    nothing is left of a merged one.
     """
     if not _ALONE.isdisjoint(under_way) or (full and not current.merged and _SLOW.isdisjoint(under_way)):
         return ()

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from schemas.failures import ModelFailureKind
 
 _WHY = {
-    Step.AGAIN: "ask from the beginning, for the conversation began anew meanwhile",
+    Step.AGAIN: "ask from the beginning, for the conversation started over meanwhile",
     Step.REPAIR: "ask again, for the output could not be used",
     Step.CONCLUDE: "ask for the final words, with the action's result",
 }
@@ -23,7 +23,7 @@ _WHY = {
 async def run_turn(request: TurnRequest, limits: Limits, number: int) -> TurnOutcome:
     """Until it is finished, or waits for room at the account. *number* is for operators.
 
-    Raises FailureError when the database is out of reach for too long, or the run is cancelled.
+    Raises FailureError when the database cannot be reached for too long, or the run is cancelled.
     """
     outcome = await _ask(request, Step.FINISHED, limits, number)
     while outcome.step not in (Step.FINISHED, Step.WAIT):

@@ -33,7 +33,7 @@ class FailureRecorder:
         )
 
     async def record(self, taken: ClaimedTurn, failed: Unanswered, purpose: Purpose) -> ApplicationError:
-        """The error to raise once the attempt is on record: retryable with its delay, or the last one."""
+        """The error to raise once the attempt is recorded: retryable with its delay, or the last one."""
         unknown = failed.error.policy.certainty is Certainty.UNKNOWN
         away = self._is_waited_out(taken, failed.error.kind)
         attempt = FailedAttempt(
@@ -60,7 +60,7 @@ class FailureRecorder:
         )
         TurnTelemetry(taken, self._settings).failed(failed, pause)
         return ApplicationError(
-            f"no answer: {failed.error.kind}",  # what upstream said stands in raw_outputs, not in Temporal
+            f"no answer: {failed.error.kind}",  # what upstream said is in raw_outputs, not in Temporal
             type=failed.error.kind,
             non_retryable=pause is None,
             next_retry_delay=None if pause is None else timedelta(seconds=pause),
@@ -91,7 +91,7 @@ class FailureRecorder:
     async def given_up(self, taken: ClaimedTurn, slot: UUID) -> None:
         """The question was dropped, for the conversation has another owner: what follows, the step's commit says."""
         TurnTelemetry(taken, self._settings).interrupted()
-        why = "the conversation has another owner, or began anew, since it was asked"
+        why = "the conversation has another owner, or started over, since it was asked"
         dropped = _ended(taken, slot, taken.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
         await retry_while_unavailable(lambda: self._turns.fail(dropped), self._settings.database_retry_seconds)
 

@@ -21,7 +21,7 @@ from storage.turns import ClaimedTurn, Turns
 
 
 class OwnerChanged(Exception):
-    """The question was given up, for the conversation has another owner, or began anew, since it was claimed."""
+    """The question was given up, for the conversation has another owner, or started over, since it was claimed."""
 
 
 class Interruption:
@@ -47,7 +47,7 @@ class Interruption:
     ) -> Answered | None:
         """The answer; None if it was dropped for a newer message, which only happens where it *may_yield*.
 
-        Raises OwnerChanged. A question that was dropped, or given up, is on record then as the attempt's end.
+        Raises OwnerChanged. A question that was dropped, or given up, is recorded then as the attempt's end.
         """
         model_calls, ended = asyncio.ensure_future(answer), asyncio.Event()
         watching = asyncio.create_task(self._useless(turn, ended, may_yield=may_yield and self.applies(turn)))

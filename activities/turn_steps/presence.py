@@ -1,4 +1,4 @@
-"""Keeps a customer company while the model works: read receipt, typing, and after a while one word of patience."""
+"""Shows a customer that the model works: read receipt, typing, and after a while one interim notice."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ class Presence:
             await asyncio.gather(typing, notice, return_exceptions=True)
 
     async def while_waiting(self, turn: ClaimedTurn, assistant: LoadedAssistant) -> None:
-        """Asks for patience if the turn has waited for long, where messages are sent over the channel."""
+        """Sends an interim notice if the turn has waited for long, where messages are sent over the channel."""
         if turn.needs_delivery and turn.channel in self._channels and self._seconds_left(turn) <= 0:
             await self._send_interim_notice(turn, assistant, asyncio.Event())
 
     def _seconds_left(self, turn: ClaimedTurn) -> float:
-        """Until a word of patience is due."""
+        """Until an interim notice is due."""
         waited = (self._now() - turn.started_at).total_seconds()
         return self._settings.still_working_seconds - waited
 
@@ -112,5 +112,5 @@ class Presence:
 
 
 def interim_notice_id(turn_id: UUID) -> UUID:
-    """The id of a turn's word of patience: always the same, so that there is one."""
+    """The id of a turn's interim notice: always the same, so that there is one."""
     return uuid5(turn_id, "still working")

@@ -1,7 +1,7 @@
 """Shows an answer while it is being written: coalesces the model's text into stream events.
 
 The model's reader is never held up: it only leaves the newest text here, and one task writes what is new since the
-last event. A database that is away costs the customer the live view, not the answer.
+last event. A database that is unavailable costs the customer the live view, not the answer.
 """
 
 from __future__ import annotations

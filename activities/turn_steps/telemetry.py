@@ -1,6 +1,6 @@
 """What operators learn of a turn: one log line for each attempt that ends, and the metrics.
 
-The raw output stands in the line (cut at LOG_RAW_OUTPUT_CHARACTERS), so that drift can be debugged from the logs
+The raw output is in the line (cut at LOG_RAW_OUTPUT_CHARACTERS), so that drift can be debugged from the logs
 alone; the customer's own words only with LOG_CUSTOMER_WORDS.
 """
 

@@ -64,7 +64,7 @@ Changing = Annotated[Session, Depends(to_change)]
 
 @router.get("/{customer_id}", summary="Where the conversation stands")
 async def session(session: Found, services: Serving) -> Session:
-    """From the record; `run_id` is null while Temporal is away or the conversation rests."""
+    """From the database; `run_id` is null while Temporal is unavailable or the conversation rests."""
     return await _with_run_id(session, services)
 
 
@@ -111,7 +111,7 @@ async def transitions(
     return page
 
 
-@router.post("/{customer_id}/reset", summary="Begin anew")
+@router.post("/{customer_id}/reset", summary="Start over")
 async def reset(session: Found, body: ResetBody, services: Serving, api_key: Caller) -> Session:
     """Gives the conversation back to the bot, at once; a turn under way begins again. Old thread ids stay in
     `history`."""
@@ -146,7 +146,7 @@ async def reply(
     session: Found, body: ReplyBody, services: Serving, idempotency_key: IdempotencyKey = None
 ) -> ReplyTaken:
     """Stored at once and sent over the customer's channel, in order with the bot's replies. Over HTTP channels it is
-    in the record for whoever shows the conversation. The bot goes on as the state says: set `human_handoff` to keep
+    in the database for whoever shows the conversation. The bot goes on as the state says: set `human_handoff` to keep
     it quiet. With an `Idempotency-Key` the same reply is taken once."""
     if len(body.text) > services.settings.message_max_characters:
         raise ProblemError(422, f"text may have at most {services.settings.message_max_characters} characters.")
@@ -181,7 +181,7 @@ async def decide_question(session: Found, question_id: UUID, body: QuestionBody,
 async def _decide(
     session: Session, services: Services, digest: str, body: ApprovalBody | QuestionBody, *, for_customer: bool = False
 ) -> None:
-    """Hands the decision in. Who decided stands in the database; what goes to the workflow is the entry's number."""
+    """Hands the decision in. Who decided is in the database; what goes to the workflow is the entry's number."""
     by = await services.actions.hand_in(session.conversation_id, approved=body.approved, who=body.agent_name)
     decision = ApprovalDecision(digest=digest, approved=body.approved, by=by, for_customer=for_customer)
     await services.conversations.resolve_approval(_ref_of(session), decision, services.settings.change_wait_seconds)

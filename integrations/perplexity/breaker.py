@@ -1,7 +1,7 @@
 """A circuit breaker: after several failures to reach the model in a row, nobody knocks for a while.
 
 The wrapper runs out of file descriptors after some 490 questions and then refuses each one at once, while `/health`
-stays green (facts: Failures): a state to be noticed, not hammered.
+stays green (docs/wrapper.md): a state to be noticed, not hammered.
 """
 
 from __future__ import annotations

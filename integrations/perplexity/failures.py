@@ -1,7 +1,7 @@
 """What the wrapper and the net do when something fails → AskFailed. `schemas.failures` says what follows from each.
 
 Nearly every error of the wrapper is HTTP 500, or an error frame under HTTP 200, with the text of a Python exception
-(facts: Failures), so texts are all there is to go by. The first matching line of `_TEXTS` counts.
+(docs/wrapper.md), so texts are all there is to go by. The first matching line of `_TEXTS` counts.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _STATUSES: dict[int, ModelFailureKind] = {
 }
 
 _NEVER_TAKEN = {502, 503}
-"""Of a proxy with no wrapper behind it. A stream's headers come before upstream is asked (facts: Endpoints used), so
+"""Of a proxy with no wrapper behind it. A stream's headers come before upstream is asked (docs/wrapper.md), so
 where this status comes in their place, nothing was asked; behind a 504 the wrapper may still take the question."""
 
 _EXCEPTIONS: tuple[tuple[type[Exception], ModelFailureKind], ...] = (

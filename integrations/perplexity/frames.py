@@ -1,6 +1,6 @@
 """Bytes of a streamed answer → frames. First step of reading an answer; knows framing, not meaning.
 
-A frame is `data: {json}` and an empty line, without an event name (facts: the wrapper's four ways of asking). Other
+A frame is `data: {json}` and an empty line, without an event name (docs/wrapper.md). Other
 lines of the event-stream format (comments, `event:`, `id:`) may come from a proxy and are passed over.
 """
 

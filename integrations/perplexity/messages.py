@@ -1,6 +1,6 @@
 """Messages of one answer → the text so far, and what of it may be accepted. Second step of reading an answer.
 
-A message comes in one of two shapes (facts: the wrapper's four ways of asking): upstream's own with `blocks`
+A message comes in one of two shapes (docs/wrapper.md): upstream's own with `blocks`
 (`answer_only=false`), or `{progress, answer, backend_uuid}` (`answer_only=true`). Anything in them may be null or
 missing.
 """

@@ -1,6 +1,6 @@
 """What of a last message may be kept: an allow-list. Whatever upstream adds stays outside until it is listed here.
 
-Never kept (facts): `read_write_token`, `author_id`, `author_username`, `author_image`, and the Space's whole
+Never kept (docs/wrapper.md): `read_write_token`, `author_id`, `author_username`, `author_image`, and the Space's whole
 `instructions` in `collection_info`; nor `query_str` and `text`, which repeat the customer's words.
 """
 

@@ -60,7 +60,7 @@ class WrapperClient:
         check_room(target, self._settings.perplexity_request_line_bytes)
         if wait := self._breaker.wait():
             raise AskFailed(
-                ModelFailureKind.CONNECT, "the wrapper was out of reach several times in a row", retry_after=wait
+                ModelFailureKind.CONNECT, "the wrapper could not be reached several times in a row", retry_after=wait
             )
 
         async def heard(text: str) -> None:
@@ -87,7 +87,7 @@ class WrapperClient:
         return answer
 
     async def healthy(self) -> bool:
-        """Whether `/health` answers as it should. Says nothing about questions (facts: Endpoints used)."""
+        """Whether `/health` answers as it should. Says nothing about questions (docs/wrapper.md)."""
         try:
             url = f"{self._origin}{self._path_prefix}/health"
             response = await self._http.get(url, timeout=self._settings.perplexity_connect_timeout_seconds)
@@ -97,7 +97,8 @@ class WrapperClient:
         return response.status_code == 200 and said.get("status") == "healthy"
 
     async def has_thread(self, account_name: str, slug: str) -> bool | None:
-        """By `GET /api/threads/{slug}`, which says 500 `HTTP Error 404: Not Found` for an unknown one (facts)."""
+        """By `GET /api/threads/{slug}`, which says 500 `HTTP Error 404: Not Found` for an unknown one
+        (docs/wrapper.md)."""
         url = f"{self._origin}{self._path_prefix}/api/threads/{quote(slug, safe='')}"
         timeout = self._settings.perplexity_connect_timeout_seconds
         try:

@@ -15,7 +15,8 @@ _MOST_RETRIES = 10_000
 async def connect(
     settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None, retries: RetryConfig | None = None
 ) -> Client:
-    """A client. With *lazy* it connects at its first call, so a front door can start while Temporal is away."""
+    """A client. With *lazy* it connects at its first call, so an API process can start while Temporal is
+    unavailable."""
     key = settings.temporal_api_key
     return await Client.connect(
         settings.temporal_address or f"127.0.0.1:{settings.temporal_port}",
@@ -30,8 +31,8 @@ async def connect(
 
 
 def reporting(settings: Settings) -> RetryConfig:
-    """A worker's: what an activity has come to is not lost with a Temporal that is away for a while, for without the
-    report it would begin again only once its heartbeat is missed."""
+    """A worker's: what an activity has come to is not lost with a Temporal that is unavailable for a while, for without
+    the report it would begin again only once its heartbeat is missed."""
     return RetryConfig(
         max_interval_millis=int(settings.temporal_report_pause_seconds * 1_000),
         max_elapsed_time_millis=int(settings.temporal_report_seconds * 1_000),

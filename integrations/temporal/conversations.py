@@ -1,4 +1,4 @@
-"""Conversations as front doors and the sweep see them: to be woken, waited for, decided on and told of changes.
+"""Conversations as API processes and the sweep see them: to be woken, waited for, decided on and told of changes.
 
 They are started by whoever comes first.
 
@@ -91,7 +91,7 @@ class Conversations:
         self._look_timeout = timedelta(seconds=settings.temporal_look_seconds)
 
     async def wait_for_reply(self, message: ConversationRef, call_id: str, wait_seconds: float) -> None:
-        """Waits until the conversation has worked off *message*: update-with-start, *call_id* the update's id.
+        """Waits until the conversation has processed *message*: update-with-start, *call_id* the update's id.
 
         Raises StillWaiting after *wait_seconds* and TemporalUnavailable; both may be repeated, under another id
         (a run gives the same id the same answer).
@@ -221,7 +221,7 @@ class Conversations:
         return await temporal_health(self._client, self._settings)
 
     async def _try_update(self, message: ConversationRef, call_id: str) -> bool:
-        """One update; False when the run ended, or began anew, before it came to the message: say it again."""
+        """One update; False when the run ended, or started over, before it came to the message: say it again."""
         with _told_plainly():
             try:
                 answered: MessageAnswered = await self._client.execute_update_with_start_workflow(
@@ -238,7 +238,7 @@ class Conversations:
                     return False
                 raise
         if answered.gave_up:
-            raise TemporalUnavailable("the conversation could not reach its record")
+            raise TemporalUnavailable("the conversation could not reach the database")
         return answered.cursor >= message.seq
 
     def _operation(self, message: ConversationRef) -> WithStartWorkflowOperation[Any, Any]:

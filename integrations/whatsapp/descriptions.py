@@ -1,4 +1,4 @@
-"""Words for what the model cannot see: the line that stands in the place of a file. Shared by both webhooks."""
+"""Words for what the model cannot see: the line that takes the place of a file. Shared by both webhooks."""
 
 from __future__ import annotations
 

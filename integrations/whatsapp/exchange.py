@@ -30,7 +30,7 @@ _ANSWER_BYTES = 1_048_576
 async def call(http: httpx2.AsyncClient, request: httpx2.Request, seconds: float) -> tuple[int, Any, float | None]:
     """Status, JSON body (None if it is none) and Retry-After in seconds. Raises SendFailed if no answer came.
 
-    *seconds* bounds the whole call: the client's own time-outs begin anew with each byte.
+    *seconds* bounds the whole call: the client's own time-outs start over with each byte.
     """
     try:
         async with asyncio.timeout(seconds):

@@ -45,7 +45,7 @@ CUSTOMER_SPEAKS = frozenset(MessageKind) - {
     MessageKind.ECHO,
     MessageKind.WELCOME,
 }
-"""Kinds that ask for an answer. The others change the record, and whether one is answered is a policy."""
+"""Kinds that ask for an answer. The others change what is stored, and whether one is answered is a policy."""
 
 
 class InboundMessage(BaseModel):
@@ -54,7 +54,7 @@ class InboundMessage(BaseModel):
     `account` is our own number at the channel (Meta: phone number id; Twilio: digits), `channel_message_id` is unique
     within it. `identities` are of one customer: `phone` (E.164 digits without +) and `user_id` (business-scoped),
     whichever came. `username` is for showing only: it can pass to another person, so nothing may be keyed on it.
-    `text` is what the model shall read, a description in words where the message is no text.
+    `text` is what the model shall read, a description as text where the message is no text.
     """
 
     account: str

@@ -1,6 +1,6 @@
 """The 24-hour window: within it anything may be written to a customer, outside it only approved templates.
 
-Source: Meta, "Customer service windows": it opens, or begins anew, with each message or call of the customer.
+Source: Meta, "Customer service windows": it opens, or starts over, with each message or call of the customer.
 """
 
 from __future__ import annotations

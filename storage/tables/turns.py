@@ -133,7 +133,7 @@ actions = Table(
     Column("confirmation_by", Text),
     Column("decided_by", Text),
     Column("decided_version", BigInteger),  # the owner's, as staff's decision read it
-    Column("asked_seq", BigInteger, nullable=False, server_default="0"),  # newest message when it was asked back
+    Column("asked_seq", BigInteger, nullable=False, server_default="0"),  # newest message when it was asked about
     Column("side_effect", Boolean, nullable=False, server_default=text("true")),  # false: it only reads
     Column("stands", Boolean, nullable=False, server_default=text("true")),  # done, it outlasts the turn
     Column("recovery", Text, nullable=False, server_default="none"),  # of its effect, once it is accepted

@@ -1,4 +1,4 @@
-"""A `before` that no list gave out is the caller's error, whatever stands in it."""
+"""A `before` that no list gave out is the caller's error, whatever is in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dashboard: closed without its link, which works once; shows what is on record, as text only."""
+"""The dashboard: closed without its link, which works once; shows what is recorded, as text only."""
 
 from __future__ import annotations
 

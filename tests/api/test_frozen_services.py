@@ -26,7 +26,7 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.fixture
 async def frozen_later(postgres_url: str, temporal_address: str) -> AsyncIterator[tuple[System, Way]]:
-    """A front door without a worker, and its way to Temporal."""
+    """An API process without a worker, and its way to Temporal."""
     host, _, port = temporal_address.partition(":")
     quickly = {
         "temporal_rpc_timeout_seconds": 1.0,

@@ -1,4 +1,4 @@
-"""The webhooks' door: who may come in, how large, in what shape; and what happens while something is away."""
+"""The webhooks' door: who may come in, how large, in what shape; and what happens while something is unavailable."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.incoming import incoming
 from tests.system_in_process import System
 
 SECRET = "Zanzibar"
-"""Stands in every word that must go, and in the customer's name."""
+"""Part of every word that must go, and in the customer's name."""
 CUSTOMER = f"c-{SECRET}"
 TICKET = {"subject": f"Lamp of {SECRET}", "description": f"{SECRET} is broken", "category": SECRET}
 

@@ -1,4 +1,4 @@
-"""A conversation over a long time: it rests, begins anew, continues as new, and is woken when a wake-up was lost."""
+"""A conversation over a long time: it rests, starts over, continues as new, and is woken when a wake-up was lost."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ async def test_after_a_first_turn_without_a_usable_answer_one_thread_is_in_use(s
 
 
 async def test_the_session_goes_on_in_the_thread_that_is_in_use(system: System) -> None:
-    """Also for a run that begins anew and reads it."""
+    """Also for a run that starts over and reads it."""
     system.perplexity.gate.clear()
     waiting = asyncio.create_task(system.send("Hello"))
     await system.until_asked(1)

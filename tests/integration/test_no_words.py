@@ -167,7 +167,7 @@ async def test_no_error_of_the_database_quotes_a_value(system: System, statement
 def test_a_database_that_is_away_is_looked_for_often(attempt: int, seconds: float) -> None:
     settings = Settings(_env_file=None, turn_retry_pause_seconds=2, database_retry_pause_seconds=5)  # type: ignore[call-arg]
 
-    told = coming_again(StorageUnavailable("it is away"), attempt, settings)
+    told = coming_again(StorageUnavailable("it is unavailable"), attempt, settings)
 
     assert told.next_retry_delay == timedelta(seconds=seconds)
     assert (told.type, told.non_retryable) == ("StorageUnavailable", False)

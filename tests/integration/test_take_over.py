@@ -446,4 +446,4 @@ async def test_the_workflow_shows_what_the_api_changed(system: System) -> None:
     async def remembered() -> str:
         return str((await handle.query("workflow_state"))["state"])
 
-    await until("the workflow's memory", remembered, lambda state: state == "human_handoff")
+    await until("the workflow's state", remembered, lambda state: state == "human_handoff")

@@ -208,7 +208,7 @@ async def test_nobody_asks_for_patience_under_a_human(postgres_url: str, tempora
         await system.until_asked(1)
         await set_state(customer, "human_handoff")
         said = "SELECT delivery FROM messages WHERE meta ? 'interim_notice_of'"
-        await until("the word of patience", lambda: system.database.rows(said), lambda rows: rows)
+        await until("the interim notice", lambda: system.database.rows(said), lambda rows: rows)
         system.perplexity.gate.set()
         await customer.until_idle()
 

@@ -18,7 +18,7 @@ from tests.model.virtual_loop import VirtualLoop
 
 @dataclass(frozen=True)
 class Rewrite:
-    """In the statement that holds *marker*, *new* stands in the place of *old*: what a variant changes."""
+    """In the statement that holds *marker*, *new* takes the place of *old*: what a variant changes."""
 
     marker: str
     old: str

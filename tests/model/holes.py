@@ -2,7 +2,8 @@
 
 They are the proven holes of the review behind issue 10, numbered as there. `power.py` says how soon each is found.
 The last two, from 101, undo what stands today between the bot and a person who has the conversation.
-One is not here: 9 (nothing beat while the database was away) is a matter of heartbeats, which nobody counts here.
+One is not here: 9 (nothing beat while the database was unavailable) is a matter of heartbeats, which nobody counts
+here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What must be true of a run, whatever met whatever: the promises, each with what breaks it in words.
+"""What must be true of a run, whatever met whatever: the promises, each with what breaks it, as text.
 
 `at_each_moment` holds between any two statements, `at_the_end` once everybody has had the time to do what they must.
 """

@@ -1,4 +1,4 @@
-"""How tests wait: for what they can say in words, not for long, and telling what they saw instead.
+"""How tests wait: for what they can say, not for long, and telling what they saw instead.
 
 Everything that waits in tests/ goes through here (`tests/unit/test_waiting_rule.py` sees to it); pytest's own time
 limit is only for what hangs beside it.

@@ -81,7 +81,7 @@ def _endless(module: Module) -> Iterator[str]:
 
 
 def _functions_named(module: Module, name: str) -> set[int]:
-    """All that stands in functions called so."""
+    """All that is in functions called so."""
     functions = (node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return {id(each) for function in functions if function.name == name for each in ast.walk(function)}
 

@@ -1,4 +1,4 @@
-"""What must be true afterwards: seen as a customer through the API, and in the record itself, which is only read."""
+"""What must be true afterwards: seen as a customer through the API, and in the database itself, which is only read."""
 
 from __future__ import annotations
 

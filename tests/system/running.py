@@ -1,6 +1,6 @@
 """The real program, started as a user starts it: `agent run` with a data folder and ports of its own.
 
-Imports nothing of ours. What it knows stands in the contract: command lines, addresses.json, the HTTP API.
+Imports nothing of ours. What it knows is in the contract: command lines, addresses.json, the HTTP API.
 """
 
 from __future__ import annotations

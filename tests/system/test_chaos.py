@@ -66,7 +66,7 @@ def people(number: int) -> list[ChaosCustomer]:
 
 
 def until_enough(killer: Killer) -> Callable[[ChaosCustomer], bool]:
-    """A customer has more to say until his turns and the faults are reached."""
+    """A customer has more to say until their turns and the faults are reached."""
 
     def more(customer: ChaosCustomer) -> bool:
         said = len(customer.sent)

@@ -34,7 +34,7 @@ CUSTOMERS = [f"c-{number}" for number in range(6)]
 FAULT_SECONDS = 8.0
 SOON_SECONDS = 20.0
 LOST_STEP_SECONDS = 45.0
-"""What Temporal handed out while it could not write is nobody's; it begins anew after DATABASE_ACTIVITY_SECONDS."""
+"""What Temporal handed out while it could not write is nobody's; it starts over after DATABASE_ACTIVITY_SECONDS."""
 MEGABYTES = 420
 SETTINGS = {
     "DISK_FREE_BYTES": "0",

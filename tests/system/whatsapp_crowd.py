@@ -118,7 +118,7 @@ def check_every_message_is_answered_once_in_order(program: Program, customers: i
 
 
 async def count_chats(program: Program) -> int:
-    """Customers in the record; each has one conversation."""
+    """Customers in the database; each has one conversation."""
     async with record(program) as connection:
         row = await connection.fetchrow(
             "SELECT (SELECT count(*) FROM customers) AS a, (SELECT count(*) FROM conversations) AS b"

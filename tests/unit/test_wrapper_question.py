@@ -1,4 +1,4 @@
-"""A question's request line: what stands in it, and how long it may be."""
+"""A question's request line: what is in it, and how long it may be."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class Fault(StrEnum):
-    """Every failure of the real wrapper (facts: Failures), and two healthy rarities."""
+    """Every failure of the real wrapper (docs/wrapper.md), and two healthy rarities."""
 
     # Before upstream is asked
     REFUSE_SESSION = "refuse_session"

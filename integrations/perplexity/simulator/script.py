@@ -15,7 +15,7 @@ from actions.untrusted import without_marks
 from integrations.perplexity.simulator.threads import PastTurn
 
 INSTRUCTIONS_MARK = "ACTIONS YOU MAY REQUEST"
-"""Stands in the prompt pack. Only a model that was told of actions writes them."""
+"""Part of the prompt pack. Only a model that was told of actions writes them."""
 
 _RESULT = re.compile(r'<untrusted kind="tool_result">\n([^<]*)\n</untrusted>')
 _ORDER = re.compile(r"(?<![\w-])(?=[\w-]*\d{3})#?([A-Z]{0,4}-?\d{3,12})(?![\w-])", re.IGNORECASE)

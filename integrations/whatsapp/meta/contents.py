@@ -1,4 +1,4 @@
-"""What one message of the Cloud API says: its kind, and its content in words the model can read.
+"""What one message of the Cloud API says: its kind, and its content as text that the model can read.
 
 Source: Meta, "Webhooks reference, messages" (one page a type), read 2026-11. A type, or a shape, that is not known
 becomes `unknown` and is kept as it came.

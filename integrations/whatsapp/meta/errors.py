@@ -1,4 +1,4 @@
-"""The Graph API's error codes, told apart. Source: Meta, "Cloud API error codes", read 2026-11.
+"""The Graph API's error codes, classified. Source: Meta, "Cloud API error codes", read 2026-11.
 
 A known code says that the message was refused, whatever the HTTP status. A 5xx without one comes from something in
 front of the service, and then nobody knows whether the message was taken.

@@ -1,4 +1,4 @@
-"""Twilio's error codes, told apart. Source: Twilio, "Error and warning dictionary", read 2026-11."""
+"""Twilio's error codes, classified. Source: Twilio, "Error and warning dictionary", read 2026-11."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ BEGIN
             p_content_hash, p_meta, p_sent_at, p_wants_stream, p_request_id)
         ON CONFLICT ON CONSTRAINT messages_channel_id_scope_channel_message_id_key DO NOTHING
     RETURNING id INTO v_message;
-    IF v_message IS NULL THEN  -- the same message came in between, from another front door
+    IF v_message IS NULL THEN  -- the same message came in between, from another API process
         RETURN QUERY SELECT * FROM stored_message(p_channel, p_id_scope, p_message_id, p_content_hash);
         RETURN;
     END IF;

@@ -1,4 +1,4 @@
-"""The record: customers, conversations, messages, turns, raw outputs, effects, tickets, people."""
+"""The database: customers, conversations, messages, turns, raw outputs, effects, tickets, people."""
 
 from pathlib import Path
 

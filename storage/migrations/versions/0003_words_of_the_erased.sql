@@ -1,4 +1,4 @@
--- blank_if_erased: what a worker or a front door still has in hand when its customer is erased is stored without the
+-- blank_if_erased: what a worker or an API process still has in hand when its customer is erased is stored without the
 -- words. The argument holds the columns to blank, as JSON. Waits for an erasure that is under way (it locks the
 -- conversation first), then looks: two statements, for each sees what is committed when it begins.
 CREATE FUNCTION blank_if_erased() RETURNS trigger LANGUAGE plpgsql AS $$

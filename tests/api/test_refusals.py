@@ -1,4 +1,4 @@
-"""What the front door refuses, and how: problems with a stable type, never a 5xx, nothing half-taken."""
+"""What the API refuses, and how: problems with a stable type, never a 5xx, nothing half-taken."""
 
 from __future__ import annotations
 
