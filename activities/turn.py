@@ -215,7 +215,7 @@ class TurnActivities:
         try:
             async with self._presence.during(turn, assistant):
                 answering = self._model_calls.ask(turn, assistant, prepared)
-                return await self._interruption.unless_useless(turn, answering, may_yield=may_yield)
+                return await self._interruption.run(turn, answering, may_yield=may_yield)
         except Unanswered as unanswered:
             failed = await self._failures.record(turn, unanswered, turn.purpose)
             if not failed.non_retryable:
@@ -242,8 +242,8 @@ class TurnActivities:
         TurnTelemetry(turn, self._settings).committed(decision, committed, output, self._now())
         outcome = outcome_of(committed.turn)
         if turn.standing.owner is not Owner.BOT and committed.turn.standing.owner is Owner.BOT:
-            place = await self._turns.place(turn.conversation_id)
-            outcome.waiting_seq = place.last_seq  # what was held is asked about now
+            position = await self._turns.position(turn.conversation_id)
+            outcome.waiting_seq = position.newest_seq  # what was held is asked about now
         if committed.won and isinstance(decision, PerformAction | PerformConfirmed):
             return await self._acting.perform_inline(outcome)
         return outcome

@@ -215,7 +215,7 @@ class Outbox:
     async def waiting_seq(self, conversation_id: UUID) -> int | None:
         """The newest message's number, if some wait to be answered."""
         row = await self._database.row(_WAITING, {"conversation_id": conversation_id})
-        return None if row is None else int(row["last_seq"])
+        return None if row is None else int(row["newest_seq"])
 
     async def under_way_after(self, conversation_id: UUID, begin_seconds: float) -> int:
         """How many requests with the bot's words are under way, once none can begin any more.

@@ -373,7 +373,7 @@ SELECT direction, author, text FROM messages
  ORDER BY stored_at DESC LIMIT :limit
 """
 
-PLACE = "SELECT last_seq, owner_version FROM conversations WHERE id = :conversation_id"
+POSITION = "SELECT newest_seq, owner_version FROM conversations WHERE id = :conversation_id"
 
 LAST_INVALID = """
 SELECT text, errors FROM raw_outputs WHERE turn_id = :turn_id AND verdict = 'invalid' AND used

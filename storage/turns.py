@@ -195,10 +195,10 @@ class FailedAttempt(BaseModel):
     first_text_ms: int | None = None
 
 
-class Place(BaseModel):
+class Position(BaseModel):
     """Where a conversation is by now: its newest message's number, and its owner's version."""
 
-    last_seq: int
+    newest_seq: int
     owner_version: int
 
 
@@ -277,11 +277,11 @@ class Turns:
         rows = await self._database.rows(sql.RECAP, values)
         return [RecapLine.model_validate(dict(row)) for row in reversed(rows)]
 
-    async def place(self, conversation_id: UUID) -> Place:
+    async def position(self, conversation_id: UUID) -> Position:
         """What makes an answer useless that is still to come."""
-        row = await self._database.row(sql.PLACE, {"conversation_id": conversation_id})
+        row = await self._database.row(sql.POSITION, {"conversation_id": conversation_id})
         assert row is not None
-        return Place.model_validate(dict(row))
+        return Position.model_validate(dict(row))
 
     async def last_invalid(self, turn_id: UUID) -> InvalidOutput:
         """The output that a repair is to quote."""

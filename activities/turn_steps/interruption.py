@@ -42,9 +42,7 @@ class Interruption:
         }
         return turn.needs_delivery and policies.get(turn.purpose) == "restart"
 
-    async def unless_useless(
-        self, turn: ClaimedTurn, answer: Awaitable[Answered], *, may_yield: bool
-    ) -> Answered | None:
+    async def run(self, turn: ClaimedTurn, answer: Awaitable[Answered], *, may_yield: bool) -> Answered | None:
         """The answer; None if it was dropped for a newer message, which only happens where it *may_yield*.
 
         Raises OwnerChanged. A question that was dropped, or given up, is recorded then as the attempt's end.
@@ -76,10 +74,10 @@ class Interruption:
         too_late = loop.time() + self._settings.restart_within_seconds
         while not await _within(ended, self._settings.newer_message_poll_seconds):
             with suppress(StorageUnavailable):
-                place = await self._turns.place(turn.conversation_id)
-                if place.owner_version != turn.owner_version:
+                position = await self._turns.position(turn.conversation_id)
+                if position.owner_version != turn.owner_version:
                     return True
-                if may_yield and loop.time() < too_late and place.last_seq > turn.last_claimed_seq:
+                if may_yield and loop.time() < too_late and position.newest_seq > turn.last_claimed_seq:
                     return False
         return False
 

@@ -121,7 +121,7 @@ BEGIN
     INSERT INTO messages (conversation_id, seq, direction, author, channel, id_scope, kind, text, meta, sent_at)
     VALUES (p_conversation, v_conversation.newest_seq + 1, 'in', 'customer', v_conversation.channel, '', 'held', '',
             jsonb_build_object('held', v_held), v_wrote_at);
-    UPDATE conversations SET newest_seq = last_seq + 1, last_message_at = agent_now() WHERE id = p_conversation;
+    UPDATE conversations SET newest_seq = newest_seq + 1, last_message_at = agent_now() WHERE id = p_conversation;
 END $$;
 --
 CREATE FUNCTION answer_what_was_held() RETURNS trigger LANGUAGE plpgsql AS $$
