@@ -37,7 +37,7 @@ from schemas.channels import WHATSAPP
 from storage.api_keys import ApiKeys
 from storage.database import Database
 from tests.ports import free_port
-from tests.servers import MIGRATED, database_at, execute
+from tests.servers import fresh_database
 from tests.support import clock
 from tests.support.waiting import LONGEST_SECONDS, until, within
 from worker.app import Outside, create_worker
@@ -136,7 +136,7 @@ async def running_system(
     *now*: the clock of PostgreSQL and of what runs here; Temporal's is its own.
     """
     name = f"test_{uuid4().hex}"
-    url = await _fresh_database(postgres_url, name)
+    url = await fresh_database(postgres_url, name)
     # One Temporal server serves all tests, so each system has a task queue of its own.
     values = {"database_url": url, "temporal_address": temporal_address, "temporal_task_queue": name}
     settings = Settings(_env_file=None, **{**_QUICK, **values, **overrides})  # type: ignore[call-arg]
@@ -196,8 +196,3 @@ _QUICK: dict[str, Any] = {
     "turn_heartbeat_seconds": 3.0,
     "newer_message_poll_seconds": 60.0,  # who has the model answer after a change does not race against a look
 }
-
-
-async def _fresh_database(postgres_url: str, name: str) -> str:
-    await execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {MIGRATED}")
-    return database_at(postgres_url, name)

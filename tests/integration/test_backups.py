@@ -18,7 +18,7 @@ import storage
 from storage.addresses import engine_for
 from storage.database import Database
 from storage.migrate import is_current, upgrade_on
-from tests.servers import MIGRATED, database_at, execute
+from tests.servers import database_at, execute, fresh_database
 from tests.support.waiting import LONGEST_SECONDS
 
 pytestmark = pytest.mark.processes  # where no server is needed, too
@@ -122,19 +122,22 @@ async def test_a_newer_versions_copy_is_refused(url: str, tmp_path: Path) -> Non
     assert "a newer version wrote it (revision 9999)" in restored.stderr
 
 
-@pytest.mark.parametrize("name", ["-x.dump", "n" * 245, "blank % 'x.dump"])
-def test_odd_names_of_files(postgres_url: str, tmp_path: Path, name: str) -> None:
-    url = database_at(postgres_url, MIGRATED)
+@pytest.fixture
+async def fresh(postgres_url: str) -> str:
+    return await fresh_database(postgres_url, f"backup_{uuid4().hex}")
 
-    copied = agent(url, tmp_path, "backup", "--", name)
+
+@pytest.mark.parametrize("name", ["-x.dump", "n" * 245, "blank % 'x.dump"])
+def test_odd_names_of_files(fresh: str, tmp_path: Path, name: str) -> None:
+    copied = agent(fresh, tmp_path, "backup", "--", name)
 
     assert copied.returncode == 0, copied.stderr
     assert (tmp_path / name).stat().st_size > 1_000
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_a_name_that_is_too_long_is_told(postgres_url: str, tmp_path: Path) -> None:
-    done = agent(database_at(postgres_url, MIGRATED), tmp_path, "backup", "n" * 256)
+def test_a_name_that_is_too_long_is_told(fresh: str, tmp_path: Path) -> None:
+    done = agent(fresh, tmp_path, "backup", "n" * 256)
 
     assert done.returncode == 2
     assert "File name too long; give it another name" in done.stderr

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from storage.database import Database
-from tests.servers import MIGRATED, database_at
+from tests.servers import fresh_database
 from tests.support.clock import MovableClock
 
 
 async def test_statements_follow_the_process_s_clock(postgres_url: str) -> None:
-    clock, url = MovableClock(), database_at(postgres_url, MIGRATED)
+    clock, url = MovableClock(), await fresh_database(postgres_url, f"clock_{uuid4().hex}")
     database, real = Database(url, now=clock), Database(url)
 
     async def told(by: Database) -> datetime:

@@ -15,7 +15,7 @@ from config.settings import Settings
 from tests.model.database import ModelDatabase
 from tests.model.virtual_loop import VirtualLoop
 from tests.model.world import Composes, World, model_settings, now_of
-from tests.servers import MIGRATED, database_at, execute
+from tests.servers import fresh_database
 from worker.app import create_activities
 
 
@@ -54,10 +54,10 @@ def stage_at(postgres_url: str) -> Iterator[Stage]:
     """A stage with a fresh database on that server."""
     name = f"model_{uuid4().hex}"
     loop = VirtualLoop()
-    loop.run_until_complete(execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {MIGRATED}"))
+    url = loop.run_until_complete(fresh_database(postgres_url, name))
     loop.close()
     with TemporaryDirectory(prefix="agent-model-") as folder:
-        stage = Stage(database_at(postgres_url, name), Path(folder))
+        stage = Stage(url, Path(folder))
         try:
             yield stage
         finally:
