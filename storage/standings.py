@@ -20,15 +20,17 @@ from storage.database import Database
 from storage.merges import WITH_MERGED
 
 _CHANGE = """
-WITH changed AS (
-    SELECT * FROM change_owner(:conversation_id, :event, CAST(:rules AS jsonb), :who, :reason, NULL,
-                               CAST(:new_thread AS boolean))
+WITH place AS MATERIALIZED (
+    SELECT going_on(:conversation_id) AS conversation_id
+), changed AS MATERIALIZED (
+    SELECT place.conversation_id, each.* FROM place, change_owner(place.conversation_id, :event, CAST(:rules AS jsonb),
+        :who, :reason, NULL, CAST(:new_thread AS boolean)) AS each
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)
-    SELECT :who, :deed, 'conversation/' || CAST(:conversation_id AS uuid), CAST(:details AS jsonb) FROM changed
+    SELECT :who, :deed, 'conversation/' || conversation_id, CAST(:details AS jsonb) FROM changed
 )
-SELECT changed, owner, version, waiting_seq,
-       CASE WHEN CAST(:new_thread AS boolean) THEN begin_new_thread(:conversation_id) END AS begun
+SELECT conversation_id, changed, owner, version, waiting_seq,
+       CASE WHEN CAST(:new_thread AS boolean) THEN begin_new_thread(conversation_id) END AS begun
   FROM changed
 """
 
@@ -44,9 +46,11 @@ SELECT id, version, from_owner, to_owner, why, who, at, turn_id FROM transitions
 class Changed(BaseModel):
     """The conversation's owner after a change, and whether anything changed.
 
-    `waiting_seq`: the newest message's number, where the change leaves something to be answered or sent.
+    `conversation_id`: the one that goes on, if the one that was meant is merged by now. `waiting_seq`: the newest
+    message's number, where the change leaves something to be answered or sent.
     """
 
+    conversation_id: UUID
     changed: bool
     owner: Owner
     version: int

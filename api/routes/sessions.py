@@ -117,6 +117,7 @@ async def reset(session: Found, body: ResetBody, services: Serving, api_key: Cal
     `history`."""
     who = f"api key {api_key.name}"
     changed = await services.standings.reset(session.conversation_id, new_thread=body.new_thread, who=who)
+    session = await _going_on(session, changed, services)
     _tell(session, changed, services)
     return await _again(session, services)
 
@@ -128,6 +129,7 @@ async def set_state(session: Found, body: StateBody, services: Serving, api_key:
     meanwhile and nobody answered; an open handoff is released, open tickets stay open."""
     who, event = f"api key {api_key.name}", _EVENTS[State(body.state)]
     changed = await services.standings.change(session.conversation_id, event, who=who, reason=body.reason or "by hand")
+    session = await _going_on(session, changed, services)
     _tell(session, changed, services)
     looking = asyncio.create_task(_run_id(session, services))
     in_flight = await services.outbox.under_way_after(session.conversation_id, services.settings.take_over_wait_seconds)
@@ -185,6 +187,15 @@ async def _decide(
     by = await services.actions.hand_in(session.conversation_id, approved=body.approved, who=body.agent_name)
     decision = ApprovalDecision(digest=digest, approved=body.approved, by=by, for_customer=for_customer)
     await services.conversations.resolve_approval(_ref_of(session), decision, services.settings.change_wait_seconds)
+
+
+async def _going_on(session: Session, changed: Changed, services: Services) -> Session:
+    """The session that was changed: another one if the customer's conversation was merged since it was looked up."""
+    if changed.conversation_id == session.conversation_id:
+        return session
+    found = await services.sessions.find(session.channel, session.customer_id)
+    assert found is not None
+    return found
 
 
 def _tell(session: Session, changed: Changed, services: Services) -> None:

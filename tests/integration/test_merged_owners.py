@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from api.routes.sessions import set_state
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
+from schemas.requests import StateBody
+from schemas.transitions import Event
+from storage.api_keys import ApiKey
 from tests.person_with_two_keys import USER_ID, Person, conversations
 from tests.support.shop import BOOK, CANCEL, output
 from tests.support.waiting import until, within
@@ -85,6 +89,37 @@ async def test_a_human_takes_the_one_that_goes_on_under_a_new_version(system: Sy
     assert sorted(row["why"] for row in shown) == ["merged", "merged", "taken"]
     assert len(system.endpoints.calls) == 1
     assert len(person.sent) == 2
+
+
+@pytest.mark.parametrize("event", [Event.TAKEN, Event.CLOSED])
+async def test_a_change_that_was_meant_for_the_one_that_ended_is_made_in_the_one_that_goes_on(
+    system: System, person: Person, event: Event
+) -> None:
+    """Somebody looked the session up just before the merge."""
+    _, newer = await conversations(system)
+    await person.with_both("It is me")
+    await person.until_idle()
+
+    changed = await system.services.standings.change(newer["id"], event, who="Ann")
+
+    older, newer = await conversations(system)
+    assert changed.conversation_id == older["id"]
+    assert (older["owner"], newer["owner"]) == (changed.owner, "closed")
+    assert (await transitions_of(system, older["id"]))[-1][1:3] == (changed.owner, event)
+
+
+async def test_a_take_over_tells_of_the_one_that_goes_on(system: System, person: Person) -> None:
+    looked_up = await system.services.sessions.find("whatsapp", USER_ID)
+    assert looked_up is not None
+    await person.with_both("It is me")
+    await person.until_idle()
+
+    key = ApiKey(id=uuid4(), name="test")
+    body = StateBody(state="human_handoff", reason="test")
+    taken = await set_state(looked_up, body, system.services, key)
+
+    older, _ = await conversations(system)
+    assert (taken.conversation_id, taken.state, taken.in_flight) == (older["id"], "human_handoff", 0)
 
 
 async def test_what_the_bot_had_to_say_is_withheld_where_a_human_has_the_other(system: System, person: Person) -> None:
