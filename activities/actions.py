@@ -114,10 +114,13 @@ class ActionActivities:
         """
         if outcome.step is not Step.PERFORM or outcome.action_id is None:
             return outcome
-        work = await self._work(await self._actions.get(outcome.action_id))
-        if work.call is not None and not in_own_database(work.call.definition.handler):
-            return outcome
-        return await self._perform_now(work)
+        action = await self._actions.get(outcome.action_id)
+        if action.turn_status is TurnStatus.ACTING:
+            work = await self._work(action)
+            if work.call is not None and not in_own_database(work.call.definition.handler):
+                return outcome
+            await self._carry_out(work)
+        return outcome_of(await self._turns.get(action.turn_id))
 
     @activity.defn
     async def resolve_approval(self, decision: ApprovalDecision) -> SessionChanged:
@@ -133,13 +136,11 @@ class ActionActivities:
         return SessionChanged(state=standing.state, standing=standing, needs_delivery=is_wanted)
 
     async def _perform(self, request: Perform) -> TurnOutcome:
-        return await self._perform_now(await self._work(await self._actions.get(request.action_id)))
-
-    async def _perform_now(self, work: _Work) -> TurnOutcome:
-        if work.action.turn_status is TurnStatus.ACTING:
-            await self._carry_out(work)
+        action = await self._actions.get(request.action_id)
+        if action.turn_status is TurnStatus.ACTING:
+            await self._carry_out(await self._work(action))
         # else it is another attempt's by now, or an erasure's, which leaves no words to do anything with
-        return outcome_of(await self._turns.get(work.action.turn_id))
+        return outcome_of(await self._turns.get(action.turn_id))
 
     async def _carry_out(self, work: _Work) -> None:
         claimed = await self._claim(work)

@@ -17,6 +17,7 @@ import pytest
 
 from config.settings import Settings
 from tests.servers import free_port, wait_for_port
+from tests.support.waiting import until_blocking
 from tests.system_in_process import KEY, System, running_system
 
 AGENT = Path(sys.executable).with_name("agent")
@@ -96,11 +97,18 @@ def test_asked_twice_it_ends_in_order(door: FrontDoor, number: signal.Signals) -
     assert door.stopped(number, number) < HELD_UP
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of its own; until then, the kernel ends it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(status.split("SigCgt:")[1].split()[0], 16) >> (number - 1) & 1)
+
+
 @pytest.mark.processes
-@pytest.mark.parametrize("pause", [0.15, 0.5, 1.0])
+@pytest.mark.parametrize("pause", [0.0, 0.15, 0.5, 1.0])
 def test_asked_while_it_starts_it_ends_in_order(tmp_path: Path, pause: float) -> None:
     settings = {"DATABASE_URL": f"postgresql://x@127.0.0.1:{free_port()}/y", "API_KEY": KEY}
     early = subprocess.Popen([AGENT, "api"], cwd=tmp_path, env={**os.environ, **settings}, stdout=subprocess.DEVNULL)
+    until_blocking("a handler of its own", lambda: catches(early.pid, signal.SIGTERM), bool)
     time.sleep(pause)  # each moment of the start is one to be asked at
 
     early.send_signal(signal.SIGTERM)

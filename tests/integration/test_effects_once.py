@@ -44,7 +44,7 @@ async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[Syst
         yield system
 
 
-async def unchanged(_conversation_id: Any, outcome: TurnOutcome, _handler: Any) -> TurnOutcome:
+async def unchanged(outcome: TurnOutcome) -> TurnOutcome:
     """Leaves every action to the activity `perform`, also one that is only a row of ours."""
     return outcome
 
@@ -56,7 +56,7 @@ def activities(system: System) -> Activities:
 async def planned(system: System, output: dict[str, Any], endpoint: Endpoint = ORDER) -> Perform:
     """A turn whose action is accepted and in the ledger, and not begun."""
     does = activities(system)
-    object.__setattr__(does.answering._acting, "at_once", unchanged)
+    object.__setattr__(does.answering._acting, "perform_inline", unchanged)
     config = AssistantConfig(actions=AssistantActions(endpoints=(endpoint,)))
     await system.services.configurations.apply("default", config, "test")
     stored = await system.services.inbox.store(incoming("Order it", 1))

@@ -125,7 +125,7 @@ async def test_a_sender_that_dies_at_a_withheld_part_leaves_the_reply_withheld(
         customer = Customer(system)
         await customer.write("What does it cost?")
         conversation = (await customer.session())["conversation_id"]
-        stop = DatabaseStop("UPDATE messages SET delivery = 'withheld'")
+        stop = DatabaseStop("withhold_message(")
         async with activities(system) as does, activities(system, stop) as dying:
             thread = Thread(frontend_context_uuid=uuid4())
             await answer(does, TurnRequest(conversation_id=conversation, cursor=0, thread=thread))

@@ -138,8 +138,8 @@ def test_what_travels_through_temporal_has_no_place_for_free_text() -> None:
         if model.__module__ == conversations.__name__ and str in (field.annotation, *get_args(field.annotation))
     }
     assert strings == {
-        *("Thread.backend_uuid", "Thread.thread_url_slug", "Memory.ticket_id", "TurnOutcome.ticket_id"),
-        *("ConversationStart.channel", "ConversationStart.assistant", "Apologize.failure", "Decision.digest"),
+        *("Thread.backend_uuid", "Thread.thread_url_slug", "WorkflowState.ticket_id", "TurnOutcome.ticket_id"),
+        *("ConversationStart.channel", "ConversationStart.assistant", "Apologize.failure", "ApprovalDecision.digest"),
     }
 
 

@@ -68,7 +68,7 @@ SELECT c.id FROM conversations c JOIN customers k ON k.id = c.customer_id
 """Conversations that go on."""
 
 OTHERS_ASK = """
-INSERT INTO account_calls (id, account, started_at, expires_at)
+INSERT INTO account_calls (id, perplexity_account, started_at, expires_at)
 VALUES (gen_random_uuid(), 'acct-1', agent_now(), agent_now() + make_interval(secs => :seconds))
 """
 """Another conversation's question is out, as far as the account knows."""
@@ -219,10 +219,12 @@ TRIES = "SELECT turn_id, purpose FROM raw_outputs"
 CONFIRMED = """
 SELECT a.turn_id, a.name, a.digest, a.decided_by, a.asked_seq, m.stored_at AS asked_at,
        (SELECT min(CASE e.status WHEN 'confirmed' THEN e.settled_at ELSE e.claimed_at END) FROM effects e
-         WHERE e.message_id = m.id) AS accepted_at
+         WHERE e.message_id = m.id) AS accepted_at,
+       (SELECT max(e.attempts) FROM effects e WHERE e.message_id = m.id) AS sends
   FROM actions a
   JOIN messages m ON m.direction = 'out'
    AND m.meta -> 'buttons' ->> 'confirm' = 'confirm:' || a.digest
  WHERE a.decided_by IS NOT NULL AND a.confirmation_by = 'customer'
 """
-"""Actions that were asked about and decided, and when the channel had the question."""
+"""Actions that were asked about and decided, and when the channel had the question: for one that was sent again after
+its answer, that is the time of the last send."""

@@ -228,14 +228,14 @@ def a_yes_is_this_questions(facts: Facts) -> Iterator[str]:
             continue
         for seq in range(turn["first_seq"], turn["last_seq"] + 1):
             said = incoming[turn["conversation_id"], seq]
-            button = (said["meta"] or {}).get("choice_id")
+            button, once = (said["meta"] or {}).get("choice_id"), row["sends"] == 1
             if button not in (None, f"confirm:{row['digest']}") or (button is None and said["text"] != "yes"):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on the words {said['text']!r}"
             elif button is None and row["accepted_at"] is None:
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes to a question that never left"
-            elif button is None and said["sent_at"] <= row["accepted_at"].replace(microsecond=0):
+            elif button is None and once and said["sent_at"] <= row["accepted_at"].replace(microsecond=0):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes from before the question"
-            elif button is None and any(_says_otherwise(each, row) for each in _between(incoming, row, turn)):
+            elif button is None and once and any(_says_otherwise(each, row) for each in _between(incoming, row, turn)):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes in words after other words"
 
 

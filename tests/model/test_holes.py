@@ -143,7 +143,7 @@ def taken_before_it_leaves(state: S) -> None:
 
 
 def taken_before_the_answer(state: S) -> None:
-    meets(state, DrawnEvent.TAKE_OVER, Phase.ANSWERED, ModelSays.TEXT)
+    meets(state, DrawnEvent.TAKE_OVER, Phase.COMMITS, ModelSays.TEXT)
 
 
 @dataclass(frozen=True)
