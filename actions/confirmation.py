@@ -1,8 +1,8 @@
 """Confirmation: an open question is bound to exactly one action, for a time, and answered once.
 
-The database keeps the `PendingConfirmation`; `settle` tells what an answer does to it. Everything is a function of what
-is
-given: the clock too.
+The database keeps the `PendingConfirmation`; `interpret` tells what an answer does to it (what was said since the
+question, and by when the channel had it, comes with `storage.turn_statements.CLAIM`; COMMIT looks once more whether it
+is still open). Everything is a function of what is given: the clock too.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def expired(pending: PendingConfirmation, now: datetime) -> bool:
     return now >= pending.expires_at
 
 
-def settle(
+def interpret(
     pending: PendingConfirmation | None,
     *,
     text: str = "",
@@ -106,13 +106,13 @@ def settle(
     return Event.EXPIRED if expired(pending, now) else answer
 
 
-def settle_all(pending: PendingConfirmation | None, said: Sequence[WaitingMessage], now: datetime) -> Event | None:
+def interpret_all(pending: PendingConfirmation | None, said: Sequence[WaitingMessage], now: datetime) -> Event | None:
     """What messages that are answered together are to the open question: they count only if all say the same.
 
     A yes beside anything else is in doubt, and the model's to read. None: nothing but buttons of other questions.
     """
     events = {
-        settle(pending, text=each.text, payload=each.choice_id, seq=each.seq, sent_at=each.sent_at, now=now)
+        interpret(pending, text=each.text, payload=each.choice_id, seq=each.seq, sent_at=each.sent_at, now=now)
         for each in said
     }
     return events.pop() if len(events) == 1 else Event.MESSAGE

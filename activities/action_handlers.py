@@ -74,7 +74,7 @@ class ActionHandler(Protocol):
 
     @classmethod
     def would_do(cls, request: ActionRequest, /) -> str:
-        """In words; nothing is done."""
+        """As text; nothing is done."""
         ...
 
     async def perform(self, call: ActionCall, effect: LedgerRow, /) -> EffectOutcome:

@@ -2,7 +2,7 @@
 
 `claim` commits that the effect is about to happen; a handler does it under the effect's key; `complete` or `fail`
 records what came of it; then the turn ends with words for the customer, or goes back to the model with the result.
-Whoever comes second finds the first one's record.
+Whoever comes second finds what the first one recorded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from config.clock import Clock, utc_now
 from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
 from schemas.channels import needs_delivery
-from schemas.conversations import ApprovalDecision, Perform, SessionChanged, Step, TurnOutcome
+from schemas.conversations import ApprovalDecision, NextStep, Perform, SessionChanged, TurnOutcome
 from schemas.effects import Claim, EffectOutcome, EffectStatus, Recovery
 from schemas.transitions import Event
 from schemas.turn_decisions import GiveReply, Move, NotBegun, TurnDecision
@@ -112,7 +112,7 @@ class ActionActivities:
         By the configuration that it was accepted under, which may not be the newest. That saves an activity. Should
         this worker die meanwhile, whoever takes the turn next finds the planned action.
         """
-        if outcome.step is not Step.PERFORM or outcome.action_id is None:
+        if outcome.step is not NextStep.PERFORM or outcome.action_id is None:
             return outcome
         action = await self._actions.get(outcome.action_id)
         if action.turn_status is TurnStatus.ACTING:

@@ -33,7 +33,7 @@ class SweepActivities:
         self,
         waiting: Waiting,
         ledger: Ledger,
-        fetching: FileActivities,
+        files: FileActivities,
         events: StreamEvents,
         conversations: Conversations,
         expiry: Expiry,
@@ -41,7 +41,7 @@ class SweepActivities:
     ) -> None:
         self._waiting = waiting
         self._ledger = ledger
-        self._fetching = fetching
+        self._files = files
         self._events = events
         self._conversations = conversations
         self._expiry = expiry
@@ -93,5 +93,5 @@ class SweepActivities:
         async with beating(activity.heartbeat, _BEAT_SECONDS):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_FETCH_SECONDS):
-                    while await self._fetching.fetch_due(after_seconds=self._settings.sweep_after_seconds):
+                    while await self._files.fetch_due(after_seconds=self._settings.sweep_after_seconds):
                         pass

@@ -37,7 +37,7 @@ from activities.turn_steps.prompt import Prompt, joined_text
 from activities.turn_steps.telemetry import TurnTelemetry
 from config.clock import Clock, utc_now
 from config.settings import Settings
-from schemas.conversations import Apologize, Step, Thread, TurnOutcome, TurnRequest
+from schemas.conversations import Apologize, NextStep, Thread, TurnOutcome, TurnRequest
 from schemas.encoding import dump_json
 from schemas.failures import MODEL_FAILURES, ModelFailureKind, may_ask
 from schemas.standing import Owner
@@ -75,7 +75,7 @@ class TurnActivities:
         actions: Actions,
         assistants: AssistantCache,
         model_calls: ModelCalls,
-        acting: ActionActivities,
+        action_activities: ActionActivities,
         presence: Presence,
         settings: Settings,
         beat: Beat,
@@ -85,7 +85,7 @@ class TurnActivities:
         self._actions = actions
         self._assistants = assistants
         self._model_calls = model_calls
-        self._acting = acting
+        self._action_activities = action_activities
         self._presence = presence
         self._failures = FailureRecorder(turns, settings, now)
         self._settings = settings
@@ -106,7 +106,7 @@ class TurnActivities:
                 if outcome is None:  # dropped for a newer message: once more, with what the customer wrote meanwhile
                     outcome = await self._step(request, may_yield=False)
             except NoRoom as waiting:
-                return TurnOutcome(cursor=request.cursor, step=Step.WAIT, wait=waiting.wait)
+                return TurnOutcome(cursor=request.cursor, step=NextStep.WAIT, wait=waiting.wait)
         assert outcome is not None
         return outcome
 
@@ -245,7 +245,7 @@ class TurnActivities:
             position = await self._turns.position(turn.conversation_id)
             outcome.waiting_seq = position.newest_seq  # what was held is asked about now
         if committed.won and isinstance(decision, PerformAction | PerformConfirmed):
-            return await self._acting.perform_inline(outcome)
+            return await self._action_activities.perform_inline(outcome)
         return outcome
 
 

@@ -78,17 +78,17 @@ class Answers:
 
     async def _wait_for_reply(self, stored: StoredMessage, call_id: str) -> None:
         """Not longer than Temporal answers: a call to one that is frozen would not end for long."""
-        saying = asyncio.create_task(self._conversations.wait_for_reply(stored, call_id, self._wait_seconds))
+        waiting = asyncio.create_task(self._conversations.wait_for_reply(stored, call_id, self._wait_seconds))
         lost = asyncio.create_task(self._readiness.until_temporal_is_lost())
         try:
-            await asyncio.wait({saying, lost}, return_when=asyncio.FIRST_COMPLETED)
-            if not saying.done():
+            await asyncio.wait({waiting, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
                 raise TemporalUnavailable("it does not answer any more")
-            await saying
+            await waiting
         finally:
-            saying.cancel()
+            waiting.cancel()
             lost.cancel()
-            await asyncio.gather(saying, lost, return_exceptions=True)
+            await asyncio.gather(waiting, lost, return_exceptions=True)
 
     async def _elsewhere(self, stored: StoredMessage) -> Turn | None:
         """The turn of a message that waits in another conversation by now: its customer turned out to be another one.

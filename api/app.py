@@ -31,7 +31,7 @@ curl -sN localhost:8000/api/query_async -H "Authorization: Bearer $API_KEY" -H "
 
 
 def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
-    """The whole front door over *services*, with *pages* for people; the caller closes what services were made of."""
+    """The whole API over *services*, with *pages* for people; the caller closes what services were made of."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

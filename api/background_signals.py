@@ -38,7 +38,7 @@ class BackgroundSignals:
             self._start(self._conversations.signal_delivery_due, ref)
 
     def standing_changed(self, ref: ConversationRef) -> None:
-        """What the conversation's workflow remembers is old; the database has changed already."""
+        """What the conversation's workflow's state is old; the database has changed already."""
         self._start(self._conversations.signal_standing_changed, ref)
 
     def merged(self, refs: Iterable[ConversationRef]) -> None:

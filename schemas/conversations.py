@@ -147,7 +147,7 @@ class TurnRequest(BaseModel):
     thread: Thread
 
 
-class Step(StrEnum):
+class NextStep(StrEnum):
     """What a turn needs next."""
 
     FINISHED = "finished"
@@ -161,7 +161,7 @@ class Step(StrEnum):
 class TurnOutcome(BaseModel):
     """What a turn came to. `cursor` is unchanged when there was nothing to answer, or the turn is not finished.
 
-    Until it is finished, `thread` is where its next question goes on; it is remembered only with an accepted answer.
+    Until it is finished, `thread` is where its next question goes on; it is kept only with an accepted answer.
     """
 
     cursor: int
@@ -171,7 +171,7 @@ class TurnOutcome(BaseModel):
     """After the turn; None: not known, the workflow reads it where the turn may have changed it."""
     verdict: Verdict | None = None
     thread: Thread | None = None
-    step: Step = Step.FINISHED
+    step: NextStep = NextStep.FINISHED
     action_id: UUID | None = None
     ticket_id: str | None = None
     needs_delivery: bool = False
@@ -207,7 +207,7 @@ class Deliver(BaseModel):
 
 
 class Delivered(BaseModel):
-    """How many messages the channel took."""
+    """How many parts the channel took."""
 
     parts: int = 0
     waiting_seq: int | None = None

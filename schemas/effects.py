@@ -53,10 +53,6 @@ class Recovery(StrEnum):
     NONE = "none"  #: nothing: only a human finds out
 
 
-PART = "part"
-"""The kind of a reply's part."""
-
-
 class LedgerRow(BaseModel):
     """One thing that is visible outside, with all that is needed to carry it on.
 

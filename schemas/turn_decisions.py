@@ -1,4 +1,4 @@
-"""What one step of a turn decides: a closed set of outcomes, matched once, by `storage.turns.Turns.commit`.
+"""What one step of a turn decides: a closed set of outcomes, turned into stored values by `storage.turn_commits`.
 
 A decision holds all that its commit writes and nothing else; what the model wrote goes along as an `OutputRecord`.
 """

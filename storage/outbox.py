@@ -172,8 +172,8 @@ class Outbox:
         return [DueMessage.model_validate(dict(row)) for row in rows]
 
     async def plan(self, message: DueMessage, parts: Sequence[PlannedPart], give_up_seconds: float) -> list[Part]:
-        """Fixes in which parts a reply is sent, and until when each may be tried; the first plan holds. None if it is
-        not due any more."""
+        """Fixes in which parts a reply is sent, and until when each may be tried; the first plan holds. Empty if
+        it is not due any more."""
         planned = dump_json([part.model_dump() for part in parts])
         values = {"message_id": message.id, "parts": planned, "give_up": give_up_seconds}
         rows = await self._database.rows(_PLAN, values)
@@ -239,7 +239,7 @@ class Outbox:
         await self._database.rows(COMPLETE, complete_values(part, outcome, reached="sent"))
 
     async def give_up(self, message_id: UUID, failure: str, error: dict[str, Any], note: str | None) -> None:
-        """What is left of the message is not sent; *note* is for staff, in the conversation's record."""
+        """What is left of the message is not sent; *note* is for staff, in the conversation."""
         values = {"message_id": message_id, "failure": failure, "error": dump_json(error), "note": note}
         await self._database.rows(_GIVE_UP, {**values, "note_id": uuid5(message_id, "note")})
 

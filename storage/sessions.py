@@ -1,4 +1,4 @@
-"""Reading a conversation: where it stands, its threads, what a fresh run of its workflow must remember."""
+"""Reading a conversation: where it stands, its threads, what a fresh run of its workflow must know."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SELECT backend_uuid, frontend_context_uuid::text, thread_url_slug, collection_uu
   FROM threads WHERE conversation_id = :conversation_id ORDER BY created_at DESC
 """
 
-_MEMORY = """
+_WORKFLOW_STATE = """
 SELECT c.merged_into IS NOT NULL AS merged, c.cursor,
        CASE WHEN c.stopped_seq >= c.newest_seq THEN c.cursor ELSE c.newest_seq END AS newest_seq, c.state,
        to_jsonb(s) AS standing, c.turns, t.frontend_context_uuid, t.backend_uuid, t.thread_url_slug,
@@ -98,7 +98,7 @@ class Sessions:
 
     async def workflow_state(self, conversation_id: UUID) -> WorkflowState:
         """What a run that starts afresh must know. Raises LookupError for a conversation that was never stored."""
-        row = await self._database.row(_MEMORY, {"conversation_id": conversation_id})
+        row = await self._database.row(_WORKFLOW_STATE, {"conversation_id": conversation_id})
         if row is None:
             raise LookupError(f"no conversation {conversation_id}")
         values = dict(row)

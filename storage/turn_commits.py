@@ -1,4 +1,4 @@
-"""From a decision to the values of the one COMMIT statement: the only place where decisions are matched."""
+"""From a decision to the values of the one COMMIT statement: the only place where a decision becomes stored values."""
 
 from __future__ import annotations
 

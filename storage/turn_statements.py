@@ -16,13 +16,13 @@ from storage.actions import EFFECT_OF_ACTION
 from storage.channels import DELIVERY
 from storage.merges import WITH_MERGED
 
-_STANDING = """
+_TURN = """
        turn.id, turn.conversation_id, turn.first_seq, turn.last_seq, turn.status, turn.step, turn.purpose, turn.attempt,
        turn.commit_id, turn.state, turn.owner_version, turn.verdict, turn.finished_at, turn.frontend_context_uuid,
        turn.backend_uuid, turn.newest_backend_uuid, turn.ticket_id, conversation.channel, conversation.account"""
 """How far a turn has come: the columns of `TurnRow`, but for the thread's slug, the newest action and the standing."""
 
-_NOW = "(SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = turn.conversation_id) AS standing"
+_STANDING = "(SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = turn.conversation_id) AS standing"
 _NEWEST_ACTION = "(SELECT a.id FROM actions a WHERE a.turn_id = turn.id ORDER BY a.index DESC LIMIT 1)"
 _UNDECIDED = "('claimed', 'asking', 'failed', 'reopened')"
 _CLAIMABLE = "('claimed', 'asking', 'failed', 'reopened', 'invalid', 'resulted')"
@@ -65,7 +65,7 @@ WITH waiting AS (
         status = CASE WHEN turns.status IN {_CLAIMABLE} THEN 'claimed' ELSE turns.status END
     RETURNING *
 )
-SELECT {_STANDING}, {_NOW}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
+SELECT {_TURN}, {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
        thread.ended_at IS NOT NULL OR turn.thread_version < conversation.thread_version AS thread_ended,
        turn.unknown_attempts, turn.questions, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
@@ -109,7 +109,7 @@ Of an open question, `said_otherwise`: an earlier turn had a message that was wr
 rule as in `actions.confirmation`), and did not settle it."""
 
 GET = f"""
-SELECT {_STANDING}, {_NOW}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id
+SELECT {_TURN}, {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id
   FROM turns turn
   JOIN conversations conversation ON conversation.id = turn.conversation_id
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
@@ -352,7 +352,7 @@ COMMIT = f"""
 /* the commit of a step, which is known by its commit_id */
 WITH {_FATE}, {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_OTHER_THREADS}, {_FREE_SLOTS}, {_QUEUE}, {_OUTPUT},
      {_ACTIONS}
-SELECT {_STANDING}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread_url_slug,
+SELECT {_TURN}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread_url_slug,
        coalesce(:action_id, :confirmed_id, {_NEWEST_ACTION}) AS action_id,
        jsonb_build_object('owner', after.owner_after, 'version', after.version_after, 'questions', after.questions,
            'approvals', after.approvals, 'tickets', after.tickets, 'seconds_left',

@@ -68,13 +68,13 @@ SANDBOX = SandboxedWorkflowRunner(
 class Activities:
     """All duties, with their adapters injected."""
 
-    answering: TurnActivities
-    acting: ActionActivities
-    delivering: DeliveryActivities
-    fetching: FileActivities
-    remembering: ConversationActivities
-    merging: MergeActivities
-    sweeping: SweepActivities
+    turn: TurnActivities
+    actions: ActionActivities
+    delivery: DeliveryActivities
+    files: FileActivities
+    conversation: ConversationActivities
+    merge: MergeActivities
+    sweep: SweepActivities
 
 
 @dataclass(frozen=True)
@@ -108,27 +108,27 @@ def create_activities(
     handlers = Handlers(Desk(database), outside.endpoints)
     outbox, channels = Outbox(database), outside.channels
     conversations = Conversations(client, settings)
-    delivering = DeliveryActivities(outbox, channels, assistants, settings, activity.heartbeat, now, monotonic)
-    fetching = FileActivities(Media(database), channels, settings, activity.heartbeat)
-    presence = Presence(channels, outbox, delivering.deliver, settings, now)
+    delivery = DeliveryActivities(outbox, channels, assistants, settings, activity.heartbeat, now, monotonic)
+    files = FileActivities(Media(database), channels, settings, activity.heartbeat)
+    presence = Presence(channels, outbox, delivery.deliver, settings, now)
     model_calls = ModelCalls(outside.perplexity, accounts, events, settings)
     standings, expiry = Standings(database), Expiry(Questions(database), assistants, settings)
-    acting = ActionActivities(
+    performing = ActionActivities(
         turns, actions, ledger, standings, assistants, handlers, settings, activity.heartbeat, now
     )
     return Activities(
-        answering=TurnActivities(
-            turns, actions, assistants, model_calls, acting, presence, settings, activity.heartbeat, now
+        turn=TurnActivities(
+            turns, actions, assistants, model_calls, performing, presence, settings, activity.heartbeat, now
         ),
-        acting=acting,
-        delivering=delivering,
-        fetching=fetching,
-        remembering=ConversationActivities(Sessions(database), standings, expiry, settings),
-        merging=MergeActivities(Merges(database), conversations),
-        sweeping=SweepActivities(
+        actions=performing,
+        delivery=delivery,
+        files=files,
+        conversation=ConversationActivities(Sessions(database), standings, expiry, settings),
+        merge=MergeActivities(Merges(database), conversations),
+        sweep=SweepActivities(
             Waiting(database),
             ledger,
-            fetching,
+            files,
             events,
             conversations,
             expiry,
@@ -152,19 +152,19 @@ def create_worker(
         task_queue=settings.temporal_task_queue,
         workflows=[Conversation, Sweep],
         activities=[
-            does.answering.answer,
-            does.answering.apologize,
-            does.acting.perform,
-            does.acting.resolve_approval,
-            does.delivering.deliver,
-            does.fetching.fetch,
-            does.remembering.load_state,
-            does.remembering.set_state,
-            does.remembering.stop,
-            does.remembering.expire,
-            does.remembering.reset,
-            does.merging.hand_over,
-            does.sweeping.sweep,
+            does.turn.answer,
+            does.turn.apologize,
+            does.actions.perform,
+            does.actions.resolve_approval,
+            does.delivery.deliver,
+            does.files.fetch,
+            does.conversation.load_state,
+            does.conversation.set_state,
+            does.conversation.stop,
+            does.conversation.expire,
+            does.conversation.reset,
+            does.merge.hand_over,
+            does.sweep.sweep,
         ],
         interceptors=[*interceptors, Wordless(settings)],
         workflow_runner=SANDBOX,

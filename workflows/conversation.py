@@ -36,10 +36,10 @@ with workflow.unsafe.imports_passed_through():
         HandOver,
         MessageAnswered,
         MessageStored,
+        NextStep,
         ResetRequest,
         SessionChanged,
         StateRequest,
-        Step,
         Stop,
         Thread,
         TurnOutcome,
@@ -354,7 +354,7 @@ class Conversation:
 
     def _come_to(self, request: TurnRequest, outcome: TurnOutcome, signalled_seq: int) -> None:
         """What the turn came to; where the account has no room for its question, it comes again."""
-        if outcome.step is Step.WAIT:
+        if outcome.step is NextStep.WAIT:
             self._current.deadlines.room = workflow.now() + outcome.wait
             return
         policy.apply_outcome(self._current, outcome, request.cursor, signalled_seq)

@@ -27,8 +27,8 @@ _STATES = {
 
 
 class Duty(StrEnum):
-    """What a run does, at most one of each at a time. They go on beside each other, but for `with_stored` and the
-    ends."""
+    """What a run does, at most one of each at a time. They go on beside each other, but for `load_state`,
+    `hand_over` and `end`."""
 
     LOAD = "load_state"  #: somebody changed the conversation in the database: read it, before anything else is begun
     EXPIRE = "expire"  #: end the questions and approvals whose time is over

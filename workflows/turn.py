@@ -10,13 +10,13 @@ from workflows import options
 with workflow.unsafe.imports_passed_through():
     from activities.actions import ActionActivities
     from activities.turn import TurnActivities
-    from schemas.conversations import Apologize, Limits, Perform, Step, TurnOutcome, TurnRequest
+    from schemas.conversations import Apologize, Limits, NextStep, Perform, TurnOutcome, TurnRequest
     from schemas.failures import ModelFailureKind
 
 _WHY = {
-    Step.AGAIN: "ask from the beginning, for the conversation started over meanwhile",
-    Step.REPAIR: "ask again, for the output could not be used",
-    Step.CONCLUDE: "ask for the final words, with the action's result",
+    NextStep.AGAIN: "ask from the beginning, for the conversation started over meanwhile",
+    NextStep.REPAIR: "ask again, for the output could not be used",
+    NextStep.CONCLUDE: "ask for the final words, with the action's result",
 }
 
 
@@ -25,16 +25,16 @@ async def run_turn(request: TurnRequest, limits: Limits, number: int) -> TurnOut
 
     Raises FailureError when the database cannot be reached for too long, or the run is cancelled.
     """
-    outcome = await _ask(request, Step.FINISHED, limits, number)
-    while outcome.step not in (Step.FINISHED, Step.WAIT):
-        if outcome.step is Step.PERFORM:
+    outcome = await _ask(request, NextStep.FINISHED, limits, number)
+    while outcome.step not in (NextStep.FINISHED, NextStep.WAIT):
+        if outcome.step is NextStep.PERFORM:
             outcome = await _perform(request, outcome, limits, number)
         else:
             outcome = await _ask(request, outcome.step, limits, number)
     return outcome
 
 
-async def _ask(request: TurnRequest, step: Step, limits: Limits, number: int) -> TurnOutcome:
+async def _ask(request: TurnRequest, step: NextStep, limits: Limits, number: int) -> TurnOutcome:
     """The turn's first step, or after an outcome that asks for more, its next."""
     why = _WHY.get(step) or f"ask Perplexity about what came after message {request.cursor}"
     try:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from uuid import uuid4
 
 from actions import gates
-from actions.confirmation import action_digest, cancel_payload, confirm_payload, pending_action, settle_all
+from actions.confirmation import action_digest, cancel_payload, confirm_payload, interpret_all, pending_action
 from actions.confirmation_text import question_text
 from activities.action_handlers import ActionCall, Declared, declared
 from activities.assistants import LoadedAssistant
@@ -152,7 +152,7 @@ def _answer_to_question(
     question = turn.question
     if question is None and not any(message.choice_id for message in turn.counting):
         return None
-    event = settle_all(question.pending if question else None, turn.said, now)
+    event = interpret_all(question.pending if question else None, turn.said, now)
     if event is None:  # a button of a question that is not open any more
         return GiveReply(assistant.texts.expired, move_of(turn, heard))
     if question is None or not gates.evaluate(event, turn.standing, assistant.registry.config).allowed:

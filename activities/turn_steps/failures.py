@@ -20,7 +20,7 @@ from storage.turns import ClaimedTurn, FailedAttempt, Turns
 
 
 class FailureRecorder:
-    """Settles attempts without an answer, by the table in `schemas.failures`."""
+    """Records attempts without an answer, by the table in `schemas.failures`."""
 
     def __init__(self, turns: Turns, settings: Settings, now: Clock) -> None:
         self._turns = turns
@@ -32,15 +32,15 @@ class FailureRecorder:
             pause_max=settings.turn_retry_pause_max_seconds,
         )
 
-    async def record(self, taken: ClaimedTurn, failed: Unanswered, purpose: Purpose) -> ApplicationError:
+    async def record(self, turn: ClaimedTurn, failed: Unanswered, purpose: Purpose) -> ApplicationError:
         """The error to raise once the attempt is recorded: retryable with its delay, or the last one."""
         unknown = failed.error.policy.certainty is Certainty.UNKNOWN
-        away = self._is_waited_out(taken, failed.error.kind)
+        away = self._is_waited_out(turn, failed.error.kind)
         attempt = FailedAttempt(
-            turn_id=taken.id,
-            conversation_id=taken.conversation_id,
-            attempt=taken.attempt,
-            raw_output_id=uuid5(taken.id, f"away: {failed.error.kind}") if away else uuid4(),  # one for all looks
+            turn_id=turn.id,
+            conversation_id=turn.conversation_id,
+            attempt=turn.attempt,
+            raw_output_id=uuid5(turn.id, f"away: {failed.error.kind}") if away else uuid4(),  # one for all looks
             purpose=purpose,
             failure=failed.error.kind,
             explanation=failed.error.explanation,
@@ -54,11 +54,11 @@ class FailureRecorder:
         pause = pause_before_retry(
             failed.error.kind,
             self.limits,
-            attempt=taken.step_attempt - int(away),
-            unknown_attempts=taken.unknown_attempts + int(unknown),
+            attempt=turn.step_attempt - int(away),
+            unknown_attempts=turn.unknown_attempts + int(unknown),
             retry_after=failed.error.retry_after,
         )
-        TurnTelemetry(taken, self._settings).failed(failed, pause)
+        TurnTelemetry(turn, self._settings).failed(failed, pause)
         return ApplicationError(
             f"no answer: {failed.error.kind}",  # what upstream said is in raw_outputs, not in Temporal
             type=failed.error.kind,
@@ -66,44 +66,44 @@ class FailureRecorder:
             next_retry_delay=None if pause is None else timedelta(seconds=pause),
         )
 
-    def _is_waited_out(self, taken: ClaimedTurn, kind: ModelFailureKind) -> bool:
+    def _is_waited_out(self, turn: ClaimedTurn, kind: ModelFailureKind) -> bool:
         """Whether this failure costs no try, for nobody has been reached, and not for too long yet."""
-        since = taken.unreachable_since or self._now()
+        since = turn.unreachable_since or self._now()
         patience = timedelta(seconds=self._settings.perplexity_patience_seconds)
         return kind in WAITED_OUT and self._now() - since < patience
 
-    async def abandoned(self, taken: ClaimedTurn, slot: UUID, purpose: Purpose) -> None:
+    async def abandoned(self, turn: ClaimedTurn, slot: UUID, purpose: Purpose) -> None:
         """This worker stops: says so, if it can, so that its slot is free and the next attempt knows at once."""
-        TurnTelemetry(taken, self._settings).abandoned()
+        TurnTelemetry(turn, self._settings).abandoned()
         why = "the worker stopped or lost its lease"
-        failed = _ended(taken, slot, purpose, ModelFailureKind.ABANDONED, why, unknown=True)
+        failed = _ended(turn, slot, purpose, ModelFailureKind.ABANDONED, why, unknown=True)
         with contextlib.suppress(StorageUnavailable, TimeoutError):
             async with asyncio.timeout(self._settings.worker_last_write_seconds):
                 await self._turns.fail(failed)
 
-    async def interrupted(self, taken: ClaimedTurn, slot: UUID) -> None:
+    async def interrupted(self, turn: ClaimedTurn, slot: UUID) -> None:
         """The question was dropped, for the customer wrote on; it counts as asked, and its outcome as known."""
-        TurnTelemetry(taken, self._settings).interrupted()
         why = "the customer wrote on; asked again with both"
-        dropped = _ended(taken, slot, taken.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
+        TurnTelemetry(turn, self._settings).interrupted(why)
+        dropped = _ended(turn, slot, turn.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
         await self._turns.fail(dropped.model_copy(update={"anew": True}))
 
-    async def given_up(self, taken: ClaimedTurn, slot: UUID) -> None:
+    async def owner_changed(self, turn: ClaimedTurn, slot: UUID) -> None:
         """The question was dropped, for the conversation has another owner: what follows, the step's commit says."""
-        TurnTelemetry(taken, self._settings).interrupted()
         why = "the conversation has another owner, or started over, since it was asked"
-        dropped = _ended(taken, slot, taken.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
+        TurnTelemetry(turn, self._settings).interrupted(why)
+        dropped = _ended(turn, slot, turn.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
         await retry_while_unavailable(lambda: self._turns.fail(dropped), self._settings.database_retry_seconds)
 
 
 def _ended(
-    taken: ClaimedTurn, slot: UUID, purpose: Purpose, failure: ModelFailureKind, explanation: str, *, unknown: bool
+    turn: ClaimedTurn, slot: UUID, purpose: Purpose, failure: ModelFailureKind, explanation: str, *, unknown: bool
 ) -> FailedAttempt:
     """An attempt that ended without anything from the model."""
     return FailedAttempt(
-        turn_id=taken.id,
-        conversation_id=taken.conversation_id,
-        attempt=taken.attempt,
+        turn_id=turn.id,
+        conversation_id=turn.conversation_id,
+        attempt=turn.attempt,
         raw_output_id=uuid4(),
         purpose=purpose,
         failure=failure,

@@ -47,19 +47,19 @@ class Interruption:
 
         Raises OwnerChanged. A question that was dropped, or given up, is recorded then as the attempt's end.
         """
-        model_calls, ended = asyncio.ensure_future(answer), asyncio.Event()
+        call, ended = asyncio.ensure_future(answer), asyncio.Event()
         watching = asyncio.create_task(self._useless(turn, ended, may_yield=may_yield and self.applies(turn)))
         try:
-            await asyncio.wait({model_calls, watching}, return_when=asyncio.FIRST_COMPLETED)
-            if model_calls.done():
-                return await model_calls
+            await asyncio.wait({call, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if call.done():
+                return await call
         finally:
             ended.set()  # it is not cancelled: a statement under way would cost its connection
-            if not model_calls.done():
-                model_calls.cancel()
-            await asyncio.gather(watching, model_calls, return_exceptions=True)
+            if not call.done():
+                call.cancel()
+            await asyncio.gather(watching, call, return_exceptions=True)
         if watching.result():
-            await self._failures.given_up(turn, self._model_calls.slot_of(turn))
+            await self._failures.owner_changed(turn, self._model_calls.slot_of(turn))
             raise OwnerChanged
         await self._failures.interrupted(turn, self._model_calls.slot_of(turn))
         await asyncio.sleep(self._settings.quiet_seconds)

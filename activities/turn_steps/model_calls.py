@@ -57,9 +57,9 @@ class Prepared:
 
 
 class Unanswered(Exception):
-    """The question got no answer; `slot` is the account's slot to free, None if none was taken."""
+    """The question got no answer; `slot` is the account's slot to free."""
 
-    def __init__(self, error: AskFailed, slot: UUID | None, model_ms: int) -> None:
+    def __init__(self, error: AskFailed, slot: UUID, model_ms: int) -> None:
         super().__init__(str(error))
         self.error = error
         self.slot = slot
@@ -113,7 +113,7 @@ class ModelCalls:
         prompt: Prompt,
         recap: Sequence[tuple[str, str]] | None = None,
     ) -> tuple[Prepared, float]:
-        """The prompt for *text* as `_prepared` makes it, and how long it has to wait.
+        """The question for *prompt* as `_prepared` makes it, and how long it has to wait.
 
         0: a slot of the account is taken; else the seconds to wait, or -1 if the turn is another attempt's by now.
         """

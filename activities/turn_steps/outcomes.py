@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from schemas.actions import ParsedOutput
-from schemas.conversations import Step, TurnOutcome
+from schemas.conversations import NextStep, TurnOutcome
 from schemas.turn_decisions import OutputRecord
 from schemas.turn_record import Purpose, TurnStatus
 from storage.turns import TurnRow
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from activities.turn_steps.model_calls import Answered
 
 _STEPS = {
-    TurnStatus.INVALID: Step.REPAIR,
-    TurnStatus.ACTING: Step.PERFORM,
-    TurnStatus.RESULTED: Step.CONCLUDE,
-    TurnStatus.REOPENED: Step.AGAIN,
+    TurnStatus.INVALID: NextStep.REPAIR,
+    TurnStatus.ACTING: NextStep.PERFORM,
+    TurnStatus.RESULTED: NextStep.CONCLUDE,
+    TurnStatus.REOPENED: NextStep.AGAIN,
 }
 
 
@@ -32,7 +32,7 @@ def outcome_of(turn: TurnRow) -> TurnOutcome:
         standing=turn.standing,
         verdict=turn.verdict,
         thread=turn.thread,
-        step=_STEPS.get(turn.status, Step.FINISHED),
+        step=_STEPS.get(turn.status, NextStep.FINISHED),
         action_id=turn.action_id,
         ticket_id=turn.ticket_id,
         needs_delivery=finished and turn.needs_delivery,

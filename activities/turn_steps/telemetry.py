@@ -66,10 +66,10 @@ class TurnTelemetry:
             **self._fields(),
         )
 
-    def interrupted(self) -> None:
-        """The customer wrote on: the question was dropped for one with both messages."""
+    def interrupted(self, why: str) -> None:
+        """The question was dropped: the customer wrote on, or the owner changed."""
         metrics.FAILURES.labels("interrupted").inc()
-        log.info("turn_attempt_interrupted", **self._fields())
+        log.info("turn_attempt_interrupted", why=why, **self._fields())
 
     def abandoned(self) -> None:
         """This worker stops in the middle of the attempt."""

@@ -1,4 +1,4 @@
-"""A Question → the request's path and query, and how much room its line has left."""
+"""A `ModelPrompt` → the request's path and query, and how much room its line has left."""
 
 from __future__ import annotations
 

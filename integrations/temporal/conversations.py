@@ -221,7 +221,7 @@ class Conversations:
         return await temporal_health(self._client, self._settings)
 
     async def _try_update(self, message: ConversationRef, call_id: str) -> bool:
-        """One update; False when the run ended, or started over, before it came to the message: say it again."""
+        """One update; False when the run ended, or started over, before it came to the message: try it again."""
         with _told_plainly():
             try:
                 answered: MessageAnswered = await self._client.execute_update_with_start_workflow(

@@ -107,9 +107,7 @@ async def let_pass(system: System) -> dict[str, Any]:
 
 
 async def sweep(system: System) -> None:
-    sweeping = create_activities(
-        system.temporal, system.database, system.outside, system.settings, now=clock.now
-    ).sweeping
+    sweeping = create_activities(system.temporal, system.database, system.outside, system.settings, now=clock.now).sweep
     await ActivityEnvironment().run(sweeping.sweep)
 
 

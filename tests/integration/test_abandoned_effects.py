@@ -71,7 +71,7 @@ async def found(database: Database, limit: int = 10) -> list[Abandoned]:
 async def swept(system: System, database: Database, clock: MovableClock) -> dict[str, Any]:
     """The effect once a sweep at *clock*'s time, and what it has begun, are through."""
     does = create_activities(system.temporal, database, system.outside, system.settings, clock)
-    await ActivityEnvironment().run(does.sweeping.sweep)
+    await ActivityEnvironment().run(does.sweep.sweep)
     return await until(
         "an effect that is settled",
         lambda: _effect(system),
@@ -177,7 +177,7 @@ async def test_what_nobody_can_carry_on_ends_as_what_is_known_of_it(
     does = create_activities(system.temporal, later, system.outside, system.settings, clock)
     counted = metrics.ACTIONS.labels("notification", ends)._value.get()
 
-    await ActivityEnvironment().run(does.sweeping.sweep)
+    await ActivityEnvironment().run(does.sweep.sweep)
 
     [effect] = await system.database.rows("SELECT status, fence, failure FROM effects")
     assert dict(effect) == {"status": ends, "fence": 1, "failure": "abandoned"}

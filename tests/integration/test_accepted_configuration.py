@@ -6,7 +6,7 @@ import pytest
 
 from integrations.endpoints.double import ScriptedEndpoints
 from schemas.actions import ActionDefinition
-from schemas.conversations import Step
+from schemas.conversations import NextStep
 from tests.integration.test_take_over import configure, rows, still
 from tests.support.attempts import activities, answer, perform, stored
 from tests.support.shop import BOOK, output
@@ -31,7 +31,7 @@ async def test_a_yes_does_it_with_the_handler_of_then(
         request = await stored(still, "yes", 2)
         outcome = await answer(does, request)
         in_the_answer = (len(await rows(still, "SELECT 1 FROM tickets")), calls(still.endpoints))
-        if outcome.step is Step.PERFORM:
+        if outcome.step is NextStep.PERFORM:
             await perform(does, request, outcome)
 
     assert in_the_answer == (1 if accepted is OURS else 0, 0)

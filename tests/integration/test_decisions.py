@@ -75,7 +75,7 @@ async def meets(still: System, decision: ApprovalDecision, stop: DatabaseStop, *
     """The decision is carried out up to *stop*; then *events* happen, and it goes on."""
     assert decision.conversation_id is not None
     async with activities(still, stop) as does:
-        deciding = asyncio.create_task(ActivityEnvironment().run(does.acting.resolve_approval, decision))
+        deciding = asyncio.create_task(ActivityEnvironment().run(does.actions.resolve_approval, decision))
         await within("the decision", stop.reached.wait(), lambda: stop.marker)
         for event in events:
             await Standings(still.database).change(decision.conversation_id, event, who="Bob")
@@ -103,7 +103,7 @@ async def test_an_attempt_that_follows_one_that_died_after_telling_changes_nothi
     decision = await waiting(still, wanted)
     async with activities(still) as does:
         for _ in range(2):
-            await ActivityEnvironment().run(does.acting.resolve_approval, decision)
+            await ActivityEnvironment().run(does.actions.resolve_approval, decision)
 
     assert (await still.session())["owner"] == to
     assert len(await rows(still, "SELECT 1 FROM messages WHERE id_scope = 'action'")) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.actions import AssistantActions
 from schemas.assistants import AssistantConfig, HandoffConfig
-from schemas.conversations import Step, TurnOutcome
+from schemas.conversations import NextStep, TurnOutcome
 from schemas.transitions import Event
 from storage.standings import Standings
 from tests.support.attempts import activities, answer, perform, stored
@@ -63,7 +63,7 @@ async def done_while(still: System, wanted: str, *events: Event) -> TurnOutcome:
 async def test_who_took_and_released_meanwhile_changes_nothing_of_what_was_done(still: System) -> None:
     outcome = await done_while(still, TICKET, Event.TAKEN, Event.RELEASED)
 
-    assert (outcome.step, outcome.cursor) == (Step.FINISHED, 1)
+    assert (outcome.step, outcome.cursor) == (NextStep.FINISHED, 1)
     assert await said(still) == [(OPENED, None)]
     assert await rows(still, "SELECT status FROM turns") == [("answered",)]
 
@@ -99,7 +99,7 @@ async def test_what_only_changes_the_owner_is_thought_about_anew(still: System, 
     """It was not done: somebody has taken and released the conversation since."""
     outcome = await done_while(still, wanted, Event.TAKEN, Event.RELEASED)
 
-    assert outcome.step is Step.AGAIN
+    assert outcome.step is NextStep.AGAIN
     assert await said(still) == []
     settled = "SELECT e.status, e.failure, a.status FROM effects e JOIN actions a ON a.effect_key = e.key"
     assert await rows(still, settled) == [("failed", "withheld", "cancelled")]
@@ -116,7 +116,7 @@ async def booked(still: System, *events: Event) -> Any:
     still.perplexity.scripts.extend([CALL, "not {valid", CALL])
     async with activities(still) as does:
         outcome = await answer(does, request)
-        assert (await perform(does, request, outcome)).step is Step.CONCLUDE
+        assert (await perform(does, request, outcome)).step is NextStep.CONCLUDE
         await change(still, *events)
     return request
 
@@ -146,14 +146,14 @@ async def test_a_repair_after_it_does_not_begin_from_the_beginning(still: System
     still.perplexity.scripts.extend([output("create_ticket"), "Booked, I mean.", "Your table is booked."])
     repaired = DatabaseStop(END)
     async with activities(still) as does:
-        assert (await answer(does, request)).step is Step.REPAIR
+        assert (await answer(does, request)).step is NextStep.REPAIR
     async with activities(still, repaired) as does:
         repairing = asyncio.create_task(answer(does, request))
         await within("the repaired words", repaired.reached.wait(), lambda: still.perplexity.prompts)
         await change(still, Event.TAKEN, Event.RELEASED)
         repaired.released.set()
         again = await repairing
-        assert again.step is Step.CONCLUDE
+        assert again.step is NextStep.CONCLUDE
         await answer(does, request)
 
     assert await said(still) == [("Your table is booked.", None)]

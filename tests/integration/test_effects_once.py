@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 from integrations.endpoints.port import CallFailureKind, EndpointFailed
 from schemas.actions import AssistantActions, Endpoint
 from schemas.assistants import AssistantConfig
-from schemas.conversations import Perform, Step, Thread, TurnOutcome, TurnRequest
+from schemas.conversations import NextStep, Perform, Thread, TurnOutcome, TurnRequest
 from schemas.effects import Claim, EffectOutcome, EffectStatus
 from storage.actions import Actions
 from storage.ledger import Ledger
@@ -56,15 +56,15 @@ def activities(system: System) -> Activities:
 async def planned(system: System, output: dict[str, Any], endpoint: Endpoint = ORDER) -> Perform:
     """A turn whose action is accepted and in the ledger, and not begun."""
     does = activities(system)
-    object.__setattr__(does.answering._acting, "perform_inline", unchanged)
+    object.__setattr__(does.turn._action_activities, "perform_inline", unchanged)
     config = AssistantConfig(actions=AssistantActions(endpoints=(endpoint,)))
     await system.services.configurations.apply("default", config, "test")
     stored = await system.services.inbox.store(incoming("Order it", 1))
     thread = Thread(frontend_context_uuid=uuid4())
     system.perplexity.scripts.append(json.dumps({"reason": "Asked for it", **output}))
     request = TurnRequest(conversation_id=stored.conversation_id, cursor=0, thread=thread)
-    outcome = await ActivityEnvironment().run(does.answering.answer, request)
-    assert (outcome.step, outcome.action_id is not None) == (Step.PERFORM, True)
+    outcome = await ActivityEnvironment().run(does.turn.answer, request)
+    assert (outcome.step, outcome.action_id is not None) == (NextStep.PERFORM, True)
     return Perform(**request.model_dump(), action_id=outcome.action_id)
 
 
@@ -76,9 +76,9 @@ def dying(boundary: str, system: System) -> Activities:
         raise Killed(boundary)
 
     parts: dict[str, tuple[Any, str]] = {
-        "before the call": (does.acting._handlers, "of"),
-        "between call and record": (does.acting._ledger, "complete"),
-        "between record and report": (does.acting._turns, "commit"),
+        "before the call": (does.actions._handlers, "of"),
+        "between call and record": (does.actions._ledger, "complete"),
+        "between record and report": (does.actions._turns, "commit"),
     }
     part, name = parts[boundary]
     object.__setattr__(part, name, die)
@@ -110,14 +110,14 @@ async def test_a_worker_that_dies_around_a_call(
     perform = await planned(system, CALL, endpoint)
 
     with pytest.raises(Killed):
-        await ActivityEnvironment().run(dying(boundary, system).acting.perform, perform)
-    outcome = await ActivityEnvironment().run(activities(system).acting.perform, perform)
+        await ActivityEnvironment().run(dying(boundary, system).actions.perform, perform)
+    outcome = await ActivityEnvironment().run(activities(system).actions.perform, perform)
 
     [effect] = await system.database.rows("SELECT status FROM effects")
     assert effect["status"] == status
     assert len(system.endpoints.calls) == calls
     assert len({key for _, _, key in system.endpoints.calls}) <= 1
-    assert outcome.step is (Step.CONCLUDE if status == "confirmed" else Step.FINISHED)
+    assert outcome.step is (NextStep.CONCLUDE if status == "confirmed" else NextStep.FINISHED)
 
 
 @pytest.mark.parametrize("boundary", ["before the call", "between call and record", "between record and report"])
@@ -126,8 +126,8 @@ async def test_a_worker_that_dies_around_a_ticket_opens_one(system: System, boun
     perform = await planned(system, output)
 
     with pytest.raises(Killed):
-        await ActivityEnvironment().run(dying(boundary, system).acting.perform, perform)
-    outcome = await ActivityEnvironment().run(activities(system).acting.perform, perform)
+        await ActivityEnvironment().run(dying(boundary, system).actions.perform, perform)
+    outcome = await ActivityEnvironment().run(activities(system).actions.perform, perform)
 
     tickets = await system.database.rows("SELECT number FROM tickets")
     replies = await system.database.rows("SELECT text FROM messages WHERE direction = 'out'")
@@ -165,8 +165,8 @@ async def test_a_result_that_did_not_reach_its_turn_reaches_it_with_the_next_att
     """The effect is confirmed, the worker dies, and the turn stands where it stood."""
     perform, does = await planned(system, CALL, KEYED), activities(system)
     claimed = await claim(system, perform)
-    await does.acting._ledger.complete(claimed, EffectOutcome(status=EffectStatus.CONFIRMED, result={"body": "done"}))
+    await does.actions._ledger.complete(claimed, EffectOutcome(status=EffectStatus.CONFIRMED, result={"body": "done"}))
 
-    outcome = await ActivityEnvironment().run(does.acting.perform, perform)
+    outcome = await ActivityEnvironment().run(does.actions.perform, perform)
 
-    assert (outcome.step, system.endpoints.calls) == (Step.CONCLUDE, [])
+    assert (outcome.step, system.endpoints.calls) == (NextStep.CONCLUDE, [])

@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, Texts
-from schemas.conversations import ApprovalDecision, Perform, Step, Thread, TurnRequest
+from schemas.conversations import ApprovalDecision, NextStep, Perform, Thread, TurnRequest
 from schemas.deliveries import PlannedPart
 from schemas.messages import BatchOptions, ChannelMessage, CustomerIdentity
 from storage.erasure import Erasure
@@ -73,9 +73,9 @@ async def test_an_action_whose_customer_was_erased_before_it_began_ends_at_once(
         does, perform = await _planned(still, BOOKS)
         await _erase(still, perform.conversation_id)
 
-        outcome = await ActivityEnvironment().run(does.acting.perform, perform)
+        outcome = await ActivityEnvironment().run(does.actions.perform, perform)
 
-    assert (outcome.step, outcome.cursor) == (Step.FINISHED, 1)
+    assert (outcome.step, outcome.cursor) == (NextStep.FINISHED, 1)
     assert still.endpoints.calls == []
 
 
@@ -104,11 +104,11 @@ async def test_an_approved_action_that_was_done_is_not_refused_because_the_confi
         row = await still.database.row("SELECT digest FROM actions")
         assert row is not None
         decision = ApprovalDecision(digest=row["digest"], approved=True, conversation_id=asked.conversation_id)
-        await ActivityEnvironment().run(does.acting.resolve_approval, decision)
+        await ActivityEnvironment().run(does.actions.resolve_approval, decision)
         await still.database.rows("DELETE FROM messages WHERE id_scope = 'action'")  # that worker died before it told
         await configure(still, enabled=("api_call",))
 
-        await ActivityEnvironment().run(does.acting.resolve_approval, decision)
+        await ActivityEnvironment().run(does.actions.resolve_approval, decision)
 
         told = await still.database.row("SELECT text FROM messages WHERE id_scope = 'action'")
     assert told is not None
@@ -156,7 +156,7 @@ async def _planned(still: System, said: str) -> tuple[Activities, Perform]:
     message = await still.services.inbox.store(incoming("Please", 1))
     thread = Thread(frontend_context_uuid=uuid4())
     request = TurnRequest(conversation_id=message.conversation_id, cursor=0, thread=thread)
-    outcome = await ActivityEnvironment().run(does.answering.answer, request)
+    outcome = await ActivityEnvironment().run(does.turn.answer, request)
     return does, Perform(**request.model_dump(), action_id=outcome.action_id)
 
 
@@ -164,7 +164,7 @@ async def _performed(does: Activities, perform: Perform) -> None:
     """Attempt after attempt, as Temporal makes them."""
     for _ in range(9):
         with suppress(ApplicationError):
-            await ActivityEnvironment().run(does.acting.perform, perform)
+            await ActivityEnvironment().run(does.actions.perform, perform)
             return
 
 

@@ -95,7 +95,7 @@ async def test_what_was_stored_and_never_woken_is_swept(postgres_url: str, tempo
         stored = await system.services.inbox.store(incoming("Forgotten", 1))
         sweeping = create_activities(
             system.temporal, system.database, system.outside, system.settings, now=clock.now
-        ).sweeping
+        ).sweep
 
         swept = await ActivityEnvironment().run(sweeping.sweep)
         await system.until_asked(1)

@@ -15,7 +15,7 @@ from temporalio.testing import ActivityEnvironment
 from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult
 from schemas.actions import AssistantActions, Endpoint, LookUp
 from schemas.assistants import AssistantConfig
-from schemas.conversations import Perform, Step, Thread, TurnOutcome, TurnRequest
+from schemas.conversations import NextStep, Perform, Thread, TurnOutcome, TurnRequest
 from storage.ledger import Ledger
 from tests.incoming import incoming
 from tests.support.shop import output
@@ -61,7 +61,7 @@ async def begun(system: System, endpoint: Endpoint = ORDER) -> Perform:
     thread = Thread(frontend_context_uuid=uuid4())
     request = TurnRequest(conversation_id=stored.conversation_id, cursor=0, thread=thread)
     does = create_activities(system.temporal, system.database, system.outside, system.settings)
-    outcome = await ActivityEnvironment().run(does.answering.answer, request)
+    outcome = await ActivityEnvironment().run(does.turn.answer, request)
     (row,) = await system.database.rows("SELECT key FROM effects")
     await Ledger(system.database).claim(row["key"], lease_seconds=600, give_up_seconds=3_600)
     return Perform(**request.model_dump(), action_id=outcome.action_id)
@@ -69,7 +69,7 @@ async def begun(system: System, endpoint: Endpoint = ORDER) -> Perform:
 
 async def perform(system: System, action: Perform) -> TurnOutcome:
     does = create_activities(system.temporal, system.database, system.outside, system.settings)
-    return await ActivityEnvironment().run(does.acting.perform, action)
+    return await ActivityEnvironment().run(does.actions.perform, action)
 
 
 async def effect(system: System) -> Any:
@@ -90,7 +90,7 @@ async def test_what_is_there_was_done_and_is_the_result(still: System) -> None:
     row = await effect(still)
     assert (row["status"], row["result"]) == ("confirmed", {"status": 200, "body": {"number": 7}})
     assert still.endpoints.calls == [(ASKED, {"key": row["key"]}, None)]
-    assert outcome.step is Step.CONCLUDE
+    assert outcome.step is NextStep.CONCLUDE
 
 
 @pytest.mark.parametrize("answer", [NOT_THERE, EndpointResult(status=404, body="nothing"), EndpointResult(status=404)])
@@ -136,7 +136,7 @@ async def test_a_look_up_that_says_nothing_repeats_nothing(still: System, answer
     outcome = await perform(still, action)
 
     row = await effect(still)
-    assert (row["status"], outcome.step) == ("unknown", Step.FINISHED)
+    assert (row["status"], outcome.step) == ("unknown", NextStep.FINISHED)
     assert row["error"]["explanation"].startswith("looked up: ")
     assert set(called(still)) == {ASKED}
 

@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, Texts
-from schemas.conversations import Deliver, Expire, Step, Thread, TurnRequest
+from schemas.conversations import Deliver, Expire, NextStep, Thread, TurnRequest
 from schemas.transitions import Event
 from storage.erasure import Erasure
 from storage.standings import Standings
@@ -43,7 +43,7 @@ async def ends(system: System, conversation: Any, how: str) -> None:
     if how == "expires":
         await system.database.rows("UPDATE actions SET expires_at = agent_now()")
         async with activities(system) as does:
-            await ActivityEnvironment().run(does.remembering.expire, Expire(conversation_id=conversation))
+            await ActivityEnvironment().run(does.conversation.expire, Expire(conversation_id=conversation))
     else:
         await Standings(system.database).change(conversation, Event.RELEASED, who="Ann")
 
@@ -66,7 +66,7 @@ async def test_an_answer_that_meets_its_question_s_end_is_asked_anew(still: Syst
         outcome = await answering
         again = await answer(does, request)
 
-    assert (outcome.step, again.step, again.cursor) == (Step.AGAIN, Step.FINISHED, 2)
+    assert (outcome.step, again.step, again.cursor) == (NextStep.AGAIN, NextStep.FINISHED, 2)
     assert still.endpoints.calls == []
     told = await still.database.rows("SELECT text FROM messages WHERE direction = 'out'")
     assert [row["text"] for row in told].count(Texts().expired) <= 1
@@ -131,11 +131,11 @@ async def test_a_sender_that_dies_at_a_withheld_part_leaves_the_reply_withheld(
             await answer(does, TurnRequest(conversation_id=conversation, cursor=0, thread=thread))
             await Standings(system.database).change(conversation, Event.TAKEN, who="Ann")
             deliver = Deliver(conversation_id=conversation)
-            sending = asyncio.create_task(ActivityEnvironment().run(dying.delivering.deliver, deliver))
+            sending = asyncio.create_task(ActivityEnvironment().run(dying.delivery.deliver, deliver))
             await within("the reply that is withheld", stop.reached.wait(), lambda: "")
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-            await ActivityEnvironment().run(does.delivering.deliver, deliver)
+            await ActivityEnvironment().run(does.delivery.deliver, deliver)
 
         replies = await system.database.rows("SELECT delivery FROM messages WHERE direction = 'out'")
 

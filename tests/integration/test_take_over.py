@@ -18,7 +18,7 @@ from actions.gates import rules_of
 from integrations.perplexity.port import AskFailed
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
-from schemas.conversations import Apologize, StateRequest, Step
+from schemas.conversations import Apologize, NextStep, StateRequest
 from schemas.encoding import dump_json
 from schemas.failures import ModelFailureKind
 from schemas.transitions import Event
@@ -142,7 +142,7 @@ async def test_a_zombie_of_before_a_take_over_and_a_release_changes_nothing(stil
         held.released.set()
         late = await zombie
 
-    assert (living.step, late.step, late.cursor) == (Step.FINISHED, Step.FINISHED, 1)
+    assert (living.step, late.step, late.cursor) == (NextStep.FINISHED, NextStep.FINISHED, 1)
     assert await rows(still, "SELECT text, delivery FROM messages WHERE direction = 'out'") == [("Ten ringgit.", None)]
     assert ("The zombie's answer", False) in await rows(still, "SELECT text, used FROM raw_outputs")
 
@@ -212,7 +212,7 @@ async def test_an_action_that_is_planned_is_not_begun_after_a_take_over(still: S
         before.released.set()
         outcome = await acting
 
-    assert (outcome.step, outcome.state) == (Step.FINISHED, State.HUMAN_HANDOFF)
+    assert (outcome.step, outcome.state) == (NextStep.FINISHED, State.HUMAN_HANDOFF)
     assert await rows(still, "SELECT 1 FROM tickets") == []
     assert still.endpoints.calls == []
     assert await rows(still, "SELECT e.status, a.status FROM effects e JOIN actions a ON a.effect_key = e.key") == [
@@ -235,8 +235,8 @@ async def test_an_action_that_was_not_begun_is_thought_about_anew_after_a_releas
         before.released.set()
         outcome = await acting
 
-        assert outcome.step is Step.AGAIN
-        assert (await answer(does, request)).step is Step.FINISHED
+        assert outcome.step is NextStep.AGAIN
+        assert (await answer(does, request)).step is NextStep.FINISHED
     assert (await rows(still, "SELECT text FROM messages WHERE direction = 'out'")) == [("Never mind.",)]
     assert still.endpoints.calls == []
 
@@ -244,7 +244,7 @@ async def test_an_action_that_was_not_begun_is_thought_about_anew_after_a_releas
 async def _to_the_end(does: Any, request: Any) -> Any:
     """The turn's answer, and its action where that is an activity of its own."""
     outcome = await answer(does, request)
-    return await perform(does, request, outcome) if outcome.step is Step.PERFORM else outcome
+    return await perform(does, request, outcome) if outcome.step is NextStep.PERFORM else outcome
 
 
 async def test_an_effect_under_way_happens_and_its_words_are_withheld(system: System) -> None:
@@ -333,9 +333,9 @@ async def test_a_repair_is_not_asked_for_under_another_owner(still: System, even
     request = await stored(still, "My lamp broke")
     still.perplexity.scripts.append(INVALID)
     async with activities(still) as does:
-        assert (await answer(does, request)).step is Step.REPAIR
+        assert (await answer(does, request)).step is NextStep.REPAIR
         await _change(still, event)
-        assert (await answer(does, request)).step is Step.FINISHED
+        assert (await answer(does, request)).step is NextStep.FINISHED
 
     assert len(still.perplexity.prompts) == 1
     assert await rows(still, "SELECT status FROM turns") == [("withheld",)]
@@ -346,7 +346,7 @@ async def test_nobody_is_apologised_to_under_a_human(still: System) -> None:
     await take(still)
     async with activities(still) as does:
         sorry = Apologize(**request.model_dump(), failure=ModelFailureKind.ABANDONED)
-        outcome = await ActivityEnvironment().run(does.answering.apologize, sorry)
+        outcome = await ActivityEnvironment().run(does.turn.apologize, sorry)
 
     assert (outcome.cursor, outcome.state) == (1, State.HUMAN_HANDOFF)
     assert await rows(still, "SELECT 1 FROM messages WHERE direction = 'out'") == []

@@ -110,7 +110,7 @@ async def test_a_reply_that_was_due_before_does_not_leave_after_a_release(
         await set_state(customer, "human_handoff")
         await set_state(customer, "bot")
         async with activities(system) as does:
-            await ActivityEnvironment().run(does.delivering.deliver, Deliver(conversation_id=conversation_id))
+            await ActivityEnvironment().run(does.delivery.deliver, Deliver(conversation_id=conversation_id))
 
         rows = await system.database.rows("SELECT delivery FROM messages WHERE id = :id", {"id": reply_id})
 
@@ -128,7 +128,7 @@ async def test_a_claim_that_meets_a_take_over_comes_after_it(postgres_url: str, 
                 values = {"id": conversation_id, "rules": dump_json(rules_of(Event.TAKEN))}
                 await transaction.rows("SELECT * FROM change_owner(:id, 'taken', :rules, 'Ann', '')", values)
                 sending = asyncio.create_task(
-                    ActivityEnvironment().run(does.delivering.deliver, Deliver(conversation_id=conversation_id))
+                    ActivityEnvironment().run(does.delivery.deliver, Deliver(conversation_id=conversation_id))
                 )
                 await until("the claim that waits", lambda: _waits_for_a_lock(system, "SET status = 'sending'"))
             await sending
@@ -157,14 +157,14 @@ async def test_a_part_that_was_claimed_gives_way_if_it_begins_too_late(
         async with activities(system, claimed) as does:
             environment = ActivityEnvironment()
             sending = asyncio.create_task(
-                environment.run(does.delivering.deliver, Deliver(conversation_id=conversation_id))
+                environment.run(does.delivery.deliver, Deliver(conversation_id=conversation_id))
             )
             await within("the claim", claimed.reached.wait(), lambda: customer.received)
             taken = await set_state(customer, "human_handoff")
             claimed.released.set()
             with pytest.raises(Exception, match="the claim took too long"):
                 await sending
-            await environment.run(does.delivering.deliver, Deliver(conversation_id=conversation_id))
+            await environment.run(does.delivery.deliver, Deliver(conversation_id=conversation_id))
 
     assert taken["in_flight"] == 1
     assert customer.received == []
@@ -194,7 +194,7 @@ async def test_the_words_that_hand_over_leave_and_an_earlier_reply_does_not(
         async with activities(system) as does:
             asked = TurnRequest(conversation_id=conversation_id, cursor=0, thread=thread)
             handed = await answer(does, asked)
-            await ActivityEnvironment().run(does.delivering.deliver, Deliver(conversation_id=conversation_id))
+            await ActivityEnvironment().run(does.delivery.deliver, Deliver(conversation_id=conversation_id))
 
     assert handed.standing.owner == "human"
     assert [text[:20] for text in customer.received] == ["I am passing you on "]

@@ -19,7 +19,7 @@ from temporalio.testing import ActivityEnvironment
 from integrations.perplexity.port import AskFailed, ModelPrompt
 from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
-from schemas.conversations import Apologize, Perform, Step, Thread, TurnOutcome, TurnRequest
+from schemas.conversations import Apologize, NextStep, Perform, Thread, TurnOutcome, TurnRequest
 from schemas.failures import ModelFailureKind
 from storage.database import StorageUnavailable
 from tests.incoming import incoming
@@ -70,7 +70,7 @@ async def stored(system: System, text: str) -> TurnRequest:
 
 
 async def answer(activities: Activities, request: TurnRequest) -> TurnOutcome:
-    return await ActivityEnvironment().run(activities.answering.answer, request)
+    return await ActivityEnvironment().run(activities.turn.answer, request)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_a_zombies_text_does_not_override_an_action_under_way(still: Syste
     refused = await zombie
     before_handler.released.set()
 
-    assert refused.step is Step.PERFORM
+    assert refused.step is NextStep.PERFORM
     assert (await living).state == "human_handoff"
     assert await rows(still, "SELECT status, state FROM turns") == [("answered", "human_handoff")]
     [(reply,)] = await rows(still, "SELECT text FROM messages WHERE direction = 'out'")
@@ -131,7 +131,7 @@ async def test_the_end_of_a_turn_frees_the_slot_that_a_dead_attempt_left(still: 
         await answer(does(still), request)
 
     sorry = Apologize(**request.model_dump(), failure="abandoned")
-    await ActivityEnvironment().run(does(still).answering.apologize, sorry)
+    await ActivityEnvironment().run(does(still).turn.apologize, sorry)
 
     assert await rows(still, "SELECT ended_at IS NULL FROM account_calls") == [(False,)]
 
@@ -145,9 +145,9 @@ async def test_an_apology_does_not_override_an_action_under_way(still: System, d
         )
 
     sorry = Apologize(**request.model_dump(), failure="abandoned")
-    outcome = await ActivityEnvironment().run(does(still).answering.apologize, sorry)
+    outcome = await ActivityEnvironment().run(does(still).turn.apologize, sorry)
 
-    assert outcome.step is Step.PERFORM
+    assert outcome.step is NextStep.PERFORM
     assert await rows(still, "SELECT text FROM messages WHERE direction = 'out'") == []
 
 
@@ -157,7 +157,7 @@ async def test_a_commit_whose_answer_was_lost_is_repeated_without_harm(still: Sy
 
     outcome = await answer(does(still, lost), request)
 
-    assert (outcome.cursor, outcome.step) == (1, Step.FINISHED)
+    assert (outcome.cursor, outcome.step) == (1, NextStep.FINISHED)
     assert await rows(still, "SELECT used FROM raw_outputs") == [(True,)]
     assert len(await rows(still, "SELECT 1 FROM messages WHERE direction = 'out'")) == 1
     assert len(still.perplexity.prompts) == 1
@@ -276,9 +276,9 @@ async def test_an_action_is_done_under_the_configuration_it_was_accepted_under(s
     await configure(still, endpoints=[LOOK_UP])
 
     perform = Perform(**request.model_dump(), action_id=planned.action_id)
-    outcome = await ActivityEnvironment().run(does(still).acting.perform, perform)
+    outcome = await ActivityEnvironment().run(does(still).actions.perform, perform)
 
-    assert outcome.step is Step.CONCLUDE
+    assert outcome.step is NextStep.CONCLUDE
     assert [name for name, _, _ in still.endpoints.calls] == ["book"]
 
 
@@ -359,7 +359,7 @@ async def test_waiting_for_the_database_is_no_death(still: System, does: Does) -
     environment.on_heartbeat = lambda *details: beats.append(details)
     held = DatabaseStop(COMMIT)
     activities = does(still, held)
-    attempt = asyncio.create_task(environment.run(activities.answering.answer, request))
+    attempt = asyncio.create_task(environment.run(activities.turn.answer, request))
     await within("the commit", held.reached.wait(), lambda: still.perplexity.prompts)
 
     before = len(beats)

@@ -54,7 +54,7 @@ class Conversation:
 
     async def deliver(self) -> None:
         async with activities(self.system) as does:
-            await ActivityEnvironment().run(does.delivering.deliver, Deliver(conversation_id=await self.id))
+            await ActivityEnvironment().run(does.delivery.deliver, Deliver(conversation_id=await self.id))
 
     async def change(self, *events: Event) -> None:
         for event in events:
@@ -189,4 +189,4 @@ async def approve(talk: Conversation) -> None:
     by = await Actions(talk.system.database).hand_in(await talk.id, approved=True, who="Ann")
     decision = ApprovalDecision(digest=question["digest"], approved=True, by=by, conversation_id=await talk.id)
     async with activities(talk.system) as does:
-        await ActivityEnvironment().run(does.acting.resolve_approval, decision)
+        await ActivityEnvironment().run(does.actions.resolve_approval, decision)

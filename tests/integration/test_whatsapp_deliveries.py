@@ -288,12 +288,12 @@ async def test_a_failure_that_is_known_late_does_not_plan_again_what_was_given_u
         system.whatsapp.failures.append(busy)
         system.whatsapp.gate.clear()
 
-        zombie = asyncio.create_task(ActivityEnvironment().run(does.delivering.deliver, due))
+        zombie = asyncio.create_task(ActivityEnvironment().run(does.delivery.deliver, due))
         await within("the first attempt's request", system.whatsapp.held.wait(), lambda: zombie)
         with pytest.raises(ApplicationError, match="waits for the channel's status"):
-            await ActivityEnvironment().run(does.delivering.deliver, due)
+            await ActivityEnvironment().run(does.delivery.deliver, due)
         clock.ahead = timedelta(minutes=5)
-        await ActivityEnvironment().run(does.delivering.deliver, due)
+        await ActivityEnvironment().run(does.delivery.deliver, due)
         given_up = await _deliveries(system)
         system.whatsapp.gate.set()
         with pytest.raises(ApplicationError):
@@ -318,10 +318,10 @@ async def test_the_channels_pause_is_kept_whoever_asks_again(postgres_url: str, 
         kinds = []
         for _ in range(2):
             with pytest.raises(ApplicationError) as failed:
-                await ActivityEnvironment().run(does.delivering.deliver, Deliver(conversation_id=conversation_id))
+                await ActivityEnvironment().run(does.delivery.deliver, Deliver(conversation_id=conversation_id))
             kinds.append(failed.value.type)
         clock.ahead = timedelta(seconds=7)
-        await ActivityEnvironment().run(does.delivering.deliver, Deliver(conversation_id=conversation_id))
+        await ActivityEnvironment().run(does.delivery.deliver, Deliver(conversation_id=conversation_id))
         await database.close()
 
         assert kinds == [SendFailureKind.PAIR_LIMITED, "Paused"]

@@ -27,9 +27,9 @@ from schemas.conversations import (
     FetchFiles,
     HandOver,
     Limits,
+    NextStep,
     Perform,
     SessionChanged,
-    Step,
     Stop,
     Thread,
     TurnOutcome,
@@ -126,7 +126,7 @@ class DrivenRun:
                 wanted = decision.model_copy(update={"conversation_id": self.conversation_id})
                 limit = policy.action_give_up(self._limits)
                 changed = await self._activity(
-                    "resolve_approval", self._activities.acting.resolve_approval, wanted, limit
+                    "resolve_approval", self._activities.actions.resolve_approval, wanted, limit
                 )
             self._changed(changed)
         finally:
@@ -220,7 +220,7 @@ class DrivenRun:
         """`_load_state`."""
         self._stale = False
         start = ConversationStart(conversation_id=self.conversation_id, channel="whatsapp")
-        loaded = await self._activity("load_state", self._activities.remembering.load_state, start, None)
+        loaded = await self._activity("load_state", self._activities.conversation.load_state, start, None)
         self._limits = loaded.limits
         self._current = policy.with_stored(self._current, loaded.workflow_state, self._limits, self._now())
         self._is_loaded = True
@@ -230,7 +230,7 @@ class DrivenRun:
         """`_expire`."""
         request = Expire(conversation_id=self.conversation_id)
         try:
-            ended = await self._write("expire", self._activities.remembering.expire, request)
+            ended = await self._write("expire", self._activities.conversation.expire, request)
         except GivenUp:
             self._current.deadlines.expiry = self._now() + self._limits.turn_retry_pause_max
         else:
@@ -243,7 +243,7 @@ class DrivenRun:
         due, limit = Deliver(conversation_id=self.conversation_id), self._limits.delivery_give_up
         try:
             delivered = await self._activity(
-                "deliver", self._activities.delivering.deliver, due, limit, waits_for_its_end=True
+                "deliver", self._activities.delivery.deliver, due, limit, waits_for_its_end=True
             )
         except GivenUp:
             self._stops.trace.append(f"{self.letter}: replies wait for a while")
@@ -258,7 +258,7 @@ class DrivenRun:
         self._current.files_due = False
         wanted, limit = FetchFiles(conversation_id=self.conversation_id), self._limits.delivery_give_up
         with suppress(GivenUp):
-            await self._activity("fetch", self._activities.fetching.fetch, wanted, limit)
+            await self._activity("fetch", self._activities.files.fetch, wanted, limit)
 
     async def _hand_over(self) -> None:
         """`_hand_over`."""
@@ -266,7 +266,7 @@ class DrivenRun:
             self._handed_over = True
             self._current.delivery_due = False
             request = HandOver(conversation_id=self.conversation_id)
-            await self._activity("hand over", self._activities.merging.hand_over, request, None)
+            await self._activity("hand over", self._activities.merge.hand_over, request, None)
 
     async def _answer(self) -> None:
         """`_answer`, and `_come_to`."""
@@ -277,7 +277,7 @@ class DrivenRun:
             request = TurnRequest(conversation_id=self.conversation_id, cursor=self._current.cursor, thread=thread)
             signalled_seq, changes = self._current.newest_seq, self._changes
             try:
-                outcome = await self._take_turn(request)
+                outcome = await self._run_turn(request)
             except GivenUp:
                 self._gave_up = True
             else:
@@ -296,11 +296,11 @@ class DrivenRun:
             task.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
         with suppress(GivenUp):
-            await self._write("stop", self._activities.remembering.stop, Stop(conversation_id=self.conversation_id))
+            await self._write("stop", self._activities.conversation.stop, Stop(conversation_id=self.conversation_id))
         await self._until(lambda: not self._handlers)
 
     def _come_to(self, request: TurnRequest, outcome: TurnOutcome, signalled_seq: int) -> None:
-        if outcome.step is Step.WAIT:
+        if outcome.step is NextStep.WAIT:
             self._current.deadlines.room = self._now() + outcome.wait
             return
         policy.apply_outcome(self._current, outcome, request.cursor, signalled_seq)
@@ -321,21 +321,23 @@ class DrivenRun:
 
     # The turn
 
-    async def _take_turn(self, request: TurnRequest) -> TurnOutcome:
-        """`take_turn`."""
+    async def _run_turn(self, request: TurnRequest) -> TurnOutcome:
+        """`run_turn`."""
         outcome = await self._ask(request)
-        while outcome.step not in (Step.FINISHED, Step.WAIT):
-            outcome = await (self._perform(request, outcome) if outcome.step is Step.PERFORM else self._ask(request))
+        while outcome.step not in (NextStep.FINISHED, NextStep.WAIT):
+            outcome = await (
+                self._perform(request, outcome) if outcome.step is NextStep.PERFORM else self._ask(request)
+            )
         return outcome
 
     async def _ask(self, request: TurnRequest) -> TurnOutcome:
         """`_ask`."""
         try:
-            answered: TurnOutcome = await self._write("answer", self._activities.answering.answer, request)
+            answered: TurnOutcome = await self._write("answer", self._activities.turn.answer, request)
         except GivenUp as error:
             kind = error.kind if error.kind in set(ModelFailureKind) else ModelFailureKind.ABANDONED
             sorry = Apologize(**request.model_dump(), failure=kind)
-            answered = await self._write("apologize", self._activities.answering.apologize, sorry)
+            answered = await self._write("apologize", self._activities.turn.apologize, sorry)
         return answered
 
     async def _perform(self, request: TurnRequest, outcome: TurnOutcome) -> TurnOutcome:
@@ -345,7 +347,7 @@ class DrivenRun:
         values = {**request.model_dump(), "thread": outcome.thread or request.thread, "action_id": outcome.action_id}
         limit = policy.action_give_up(self._limits)
         performed: TurnOutcome = await self._activity(
-            "perform", self._activities.acting.perform, Perform(**values), limit
+            "perform", self._activities.actions.perform, Perform(**values), limit
         )
         return performed
 

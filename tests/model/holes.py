@@ -42,7 +42,7 @@ GET = "WHERE turn.id = :turn_id"
 
 @dataclass(frozen=True)
 class Hole:
-    """*turns*, *bots*, *acting*: classes in the place of the core's; *function*: another body of one of the
+    """*turns*, *assistants*, *acting*: classes in the place of the core's; *function*: another body of one of the
     database's, by its name."""
 
     number: int
@@ -290,9 +290,9 @@ def composed(
 ) -> Activities:
     """As `worker.app.create_activities`, with the hole's collaborators."""
     does = create_activities(client, database, outside, settings, now, monotonic)
-    if hole.turns is Turns and hole.assistants is AssistantCache and hole.acting is ActionActivities:
+    if hole.turns is Turns and hole.assistants is AssistantCache and hole.actions is ActionActivities:
         return does
-    was, answering = does.acting, does.answering
+    was, answering = does.actions, does.turn
     turns, assistants = hole.turns(database), hole.assistants(Configurations(database), settings)
     beat, actions = activity.heartbeat, was._actions
     acting = hole.acting(turns, actions, was._ledger, was._standings, assistants, was._handlers, settings, beat, now)

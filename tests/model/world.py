@@ -207,7 +207,7 @@ class World:
 
     def sweep(self) -> None:
         name = f"sweep {len(self.sweeps) + 1}"
-        self.sweeps.append(self.stops.start(name, lambda: ActivityEnvironment().run(self.does.sweeping.sweep)))
+        self.sweeps.append(self.stops.start(name, lambda: ActivityEnvironment().run(self.does.sweep.sweep)))
         self._swept_at = self.loop.time()
         self.loop.run_until_quiet()
 

@@ -34,10 +34,10 @@ async def stored(system: System, text: str, number: int = 1, customer: str = "c-
 
 
 async def answer(does: Activities, request: TurnRequest) -> TurnOutcome:
-    return await ActivityEnvironment().run(does.answering.answer, request)
+    return await ActivityEnvironment().run(does.turn.answer, request)
 
 
 async def perform(does: Activities, request: TurnRequest, outcome: TurnOutcome) -> TurnOutcome:
     assert outcome.action_id is not None
     asked = Perform(**request.model_dump(), action_id=outcome.action_id)
-    return await ActivityEnvironment().run(does.acting.perform, asked)
+    return await ActivityEnvironment().run(does.actions.perform, asked)

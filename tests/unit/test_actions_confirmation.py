@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actions.confirmation import action_digest, cancel_payload, confirm_payload, pending_action, settle
+from actions.confirmation import action_digest, cancel_payload, confirm_payload, interpret, pending_action
 from actions.gates import Event
 from actions.question_words import words_for
 from actions.yes_no import YesNo, understand
@@ -103,42 +103,42 @@ def open_question(by: Confirmation = Confirmation.CUSTOMER, key: str = "c/7/0") 
 
 def test_words_answer_a_question_that_is_open() -> None:
     pending = open_question()
-    assert settle(pending, text="yes please", seq=8, now=NOW) is Event.CONFIRMED
-    assert settle(pending, text="不要", seq=8, now=NOW) is Event.DECLINED
-    assert settle(pending, text="what will happen then?", seq=8, now=NOW) is Event.MESSAGE
+    assert interpret(pending, text="yes please", seq=8, now=NOW) is Event.CONFIRMED
+    assert interpret(pending, text="不要", seq=8, now=NOW) is Event.DECLINED
+    assert interpret(pending, text="what will happen then?", seq=8, now=NOW) is Event.MESSAGE
 
 
 def test_buttons_answer_exactly_their_own_question() -> None:
     pending, older = open_question(), open_question(key="c/5/0")
-    assert settle(pending, payload=confirm_payload(pending.digest), seq=8, now=NOW) is Event.CONFIRMED
-    assert settle(pending, payload=cancel_payload(pending.digest), seq=8, now=NOW) is Event.DECLINED
-    assert settle(pending, payload=confirm_payload(older.digest), seq=8, now=NOW) is None
-    assert settle(None, payload=confirm_payload(pending.digest), seq=8, now=NOW) is None
+    assert interpret(pending, payload=confirm_payload(pending.digest), seq=8, now=NOW) is Event.CONFIRMED
+    assert interpret(pending, payload=cancel_payload(pending.digest), seq=8, now=NOW) is Event.DECLINED
+    assert interpret(pending, payload=confirm_payload(older.digest), seq=8, now=NOW) is None
+    assert interpret(None, payload=confirm_payload(pending.digest), seq=8, now=NOW) is None
 
 
 def test_a_yes_from_before_the_question_does_not_confirm() -> None:
-    assert settle(open_question(), text="yes", seq=7, now=NOW) is Event.MESSAGE
+    assert interpret(open_question(), text="yes", seq=7, now=NOW) is Event.MESSAGE
 
 
 def test_a_late_yes_does_not_confirm() -> None:
     pending = open_question()
     late = pending.expires_at
-    assert settle(pending, text="yes", seq=8, now=late - timedelta(seconds=1)) is Event.CONFIRMED
-    assert settle(pending, text="yes", seq=8, now=late) is Event.EXPIRED
-    assert settle(pending, payload=confirm_payload(pending.digest), seq=8, now=late) is Event.EXPIRED
+    assert interpret(pending, text="yes", seq=8, now=late - timedelta(seconds=1)) is Event.CONFIRMED
+    assert interpret(pending, text="yes", seq=8, now=late) is Event.EXPIRED
+    assert interpret(pending, payload=confirm_payload(pending.digest), seq=8, now=late) is Event.EXPIRED
 
 
 def test_the_customer_cannot_approve_for_staff() -> None:
     pending = open_question(Confirmation.STAFF)
     payload = confirm_payload(pending.digest)
-    assert settle(pending, text="yes", seq=8, now=NOW) is Event.MESSAGE
-    assert settle(pending, payload=payload, seq=8, now=NOW) is None
-    assert settle(pending, payload=payload, seq=8, by=Confirmation.STAFF, now=NOW) is Event.CONFIRMED
+    assert interpret(pending, text="yes", seq=8, now=NOW) is Event.MESSAGE
+    assert interpret(pending, payload=payload, seq=8, now=NOW) is None
+    assert interpret(pending, payload=payload, seq=8, by=Confirmation.STAFF, now=NOW) is Event.CONFIRMED
     assert pending.expires_at - NOW == timedelta(days=7)
 
 
 def test_words_without_an_open_question_are_a_message() -> None:
-    assert settle(None, text="yes", seq=8, now=NOW) is Event.MESSAGE
+    assert interpret(None, text="yes", seq=8, now=NOW) is Event.MESSAGE
 
 
 def test_the_digest_is_of_exactly_the_action() -> None:

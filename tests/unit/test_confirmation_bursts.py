@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from actions.confirmation import cancel_payload, confirm_payload, pending_action, settle_all
+from actions.confirmation import cancel_payload, confirm_payload, interpret_all, pending_action
 from actions.gates import Event
 from schemas.actions import ActionRequest, AssistantActions, Confirmation, PendingConfirmation
 from schemas.messages import WaitingMessage
@@ -38,8 +38,8 @@ def said(text: str = "", seq: int = 8, button: str | None = None, after_asked: f
 
 
 def test_one_mind_counts() -> None:
-    assert settle_all(question(), [said("yes"), said("ok", 9)], NOW) is Event.CONFIRMED
-    assert settle_all(question(), [said("no"), said("cancel", 9)], NOW) is Event.DECLINED
+    assert interpret_all(question(), [said("yes"), said("ok", 9)], NOW) is Event.CONFIRMED
+    assert interpret_all(question(), [said("no"), said("cancel", 9)], NOW) is Event.DECLINED
 
 
 @pytest.mark.parametrize(
@@ -55,32 +55,32 @@ def test_one_mind_counts() -> None:
 def test_a_yes_beside_anything_else_is_no_yes(words: tuple[str, str]) -> None:
     messages = [said(text, seq) for seq, text in enumerate(words, 8)]
 
-    assert settle_all(question(), messages, NOW) is Event.MESSAGE
+    assert interpret_all(question(), messages, NOW) is Event.MESSAGE
 
 
 def test_a_yes_written_before_the_question_could_be_read_is_no_yes() -> None:
     early = said("ok", after_asked=-30)
     same_second = said("yes", after_asked=2)
 
-    assert settle_all(question(), [early], NOW) is Event.MESSAGE
-    assert settle_all(question(), [same_second], NOW) is Event.MESSAGE
-    assert settle_all(question(), [said("yes", after_asked=3)], NOW) is Event.CONFIRMED
-    assert settle_all(question(), [early, said("yes", 9)], NOW) is Event.MESSAGE
+    assert interpret_all(question(), [early], NOW) is Event.MESSAGE
+    assert interpret_all(question(), [same_second], NOW) is Event.MESSAGE
+    assert interpret_all(question(), [said("yes", after_asked=3)], NOW) is Event.CONFIRMED
+    assert interpret_all(question(), [early, said("yes", 9)], NOW) is Event.MESSAGE
 
 
 def test_a_question_that_the_channel_has_not_taken_cannot_be_answered() -> None:
     unsent = question(accepted_at=datetime(9999, 12, 31, tzinfo=UTC))
 
-    assert settle_all(unsent, [said("yes")], NOW) is Event.MESSAGE
-    assert settle_all(unsent, [said("yes", after_asked=None)], NOW) is Event.MESSAGE
+    assert interpret_all(unsent, [said("yes")], NOW) is Event.MESSAGE
+    assert interpret_all(unsent, [said("yes", after_asked=None)], NOW) is Event.MESSAGE
 
 
 def test_where_no_channel_tells_the_time_the_order_of_arrival_counts() -> None:
     over_http = question(accepted_at=None)
 
-    assert settle_all(over_http, [said("yes", after_asked=None)], NOW) is Event.CONFIRMED
-    assert settle_all(over_http, [said("yes", seq=7, after_asked=None)], NOW) is Event.MESSAGE
-    assert settle_all(question(), [said("yes", after_asked=None)], NOW) is Event.CONFIRMED
+    assert interpret_all(over_http, [said("yes", after_asked=None)], NOW) is Event.CONFIRMED
+    assert interpret_all(over_http, [said("yes", seq=7, after_asked=None)], NOW) is Event.MESSAGE
+    assert interpret_all(question(), [said("yes", after_asked=None)], NOW) is Event.CONFIRMED
 
 
 def test_a_button_names_its_question_whatever_the_time() -> None:
@@ -88,25 +88,25 @@ def test_a_button_names_its_question_whatever_the_time() -> None:
     yes, no = said(button=confirm_payload(mine.digest), after_asked=0), said(button=cancel_payload(mine.digest))
     stale = said(button=confirm_payload(older.digest))
 
-    assert settle_all(mine, [yes], NOW) is Event.CONFIRMED
-    assert settle_all(mine, [yes, said("ok", 9)], NOW) is Event.CONFIRMED
-    assert settle_all(mine, [no], NOW) is Event.DECLINED
-    assert settle_all(mine, [stale], NOW) is None
-    assert settle_all(None, [stale], NOW) is None
-    assert settle_all(mine, [stale, said("yes", 9)], NOW) is Event.MESSAGE
+    assert interpret_all(mine, [yes], NOW) is Event.CONFIRMED
+    assert interpret_all(mine, [yes, said("ok", 9)], NOW) is Event.CONFIRMED
+    assert interpret_all(mine, [no], NOW) is Event.DECLINED
+    assert interpret_all(mine, [stale], NOW) is None
+    assert interpret_all(None, [stale], NOW) is None
+    assert interpret_all(mine, [stale, said("yes", 9)], NOW) is Event.MESSAGE
 
 
 def test_after_other_words_only_the_button_is_a_yes() -> None:
     doubtful = question().model_copy(update={"said_otherwise": True})
     button = said(button=confirm_payload(doubtful.digest))
 
-    assert settle_all(doubtful, [said("yes")], NOW) is Event.MESSAGE
-    assert settle_all(doubtful, [button], NOW) is Event.CONFIRMED
-    assert settle_all(doubtful, [said("no")], NOW) is Event.DECLINED
+    assert interpret_all(doubtful, [said("yes")], NOW) is Event.MESSAGE
+    assert interpret_all(doubtful, [button], NOW) is Event.CONFIRMED
+    assert interpret_all(doubtful, [said("no")], NOW) is Event.DECLINED
 
 
 def test_a_late_yes_is_told_and_a_late_remark_is_a_message() -> None:
     late = ASKED + timedelta(days=1)
 
-    assert settle_all(question(), [said("yes")], late) is Event.EXPIRED
-    assert settle_all(question(), [said("how are you?")], late) is Event.MESSAGE
+    assert interpret_all(question(), [said("yes")], late) is Event.EXPIRED
+    assert interpret_all(question(), [said("how are you?")], late) is Event.MESSAGE

@@ -30,11 +30,11 @@ from schemas.conversations import (
     HandOver,
     Limits,
     LoadedState,
+    NextStep,
     Perform,
     ResetRequest,
     SessionChanged,
     StateRequest,
-    Step,
     Stop,
     TurnOutcome,
     TurnRequest,
@@ -180,13 +180,13 @@ class Scripted:
         async with world.doing("answer", "model"):
             match world.turns.popleft() if world.turns else "text":
                 case "wait":
-                    return TurnOutcome(cursor=request.cursor, step=Step.WAIT, wait=timedelta(milliseconds=20))
+                    return TurnOutcome(cursor=request.cursor, step=NextStep.WAIT, wait=timedelta(milliseconds=20))
                 case "repair":
-                    return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=Step.REPAIR)
+                    return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=NextStep.REPAIR)
                 case "action":
-                    return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=Step.PERFORM, action_id=uuid4())
+                    return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=NextStep.PERFORM, action_id=uuid4())
                 case "without an action":
-                    return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=Step.PERFORM)
+                    return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=NextStep.PERFORM)
                 case "retried":
                     raise ApplicationError("once more", type=ModelFailureKind.CUT)
                 case "fails":

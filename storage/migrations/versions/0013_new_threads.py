@@ -1,4 +1,4 @@
-"""A new thread that is asked for holds for the question under way too, whose thread is not on record yet."""
+"""A new thread that is asked for holds for the question under way too, whose thread is not stored yet."""
 
 import sqlalchemy as sa
 from alembic import op
