@@ -67,7 +67,7 @@ WITH waiting AS (
 )
 SELECT {_TURN}, {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
        thread.ended_at IS NOT NULL OR turn.thread_version < conversation.thread_version AS thread_ended,
-       turn.unknown_attempts, turn.questions, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
+       turn.unknown_attempts, turn.times_asked, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
        (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
          ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
@@ -117,7 +117,7 @@ SELECT {_TURN}, {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_
 """
 
 RESULTED = """
-UPDATE turns SET status = 'resulted', step = step + 1, rounds = rounds + 1, commit_id = NULL, questions = 0
+UPDATE turns SET status = 'resulted', step = step + 1, rounds = rounds + 1, commit_id = NULL, times_asked = 0
  WHERE id = :turn_id AND status = 'acting' AND step = :step
 """
 """The action's effect is confirmed, and the model says the final words."""
@@ -128,7 +128,7 @@ _RAW_COLUMNS = """id, turn_id, conversation_id, attempt, purpose, verdict, error
 FAIL = f"""
 WITH failed AS (
     UPDATE turns SET status = 'failed', failure = :failure, unknown_attempts = unknown_attempts + :unknown_attempts,
-           questions = questions - CAST(:given_back AS boolean)::int,
+           times_asked = times_asked - CAST(:given_back AS boolean)::int,
            purpose = CASE WHEN CAST(:anew AS boolean) THEN 'answer' ELSE purpose END
      WHERE id = :turn_id AND attempt = :attempt AND status IN ('claimed', 'asking') RETURNING id
 ), slot AS (
@@ -193,7 +193,7 @@ conversation stands once the commit is done."""
 
 _WON = """
 won AS (
-    UPDATE turns SET step = step + 1, commit_id = :commit_id, questions = 0, unknown_attempts = 0,
+    UPDATE turns SET step = step + 1, commit_id = :commit_id, times_asked = 0, unknown_attempts = 0,
            status = CASE WHEN after.fate = 'decided' OR after.fate = 'withheld' AND :status = 'held' THEN :status
                     WHEN after.fate = 'withheld' THEN 'withheld'
                     WHEN purpose = 'conclude' OR is_done(turns.id) THEN 'resulted' ELSE 'reopened' END,

@@ -114,7 +114,7 @@ class ClaimedTurn(TurnRow):
 
     thread_ended: bool
     unknown_attempts: int
-    questions: int
+    times_asked: int
     repairs: int
     rounds: int
     started_at: datetime
@@ -132,7 +132,7 @@ class ClaimedTurn(TurnRow):
     @property
     def step_attempt(self) -> int:
         """How often the question of this step was put, this attempt's included."""
-        return self.questions + 1
+        return self.times_asked + 1
 
     @property
     def last_claimed_seq(self) -> int:

@@ -95,14 +95,7 @@ def create_activities(
     monotonic: Monotonic = time.monotonic,
 ) -> Activities:
     """The activities over what is passed in; the caller closes that."""
-    events = StreamEvents(database)
-    accounts = AccountSlots(
-        database,
-        in_flight=settings.account_calls_in_flight,
-        per_minute=settings.account_calls_per_minute,
-        lease_seconds=settings.account_slot_seconds,
-        place_seconds=settings.account_place_seconds,
-    )
+    events, slots = StreamEvents(database), _account_slots(database, settings)
     turns, actions, assistants = Turns(database), Actions(database), AssistantCache(Configurations(database), settings)
     ledger = Ledger(database)
     handlers = Handlers(Desk(database), outside.endpoints)
@@ -111,7 +104,7 @@ def create_activities(
     delivery = DeliveryActivities(outbox, channels, assistants, settings, activity.heartbeat, now, monotonic)
     files = FileActivities(Media(database), channels, settings, activity.heartbeat)
     presence = Presence(channels, outbox, delivery.deliver, settings, now)
-    model_calls = ModelCalls(outside.perplexity, accounts, events, settings)
+    model_calls = ModelCalls(outside.perplexity, slots, events, settings)
     standings, expiry = Standings(database), Expiry(Questions(database), assistants, settings)
     performing = ActionActivities(
         turns, actions, ledger, standings, assistants, handlers, settings, activity.heartbeat, now
@@ -125,15 +118,17 @@ def create_activities(
         files=files,
         conversation=ConversationActivities(Sessions(database), standings, expiry, settings),
         merge=MergeActivities(Merges(database), conversations),
-        sweep=SweepActivities(
-            Waiting(database),
-            ledger,
-            files,
-            events,
-            conversations,
-            expiry,
-            settings,
-        ),
+        sweep=SweepActivities(Waiting(database), ledger, files, events, conversations, expiry, settings),
+    )
+
+
+def _account_slots(database: Database, settings: Settings) -> AccountSlots:
+    return AccountSlots(
+        database,
+        in_flight=settings.account_calls_in_flight,
+        per_minute=settings.account_calls_per_minute,
+        lease_seconds=settings.account_slot_seconds,
+        place_seconds=settings.account_place_seconds,
     )
 
 

@@ -44,7 +44,7 @@ class Publisher:
 
     async def begin(self) -> None:
         """Takes back what an earlier attempt may have shown."""
-        if self._turn.questions or self._turn.step:
+        if self._turn.times_asked or self._turn.step:
             await self._add("reset")
 
     async def pump(self) -> None:

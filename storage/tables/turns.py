@@ -32,7 +32,7 @@ turns = Table(
     Column("purpose", Text, nullable=False, server_default="answer"),  # of the question of this step
     Column("attempt", Integer, nullable=False, server_default="1"),  # the fence: each take raises it
     Column("unknown_attempts", Integer, nullable=False, server_default="0"),  # attempts whose outcome nobody knows
-    Column("questions", Integer, nullable=False, server_default="0"),  # how often this step's question was put
+    Column("times_asked", Integer, nullable=False, server_default="0"),  # how often this step's question was put
     Column("repairs", Integer, nullable=False, server_default="0"),  # invalid outputs that were asked again
     Column("rounds", Integer, nullable=False, server_default="0"),  # results that went back to the model
     Column("state", Text, nullable=False, server_default="bot"),  # the conversation's, once the turn is finished

@@ -41,7 +41,9 @@ async def until_places(system: System, count: int) -> None:
 
 async def test_waiting_is_no_question_and_no_try(postgres_url: str, temporal_address: str) -> None:
     async with crowded(postgres_url, temporal_address, 3) as (system, sending):
-        turns = await system.database.rows("SELECT status, questions, unknown_attempts FROM turns ORDER BY started_at")
+        turns = await system.database.rows(
+            "SELECT status, times_asked, unknown_attempts FROM turns ORDER BY started_at"
+        )
         system.perplexity.gate.set()
         answers = await asyncio.gather(*sending)
 

@@ -204,7 +204,7 @@ HOLES: tuple[Hole, ...] = (
             Rewrite(
                 CLAIM,
                 "unknown_attempts = turns.unknown_attempts",
-                "questions = turns.questions + (turns.status = 'claimed')::int, unknown_attempts = "
+                "times_asked = turns.times_asked + (turns.status = 'claimed')::int, unknown_attempts = "
                 "turns.unknown_attempts",
             )
         ],
@@ -290,7 +290,7 @@ def composed(
 ) -> Activities:
     """As `worker.app.create_activities`, with the hole's collaborators."""
     does = create_activities(client, database, outside, settings, now, monotonic)
-    if hole.turns is Turns and hole.assistants is AssistantCache and hole.actions is ActionActivities:
+    if hole.turns is Turns and hole.assistants is AssistantCache and hole.acting is ActionActivities:
         return does
     was, answering = does.actions, does.turn
     turns, assistants = hole.turns(database), hole.assistants(Configurations(database), settings)
@@ -299,4 +299,4 @@ def composed(
     answers = TurnActivities(
         turns, actions, assistants, answering._model_calls, acting, answering._presence, settings, beat, now
     )
-    return replace(does, answering=answers, acting=acting)
+    return replace(does, turn=answers, actions=acting)

@@ -120,7 +120,7 @@ WITH owed AS (
        AND (EXISTS (SELECT 1 FROM messages_to_ask_about(c.id)) OR EXISTS (SELECT 1 FROM words_to_tell(c.id)))
     UNION ALL
     SELECT conversation_id, 'more questions of unknown outcome than were put' FROM turns
-     WHERE status = 'asking' AND unknown_attempts >= questions
+     WHERE status = 'asking' AND unknown_attempts >= times_asked
 )
 SELECT * FROM unowned
 """

@@ -12,7 +12,7 @@ FUNCTION = Path(__file__).with_suffix(".sql").read_text()
 
 
 def upgrade() -> None:
-    op.add_column("turns", sa.Column("questions", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("turns", sa.Column("times_asked", sa.Integer(), server_default="0", nullable=False))
     op.drop_column("turns", "settled_attempts")
     op.add_column("account_calls", sa.Column("turn_id", sa.UUID(), nullable=True))
     op.create_index("account_calls_turn_id_idx", "account_calls", ["turn_id"], unique=False)

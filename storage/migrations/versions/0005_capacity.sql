@@ -46,6 +46,6 @@ BEGIN
     INSERT INTO account_calls (id, perplexity_account, turn_id, expires_at)
     VALUES (p_slot, p_account, p_turn, agent_now() + make_interval(secs => p_lease_seconds))
     ON CONFLICT (id) DO UPDATE SET ended_at = NULL, expires_at = excluded.expires_at;
-    UPDATE turns SET status = 'asking', questions = questions + 1 WHERE id = p_turn;
+    UPDATE turns SET status = 'asking', times_asked = times_asked + 1 WHERE id = p_turn;
     RETURN 0;
 END $$
