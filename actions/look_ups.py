@@ -1,4 +1,4 @@
-"""An endpoint's look-up, checked when it is saved: one that could not tell a call by its key would find another's."""
+"""An endpoint's URLs, checked when they are saved: a look-up that could not tell a call by its key would find others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,18 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from schemas.actions import KEY, PLACE, ConfigurationProblem, Endpoint
+
+
+def url_problem(url: str) -> str | None:
+    """Why nothing could ever be called under *url*, whose places are filled later; None if it can be."""
+    try:
+        parts = urlsplit(PLACE.sub("0", url))
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(character.isspace() or not character.isprintable() for character in url):
+        return "is no URL that could be called"
+    return "holds a user or a password: name a secret in headers" if parts.username is not None else None
 
 
 def look_up_problems(endpoint: Endpoint) -> list[ConfigurationProblem]:
@@ -20,14 +32,17 @@ def _problems(endpoint: Endpoint) -> Iterator[tuple[str, str]]:
     properties, required = schema.get("properties", {}), schema.get("required", [])
     if endpoint.method == "GET" or endpoint.honours_idempotency_key:
         yield "", "not needed: the call itself may be repeated"
+    if (unusable := url_problem(how.url)) is not None:
+        yield "/url", unusable
+        return
     places = set(PLACE.findall(how.url))
-    if KEY not in places:
-        yield "/url", "must hold {key}, the key of the call"
+    if KEY not in PLACE.findall(how.url.partition("#")[0]):
+        yield "/url", "must hold {key}, the key of the call, in its path or query"
     for name in sorted(places - {KEY} - set(required)):
         yield "/url", f"{{{name}}} is no parameter that every call has"
     if KEY in properties and KEY in places:
         yield "/url", "{key} is the call's key, and the name of a parameter: rename the parameter"
-    if PLACE.search(urlsplit(how.url).netloc):
+    if PLACE.search(how.url.partition("://")[2].partition("/")[0]):
         yield "/url", "the host must be fixed"
     if how.key_param in properties:
         yield "/key_param", "is a parameter that the model fills"

@@ -12,7 +12,7 @@ from typing import Any
 from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.confirmation_text import Parameters
 from actions.folding import KnownNames, skeleton
-from actions.look_ups import look_up_problems
+from actions.look_ups import look_up_problems, url_problem
 from actions.metadata_schemas import schema_problems
 from actions.validation import model_errors, schema_errors
 from schemas.actions import (
@@ -124,6 +124,8 @@ def configuration_problems(config: AssistantActions) -> list[ConfigurationProble
     for index, endpoint in enumerate(config.endpoints):
         found = schema_problems(endpoint.params_schema)
         problems += _under(f"/endpoints/{index}/params_schema", found)
+        if (unusable := url_problem(endpoint.url)) is not None:
+            problems.append(ConfigurationProblem(path=f"/endpoints/{index}/url", message=unusable))
         problems += _under(f"/endpoints/{index}/look_up", [] if found else look_up_problems(endpoint))
     return problems
 

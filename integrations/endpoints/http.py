@@ -23,6 +23,9 @@ _TEXT = ("text/", "application/json", "application/problem+json", "application/x
 _SAFE_METHODS = {"GET"}
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
+_NO_REQUEST = (httpx2.InvalidURL, httpx2.LocalProtocolError, ValueError)
+"""What cannot even be written as HTTP: nothing has left."""
+
 
 class HttpEndpoints:
     """*secrets*: headers' values by the names that endpoints use; *allowed*: `host:port`s that need not be public."""
@@ -52,6 +55,9 @@ class HttpEndpoints:
                 return await self._send(request, endpoint)
         except _NOT_SENT as error:
             raise EndpointFailed(CallFailureKind.NOT_SENT, f"{endpoint.name} cannot be reached") from error
+        except _NO_REQUEST:
+            why = f"{endpoint.name}: its URL, headers and parameters make no request that could be sent"
+            raise EndpointFailed(CallFailureKind.REFUSED, why) from None  # what it says may quote them
         except (TimeoutError, httpx2.HTTPError) as error:
             raise EndpointFailed(CallFailureKind.UNKNOWN, f"{endpoint.name}: {type(error).__name__}") from error
 

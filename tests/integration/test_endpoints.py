@@ -95,6 +95,17 @@ async def test_an_answer_is_capped_after_unpacking(service: Service, endpoints: 
     assert (len(result.body), result.truncated) == (10_000, True)
 
 
+@pytest.mark.parametrize("url", ["{address}/find/{n}", "https://[zz/{n}", "https://a.example:x/{n}"])
+async def test_what_makes_no_request_is_refused_unsent(service: Service, endpoints: HttpEndpoints, url: str) -> None:
+    found = endpoint(service, "").model_copy(update={"url": url.replace("{address}", f"http://{service.host}")})
+
+    with pytest.raises(EndpointFailed) as refused:
+        await endpoints.call(found, {"n": "长" * 30_000}, None)
+
+    assert refused.value.kind is CallFailureKind.REFUSED
+    assert service.requests == []
+
+
 async def test_a_missing_secret_is_refused_unsent(service: Service, endpoints: HttpEndpoints) -> None:
     with pytest.raises(EndpointFailed, match="no secret named unset"):
         await endpoints.call(endpoint(service, "ok", headers={"X-Token": "unset"}), {}, "key-1")

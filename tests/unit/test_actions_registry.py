@@ -160,11 +160,25 @@ def look_up_problems(url: str, **changes: Any) -> set[str]:
     return {problem.path.removeprefix("/endpoints/0/look_up") for problem in configuration_problems(config)}
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["https://[zz/{key}", "https://a.example:x/{key}", "https://a.example/{key}\n", "https://u:p@a.example/{key}"],
+)
+def test_a_url_that_nothing_could_be_called_under_is_refused(url: str) -> None:
+    config = AssistantActions(
+        endpoints=(Endpoint(name="order", description="Orders", method="POST", url=url.replace("{key}", "1")),)
+    )
+
+    assert look_up_problems(url) == {"/url"}
+    assert {problem.path for problem in configuration_problems(config)} >= {"/endpoints/0/url"}
+
+
 def test_a_look_up_finds_a_call_by_its_key() -> None:
     keyed = {"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]}
 
     assert look_up_problems("https://shop.example/{shop}/orders?reference={key}") == set()
     assert look_up_problems("https://shop.example/orders/newest") == {"/url"}
+    assert look_up_problems("https://shop.example/orders#{key}") == {"/url"}
     assert look_up_problems("https://shop.example/{number}/{key}") == {"/url"}
     assert look_up_problems("https://{shop}.example/{key}") == {"/url"}
     assert look_up_problems("https://shop.example/{key}", params_schema=keyed) == {"/url"}

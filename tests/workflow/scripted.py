@@ -81,6 +81,8 @@ class ScriptedWorld:
     looks: int = 0
     stopped: bool = False
     wrong: list[str] = field(default_factory=list)
+    held: Counter[str] = field(default_factory=Counter)
+    """How many wait at each gate."""
     gates: dict[str, asyncio.Event] = field(default_factory=lambda: {name: asyncio.Event() for name in GATES})
     """What is closed hangs."""
 
@@ -146,8 +148,10 @@ class ScriptedWorld:
                 self.wrong.append(f"{name} beside one of {alone}")
         try:
             async with beating(activity.heartbeat, _BEAT_SECONDS):
-                if gate is not None:
+                if gate is not None and not self.gates[gate].is_set():
+                    self.held[gate] += 1
                     await within("an open gate", self.gates[gate].wait(), lambda: self)
+                    self.held[gate] -= 1
                 await asyncio.sleep(_TAKES_SECONDS)
                 yield
         finally:

@@ -28,7 +28,7 @@ async def ending(lab: Lab) -> Driver:
     await driver.until_delivered()
     await until("the first look", lambda: world.looks)
     world.close("reads")
-    await until("a look that is held back", lambda: [name for (_, name), n in world.under_way.items() if n], bool)
+    await until("a look that is held back", lambda: world.held["reads"], bool)
     return driver
 
 

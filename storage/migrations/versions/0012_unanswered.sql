@@ -63,11 +63,14 @@ CREATE OR REPLACE FUNCTION held_messages(p_conversation uuid) RETURNS SETOF mess
            CASE WHEN u.is_done THEN (SELECT r.stored_at FROM messages r WHERE r.id = u.reply_id) END, m.stored_at)
 $$;
 --
--- words_to_tell: kept words of what was done, or decided by staff, newer than a person's last: they are told once.
+-- words_to_tell: kept words of what was done, or decided by staff, and still stands (a handoff that was released does
+-- not), newer than a person's last: they are told once.
 CREATE FUNCTION words_to_tell(p_conversation uuid) RETURNS SETOF messages LANGUAGE sql STABLE AS $$
     SELECT r.* FROM kept_words(p_conversation) r
      WHERE r.stored_at > persons_word(p_conversation)
-       AND (r.id_scope = 'action' OR r.turn_id IS NOT NULL AND is_done(r.turn_id))
+       AND (r.turn_id IS NOT NULL AND is_done(r.turn_id) OR r.id_scope = 'action' AND EXISTS (
+            SELECT 1 FROM actions a WHERE a.id::text = r.channel_message_id AND (a.stands OR NOT EXISTS (
+                SELECT 1 FROM effects e WHERE e.key = a.effect_key AND e.status = 'confirmed'))))
 $$;
 --
 -- messages_to_ask_about: the held ones that nothing was done for, and that no turn is about to take up. What a turn took
