@@ -1,4 +1,4 @@
-"""An endpoint's URLs, checked when they are saved: a look-up that could not tell a call by its key would find others."""
+"""An endpoint's URLs, checked when they are saved: a look-up that cannot tell a call by its key would find others."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from actions.registry import Registry
-from activities.looking_up import body_of, look_up
+from activities.looking_up import body_of, latest_seconds, look_up
 from integrations.endpoints.port import CallFailureKind, EndpointFailed, Endpoints
 from schemas.actions import (
     ActionDefinition,
@@ -231,10 +231,9 @@ class ApiCall(_Handler):
         endpoint = call.endpoint
         if endpoint is None:
             raise HandlerFailed("the endpoint is not configured any more")
-        params, lag = _params_of(call), 0.0
+        params, lag = _params_of(call), latest_seconds(endpoint)
         if endpoint.look_up is not None:
             params |= {endpoint.look_up.key_param: effect.key} if endpoint.look_up.key_param else {}
-            lag = endpoint.look_up.lag_seconds
         try:
             result = await self._endpoints.call(endpoint, params, effect.key)
         except EndpointFailed as failed:

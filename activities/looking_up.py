@@ -37,9 +37,14 @@ async def look_up(
         return EffectOutcome(status=EffectStatus.CONFIRMED, result={"status": answer.status, "body": body})
     if effect.claimed_at is None or effect.claimed_before is None:
         raise EndpointFailed(CallFailureKind.UNKNOWN, "nobody knows when it was called")
-    if effect.claimed_at - effect.claimed_before < timedelta(seconds=how.lag_seconds):
-        raise EndpointFailed(CallFailureKind.UNKNOWN, "not there yet", retry_after=how.lag_seconds)
+    if effect.claimed_at - effect.claimed_before < timedelta(seconds=latest_seconds(endpoint)):
+        raise EndpointFailed(CallFailureKind.UNKNOWN, "not there yet", retry_after=latest_seconds(endpoint))
     return None
+
+
+def latest_seconds(endpoint: Endpoint) -> float:
+    """After an attempt has begun, when its call must be found at the latest: it may have looked up before it called."""
+    return 0.0 if endpoint.look_up is None else 2 * endpoint.time_limit_seconds + endpoint.look_up.lag_seconds
 
 
 def body_of(result: EndpointResult) -> Any:

@@ -64,6 +64,7 @@ async def begun(system: System, endpoint: Endpoint = ORDER) -> Perform:
     outcome = await ActivityEnvironment().run(does.turn.answer, request)
     (row,) = await system.database.rows("SELECT key FROM effects")
     await Ledger(system.database).claim(row["key"], lease_seconds=600, give_up_seconds=3_600)
+    await system.database.rows("UPDATE effects SET claimed_at = claimed_at - interval '1 second'")
     return Perform(**request.model_dump(), action_id=outcome.action_id)
 
 
@@ -105,6 +106,18 @@ async def test_what_is_not_there_is_done_once_more_under_the_same_key(still: Sys
     assert still.endpoints.calls[1:] == [("order", {"reference": row["key"]}, row["key"])]
 
 
+async def test_a_call_that_may_still_be_under_way_is_not_taken_for_not_done(still: System) -> None:
+    """The attempt lost its heartbeat, not its life."""
+    action = await begun(still, ORDER.model_copy(update={"time_limit_seconds": 20.0}))
+    still.endpoints.outcomes.append(NOT_THERE)
+
+    with pytest.raises(ApplicationError) as again:
+        await perform(still, action)
+
+    assert again.value.next_retry_delay == timedelta(seconds=40)
+    assert called(still) == [ASKED]
+
+
 async def test_what_is_not_there_yet_is_looked_up_again_later(still: System) -> None:
     slow = ORDER.model_copy(update={"look_up": LOOK_UP.model_copy(update={"lag_seconds": 30.0})})
     action = await begun(still, slow)
@@ -113,7 +126,7 @@ async def test_what_is_not_there_yet_is_looked_up_again_later(still: System) -> 
     with pytest.raises(ApplicationError) as again:
         await perform(still, action)
 
-    assert again.value.next_retry_delay == timedelta(seconds=30)
+    assert again.value.next_retry_delay == timedelta(seconds=30 + 2 * ORDER.time_limit_seconds)
     assert (called(still), (await effect(still))["status"]) == ([ASKED], "sending")
 
 
