@@ -26,6 +26,8 @@ _FROM = typer.Argument(help="A file that `agent backup` wrote.")
 _TO = typer.Argument(help="The file to write; it must not exist yet.", dir_okay=False)
 
 _BEGINNING = b"PGDMP"
+_TRIES = 5
+"""At putting a copy back beside running processes, whose statements may lock the same tables in another order."""
 """The first bytes of PostgreSQL's custom format (`PG_DUMP_MAGIC` in its `pg_backup_archiver.c`)."""
 
 
@@ -79,9 +81,19 @@ def _put_back(settings: Settings, file: Path) -> None:
     _check_copy(programs, file)
     patience = f"SET LOCAL lock_timeout = {math.ceil(1_000 * settings.database_timeout_seconds)};"
     with _told(settings):
-        programs.fill(file, [patience, END_OUR_SESSIONS, EMPTY_SCHEMA])
+        _fill(programs, file, [patience, END_OUR_SESSIONS, EMPTY_SCHEMA])
         upgrade(settings.database_url or "", settings.database_timeout_seconds)
         programs.execute(END_OUR_SESSIONS)
+
+
+def _fill(programs: PostgresPrograms, file: Path, before: list[str]) -> None:
+    """Once more where it met a statement of ours that held what it wanted: all of it was undone then."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            return programs.fill(file, before)
+        except ProgramFailed as failed:
+            if not tries_left or "deadlock detected" not in str(failed):
+                raise
 
 
 def _check_copy(programs: PostgresPrograms, file: Path) -> None:

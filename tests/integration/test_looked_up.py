@@ -108,13 +108,13 @@ async def test_what_is_not_there_is_done_once_more_under_the_same_key(still: Sys
 
 async def test_a_call_that_may_still_be_under_way_is_not_taken_for_not_done(still: System) -> None:
     """The attempt lost its heartbeat, not its life."""
-    action = await begun(still, ORDER.model_copy(update={"time_limit_seconds": 20.0}))
+    action = await begun(still, ORDER.model_copy(update={"time_limit_seconds": 10.0}))
     still.endpoints.outcomes.append(NOT_THERE)
 
     with pytest.raises(ApplicationError) as again:
         await perform(still, action)
 
-    assert again.value.next_retry_delay == timedelta(seconds=40)
+    assert again.value.next_retry_delay == timedelta(seconds=20)
     assert called(still) == [ASKED]
 
 

@@ -29,7 +29,7 @@ class SlowEvents:
 async def test_an_end_that_meets_an_event_under_way_says_it_once() -> None:
     events = SlowEvents()
     turn = SimpleNamespace(
-        attempt=1, questions=0, step=0, conversation_id=UUID(int=0), first_seq=1, last_claimed_seq=1, owner_version=0
+        attempt=1, times_asked=0, step=0, conversation_id=UUID(int=0), first_seq=1, last_claimed_seq=1, owner_version=0
     )
 
     async with publishing(cast(StreamEvents, events), cast(ClaimedTurn, turn), 0.05) as publisher:

@@ -116,7 +116,7 @@ async def test_a_failure_is_on_record_though_the_database_was_away(still: System
     with pytest.raises(ApplicationError, match="no answer: upstream"):
         await answer(does(still, *away), request)
 
-    assert await rows(still, "SELECT status, questions, unknown_attempts FROM turns") == [("failed", 1, 0)]
+    assert await rows(still, "SELECT status, times_asked, unknown_attempts FROM turns") == [("failed", 1, 0)]
     assert await rows(still, "SELECT failure FROM raw_outputs") == [("upstream",)]
 
 

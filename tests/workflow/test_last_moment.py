@@ -24,10 +24,10 @@ async def ending(lab: Lab) -> Driver:
     driver = lab.driver(Limits(idle_end=timedelta(milliseconds=100)))
     world = driver.world
     await driver.do("message")
+    await until("the first look", lambda: world.looks)
+    world.close("reads")  # before it may be idle
     await driver.until_answered(1)
     await driver.until_delivered()
-    await until("the first look", lambda: world.looks)
-    world.close("reads")
     await until("a look that is held back", lambda: world.held["reads"], bool)
     return driver
 
