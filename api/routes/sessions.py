@@ -133,8 +133,7 @@ async def set_state(session: Found, body: StateBody, services: Serving, api_key:
     _tell(session, changed, services)
     looking = asyncio.create_task(_run_id(session, services))
     in_flight = await services.outbox.under_way_after(session.conversation_id, services.settings.take_over_wait_seconds)
-    found = await services.sessions.find(session.channel, session.customer_id)
-    assert found is not None
+    found = await _looked_up(session, services)
     return ChangedSession(**found.model_dump(exclude={"run_id"}), run_id=await looking, in_flight=in_flight)
 
 
@@ -191,8 +190,11 @@ async def _decide(
 
 async def _going_on(session: Session, changed: Changed, services: Services) -> Session:
     """The session that was changed: another one if the customer's conversation was merged since it was looked up."""
-    if changed.conversation_id == session.conversation_id:
-        return session
+    return session if changed.conversation_id == session.conversation_id else await _looked_up(session, services)
+
+
+async def _looked_up(session: Session, services: Services) -> Session:
+    """The same customer's session, as it is by now."""
     found = await services.sessions.find(session.channel, session.customer_id)
     assert found is not None
     return found
@@ -216,9 +218,7 @@ def _ref_of(session: Session) -> ConversationRef:
 
 
 async def _again(session: Session, services: Services) -> Session:
-    changed = await services.sessions.find(session.channel, session.customer_id)
-    assert changed is not None
-    return await _with_run_id(changed, services)
+    return await _with_run_id(await _looked_up(session, services), services)
 
 
 async def _with_run_id(session: Session, services: Services) -> Session:
