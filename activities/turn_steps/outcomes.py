@@ -36,6 +36,7 @@ def outcome_of(turn: TurnRow) -> TurnOutcome:
         action_id=turn.action_id,
         ticket_id=turn.ticket_id,
         needs_delivery=finished and turn.needs_delivery,
+        waiting_seq=turn.waiting_seq,
     )
 
 
