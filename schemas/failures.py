@@ -59,7 +59,7 @@ class ModelFailurePolicy(BaseModel):
 
     A `Retry-After` of the service replaces the pause. Retries are bounded by TURN_ATTEMPTS, and where the
     outcome is unknown also by TURN_REASKS_AFTER_UNKNOWN. `waited_out`: nobody was reached, so for
-    PERPLEXITY_PATIENCE_SECONDS it costs neither a try nor one of the account's calls.
+    PERPLEXITY_PATIENCE_SECONDS of each outage it costs neither a try nor one of the account's calls.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -99,7 +99,10 @@ MODEL_FAILURES: dict[ModelFailureKind, ModelFailurePolicy] = {
 
 
 WAITED_OUT = frozenset(kind for kind, policy in MODEL_FAILURES.items() if policy.waited_out)
-"""Failures that say that the wrapper, or upstream behind it, cannot be reached."""
+"""Failures that say that the wrapper, or upstream behind it, cannot be reached: an outage."""
+
+NOT_REACHED = WAITED_OUT | {ModelFailureKind.BUSY_HERE, ModelFailureKind.INTERRUPTED, ModelFailureKind.ABANDONED}
+"""Failures that do not show that anybody was reached. Any other, and an output, ends an outage."""
 
 
 class TryLimits(BaseModel):

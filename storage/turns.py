@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from schemas.actions import ActionRequest, Confirmation, PendingConfirmation
 from schemas.channels import needs_delivery
 from schemas.conversations import Thread
-from schemas.failures import WAITED_OUT, ModelFailureKind
+from schemas.failures import NOT_REACHED, WAITED_OUT, ModelFailureKind
 from schemas.messages import WaitingMessage
 from schemas.standing import Standing
 from schemas.turn_decisions import OutputRecord, TurnDecision
@@ -108,8 +108,8 @@ class ClaimedTurn(TurnRow):
 
     `thread_ended`: its thread is over, by a reset. `something_done`: an effect of this turn is confirmed. `pack_told`:
     the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the assistant's Space.
-    `final_failures`: attempts that surely failed upstream. `unreachable_since`: the first time in this turn that nobody
-    was reached upstream.
+    `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage began, that is, the
+    first time that nobody was reached upstream since somebody was.
     """
 
     thread_ended: bool
@@ -236,6 +236,7 @@ class Turns:
             "frontend_context_uuid": thread,
             "final_failures": [ModelFailureKind.UPSTREAM, ModelFailureKind.NO_ANSWER],
             "waited_out": list(WAITED_OUT),
+            "not_reached": list(NOT_REACHED),
         }
         row = await self._database.row(sql.CLAIM, values)
         return None if row is None else ClaimedTurn.model_validate(dict(row))

@@ -40,7 +40,7 @@ class FailureRecorder:
             turn_id=turn.id,
             conversation_id=turn.conversation_id,
             attempt=turn.attempt,
-            raw_output_id=uuid5(turn.id, f"away: {failed.error.kind}") if away else uuid4(),  # one for all looks
+            raw_output_id=_of_the_outage(turn, failed.error.kind) if away else uuid4(),
             purpose=purpose,
             failure=failed.error.kind,
             explanation=failed.error.explanation,
@@ -67,7 +67,7 @@ class FailureRecorder:
         )
 
     def _is_waited_out(self, turn: ClaimedTurn, kind: ModelFailureKind) -> bool:
-        """Whether this failure costs no try, for nobody has been reached, and not for too long yet."""
+        """Whether this failure costs no try, for nobody is reached, and not for too long yet."""
         since = turn.unreachable_since or self._now()
         patience = timedelta(seconds=self._settings.perplexity_patience_seconds)
         return kind in WAITED_OUT and self._now() - since < patience
@@ -94,6 +94,11 @@ class FailureRecorder:
         TurnTelemetry(turn, self._settings).interrupted(why)
         dropped = _ended(turn, slot, turn.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
         await retry_while_unavailable(lambda: self._turns.fail(dropped), self._settings.database_retry_seconds)
+
+
+def _of_the_outage(turn: ClaimedTurn, kind: ModelFailureKind) -> UUID:
+    """One for all looks during an outage: each gives its try back, and what ends it takes one, or ends the step."""
+    return uuid5(turn.id, f"unreachable at step {turn.step}, try {turn.step_attempt}: {kind}")
 
 
 def _ended(
