@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 
 from activities.turn_steps.failures import FailureRecorder
-from activities.turn_steps.model_calls import Answered, ModelCalls
+from activities.turn_steps.model_calls import Answered
 from config.settings import Settings
 from schemas.turn_record import Purpose
 from storage.database import StorageUnavailable
@@ -27,9 +27,8 @@ class OwnerChanged(Exception):
 class Interruption:
     """Watches the conversation while a question is out."""
 
-    def __init__(self, turns: Turns, model_calls: ModelCalls, failures: FailureRecorder, settings: Settings) -> None:
+    def __init__(self, turns: Turns, failures: FailureRecorder, settings: Settings) -> None:
         self._turns = turns
-        self._model_calls = model_calls
         self._failures = failures
         self._settings = settings
 
@@ -59,9 +58,9 @@ class Interruption:
                 call.cancel()
             await asyncio.gather(watching, call, return_exceptions=True)
         if watching.result():
-            await self._failures.owner_changed(turn, self._model_calls.slot_of(turn))
+            await self._failures.owner_changed(turn)
             raise OwnerChanged
-        await self._failures.interrupted(turn, self._model_calls.slot_of(turn))
+        await self._failures.interrupted(turn)
         await asyncio.sleep(self._settings.quiet_seconds)
         return None
 

@@ -21,6 +21,9 @@ from temporalio.exceptions import ApplicationError
 from activities.actions import ActionActivities, _Work
 from activities.assistants import AssistantCache, LoadedAssistant
 from activities.turn import TurnActivities
+from activities.turn_steps.failures import FailureRecorder
+from activities.turn_steps.interruption import Interruption
+from activities.turn_steps.prompt import Prompts
 from config.clock import Clock, Monotonic
 from config.settings import Settings
 from schemas.effects import Claim, EffectOutcome
@@ -296,7 +299,19 @@ def composed(
     turns, assistants = hole.turns(database), hole.assistants(Configurations(database), settings)
     beat, actions = activity.heartbeat, was._actions
     acting = hole.acting(turns, actions, was._ledger, was._standings, assistants, was._handlers, settings, beat, now)
+    failures = FailureRecorder(turns, settings, now)
     answers = TurnActivities(
-        turns, actions, assistants, answering._model_calls, acting, answering._presence, settings, beat, now
+        turns,
+        assistants,
+        Prompts(turns, actions, outside.perplexity, settings, now),
+        answering._slots,
+        answering._model_calls,
+        Interruption(turns, failures, settings),
+        answering._presence,
+        failures,
+        acting,
+        settings,
+        beat,
+        now,
     )
     return replace(does, turn=answers, actions=acting)
