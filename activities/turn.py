@@ -19,8 +19,7 @@ from activities.assistants import AssistantCache, LoadedAssistant
 from activities.heartbeat import Beat, beating
 from activities.turn_steps.decision import decide_apology, decide_output, given_up, hear
 from activities.turn_steps.failures import FailureRecorder
-from activities.turn_steps.interruption import Interruption, OwnerChanged
-from activities.turn_steps.model_calls import Answered, ModelCalls, Unanswered
+from activities.turn_steps.model_calls import Answered, ModelCalls, NewerMessage, OwnerChanged, Unanswered
 from activities.turn_steps.presence import Presence
 from activities.turn_steps.prompt import PreparedPrompt, Prompts
 from activities.turn_steps.telemetry import TurnTelemetry
@@ -54,7 +53,6 @@ class TurnActivities:
         prompts: Prompts,
         slots: AccountSlots,
         model_calls: ModelCalls,
-        interruption: Interruption,
         presence: Presence,
         failures: FailureRecorder,
         action_activities: ActionActivities,
@@ -67,7 +65,6 @@ class TurnActivities:
         self._prompts = prompts
         self._slots = slots
         self._model_calls = model_calls
-        self._interruption = interruption
         self._presence = presence
         self._failures = failures
         self._action_activities = action_activities
@@ -151,8 +148,7 @@ class TurnActivities:
         """
         try:
             async with self._presence.during(turn, assistant) if turn.needs_delivery else nullcontext():
-                answering = self._model_calls.ask(turn, assistant, prepared)
-                return await self._interruption.run(turn, answering, may_yield=may_yield)
+                return await self._put(turn, assistant, prepared, may_yield=may_yield)
         except Unanswered as unanswered:
             failed = await self._failures.record(turn, unanswered)
             if not failed.non_retryable:
@@ -161,6 +157,19 @@ class TurnActivities:
         except asyncio.CancelledError:
             await self._failures.abandoned(turn)
             raise
+
+    async def _put(
+        self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: PreparedPrompt, *, may_yield: bool
+    ) -> Answered | None:
+        try:
+            return await self._model_calls.ask(turn, assistant, prepared, may_yield=may_yield)
+        except OwnerChanged:
+            await self._failures.owner_changed(turn)
+            raise
+        except NewerMessage:
+            await self._failures.interrupted(turn)
+            await asyncio.sleep(self._settings.quiet_seconds)
+            return None
 
     async def _commit(
         self,

@@ -23,7 +23,6 @@ from activities.merge import MergeActivities
 from activities.sweep import SweepActivities
 from activities.turn import TurnActivities
 from activities.turn_steps.failures import FailureRecorder
-from activities.turn_steps.interruption import Interruption
 from activities.turn_steps.model_calls import ModelCalls
 from activities.turn_steps.presence import Presence
 from activities.turn_steps.prompt import Prompts
@@ -106,7 +105,6 @@ def create_activities(
     conversations = Conversations(client, settings)
     delivery = DeliveryActivities(outbox, channels, assistants, settings, activity.heartbeat, now, monotonic)
     files = FileActivities(Media(database), channels, settings, activity.heartbeat)
-    failures = FailureRecorder(turns, settings, now)
     standings, expiry = Standings(database), Expiry(Questions(database), assistants, settings)
     performing = ActionActivities(
         turns, actions, ledger, standings, assistants, handlers, settings, activity.heartbeat, now
@@ -117,10 +115,9 @@ def create_activities(
             assistants,
             Prompts(turns, actions, outside.perplexity, settings, now),
             slots,
-            ModelCalls(outside.perplexity, slots, events, settings),
-            Interruption(turns, failures, settings),
+            ModelCalls(outside.perplexity, slots, turns, events, settings),
             Presence(channels, outbox, delivery.deliver, settings, now),
-            failures,
+            FailureRecorder(turns, settings, now),
             performing,
             settings,
             activity.heartbeat,

@@ -1,4 +1,10 @@
-"""Puts one question, in the account's slot, and reads what comes: showing the text to those who watch."""
+"""Puts one question, in the account's slot, for as long as somebody wants its answer; reads what comes.
+
+A person who takes the conversation, and whoever resets or closes it, makes any answer useless (`OwnerChanged`). A
+customer who writes on makes it stale (`NewerMessage`): both messages are asked at once, only on channels where people
+write in bursts, only as the settings allow, only soon after the question was put, and never after an effect began (then
+the newer message waits for its own turn).
+"""
 
 from __future__ import annotations
 
@@ -19,11 +25,12 @@ from config.settings import Settings
 from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, Perplexity
 from schemas.actions import ParsedOutput
 from schemas.turn_decisions import OutputRecord
+from schemas.turn_record import Purpose
 from schemas.turns import Source
 from storage.account_slots import AccountSlots
 from storage.database import StorageUnavailable
 from storage.streams import StreamEvents
-from storage.turns import ClaimedTurn
+from storage.turns import ClaimedTurn, Turns
 
 UNKNOWN_PACK = "unknown"
 
@@ -48,17 +55,74 @@ class Unanswered(Exception):
         self.model_ms = model_ms
 
 
+class OwnerChanged(Exception):
+    """The question was dropped, for the conversation has another owner, or started over, since it was claimed."""
+
+
+class NewerMessage(Exception):
+    """The question was dropped, for the customer wrote on."""
+
+
 class ModelCalls:
     """Asks Perplexity for a turn."""
 
-    def __init__(self, perplexity: Perplexity, slots: AccountSlots, events: StreamEvents, settings: Settings) -> None:
+    def __init__(
+        self, perplexity: Perplexity, slots: AccountSlots, turns: Turns, events: StreamEvents, settings: Settings
+    ) -> None:
         self._perplexity = perplexity
         self._slots = slots
+        self._turns = turns
         self._events = events
         self._settings = settings
 
-    async def ask(self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: PreparedPrompt) -> Answered:
-        """The model's output, in the slot that is taken for it. Raises Unanswered."""
+    async def ask(
+        self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: PreparedPrompt, *, may_yield: bool
+    ) -> Answered:
+        """The model's output, in the slot that is taken for it.
+
+        Raises Unanswered, OwnerChanged and, only where it *may_yield*, NewerMessage.
+        """
+        call, ended = asyncio.create_task(self._answer(turn, assistant, prepared)), asyncio.Event()
+        watching = asyncio.create_task(self._unwanted(turn, ended, may_yield=may_yield and self._yields(turn)))
+        try:
+            await asyncio.wait({call, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if call.done():
+                return await call
+        finally:
+            ended.set()  # it is not cancelled: a statement under way would cost its connection
+            if not call.done():
+                call.cancel()
+            await asyncio.gather(watching, call, return_exceptions=True)
+        raise watching.result()
+
+    def _yields(self, turn: ClaimedTurn) -> bool:
+        """Whether a newer message makes the question stale."""
+        settings = self._settings
+        policies = {
+            Purpose.ANSWER: settings.newer_message_while_asking,
+            Purpose.REPAIR: settings.newer_message_while_repairing,
+        }
+        return turn.needs_delivery and policies.get(turn.purpose) == "restart"
+
+    async def _unwanted(
+        self, turn: ClaimedTurn, ended: asyncio.Event, *, may_yield: bool
+    ) -> OwnerChanged | NewerMessage:
+        """Returns once nobody wants the answer any more, or it has come.
+
+        A database that is unavailable is asked again; the commit compares the owner's version in any case.
+        """
+        loop = asyncio.get_running_loop()
+        too_late = loop.time() + self._settings.restart_within_seconds
+        while not await _within(ended, self._settings.newer_message_poll_seconds):
+            with suppress(StorageUnavailable):
+                position = await self._turns.position(turn.conversation_id)
+                if position.owner_version != turn.owner_version:
+                    return OwnerChanged()
+                if may_yield and loop.time() < too_late and position.newest_seq > turn.last_claimed_seq:
+                    break
+        return NewerMessage()
+
+    async def _answer(self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: PreparedPrompt) -> Answered:
         clock = _Clock()
         lease = asyncio.create_task(self._keep_slot(turn))
         try:
@@ -90,6 +154,13 @@ class ModelCalls:
             )
             publisher.end(holding.finish(answer.text).text)
             return answer
+
+
+async def _within(ended: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ended.wait()
+    return ended.is_set()
 
 
 class _Clock:

@@ -22,7 +22,6 @@ from activities.actions import ActionActivities, _Work
 from activities.assistants import AssistantCache, LoadedAssistant
 from activities.turn import TurnActivities
 from activities.turn_steps.failures import FailureRecorder
-from activities.turn_steps.interruption import Interruption
 from activities.turn_steps.prompt import Prompts
 from config.clock import Clock, Monotonic
 from config.settings import Settings
@@ -299,16 +298,14 @@ def composed(
     turns, assistants = hole.turns(database), hole.assistants(Configurations(database), settings)
     beat, actions = activity.heartbeat, was._actions
     acting = hole.acting(turns, actions, was._ledger, was._standings, assistants, was._handlers, settings, beat, now)
-    failures = FailureRecorder(turns, settings, now)
     answers = TurnActivities(
         turns,
         assistants,
         Prompts(turns, actions, outside.perplexity, settings, now),
         answering._slots,
         answering._model_calls,
-        Interruption(turns, failures, settings),
         answering._presence,
-        failures,
+        FailureRecorder(turns, settings, now),
         acting,
         settings,
         beat,
