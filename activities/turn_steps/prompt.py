@@ -11,12 +11,12 @@ from actions.gates import GateResult
 from actions.prompt_pack import (
     PromptPack,
     before_words,
-    customer_words,
     repair_prompt,
     result_prompt,
     with_open_question,
     with_recap,
 )
+from actions.untrusted import wrap_untrusted
 from activities.assistants import LoadedAssistant
 from config.clock import Clock
 from config.settings import Settings
@@ -107,10 +107,12 @@ class Prompts:
             last = await self._actions.last_result(turn.id)
             result = dump_json({"status": last.status, **last.result})
             return _Words(result, lambda shown: result_prompt(last.name, shown))
-        return _Words(joined_text(turn.messages), lambda text: self._after_question(turn, heard, customer_words(text)))
+        return _Words(joined_text(turn.messages), lambda text: self._customers(turn, heard, text))
 
-    def _after_question(self, turn: ClaimedTurn, heard: GateResult, words: str) -> str:
-        """*words* after what the customer was asked to confirm, and has not answered with a plain yes or no."""
+    def _customers(self, turn: ClaimedTurn, heard: GateResult, text: str) -> str:
+        """The customer's words as every question shows them, the first of a thread or not: marked, and unable to forge;
+        after what they were asked to confirm, and have not answered with a plain yes or no."""
+        words = wrap_untrusted("customer_message", text)
         asked, now = turn.question, self._now()
         if asked is None:
             return words
@@ -131,7 +133,7 @@ class Prompts:
         pack = _pack_to_send(assistant, self._settings, known_pack)
 
         def put_as(text: str, said: Said) -> ModelPrompt:
-            question = with_recap(said, words.frame(text))
+            question = with_recap(said, words.frame(text)) if said else words.frame(text)
             whole = before_words(pack, question) if pack else question
             return prompt_for(whole, assistant.stored, thread, self._settings)
 
