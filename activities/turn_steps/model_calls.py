@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
-from actions.holding import Holding
 from actions.reading import read_output
+from actions.stream_filter import StreamFilter
 from activities.assistants import LoadedAssistant
 from activities.turn_steps.prompt import PreparedPrompt
 from activities.turn_steps.streaming import publishing
@@ -148,11 +148,11 @@ class ModelCalls:
         if not any(message.wants_stream for message in turn.messages):
             return await self._perplexity.ask(prompt, _listener(clock, lambda _: None))
         async with publishing(self._events, turn, self._settings.stream_flush_seconds) as publisher:
-            holding = Holding(assistant.registry, assistant.limits)  # a customer never sees an action being written
+            stream = StreamFilter(assistant.registry, assistant.limits)  # a customer never sees an action being written
             answer = await self._perplexity.ask(
-                prompt, _listener(clock, lambda text: publisher.show(holding.feed(text).text))
+                prompt, _listener(clock, lambda text: publisher.show(stream.feed(text).text))
             )
-            publisher.end(holding.finish(answer.text).text)
+            publisher.end(stream.finish(answer.text).text)
             return answer
 
 
