@@ -165,8 +165,8 @@ class Earlier(BaseModel):
     settled_at: datetime
 
 
-class Held(Protocol):
-    """A row as somebody holds it: under this fence, or not at all any more."""
+class Fenced(Protocol):
+    """A row as somebody has claimed it: under this fence, or not at all any more."""
 
     @property
     def key(self) -> str: ...
@@ -225,7 +225,7 @@ class Ledger:
         assert row is not None
         return LedgerRow.model_validate(dict(row))
 
-    async def complete(self, held: Held, outcome: EffectOutcome, failure: str | None = None) -> bool:
+    async def complete(self, held: Fenced, outcome: EffectOutcome, failure: str | None = None) -> bool:
         """Records `confirmed` or `unknown`; False if another attempt holds the fence by now, and nothing was written.
 
         Safe to repeat.
@@ -233,15 +233,15 @@ class Ledger:
         rows = await self._database.rows(COMPLETE, complete_values(held, outcome, failure))
         return bool(rows)
 
-    async def fail(self, held: Held, failure: str, error: dict[str, Any]) -> bool:
+    async def fail(self, held: Fenced, failure: str, error: dict[str, Any]) -> bool:
         """It was surely not done, and is not tried again by itself; False as for `complete`."""
         return await self._end(_FAIL, held, failure, error)
 
-    async def release(self, held: Held, failure: str | None, error: dict[str, Any], pause_seconds: float = 0) -> bool:
+    async def release(self, held: Fenced, failure: str | None, error: dict[str, Any], pause_seconds: float = 0) -> bool:
         """Back to `planned`: surely nothing was done, so the next attempt may, after *pause_seconds*."""
         return await self._end(_RELEASE, held, failure, error, pause=pause_seconds)
 
-    async def clear(self, held: Held) -> bool:
+    async def clear(self, held: Fenced) -> bool:
         """It was looked up: no attempt before this one was executed. False as for `complete`."""
         return bool(await self._database.rows(_CLEAR, {"key": held.key, "fence": held.fence}))
 
@@ -264,13 +264,13 @@ class Ledger:
         row = await self._database.row(_GIVE_UP, {"key": key})
         return EffectStatus(row["status"]) if row else (await self.get(key)).status
 
-    async def _end(self, statement: str, held: Held, failure: str | None, error: dict[str, Any], **more: Any) -> bool:
+    async def _end(self, statement: str, held: Fenced, failure: str | None, error: dict[str, Any], **more: Any) -> bool:
         values = {"key": held.key, "fence": held.fence, "failure": failure, "error": dump_json(error), **more}
         return bool(await self._database.rows(statement, values))
 
 
 def complete_values(
-    held: Held, outcome: EffectOutcome, failure: str | None = None, reached: str | None = None
+    held: Fenced, outcome: EffectOutcome, failure: str | None = None, reached: str | None = None
 ) -> dict[str, Any]:
     """The values that COMPLETE names."""
     return {

@@ -80,8 +80,9 @@ SELECT {_TURN}, {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_
            AS something_done,
        (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
            AS final_failures,
-       (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out))
-           AS unreachable_since,
+       (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out)
+           AND NOT EXISTS (SELECT 1 FROM raw_outputs r WHERE r.turn_id = turn.id AND r.created_at > o.created_at
+                              AND (r.failure IS NULL OR r.failure <> ALL(:not_reached)))) AS unreachable_since,
        (SELECT to_jsonb(p) || jsonb_build_object('accepted_at', taken.accepted_at, 'said_otherwise', EXISTS (
                SELECT 1 FROM messages m
                 WHERE m.conversation_id IN {WITH_MERGED} AND m.direction = 'in' AND m.kind NOT IN ('deleted', 'held')
