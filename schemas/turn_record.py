@@ -13,6 +13,7 @@ claimed ──slot──▶ asking ──fail──▶ failed ──claim──�
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -57,5 +58,7 @@ class TurnFence:
     frontend_context_uuid: UUID
     owner_version: int
     from_statuses: tuple[TurnStatus, ...] = (TurnStatus.CLAIMED, TurnStatus.ASKING, TurnStatus.FAILED)
+    merges_told: datetime | None = None
+    """Conversations merged by then are told of in this step's question, or were in an earlier one of its turn."""
     lost_thread: UUID | None = None
     """The thread that upstream forgot, and that this step goes on without."""

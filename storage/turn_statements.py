@@ -74,6 +74,11 @@ SELECT {_TURN}, {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_
        (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
          ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
        conversation.assistant, conversation.closed_seq,
+       (SELECT max(c.merged_at) FROM conversations c
+         WHERE c.merged_into = conversation.id AND c.merged_at <= turn.started_at
+           AND c.merged_at > coalesce(conversation.merges_told_at, '-infinity') AND EXISTS (
+               SELECT 1 FROM threads h WHERE h.conversation_id = conversation.id AND h.end_reason = 'merged'))
+           AS untold_merges,
        (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,
        EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
                 WHERE a.turn_id = turn.id AND a.side_effect AND e.status = 'confirmed')
@@ -227,9 +232,12 @@ conversation_after AS (
     UPDATE conversations SET cursor = CASE WHEN after.finishes THEN greatest(cursor, :last_seq) ELSE cursor END,
            turns = turns + after.finishes::int, owner = after.owner_after, owner_version = after.version_after,
            taken_version = CASE WHEN after.owner_after = 'human' AND after.owner <> 'human' THEN after.version_after
-                           ELSE taken_version END
+                           ELSE taken_version END,
+           merges_told_at = CASE WHEN after.fate = 'decided' THEN greatest(merges_told_at, :merges_told)
+                            ELSE merges_told_at END
       FROM after
-     WHERE conversations.id = after.id AND (after.finishes OR after.owner_after <> after.owner)
+     WHERE conversations.id = after.id AND (after.finishes OR after.owner_after <> after.owner
+                                            OR CAST(:merges_told AS timestamptz) IS NOT NULL)
        AND EXISTS (SELECT 1 FROM won)
     RETURNING conversations.id, channel, account
 ), transition AS (
@@ -373,6 +381,19 @@ SELECT direction, author, text FROM messages
  WHERE conversation_id IN {WITH_MERGED} AND text <> ''
    AND (direction = 'out' AND delivery IS DISTINCT FROM 'withheld'
         OR direction = 'in' AND (seq < :before_seq OR conversation_id <> :conversation_id))
+ ORDER BY stored_at DESC LIMIT :limit
+"""
+
+MERGED_RECAP = """
+WITH merged AS (
+    SELECT c.id FROM conversations c JOIN conversations mine ON mine.id = c.merged_into
+     WHERE mine.id = :conversation_id AND c.merged_at <= :until
+       AND c.merged_at > coalesce(mine.merges_told_at, '-infinity')
+)
+SELECT direction, author, text FROM messages m
+ WHERE text <> '' AND direction IN ('in', 'out') AND delivery IS DISTINCT FROM 'withheld'
+   AND (conversation_id IN (SELECT id FROM merged) OR conversation_id = :conversation_id AND turn_id IN (
+        SELECT t.id FROM turns t WHERE t.conversation_id IN (SELECT id FROM merged)))
  ORDER BY stored_at DESC LIMIT :limit
 """
 

@@ -135,7 +135,8 @@ class ClaimedTurn(TurnRow):
     """A turn with all that its next step needs. One that is not `claimed` is nobody's to ask now.
 
     `thread_ended`: its thread is over, by a reset. `closed_seq`: the newest message when the conversation was last
-    closed from outside. `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread
+    closed from outside. `untold_merges`: when the last conversation was merged into this one of which its thread
+    was not told. `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread
     knows; `pack_pasted`: the version last confirmed as pasted into the assistant's Space. `final_failures`: attempts
     that surely failed upstream. `unreachable_since`: when the outage began, that is, the first time that nobody was
     reached upstream since somebody was.
@@ -143,6 +144,7 @@ class ClaimedTurn(TurnRow):
 
     thread_ended: bool
     closed_seq: int = 0
+    untold_merges: datetime | None = None
     unknown_attempts: int
     times_asked: int
     repairs: int
@@ -193,6 +195,7 @@ class ClaimedTurn(TurnRow):
             last_seq=self.last_claimed_seq,
             frontend_context_uuid=thread.frontend_context_uuid,
             owner_version=self.owner_version,
+            merges_told=self.untold_merges,
             lost_thread=lost_thread,
         )
 
@@ -312,6 +315,15 @@ class Turns:
         """Up to *limit* messages before the turn, oldest first: what a new thread must be told."""
         values = {"conversation_id": turn.conversation_id, "before_seq": turn.first_seq, "limit": limit}
         rows = await self._database.rows(sql.RECAP, values)
+        return [RecapLine.model_validate(dict(row)) for row in reversed(rows)]
+
+    async def merged_recap(self, turn: ClaimedTurn, limit: int) -> list[RecapLine]:
+        """Up to *limit* messages, oldest first, of conversations merged into the turn's, of which its thread knows
+        nothing."""
+        if turn.untold_merges is None:
+            return []
+        values = {"conversation_id": turn.conversation_id, "until": turn.untold_merges, "limit": limit}
+        rows = await self._database.rows(sql.MERGED_RECAP, values)
         return [RecapLine.model_validate(dict(row)) for row in reversed(rows)]
 
     async def position(self, conversation_id: UUID) -> Position:
