@@ -61,7 +61,7 @@ async def test_a_question_that_came_to_nothing_told_nothing(
     system: System, person: Person, trouble: AskFailed | str
 ) -> None:
     """Asked again it is told again; a repair goes on behind the output that was told."""
-    system.perplexity.scripts.append(trouble)
+    system.perplexity.scripts.extend([trouble, "Good day."])
     await person.with_both("It is me")
     await person.until_sent(3)
     await person.with_both("Are you there?")
