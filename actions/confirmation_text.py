@@ -6,13 +6,16 @@ by its `title`, else its `description`. The question is plain text, no Markdown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from actions.builtin import METADATA_MODELS
 from actions.folding import without_invisible
+from actions.metadata_schemas import Schema
 from actions.question_words import QuestionWords, words_for
+from actions.schema_parts import SchemaParts
+from actions.sensitive import HIDDEN, without_sensitive
 from schemas.actions import ActionDefinition
 
 VALUE_CHARACTERS = 300
@@ -21,7 +24,6 @@ ALL_VALUES_CHARACTERS = 3_000
 LEAST_CHARACTERS = 20
 MAX_VALUES = 100
 _LABEL_CHARACTERS = 80
-_HIDDEN = "••••"
 _MARKS = str.maketrans({"•": "·", "›": ">"})
 """What tells values apart; within one they must not."""
 
@@ -33,13 +35,23 @@ class Parameters:
     schema: dict[str, Any]
     values: dict[str, Any]
 
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The values without what is sensitive."""
+        return without_sensitive(self.schema, self.values)
+
 
 def question_text(definition: ActionDefinition, parameters: Parameters, language: str = "en") -> str:
     """What the customer is asked. Every value is named; a long one is cut with a mark, a sensitive one not shown."""
+    return f"{action_text(definition, parameters, language)}\n{words_for(language).answer}"
+
+
+def action_text(definition: ActionDefinition, parameters: Parameters, language: str = "en") -> str:
+    """The same without the call to answer yes or no: what staff read."""
     words = words_for(language)
     labels = words.labels if definition.name in METADATA_MODELS else {}
-    lines = [_asks(definition, words), *_lines(_Shown(parameters.schema, words, labels), parameters.values)]
-    return "\n".join([*lines, words.answer])
+    lines = [_asks(definition, words), *_lines(_Shown(SchemaParts(parameters.schema), words, labels), parameters)]
+    return "\n".join(lines)
 
 
 def _asks(definition: ActionDefinition, words: QuestionWords) -> str:
@@ -53,55 +65,47 @@ def _asks(definition: ActionDefinition, words: QuestionWords) -> str:
 class _Shown:
     """How values of *schema*'s fields are called and written."""
 
-    schema: dict[str, Any]
+    parts: SchemaParts
     words: QuestionWords
     labels: dict[str, str]
 
-    def leaves(self, value: Any, schema: Any, label: str = "") -> Iterator[tuple[str, str]]:
-        """Label and value of each leaf."""
-        schema = self._resolved(schema)
-        if _is_sensitive(schema):
-            yield label, _HIDDEN
-        elif isinstance(value, dict) and value:
-            properties = schema.get("properties", {})
+    def leaves(self, value: Any, schemas: Sequence[Schema], label: str = "") -> Iterator[tuple[str, str]]:
+        """Label and value of each leaf; *schemas* are what speaks of *value*."""
+        if isinstance(value, dict) and value:
             for name, inner in value.items():
-                part = self._resolved(properties.get(name, schema.get("additionalProperties")))
-                yield from self.leaves(inner, part, _joined(label, self._label(str(name), part)))
+                speaking = self.parts.of_field(schemas, name)
+                yield from self.leaves(inner, speaking, _joined(label, self._label(name, schemas)))
         elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-            for number, item in enumerate(value, 1):
-                yield from self.leaves(item, schema.get("items"), f"{label} {number}")
+            for index, item in enumerate(value):
+                yield from self.leaves(item, self.parts.of_item(schemas, index), f"{label} {index + 1}")
+        elif isinstance(value, list):
+            items = [self._written(item, self.parts.of_item(schemas, index)) for index, item in enumerate(value)]
+            yield label, ", ".join(items) or "–"
         elif label:
-            items = value if isinstance(value, list) else [value]
-            inner = self._resolved(schema.get("items")) if isinstance(value, list) else schema
-            yield label, ", ".join(self._written(item, inner) for item in items) or "–"
+            yield label, self._written(value, schemas)
 
-    def _label(self, name: str, schema: dict[str, Any]) -> str:
-        told = self.labels.get(name) or schema.get("title") or schema.get("description") or name.replace("_", " ")
+    def _label(self, name: str, schemas: Sequence[Schema]) -> str:
+        """What *schemas* of an object call its field *name*: an alternative's title names that alternative."""
+        own = self.parts.of_value(self.parts.fields(schemas, name), certain=True)
+        titles = [each[key] for key in ("title", "description") for each in own if each.get(key)]
+        told = self.labels.get(name) or next(iter(titles), None) or name.replace("_", " ")
         return _cut(_line(str(told)), _LABEL_CHARACTERS)
 
-    def _written(self, value: Any, schema: dict[str, Any]) -> str:
+    def _written(self, value: Any, schemas: Sequence[Schema]) -> str:
+        if value == HIDDEN:
+            return HIDDEN
+        for choice in (each for schema in schemas for each in _choices(schema)):
+            if "title" in choice and type(value) is type(choice.get("const")) and choice["const"] == value:
+                return _line(str(choice["title"]))
         if isinstance(value, bool):
             return self.words.yes if value else self.words.no
-        for choice in (*schema.get("oneOf", ()), *schema.get("anyOf", ())):
-            if isinstance(choice, dict) and "title" in choice and choice.get("const", choice) == value:
-                return _line(str(choice["title"]))
-        if "enum" in schema and isinstance(value, str):
+        if isinstance(value, str) and any("enum" in each for each in schemas):
             return self.labels.get(value, _line(value))
         return "–" if value is None or value == "" else _line(str(value)) or "–"
 
-    def _resolved(self, schema: Any) -> dict[str, Any]:
-        """*schema*, or what it refers to under the words of its own; nothing for what is no schema."""
-        if not isinstance(schema, dict):
-            return {}
-        reference = schema.get("$ref")
-        if not isinstance(reference, str):
-            return schema
-        target = self.schema.get("$defs", {}).get(reference.removeprefix("#/$defs/"), {})
-        return {**target, **schema} if isinstance(target, dict) else schema
 
-
-def _lines(shown: _Shown, values: dict[str, Any]) -> list[str]:
-    leaves = list(shown.leaves(values, shown.schema))
+def _lines(shown: _Shown, parameters: Parameters) -> list[str]:
+    leaves = list(shown.leaves(parameters.shown, shown.parts.of_value([parameters.schema])))
     listed = leaves[:MAX_VALUES]
     room = max(LEAST_CHARACTERS, min(VALUE_CHARACTERS, _share([len(value) for _, value in listed])))
     lines = [f"• {label}: {_cut(value, room)}" for label, value in listed]
@@ -119,8 +123,9 @@ def _share(lengths: list[int]) -> int:
     return max(share, max(lengths, default=0))
 
 
-def _is_sensitive(schema: dict[str, Any]) -> bool:
-    return bool(schema.get("x-sensitive") or schema.get("writeOnly") or schema.get("format") == "password")
+def _choices(schema: Schema) -> Iterator[Schema]:
+    """The values that *schema* lets choose from, each with a title of its own."""
+    yield from (each for each in (*schema.get("oneOf", ()), *schema.get("anyOf", ())) if isinstance(each, dict))
 
 
 def _joined(label: str, part: str) -> str:

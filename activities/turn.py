@@ -217,7 +217,7 @@ class TurnActivities:
                 answering = self._model_calls.ask(turn, assistant, prepared)
                 return await self._interruption.run(turn, answering, may_yield=may_yield)
         except Unanswered as unanswered:
-            failed = await self._failures.record(turn, unanswered, turn.purpose)
+            failed = await self._failures.record(turn, unanswered, turn.purpose, assistant.registry)
             if not failed.non_retryable:
                 await self._presence.while_waiting(turn, assistant)
             raise failed from None
@@ -239,7 +239,7 @@ class TurnActivities:
         committed = await retry_while_unavailable(
             lambda: self._turns.commit(fence, decision, commit_id, output, kept), self._settings.database_retry_seconds
         )
-        TurnTelemetry(turn, self._settings).committed(decision, committed, output, self._now())
+        TurnTelemetry(turn, self._settings, assistant.registry).committed(decision, committed, output, self._now())
         outcome = outcome_of(committed.turn)
         if turn.standing.owner is not Owner.BOT and committed.turn.standing.owner is Owner.BOT:
             position = await self._turns.position(turn.conversation_id)

@@ -16,6 +16,7 @@ from config.settings import Settings
 from dashboard.headers import PAGE_HEADERS
 from dashboard.visitors import PATH, Visitors
 from storage.overview import Overview
+from storage.questions import Questions
 from storage.sessions import Sessions
 from storage.turn_views import TurnViews
 
@@ -55,6 +56,7 @@ def overview(settings: Settings) -> APIRouter:
                 "id": conversation_id,
                 "messages": await _overview(request).messages(conversation_id, _ROWS),
                 "turns": await TurnViews(database).newest(conversation_id, _ROWS),
+                "questions": await Questions(database, settings.default_language).open(conversation_id),
                 "threads": (await Sessions(database).threads(conversation_id)).history,
             }
 

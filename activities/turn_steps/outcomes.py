@@ -55,7 +55,7 @@ def output_of(answered: Answered, parsed: ParsedOutput, purpose: Purpose) -> Out
         account_name=answered.prompt.account_name,
         collection_uuid=answered.prompt.collection_uuid,
         prompt_pack=answered.pack_asked_with,
-        pack_echoed=parsed.action.pack if parsed.action else None,
+        pack_echoed=parsed.pack,
         pack_told=answered.pack_told,
         slot=answered.slot,
         model_ms=answered.model_ms,
