@@ -6,6 +6,7 @@ by its `title`, else its `description`. The question is plain text, no Markdown.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +19,15 @@ from actions.schema_parts import SchemaParts
 from actions.sensitive import HIDDEN, without_sensitive
 from schemas.actions import ActionDefinition
 
-VALUE_CHARACTERS = 300
-ALL_VALUES_CHARACTERS = 3_000
-"""So that a question fits into one message of a channel; with more values, long ones are cut shorter."""
-LEAST_CHARACTERS = 20
+QUESTION_UNITS = 4_000
+"""UTF-16 code units of a whole question: fits into one message of a channel, whatever its titles and values are."""
+VALUE_UNITS = 300
+LEAST_UNITS = 20
+"""A value is cut shorter only where it stands alone; titles are, before that."""
 MAX_VALUES = 100
-_LABEL_CHARACTERS = 80
+_LABEL_UNITS = 80
+_ASKS_UNITS = 300
+_JOINERS = "\u200d\ufe0e\ufe0f"
 _MARKS = str.maketrans({"•": "·", "›": ">"})
 """What tells values apart; within one they must not."""
 
@@ -50,15 +54,17 @@ def action_text(definition: ActionDefinition, parameters: Parameters, language: 
     """The same without the call to answer yes or no: what staff read."""
     words = words_for(language)
     labels = words.labels if definition.name in METADATA_MODELS else {}
-    lines = [_asks(definition, words), *_lines(_Shown(SchemaParts(parameters.schema), words, labels), parameters)]
-    return "\n".join(lines)
+    shown = _Shown(SchemaParts(parameters.schema), words, labels)
+    leaves = list(shown.leaves(parameters.shown, shown.parts.of_value([parameters.schema])))
+    asks = _asks(definition, words)
+    return "\n".join([asks, *_lines(leaves, QUESTION_UNITS - _units(asks) - _units(words.answer) - 1)])
 
 
 def _asks(definition: ActionDefinition, words: QuestionWords) -> str:
     plain = words.plain.get(definition.name) or definition.plain
     if plain:
         return words.asks.format(what=_line(plain))
-    return (words.asks_this or words.asks).format(what=_line(definition.description).rstrip(".。!?"))
+    return (words.asks_this or words.asks).format(what=_cut(_line(definition.description).rstrip(".。!?"), _ASKS_UNITS))
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class _Shown:
         own = self.parts.of_value(self.parts.fields(schemas, name), certain=True)
         titles = [each[key] for key in ("title", "description") for each in own if each.get(key)]
         told = self.labels.get(name) or next(iter(titles), None) or name.replace("_", " ")
-        return _cut(_line(str(told)), _LABEL_CHARACTERS)
+        return _cut(_line(str(told)), _LABEL_UNITS)
 
     def _written(self, value: Any, schemas: Sequence[Schema]) -> str:
         if value == HIDDEN:
@@ -104,17 +110,20 @@ class _Shown:
         return "–" if value is None or value == "" else _line(str(value)) or "–"
 
 
-def _lines(shown: _Shown, parameters: Parameters) -> list[str]:
-    leaves = list(shown.leaves(parameters.shown, shown.parts.of_value([parameters.schema])))
+def _lines(leaves: Sequence[tuple[str, str]], units: int) -> list[str]:
+    """One for each leaf, all together in so many *units*: long values are cut first, then long labels."""
     listed = leaves[:MAX_VALUES]
-    room = max(LEAST_CHARACTERS, min(VALUE_CHARACTERS, _share([len(value) for _, value in listed])))
-    lines = [f"• {label}: {_cut(value, room)}" for label, value in listed]
-    return lines if len(leaves) <= MAX_VALUES else [*lines, f"• … (+{len(leaves) - MAX_VALUES})"]
+    more = [] if len(leaves) <= MAX_VALUES else [f"• … (+{len(leaves) - MAX_VALUES})"]
+    room = units - sum(_units(line) + 1 for line in (*more, *["• : "] * len(listed)))
+    labels, values = [_units(label) for label, _ in listed], [_units(value) for _, value in listed]
+    longest_label = min(_LABEL_UNITS, _share(labels, room - sum(min(LEAST_UNITS, value) for value in values)))
+    longest = min(VALUE_UNITS, _share(values, room - sum(min(longest_label, label) for label in labels)))
+    return [*(f"• {_cut(label, longest_label)}: {_cut(value, longest)}" for label, value in listed), *more]
 
 
-def _share(lengths: list[int]) -> int:
-    """How long a value may be so that all together are not too long: short ones leave their room to the others."""
-    left, share = ALL_VALUES_CHARACTERS, ALL_VALUES_CHARACTERS
+def _share(lengths: list[int], room: int) -> int:
+    """How long each may be so that all together fit into *room*: short ones leave theirs to the others."""
+    left = share = room
     for done, length in enumerate(sorted(lengths)):
         share = left // (len(lengths) - done)
         if length > share:
@@ -137,5 +146,20 @@ def _line(text: str) -> str:
     return " ".join(without_invisible(text).translate(_MARKS).split())
 
 
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _cut(text: str, units: int) -> str:
+    """At most so many *units*, with a mark where something is left out; no character loses a part of itself."""
+    if _units(text) <= units:
+        return text
+    kept = ""
+    for letter in text:
+        units -= _units(letter)
+        if units < 1:
+            break
+        kept += letter
+    while kept and (unicodedata.combining(kept[-1]) or kept[-1] in _JOINERS):
+        kept = kept[:-1]
+    return kept.rstrip() + "…"
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
