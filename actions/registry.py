@@ -13,6 +13,7 @@ from typing import Any
 from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.confirmation_text import Parameters
 from actions.folding import KnownNames, skeleton
+from actions.headers import header_problems
 from actions.look_ups import look_up_problems, url_problem
 from actions.metadata_schemas import schema_problems, subschemas
 from actions.relaxed_json import escaped
@@ -155,6 +156,9 @@ def configuration_problems(config: AssistantActions) -> list[ConfigurationProble
         problems += _under(f"/endpoints/{index}/params_schema", found)
         if (unusable := url_problem(endpoint.url)) is not None:
             problems.append(ConfigurationProblem(path=f"/endpoints/{index}/url", message=unusable))
+        problems += _under(f"/endpoints/{index}/headers", header_problems(endpoint.headers))
+        if endpoint.look_up is not None:
+            problems += _under(f"/endpoints/{index}/look_up/headers", header_problems(endpoint.look_up.headers))
         problems += _under(f"/endpoints/{index}/look_up", [] if found else look_up_problems(endpoint))
     return problems
 
