@@ -122,5 +122,6 @@ class Overview:
         """With the beginning of the output, without what is sensitive in it."""
         if row.invalid is not None:
             registry = await self._registries.at(row.invalid.assistant, row.invalid.version)
-            row.details = output_to_show(row.details, registry)[:_SHOWN_CHARACTERS]
+            shown = output_to_show(row.details, registry)
+            row.details = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
         return row
