@@ -32,6 +32,7 @@ from schemas.standing import Owner
 from schemas.turn_decisions import (
     AskConfirmation,
     GiveReply,
+    Hold,
     OutputRecord,
     PerformAction,
     PerformConfirmed,
@@ -189,11 +190,11 @@ class TurnActivities:
         committed = await retry_while_unavailable(
             lambda: self._turns.commit(fence, decision, commit_id, output, kept), self._settings.database_retry_seconds
         )
-        outcome = committed.turn.outcome
         TurnTelemetry(turn, self._settings).committed(decision, committed, output, self._now())
-        if turn.standing.owner is not Owner.BOT and committed.turn.standing.owner is Owner.BOT:
-            position = await self._turns.position(turn.conversation_id)
-            outcome.waiting_seq = position.newest_seq  # what was held is asked about now
+        after = committed.turn
+        if after.standing.owner is Owner.BOT and (turn.standing.owner is not Owner.BOT or isinstance(decision, Hold)):
+            after = await self._turns.get(turn.id)  # the commit may have had what was held asked about
+        outcome = after.outcome
         if committed.won and isinstance(decision, PerformAction | PerformConfirmed):
             return await self._action_activities.perform_inline(outcome)
         return outcome

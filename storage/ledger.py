@@ -90,15 +90,22 @@ UPDATE effects SET status = 'failed', failure = :failure, error = CAST(:error AS
 """
 
 _RELEASE = """
+WITH held AS MATERIALIZED (
+    SELECT id, message_id FROM effects
+     WHERE key = :key AND fence = :fence AND status IN ('sending', 'unknown', 'failed') FOR UPDATE
+), message AS MATERIALIZED (
+    SELECT delivery FROM messages WHERE id = (SELECT message_id FROM held) FOR SHARE
+), outcome AS (
+    SELECT held.id, EXISTS (SELECT 1 FROM message WHERE delivery IS DISTINCT FROM 'due') AS over FROM held
+)
 UPDATE effects e SET status = CASE WHEN over THEN 'failed' ELSE 'planned' END, failure = :failure,
        error = CAST(:error AS jsonb), external_id = NULL, not_before = agent_now() + make_interval(secs => :pause),
        settled_at = CASE WHEN over THEN agent_now() END
-  FROM (SELECT EXISTS (SELECT 1 FROM effects p JOIN messages m ON m.id = p.message_id
-                        WHERE p.key = :key AND m.delivery IS DISTINCT FROM 'due') AS over) AS message
- WHERE e.key = :key AND e.fence = :fence AND e.status IN ('sending', 'unknown', 'failed') RETURNING e.key
+  FROM outcome WHERE e.id = outcome.id RETURNING e.key
 """
 """It was surely not done, and may be tried again: but not for a reply that was given up or withheld meanwhile, by
-somebody who did not know what became of it. Then it failed."""
+somebody who did not know what became of it. Then it failed. The effect is locked first, then the message, and read as
+they are by then: whoever withholds it does so before or after."""
 
 _CLEAR = """
 UPDATE effects SET unknown_attempts = 0 WHERE key = :key AND fence = :fence AND status = 'sending' RETURNING key

@@ -91,6 +91,8 @@ class TurnRow(BaseModel):
     account: str = ""
     standing: Standing
     """The conversation's, as of this row."""
+    waiting_seq: int | None = None
+    """The newest message of kind `held` beyond the turn: what was held is to be answered."""
     action_id: UUID | None
 
     @property
@@ -125,19 +127,22 @@ class TurnRow(BaseModel):
             action_id=self.action_id,
             ticket_id=self.ticket_id,
             needs_delivery=finished and self.needs_delivery,
+            waiting_seq=self.waiting_seq,
         )
 
 
 class ClaimedTurn(TurnRow):
     """A turn with all that its next step needs. One that is not `claimed` is nobody's to ask now.
 
-    `thread_ended`: its thread is over, by a reset. `something_done`: an effect of this turn is confirmed. `pack_told`:
-    the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the assistant's Space.
-    `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage began, that is, the
-    first time that nobody was reached upstream since somebody was.
+    `thread_ended`: its thread is over, by a reset. `closed_seq`: the newest message when the conversation was last
+    closed from outside. `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread
+    knows; `pack_pasted`: the version last confirmed as pasted into the assistant's Space. `final_failures`: attempts
+    that surely failed upstream. `unreachable_since`: when the outage began, that is, the first time that nobody was
+    reached upstream since somebody was.
     """
 
     thread_ended: bool
+    closed_seq: int = 0
     unknown_attempts: int
     times_asked: int
     repairs: int

@@ -103,7 +103,7 @@ def decide_apology(turn: ClaimedTurn, assistant: LoadedAssistant, apology: str, 
     heard = on_message(turn, assistant)
     if turn.purpose is not Purpose.ANSWER and turn.standing.owner is not Owner.BOT:
         return _not_asked_any_more(turn, assistant)
-    if turn.standing.owner is Owner.HUMAN:
+    if heard.hold and turn.standing.owner is not Owner.BOT:
         return Hold()
     words = assistant.texts.action_done if turn.something_done else apology
     return GiveReply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
@@ -119,14 +119,14 @@ def _not_asked_any_more(turn: ClaimedTurn, assistant: LoadedAssistant) -> TurnDe
 def on_message(turn: ClaimedTurn, assistant: LoadedAssistant) -> gates.GateResult:
     """What the customer's words do to the conversation, apart from a yes or no to the question that is open.
 
-    Words from before the question was asked leave it open.
+    Words from before the question was asked leave it open; words from before a close open nothing.
     """
     config, asked = assistant.registry.config, turn.question
     if asked is None:  # answered by this very turn, maybe: there is none to keep
         config = config.model_copy(update={"unclear_answer": "cancel"})
     elif turn.last_claimed_seq <= asked.asked_seq:
         config = config.model_copy(update={"unclear_answer": "keep"})
-    return gates.evaluate(Event.MESSAGE, turn.standing, config)
+    return gates.evaluate(Event.MESSAGE, turn.standing, config, earlier=turn.last_claimed_seq <= turn.closed_seq)
 
 
 def move_of(turn: ClaimedTurn, heard: gates.GateResult) -> Move | None:
