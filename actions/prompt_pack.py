@@ -78,11 +78,6 @@ def prompt_pack(registry: Registry, max_encoded_bytes: int | None = None) -> Pro
     raise ValueError(f"the shortest prompt pack takes {pack.encoded_bytes} bytes, and there are {max_encoded_bytes}")
 
 
-def customer_words(words: str) -> str:
-    """The customer's words as every question shows them, the first of a thread or not: marked, and unable to forge."""
-    return wrap_untrusted("customer_message", words)
-
-
 def with_recap(said: Iterable[tuple[str, str]], question: str) -> str:
     """*question* for a thread that must be told what was said before: pairs of author and words, oldest first."""
     lines = [f"{author}: {_short(text)}" for author, text in said]

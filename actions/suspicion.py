@@ -1,4 +1,4 @@
-"""Tells what was meant as an action from what is only JSON, code or prose: shared by `reading` and `holding`.
+"""Tells what was meant as an action from what is only JSON, code or prose: shared by `reading` and `stream_filter`.
 
 A whole object is judged by its keys, a gap (prose, broken or cut-off objects) by what it mentions.
 """

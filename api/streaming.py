@@ -82,11 +82,14 @@ async def _written(
     services: Services, message: StoredMessage, last: int, answering: asyncio.Task[Turn]
 ) -> AsyncIterator[StreamEvent]:
     """Chunks and resets until the answer is there and all of them were read."""
+    seq = message.seq
+    if message.turn_id is not None:  # it was held, and is answered with another number now, maybe
+        seq = await services.turns.asked_again(message.conversation_id, seq) or seq
     with services.notifications.watch(message.conversation_id) as changed:
         while True:
             ended = answering.done()
             changed.clear()
-            for event in await services.events.after(message.conversation_id, message.seq, last):
+            for event in await services.events.after(message.conversation_id, seq, last):
                 last = event.n
                 yield event
             if ended:

@@ -32,13 +32,13 @@ app = typer.Typer(help="Conversations: look at one, begin it anew, export or era
 _LAST = 10
 
 CustomerId = Annotated[str, typer.Argument(help="The name by which the channel knows the customer.")]
-Channel = Annotated[str, typer.Option("--channel", "-c", help="The channel the customer writes on.")]
+ChannelOption = Annotated[str, typer.Option("--channel", "-c", help="The channel the customer writes on.")]
 
 
 @app.command()
 def show(
     customer_id: CustomerId,
-    channel: Channel = "http",
+    channel: ChannelOption = "http",
     json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object.")] = False,
 ) -> None:
     """Where the conversation stands: state, thread, tickets, handoff, the last turns and words."""
@@ -53,7 +53,7 @@ def show(
 @app.command()
 def reset(
     customer_id: CustomerId,
-    channel: Channel = "http",
+    channel: ChannelOption = "http",
     new_thread: Annotated[bool, typer.Option("--new-thread", help="The model forgets; old ids are kept.")] = False,
 ) -> None:
     """Give the conversation back to the bot, at once. Handoffs and questions end; a turn under way begins again."""
@@ -83,7 +83,7 @@ def reset(
 @app.command()
 def export(
     customer_id: CustomerId,
-    channel: Channel = "http",
+    channel: ChannelOption = "http",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Into this file instead; replaced.")] = None,
 ) -> None:
     """Everything that is kept about the customer, in all conversations, as one JSON document."""
@@ -104,7 +104,7 @@ def export(
 @app.command()
 def erase(
     customer_id: CustomerId,
-    channel: Channel = "http",
+    channel: ChannelOption = "http",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask back.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also what is under way: it is given up.")] = False,
 ) -> None:
@@ -153,7 +153,7 @@ def _checked(channel: str, customer_id: str) -> tuple[str, str]:
     """Both, as the API takes them."""
     for name, kind, value in (
         ("CUSTOMER_ID", requests.CustomerId, customer_id),
-        ("--channel", requests.Channel, channel),
+        ("--channel", requests.ChannelName, channel),
     ):
         try:
             TypeAdapter(kind).validate_python(value)

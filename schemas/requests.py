@@ -46,7 +46,7 @@ MessageId = Annotated[
     AfterValidator(not_blank),
     AfterValidator(_one_line),
 ]
-Channel = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 AssistantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
@@ -69,7 +69,7 @@ class MessageRequest(BaseModel):
     message_id: MessageId | None = Field(
         default=None, description="Your own name for the message, unique for this customer; made up if missing"
     )
-    channel: Channel = Field(default="http", description="Conversations of one customer are kept apart by channel")
+    channel: ChannelName = Field(default="http", description="Conversations of one customer are kept apart by channel")
     assistant: AssistantName = Field(default="default", description="Which bot answers a new conversation")
 
 

@@ -17,7 +17,7 @@ from api.problems import ProblemError, problem_docs
 from api.services import Services, Serving
 from schemas.assistants import Assistant
 from schemas.cursors import Cursor, Moment
-from schemas.requests import AssistantName, Channel, CustomerId, Text
+from schemas.requests import AssistantName, ChannelName, CustomerId, Text
 from schemas.turns import Drift
 
 router = APIRouter(
@@ -43,7 +43,7 @@ class SimulateRequest(BaseModel):
     )
 
     customer_id: CustomerId | None = None
-    channel: Channel = "http"
+    channel: ChannelName = "http"
     assistant: AssistantName = "default"
     output: Text | None = Field(default=None, max_length=200_000)
     action: Any = None
