@@ -112,7 +112,7 @@ class TurnActivities:
         thread, heard = _thread_of(turn, request), hear(turn, assistant, self._now())
         if heard.decision is not None:
             return await self._commit(turn, assistant, thread, heard.decision)
-        if turn.attempt > 1:
+        if turn.attempt > 1:  # before the first nothing was asked
             self._failures.check_tries(turn)
         prepared = await self._prompts.prepare(turn, assistant, thread, heard.gate)
         match await self._slots.claim(turn.id, turn.attempt, turn.slot, prepared.prompt.account_name):
@@ -151,7 +151,7 @@ class TurnActivities:
             async with self._presence.during(turn, assistant) if turn.needs_delivery else nullcontext():
                 return await self._put(turn, assistant, prepared, may_yield=may_yield)
         except Unanswered as unanswered:
-            failed = await self._failures.record(turn, unanswered)
+            failed = await self._failures.record(turn, unanswered, assistant.registry)
             if not failed.non_retryable:
                 await self._presence.while_waiting(turn, assistant)
             raise failed from None
@@ -162,6 +162,7 @@ class TurnActivities:
     async def _put(
         self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: PreparedPrompt, *, may_yield: bool
     ) -> Answered | None:
+        """As `_ask`; a question that nobody wants any more is recorded at once, for that frees its slot."""
         try:
             return await self._model_calls.ask(turn, assistant, prepared, may_yield=may_yield)
         except OwnerChanged:

@@ -43,14 +43,8 @@ def show(
 ) -> None:
     """Where the conversation stands: state, thread, tickets, handoff, the last turns and words."""
 
-    async def look(database: Database, _: Settings) -> ConversationSummary:
-        session = await _found(database, channel, customer_id)
-        return ConversationSummary(
-            session=session,
-            threads=(await Sessions(database).threads(session.conversation_id)).history,
-            last_turns=await TurnViews(database).newest(session.conversation_id, _LAST),
-            last_messages=await Overview(database).messages(session.conversation_id, _LAST),
-        )
+    async def look(database: Database, settings: Settings) -> ConversationSummary:
+        return await summary_of(database, await _found(database, channel, customer_id, settings.default_language))
 
     standing = on_database(look)
     typer.echo(standing.model_dump_json(indent=2) if json else conversation_text(standing), nl=json)
@@ -139,8 +133,17 @@ def erase(
         typer.echo(f"erased {customer_id} on {channel}: {erased.messages} messages, all names; ids and counts stay")
 
 
-async def _found(database: Database, channel: str, customer_id: str) -> Session:
-    session = await Sessions(database).find(*_checked(channel, customer_id))
+async def summary_of(database: Database, session: Session) -> ConversationSummary:
+    return ConversationSummary(
+        session=session,
+        threads=(await Sessions(database).threads(session.conversation_id)).history,
+        last_turns=await TurnViews(database).newest(session.conversation_id, _LAST),
+        last_messages=await Overview(database).messages(session.conversation_id, _LAST),
+    )
+
+
+async def _found(database: Database, channel: str, customer_id: str, language: str = "en") -> Session:
+    session = await Sessions(database, language).find(*_checked(channel, customer_id))
     if session is None:
         raise stop(f"{customer_id} has no conversation on {channel}")
     return session

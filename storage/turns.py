@@ -106,11 +106,7 @@ class TurnRow(BaseModel):
         backend_uuid = self.backend_uuid if self.finished_at else self.newest_backend_uuid
         if self.frontend_context_uuid is None or backend_uuid is None:
             return None
-        return Thread(
-            frontend_context_uuid=self.frontend_context_uuid,
-            backend_uuid=backend_uuid,
-            thread_url_slug=self.thread_url_slug,
-        )
+        return Thread(frontend_context_uuid=self.frontend_context_uuid, backend_uuid=backend_uuid)
 
     @property
     def outcome(self) -> TurnOutcome:

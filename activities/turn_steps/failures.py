@@ -9,6 +9,7 @@ from uuid import UUID, uuid4, uuid5
 
 from temporalio.exceptions import ApplicationError
 
+from actions.registry import Registry
 from activities.turn_steps.model_calls import Unanswered
 from activities.turn_steps.telemetry import TurnTelemetry
 from config.clock import Clock
@@ -36,7 +37,7 @@ class FailureRecorder:
         if not may_ask(self._limits, attempt=turn.step_attempt, unknown_attempts=turn.unknown_attempts):
             raise ApplicationError("tries are used up", type=ModelFailureKind.ABANDONED, non_retryable=True)
 
-    async def record(self, turn: ClaimedTurn, failed: Unanswered) -> ApplicationError:
+    async def record(self, turn: ClaimedTurn, failed: Unanswered, registry: Registry) -> ApplicationError:
         """The error to raise once the attempt is recorded: retryable with its delay, or the last one."""
         unknown = failed.error.policy.certainty is Certainty.UNKNOWN
         away = self._is_waited_out(turn, failed.error.kind)
@@ -62,7 +63,7 @@ class FailureRecorder:
             unknown_attempts=turn.unknown_attempts + int(unknown),
             retry_after=failed.error.retry_after,
         )
-        TurnTelemetry(turn, self._settings).failed(failed, pause)
+        TurnTelemetry(turn, self._settings, registry).failed(failed, pause)
         return ApplicationError(
             f"no answer: {failed.error.kind}",  # what upstream said is in raw_outputs, not in Temporal
             type=failed.error.kind,

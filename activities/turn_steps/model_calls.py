@@ -212,7 +212,7 @@ def _record(
         account_name=prompt.account_name,
         collection_uuid=prompt.collection_uuid,
         prompt_pack=in_force or UNKNOWN_PACK,
-        pack_echoed=parsed.action.pack if parsed.action else None,
+        pack_echoed=parsed.pack,
         pack_told=prepared.pack_told,
         slot=turn.slot,
         model_ms=model_ms,

@@ -96,10 +96,10 @@ class Prompts:
         """
         if turn.purpose is not Purpose.ANSWER or turn.final_failures < _FAILURES_OF_A_LOST_THREAD:
             return None
-        if thread.backend_uuid is None or thread.thread_url_slug is None:
+        if thread.backend_uuid is None or turn.thread_url_slug is None:
             return None
         account = assistant.stored.config.account_name or self._settings.default_account_name
-        known = await self._perplexity.has_thread(account, thread.thread_url_slug)
+        known = await self._perplexity.has_thread(account, turn.thread_url_slug)
         return thread.frontend_context_uuid if known is False else None
 
     async def _words(self, turn: ClaimedTurn, assistant: LoadedAssistant, heard: GateResult) -> _Words:
