@@ -1,0 +1,20 @@
+"""One order of locks for what ends a message, and for what the channel says of several parts."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0016"
+down_revision = "0014"
+
+FUNCTIONS = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split("\n--\n")
+
+
+def upgrade() -> None:
+    for function in FUNCTIONS:
+        op.execute(sa.text(function.replace(":", "\\:")))
+
+
+def downgrade() -> None:
+    raise RuntimeError("This migration is not undone: restore a backup instead.")
