@@ -55,15 +55,17 @@ VALUES (:who, 'action.answered', 'conversation/' || CAST(:conversation_id AS uui
 _DECIDE = f"""
 WITH who AS (
     SELECT coalesce((SELECT actor FROM audit WHERE id = :by), '{OPERATOR}') AS name
+), place AS MATERIALIZED (
+    SELECT id, owner, owner_version FROM conversations WHERE id = :conversation_id FOR NO KEY UPDATE
 ), decided AS (
     UPDATE actions SET status = CASE WHEN CAST(:approved AS boolean) THEN 'accepted' ELSE 'cancelled' END,
            decided_by = (SELECT name FROM who), settled_at = agent_now(),
-           decided_version = (SELECT owner_version FROM conversations WHERE id = :conversation_id)
-     WHERE conversation_id = :conversation_id AND digest = :digest
-       AND (confirmation_by = 'staff' OR CAST(:for_customer AS boolean) AND EXISTS (
-           SELECT 1 FROM conversations WHERE id = :conversation_id AND owner = ANY(:owners_asked)))
+           decided_version = place.owner_version
+      FROM place
+     WHERE conversation_id = place.id AND digest = :digest
+       AND (confirmation_by = 'staff' OR CAST(:for_customer AS boolean) AND place.owner = ANY(:owners_asked))
        AND status = 'awaiting_confirmation' AND expires_at > agent_now()
-    RETURNING *
+    RETURNING actions.*
 ), effect AS (
     {EFFECT_OF_ACTION}, NULL FROM decided WHERE CAST(:approved AS boolean) ON CONFLICT DO NOTHING
 ), noted AS (
@@ -72,11 +74,11 @@ WITH who AS (
       FROM decided
 ), transition AS (
     INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
-    SELECT c.id, c.owner_version, c.owner, c.owner,
+    SELECT place.id, place.owner_version, place.owner, place.owner,
            CASE WHEN confirmation_by = 'staff' AND CAST(:approved AS boolean) THEN 'approved'
                 WHEN confirmation_by = 'staff' THEN 'disapproved'
                 WHEN CAST(:approved AS boolean) THEN 'confirmed' ELSE 'declined' END, decided_by
-      FROM decided JOIN conversations c ON c.id = decided.conversation_id
+      FROM decided, place
 ), found AS (
     SELECT id, conversation_id FROM decided
     UNION

@@ -47,7 +47,7 @@ _PART = "to_jsonb(e) || e.request"
 _PLAN = f"""
 WITH customer AS MATERIALIZED (
     SELECT id FROM customers WHERE id = (SELECT c.customer_id FROM conversations c JOIN messages m
-        ON m.conversation_id = c.id WHERE m.id = :message_id) FOR KEY SHARE
+        ON m.conversation_id = c.id WHERE m.id = :message_id) FOR SHARE
 ), place AS MATERIALIZED (
     SELECT id FROM conversations WHERE id = (SELECT conversation_id FROM messages WHERE id = :message_id)
        AND EXISTS (SELECT 1 FROM customer) FOR KEY SHARE
