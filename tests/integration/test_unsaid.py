@@ -265,9 +265,9 @@ async def test_what_staff_decided_is_told_after_the_release(still: System) -> No
     assert talk.customer.received[1:] == ["I have opened a ticket for you. Its number is T-1001."]
 
 
-async def approve(talk: Conversation) -> None:
+async def approve(talk: Conversation, *stops: DatabaseStop) -> None:
     [question] = (await talk.customer.session())["questions"]
     by = await Actions(talk.system.database).hand_in(await talk.id, approved=True, who="Ann")
     decision = ApprovalDecision(digest=question["digest"], approved=True, by=by, conversation_id=await talk.id)
-    async with activities(talk.system) as does:
+    async with activities(talk.system, *stops) as does:
         await ActivityEnvironment().run(does.actions.resolve_approval, decision)

@@ -1,4 +1,4 @@
-"""One order of locks for what ends a message, and for what the channel says of several parts."""
+"""Who ends a message: under which locks, only while it is due, and words of a promise that is kept by then."""
 
 from pathlib import Path
 
