@@ -20,7 +20,7 @@ from schemas.failures import WAITED_OUT, ModelFailureKind
 from schemas.messages import WaitingMessage
 from schemas.standing import Standing
 from schemas.turn_decisions import OutputRecord, TurnDecision
-from schemas.turn_record import Purpose, TurnFence, TurnStatus
+from schemas.turn_record import Purpose, TurnAtStep, TurnFence
 from schemas.turns import OutputError, State, Verdict
 from storage import turn_statements as sql
 from storage.database import Database
@@ -57,24 +57,15 @@ class StoredConfirmation(BaseModel):
         )
 
 
-class TurnRow(BaseModel):
+class TurnRow(TurnAtStep):
     """How far a turn has come."""
 
-    id: UUID
-    conversation_id: UUID
     first_seq: int
-    last_seq: int
-    status: TurnStatus
-    step: int
     purpose: Purpose
-    attempt: int
     commit_id: UUID | None
     state: State
-    owner_version: int
-    """The owner's when this step was claimed, or after the commit that ended it."""
     verdict: Verdict | None
     finished_at: datetime | None
-    frontend_context_uuid: UUID | None
     backend_uuid: str | None
     newest_backend_uuid: str | None
     thread_url_slug: str | None
@@ -150,15 +141,7 @@ class ClaimedTurn(TurnRow):
         return [message for message in self.messages if message.is_said]
 
     def fence(self, thread: Thread) -> TurnFence:
-        return TurnFence(
-            turn_id=self.id,
-            conversation_id=self.conversation_id,
-            step=self.step,
-            attempt=self.attempt,
-            last_seq=self.last_claimed_seq,
-            frontend_context_uuid=thread.frontend_context_uuid,
-            owner_version=self.owner_version,
-        )
+        return self.fence_in(thread.frontend_context_uuid, self.last_claimed_seq)
 
 
 @dataclass(frozen=True)
