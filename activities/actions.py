@@ -22,7 +22,6 @@ from activities.action_handlers import ActionCall, ActionHandler, HandlerFailed,
 from activities.assistants import AssistantCache, LoadedAssistant
 from activities.heartbeat import Beat, beating
 from activities.turn_steps.decision import move_after
-from activities.turn_steps.outcomes import outcome_of
 from activities.turn_steps.telemetry import report_action, report_performed
 from config.clock import Clock, utc_now
 from config.settings import Settings
@@ -145,7 +144,7 @@ class ActionActivities:
                 return None
             await self._carry_out(work)
         # else it is another attempt's by now, or an erasure's, which leaves no words to do anything with
-        return outcome_of(await self._turns.get(action.turn_id))
+        return (await self._turns.get(action.turn_id)).outcome
 
     async def _carry_out(self, work: _Work) -> None:
         claimed = await self._claim(work)

@@ -30,7 +30,7 @@ from schemas.transitions import Event
 from schemas.turn_decisions import GiveReply, Move, OutputRecord
 from schemas.turn_record import Purpose, TurnFence
 from schemas.turns import Verdict
-from storage.account_slots import AccountSlots
+from storage.account_slots import AccountSlots, Granted
 from storage.actions import Actions, Told
 from storage.database import Database, Transaction
 from storage.deliveries import Deliveries
@@ -169,7 +169,7 @@ async def scene(still: System) -> AsyncIterator[Scene]:
     assert turn is not None
     slot = uuid4()
     slots = AccountSlots(still.database, in_flight=5, per_minute=50, lease_seconds=60, place_seconds=60)
-    assert await slots.claim_slot(turn.id, turn.attempt, slot, "account") == 0
+    assert await slots.claim(turn.id, turn.attempt, slot, "account") == Granted()
     await talk.change(Event.TAKEN)
     [failed] = await still.database.rows("SELECT id FROM effects WHERE kind = 'part' AND status = 'failed'")
     rehearsal = Rehearsal(still.settings.database_url or "", now=clock.now)
