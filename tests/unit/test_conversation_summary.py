@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -13,8 +12,7 @@ from schemas.sessions import OpenQuestion, Session, SessionThread
 from schemas.standing import Owner
 from schemas.turn_record import TurnStatus
 from schemas.turns import Attempt, State, Timings, Turn, Verdict
-
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
+from tests.support.clock import NOW
 
 
 def question(kind: Literal["confirmation", "approval"], what: str) -> OpenQuestion:
