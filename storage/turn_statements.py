@@ -134,29 +134,35 @@ _RAW_COLUMNS = """id, turn_id, conversation_id, attempt, purpose, verdict, error
                   details, prompt_pack, pack_echoed, backend_uuid, model_ms, first_text_ms"""
 
 FAIL = f"""
-WITH failed AS (
+WITH turn AS MATERIALIZED (
+    SELECT id FROM turns WHERE id = :turn_id FOR UPDATE
+), failed AS (
     UPDATE turns SET status = 'failed', failure = :failure, unknown_attempts = unknown_attempts + :unknown_attempts,
            times_asked = times_asked - CAST(:given_back AS boolean)::int,
            purpose = CASE WHEN CAST(:anew AS boolean) THEN 'answer' ELSE purpose END
-     WHERE id = :turn_id AND attempt = :attempt AND status IN ('claimed', 'asking') RETURNING id
+     WHERE id = (SELECT id FROM turn) AND attempt = :attempt AND status IN ('claimed', 'asking') RETURNING id
 ), slot AS (
     UPDATE account_calls SET ended_at = agent_now() WHERE id = :slot AND NOT CAST(:given_back AS boolean)
 ), call AS (
     DELETE FROM account_calls WHERE id = :slot AND CAST(:given_back AS boolean)
 )
 INSERT INTO raw_outputs ({_RAW_COLUMNS})
-VALUES (:raw_output_id, :turn_id, :conversation_id, :attempt, :purpose, NULL, '[]', '[]', :failure, :explanation,
-        :text, '{{}}', NULL, NULL, NULL, :model_ms, :first_text_ms)
+SELECT :raw_output_id, turn.id, :conversation_id, :attempt, :purpose, NULL, '[]', '[]', :failure, :explanation,
+       :text, '{{}}', NULL, NULL, NULL, :model_ms, :first_text_ms
+  FROM turn
 ON CONFLICT DO NOTHING
 """
 """An attempt ends without an answer. `anew`: the step is given up for a question with newer messages. `given_back`: it
 counts neither as a try nor as one of the account's calls."""
 
 _FATE = """
-mine AS MATERIALIZED (
-    SELECT id, conversation_id, status FROM turns
-     WHERE id = :turn_id AND step = :step AND finished_at IS NULL AND status = ANY(:from_statuses)
-       AND owner_version = :owner_version FOR UPDATE
+moving AS MATERIALIZED (
+    SELECT key FROM effects WHERE key = :moving_key FOR UPDATE
+), locked AS MATERIALIZED (
+    SELECT * FROM turns WHERE id = :turn_id AND (SELECT count(*) FROM moving) >= 0 FOR UPDATE
+), mine AS MATERIALIZED (
+    SELECT id, conversation_id, status FROM locked
+     WHERE step = :step AND finished_at IS NULL AND status = ANY(:from_statuses) AND owner_version = :owner_version
 ), place AS MATERIALIZED (
     SELECT c.id, c.owner, c.owner_version, c.thread_version FROM conversations c
      WHERE c.id = (SELECT conversation_id FROM mine) FOR NO KEY UPDATE
@@ -195,9 +201,9 @@ mine AS MATERIALIZED (
            AS state
       FROM owned, open, asked, standings still WHERE still.conversation_id = owned.id
 )"""
-"""What becomes of the step: the turn is locked, then the conversation, so that a change of the owner comes before or
-after. An answer to a question that has ended meanwhile is no answer: the step begins again. `after` is where the
-conversation stands once the commit is done."""
+"""What becomes of the step: the turn is locked (after the effect that the step was, if it was one), then the
+conversation, so that a change of the owner comes before or after. An answer to a question that has ended meanwhile is
+no answer: the step begins again. `after` is where the conversation stands once the commit is done."""
 
 _WON = """
 won AS (

@@ -6,7 +6,7 @@ wins; what any attempt brought is kept in `raw_outputs`, used or not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -20,7 +20,7 @@ from schemas.failures import NOT_REACHED, WAITED_OUT, ModelFailureKind
 from schemas.messages import WaitingMessage
 from schemas.standing import Standing
 from schemas.turn_decisions import OutputRecord, TurnDecision
-from schemas.turn_record import Purpose, TurnFence, TurnStatus
+from schemas.turn_record import Purpose, TurnAtStep, TurnFence, TurnStatus
 from schemas.turns import OutputError, State, Verdict
 from storage import turn_statements as sql
 from storage.database import Database
@@ -65,24 +65,15 @@ class StoredConfirmation(BaseModel):
         )
 
 
-class TurnRow(BaseModel):
+class TurnRow(TurnAtStep):
     """How far a turn has come."""
 
-    id: UUID
-    conversation_id: UUID
     first_seq: int
-    last_seq: int
-    status: TurnStatus
-    step: int
     purpose: Purpose
-    attempt: int
     commit_id: UUID | None
     state: State
-    owner_version: int
-    """The owner's when this step was claimed, or after the commit that ended it."""
     verdict: Verdict | None
     finished_at: datetime | None
-    frontend_context_uuid: UUID | None
     backend_uuid: str | None
     newest_backend_uuid: str | None
     thread_url_slug: str | None
@@ -183,17 +174,8 @@ class ClaimedTurn(TurnRow):
         return uuid5(self.id, f"slot {self.attempt}")
 
     def fence(self, thread: Thread, lost_thread: UUID | None = None) -> TurnFence:
-        return TurnFence(
-            turn_id=self.id,
-            conversation_id=self.conversation_id,
-            step=self.step,
-            attempt=self.attempt,
-            last_seq=self.last_claimed_seq,
-            frontend_context_uuid=thread.frontend_context_uuid,
-            owner_version=self.owner_version,
-            merges_told=self.untold_merges,
-            lost_thread=lost_thread,
-        )
+        fence = self.fence_in(thread.frontend_context_uuid, self.last_claimed_seq)
+        return replace(fence, merges_told=self.untold_merges, lost_thread=lost_thread)
 
 
 @dataclass(frozen=True)
