@@ -341,7 +341,6 @@ PROMISES: tuple[Promise, ...] = (
     staff_decide_once,
     a_reset_begins_a_thread,
     one_customer_has_one_conversation,
+    one_thread_is_in_use,
     over_a_limit_nobody_is_asked,
 )
-AWAITED: tuple[Promise, ...] = (one_thread_is_in_use,)
-"""What the core of today does not keep: judged where a test asks for it, until it does."""
