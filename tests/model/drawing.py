@@ -42,6 +42,9 @@ class Given(Name):
     CLOSED = "it is closed"
     OTHER = "the other customer wrote too"
     FULL = "others keep the account busy"
+    MINUTE = "others use up the account's minute"
+    FORGOTTEN = "Perplexity forgot the threads"
+    HELD_BY_TICKET = "a ticket is open, under which what comes is held"
 
 
 class Profile(Name):
@@ -92,6 +95,8 @@ _FAVOURED: dict[Profile, tuple[DrawnEvent, ...]] = {
         DrawnEvent.SWEEP,
         DrawnEvent.CONFIGURED,
         DrawnEvent.ACCOUNT_FULL,
+        DrawnEvent.MINUTE_USED,
+        DrawnEvent.FORGOTTEN,
         DrawnEvent.UNWOKEN,
     ),
 }
@@ -107,16 +112,23 @@ _FITTING: dict[DrawnEvent, tuple[Given, ...]] = {
     ),
     DrawnEvent.OLD_BUTTON: (Given.QUESTIONS,),
     **dict.fromkeys((DrawnEvent.APPROVED, DrawnEvent.DECLINED, DrawnEvent.DECIDED_AGAIN), (Given.APPROVAL, Given.CALL)),
-    DrawnEvent.RESOLVED: (Given.TICKET,),
+    DrawnEvent.RESOLVED: (Given.TICKET, Given.HELD_BY_TICKET),
     DrawnEvent.MERGED: (Given.OTHER, Given.OTHER, Given.REPLY),
     DrawnEvent.RELEASE: (Given.HUMAN, Given.HELD, Given.CLOSED),
     **dict.fromkeys((DrawnEvent.TAKE_OVER, DrawnEvent.CLOSE, DrawnEvent.RESET), _OF_STAFF),
     **dict.fromkeys(REPORTS, (Given.NOTHING, Given.REPLY)),
-    DrawnEvent.CONFIGURED: (Given.NOTHING, Given.QUESTION, Given.APPROVAL, Given.TICKET),
+    DrawnEvent.CONFIGURED: (
+        *(Given.NOTHING, Given.QUESTION, Given.APPROVAL, Given.TICKET),
+        *(Given.HELD_BY_TICKET, Given.HELD_BY_TICKET),
+    ),
     DrawnEvent.HANGS: (Given.OTHER, Given.NOTHING),
-    DrawnEvent.ACCOUNT_FULL: (Given.OTHER, Given.NOTHING),
+    **dict.fromkeys((DrawnEvent.ACCOUNT_FULL, DrawnEvent.MINUTE_USED), (Given.OTHER, Given.NOTHING)),
+    DrawnEvent.FORGOTTEN: (Given.REPLY, Given.QUESTION, Given.TICKET),
 }
 _GIVENS = st.sampled_from([Given.NOTHING, Given.NOTHING, Given.NOTHING, *Given])
+
+_WITH_A_THREAD = (Given.REPLY, Given.QUESTION, Given.QUESTIONS, Given.TICKET, Given.APPROVAL)
+"""After which the bot answers in a thread that exists."""
 
 CALLS = [ModelSays.BOOK, ModelSays.PAY, ModelSays.LOOK_UP]
 ACTIONS = [*CALLS, ModelSays.CANCEL_ORDER, ModelSays.TICKET, ModelSays.HANDOFF, ModelSays.CLOSE]
@@ -167,6 +179,8 @@ def meetings(draw: st.DrawFn, events: Sequence[DrawnEvent]) -> Meeting:
     later = [each for each in PHASES if PHASES.index(each) >= PHASES.index(phase)]
     others = draw(st.lists(st.tuples(favoured(list(DrawnEvent)), st.sampled_from(later)), max_size=_THEN))
     given = draw(st.sampled_from(_FITTING[event]) if event in _FITTING else _GIVENS)
+    if phase is Phase.LOOKS_UP and given not in _WITH_A_THREAD:
+        given = Given.FORGOTTEN
     may_say_yes = given in (Given.QUESTION, Given.QUESTIONS)
     return Meeting(
         event=event,
@@ -195,6 +209,8 @@ def favoured(draw: st.DrawFn, events: Sequence[DrawnEvent]) -> DrawnEvent:
 def said_until(draw: st.DrawFn, phase: Phase) -> list[ModelSays]:
     """What the model says so that the phase comes, and what it says then."""
     then = draw(SAID)
+    if phase is Phase.LOOKS_UP:
+        return [ModelSays.FAILS, ModelSays.FAILS, *then]
     if phase in (Phase.CALLS, Phase.CALLED):
         return [draw(st.sampled_from(CALLS)), *then]
     if phase in _OF_EFFECTS:

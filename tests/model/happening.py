@@ -28,6 +28,9 @@ _LONG = 1_000
 _FULL_SECONDS = 40
 """So long others keep the account's slot: the next in the queue gives up none of its tries for it."""
 
+_USED_SECONDS = 60
+"""So long others go on using up the account's minute: who waits for it is told, and comes again, before it ends."""
+
 
 def happen(world: World, event: DrawnEvent, customer: int, which: int, there: Actor | None = None) -> bool:
     """Whether it could. *there*: who is at work at that moment; *which*: among several of a kind, from the newest."""
@@ -87,6 +90,18 @@ def _account_full(world: World, _customer: int, _which: int) -> bool:
     return True
 
 
+def _minute_used(world: World, _customer: int, _which: int) -> bool:
+    world.tell("others use up the account's minute")
+    calls = world.settings.account_calls_per_minute
+    world.run(world.database.rows(inside.OTHERS_ASKED, {"seconds": _USED_SECONDS, "calls": calls}))
+    return True
+
+
+def _forgotten(world: World, _customer: int, _which: int) -> bool:
+    world.tell("Perplexity forgets the threads")
+    return world.perplexity.forget()
+
+
 def _erase(world: World, _customer: int, which: int) -> bool:
     staff.erase(world, world.conversations[which % len(world.conversations)])
     return True
@@ -118,6 +133,8 @@ _ANYWHERE: dict[DrawnEvent, Callable[[World, int, int], bool]] = {
     DrawnEvent.LIMITED: _limited,
     DrawnEvent.MERGED: _merged,
     DrawnEvent.ACCOUNT_FULL: _account_full,
+    DrawnEvent.MINUTE_USED: _minute_used,
+    DrawnEvent.FORGOTTEN: _forgotten,
     DrawnEvent.ERASE: _erase,
     DrawnEvent.CONFIGURED: _configured,
     DrawnEvent.SWEEP: _sweep,

@@ -34,6 +34,8 @@ _HANGING_ROUNDS, _HANGING_SECONDS = 6, 6
 """Less in all than an account's slot is kept for."""
 _RETRY_SECONDS = 2
 """After which the attempt that follows a lost one begins."""
+_MOST_SECONDS = 20
+"""While nobody is at work."""
 _TROUBLE_SECONDS = 60
 _ALL_EXPIRES = 8_000
 """Seconds after which no question and no approval is open any more."""
@@ -276,8 +278,10 @@ class ConversationMachine(RuleBasedStateMachine):
             staff.configure(self.world, Configured.APPROVALS)
         if given is Given.OTHER:
             self._writes(1 - customer)
-        elif given is Given.FULL:
-            happen(self.world, DrawnEvent.ACCOUNT_FULL, customer, 0)
+        elif given is Given.HELD_BY_TICKET:
+            staff.configure(self.world, Configured.HOLDS)
+        elif given in _OTHERS_USE:
+            happen(self.world, _OTHERS_USE[given], customer, 0)
         for said in _SAYS.get(given, []):
             self._turn(customer, [said])
         for event in _THEN.get(given, []):
@@ -300,7 +304,7 @@ class ConversationMachine(RuleBasedStateMachine):
             elif all(run.rests for run in self.world.runs.values()):
                 return
             else:
-                self.world.pass_time(_RETRY_SECONDS)
+                self.world.pass_until_next(_MOST_SECONDS)
 
     def _until(self, phase: Phase, says: Any, served: Served, taken: Taken) -> Actor | None:
         """The actor that has come so far; None if nobody does."""
@@ -313,7 +317,7 @@ class ConversationMachine(RuleBasedStateMachine):
             elif all(run.rests for run in self.world.runs.values()):
                 return None
             else:
-                self.world.pass_time(_RETRY_SECONDS)
+                self.world.pass_until_next(_MOST_SECONDS)
         return None
 
     def _goes_on(self, actor: Actor, to: To, says: Any, served: Served, taken: Taken) -> None:
@@ -321,6 +325,7 @@ class ConversationMachine(RuleBasedStateMachine):
             Place.ASK: lambda: next(says, ModelSays.TEXT),
             Place.CALL: lambda: served,
             Place.FETCH: lambda: served,
+            Place.LOOK_UP: lambda: served,
             Place.SEND: lambda: taken,
         }
         for n in range(_MOST):
@@ -341,15 +346,20 @@ _SAYS: dict[Given, list[ModelSays]] = {
     Given.APPROVAL: [ModelSays.TICKET],
     Given.CALL: [ModelSays.HANDOFF],
     Given.TICKET: [ModelSays.TICKET],
+    Given.FORGOTTEN: [ModelSays.TEXT],
+    Given.HELD_BY_TICKET: [ModelSays.TICKET],
     Given.HUMAN: [ModelSays.TEXT],
     Given.HELD: [ModelSays.TEXT],
     Given.CLOSED: [ModelSays.TEXT],
 }
 _THEN: dict[Given, list[DrawnEvent]] = {
+    Given.FORGOTTEN: [DrawnEvent.FORGOTTEN],
+    Given.HELD_BY_TICKET: [DrawnEvent.MESSAGE],
     Given.HUMAN: [DrawnEvent.TAKE_OVER],
     Given.HELD: [DrawnEvent.TAKE_OVER, DrawnEvent.MESSAGE],
     Given.CLOSED: [DrawnEvent.CLOSE],
 }
+_OTHERS_USE = {Given.FULL: DrawnEvent.ACCOUNT_FULL, Given.MINUTE: DrawnEvent.MINUTE_USED}
 _COMMITS = {Phase.COMMITS, Phase.COMMITTED, Phase.SETTLES, Phase.SETTLED}
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+BEGINS = "begin question"
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -21,7 +23,7 @@ _BY_MARKER: dict[str, Statement] = {
     "the commit of a step": Statement("commit"),
     "WITH waiting AS (": Statement("claim"),
     "WITH failed AS (": Statement("fail"),
-    "claim_slot(": Statement("begin question"),
+    "claim_slot(": Statement(BEGINS),
     "SELECT * FROM effects WHERE key = :key FOR UPDATE": Statement("begin effect", of_part="begin part"),
     "AND :status = 'unknown')::int": Statement("settle effect", of_part="settle part"),
     "status = 'failed', failure = :failure": Statement("settle effect", of_part="settle part"),

@@ -49,7 +49,7 @@ SETTINGS: dict[str, Any] = {
     "newer_message_poll_seconds": 10.0,
     "restart_within_seconds": 15.0,
     "account_calls_in_flight": 1,
-    "account_calls_per_minute": 1_000,
+    "account_calls_per_minute": 40,
     "account_slot_seconds": 45.5,
     "account_place_seconds": 60.5,
     "delivery_attempts": 3,
@@ -90,7 +90,7 @@ class World:
         self.database = database
         self.settings = settings
         self.stops = Stops(loop)
-        database.stops = self.stops
+        database.stops, database.waited = self.stops, []
         self.perplexity = ModelPerplexity(self.stops)
         self.endpoints = ModelEndpoints(self.stops, self._is_begun_late)
         self.whatsapp = ModelWhatsApp(self.stops, self._is_too_late)
