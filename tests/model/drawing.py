@@ -139,6 +139,50 @@ SERVED = st.sampled_from([Served.DONE, Served.DONE, Served.DONE, *Served])
 TAKEN = st.sampled_from([Taken.TAKEN, Taken.TAKEN, Taken.TAKEN, *Taken])
 CUSTOMER = st.sampled_from([0, 0, 0, 1])
 
+WHO = st.integers(0, 3)
+ANSWERS_A_QUESTION = [
+    DrawnEvent.YES,
+    DrawnEvent.NO,
+    DrawnEvent.BURST,
+    DrawnEvent.LATE_YES,
+    DrawnEvent.BUTTON,
+    DrawnEvent.OLD_BUTTON,
+]
+WHILE_ASKED = [
+    None,
+    None,
+    None,
+    DrawnEvent.CONFIGURED,
+    DrawnEvent.TAKE_OVER,
+    DrawnEvent.CONTINUES,
+    DrawnEvent.MERGED,
+    DrawnEvent.TIME,
+]
+WHILE_HELD = [
+    DrawnEvent.MESSAGE,
+    DrawnEvent.MESSAGE,
+    DrawnEvent.YES,
+    DrawnEvent.BURST,
+    DrawnEvent.FILE,
+    DrawnEvent.STAFF_WRITES,
+    DrawnEvent.CONTINUES,
+]
+GIVES_BACK = [DrawnEvent.RELEASE, DrawnEvent.RELEASE, DrawnEvent.RESET, DrawnEvent.CLOSE, DrawnEvent.DECIDED_AGAIN]
+BESIDE_A_DECISION = [
+    DrawnEvent.RESET,
+    DrawnEvent.RELEASE,
+    DrawnEvent.TAKE_OVER,
+    DrawnEvent.CLOSE,
+    DrawnEvent.CONFIGURED,
+    DrawnEvent.MERGED,
+]
+AT_FRONT_DOORS = [
+    *(DrawnEvent.MESSAGE, DrawnEvent.YES, DrawnEvent.BURST, DrawnEvent.BUTTON, DrawnEvent.AGAIN, DrawnEvent.FILE),
+    *(DrawnEvent.LIMITED, DrawnEvent.MERGED, *REPORTS, DrawnEvent.TAKE_OVER, DrawnEvent.RELEASE, DrawnEvent.CLOSE),
+    *(DrawnEvent.STAFF_WRITES, DrawnEvent.RESOLVED, DrawnEvent.APPROVED, DrawnEvent.DECLINED),
+]
+DOOR_STOPS = 8
+
 _OF_EFFECTS = (*(Phase.BEGINS_EFFECT, Phase.EFFECT_BEGUN, Phase.CALLS, Phase.CALLED, Phase.SETTLES, Phase.SETTLED),)
 _OF_COMMITS = (Phase.ANSWERED, Phase.COMMITS, Phase.COMMITTED)
 _TELLING = [*_OF_COMMITS, Phase.CLAIMED, Phase.ASKS, *_OF_EFFECTS, Phase.PLANS, Phase.SENDS, Phase.TAKEN]

@@ -57,7 +57,7 @@ def _happen(world: World, event: DrawnEvent, customer: int, which: int, there: A
 
 
 def _again(world: World, _customer: int, which: int) -> bool:
-    customers.repeat(world, world.written[-1 - which % len(world.written)])
+    customers.repeat(world, world.composed[-1 - which % len(world.composed)])
     return True
 
 
@@ -71,7 +71,7 @@ def _press(world: World, which: int) -> bool:
 
 
 def _limited(world: World, customer: int, _which: int) -> bool:
-    texts = [f"Flood {len(world.written) + n}" for n in range(2)]
+    texts = [f"Flood {len(world.composed) + n}" for n in range(2)]
     customers.write(world, customer, *(Said(text) for text in texts), limit=1)
     return True
 

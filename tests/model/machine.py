@@ -15,7 +15,26 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.model import customers, staff
 from tests.model.configurations import Configured
-from tests.model.drawing import CUSTOMER, OUTER, SAID, SERVED, TAKEN, Given, Meeting, Profile, To, meetings
+from tests.model.drawing import (
+    ANSWERS_A_QUESTION,
+    AT_FRONT_DOORS,
+    BESIDE_A_DECISION,
+    CUSTOMER,
+    DOOR_STOPS,
+    GIVES_BACK,
+    OUTER,
+    SAID,
+    SERVED,
+    TAKEN,
+    WHILE_ASKED,
+    WHILE_HELD,
+    WHO,
+    Given,
+    Meeting,
+    Profile,
+    To,
+    meetings,
+)
 from tests.model.events import OF_ACTORS, DrawnEvent
 from tests.model.happening import happen
 from tests.model.inside import OPEN_QUESTIONS, STATES
@@ -41,45 +60,6 @@ _ALL_EXPIRES = 8_000
 """Seconds after which no question and no approval is open any more."""
 _TOLD = 60
 """Lines of the trace that a failure shows."""
-
-
-_WHO = st.integers(0, 3)
-_TO_A_QUESTION = [
-    DrawnEvent.YES,
-    DrawnEvent.NO,
-    DrawnEvent.BURST,
-    DrawnEvent.LATE_YES,
-    DrawnEvent.BUTTON,
-    DrawnEvent.OLD_BUTTON,
-]
-_WHILE_ASKED = [
-    None,
-    None,
-    None,
-    DrawnEvent.CONFIGURED,
-    DrawnEvent.TAKE_OVER,
-    DrawnEvent.CONTINUES,
-    DrawnEvent.MERGED,
-    DrawnEvent.TIME,
-]
-_WHILE_HELD = [
-    DrawnEvent.MESSAGE,
-    DrawnEvent.MESSAGE,
-    DrawnEvent.YES,
-    DrawnEvent.BURST,
-    DrawnEvent.FILE,
-    DrawnEvent.STAFF_WRITES,
-    DrawnEvent.CONTINUES,
-]
-_GIVES_BACK = [DrawnEvent.RELEASE, DrawnEvent.RELEASE, DrawnEvent.RESET, DrawnEvent.CLOSE, DrawnEvent.DECIDED_AGAIN]
-_BESIDE_A_DECISION = [
-    DrawnEvent.RESET,
-    DrawnEvent.RELEASE,
-    DrawnEvent.TAKE_OVER,
-    DrawnEvent.CLOSE,
-    DrawnEvent.CONFIGURED,
-    DrawnEvent.MERGED,
-]
 
 
 def step(**drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
@@ -115,7 +95,7 @@ class ConversationMachine(RuleBasedStateMachine):
             staff.configure(self.world, which)
         self._writes(0)
 
-    @step(event=st.sampled_from(OUTER), customer=CUSTOMER, which=_WHO)
+    @step(event=st.sampled_from(OUTER), customer=CUSTOMER, which=WHO)
     def happens(self, event: DrawnEvent, customer: int, which: int) -> None:
         """Something happens now, wherever everybody is."""
         happen(self.world, event, customer, which)
@@ -163,8 +143,8 @@ class ConversationMachine(RuleBasedStateMachine):
     @step(
         customer=CUSTOMER,
         questions=st.sampled_from([1, 1, 2]),
-        meanwhile=st.sampled_from(_WHILE_ASKED),
-        event=st.sampled_from(_TO_A_QUESTION),
+        meanwhile=st.sampled_from(WHILE_ASKED),
+        event=st.sampled_from(ANSWERS_A_QUESTION),
     )
     def question_is_answered(
         self, customer: int, event: DrawnEvent, questions: int = 1, meanwhile: DrawnEvent | None = None
@@ -179,8 +159,8 @@ class ConversationMachine(RuleBasedStateMachine):
     @step(
         customer=CUSTOMER,
         called=st.booleans(),
-        meanwhile=st.lists(st.sampled_from(_WHILE_HELD), min_size=1, max_size=3),
-        back=st.sampled_from(_GIVES_BACK),
+        meanwhile=st.lists(st.sampled_from(WHILE_HELD), min_size=1, max_size=3),
+        back=st.sampled_from(GIVES_BACK),
         said=SAID,
     )
     def a_person_has_it(
@@ -202,7 +182,7 @@ class ConversationMachine(RuleBasedStateMachine):
         asked=st.sampled_from([Given.APPROVAL, Given.CALL]),
         approved=st.booleans(),
         rounds=st.integers(0, _ROUNDS),
-        meanwhile=st.lists(st.sampled_from(_BESIDE_A_DECISION), min_size=0, max_size=2),
+        meanwhile=st.lists(st.sampled_from(BESIDE_A_DECISION), min_size=0, max_size=2),
         again=st.booleans(),
     )
     def staff_decide(
@@ -217,8 +197,32 @@ class ConversationMachine(RuleBasedStateMachine):
         for event in (*meanwhile, *([DrawnEvent.DECIDED_AGAIN] if again else [])):
             happen(self.world, event, customer, 0)
 
+    @step(
+        customer=CUSTOMER,
+        events=st.tuples(st.sampled_from(AT_FRONT_DOORS), st.sampled_from(AT_FRONT_DOORS)),
+        order=st.lists(st.integers(0, 2), min_size=1, max_size=DOOR_STOPS),
+        ends=st.sampled_from([None, None, None, DrawnEvent.KILLED]),
+    )
+    def two_come_at_once(
+        self, customer: int, events: tuple[DrawnEvent, DrawnEvent], order: list[int], ends: DrawnEvent | None = None
+    ) -> None:
+        """Two API processes have something to do at the same time, statement by statement, beside who is at work; the
+        second may die where it is, and what it had stored is found without it."""
+        with self.world.front_doors() as doors:
+            for event in events:
+                happen(self.world, event, customer, 0)
+        for n in order:
+            others = [actor for actor in self.world.stops.actors if actor not in doors]
+            actor = doors[n] if n < len(doors) else _nth(others, n) if others else None
+            if actor is not None:
+                self._goes_on(actor, To.NEXT, iter(()), Served.DONE, Taken.TAKEN)
+        if ends is not None and _has_stored(self.world, doors[-1:]):
+            self.world.kill(doors[-1])
+        for door in doors:
+            self._goes_on(door, To.END, iter(()), Served.DONE, Taken.TAKEN)
+
     @precondition(lambda self: self.world.stops.waiting)
-    @step(who=_WHO, to=st.sampled_from(To), said=SAID, served=SERVED, taken=TAKEN)
+    @step(who=WHO, to=st.sampled_from(To), said=SAID, served=SERVED, taken=TAKEN)
     def goes_on(self, who: int, to: To, said: list[ModelSays], served: Served, taken: Taken) -> None:
         """Where it meets the outside on its way, that does as drawn."""
         self._goes_on(_nth(self.world.stops.actors, who), to, iter(said), served, taken)
@@ -361,6 +365,13 @@ _THEN: dict[Given, list[DrawnEvent]] = {
 }
 _OTHERS_USE = {Given.FULL: DrawnEvent.ACCOUNT_FULL, Given.MINUTE: DrawnEvent.MINUTE_USED}
 _COMMITS = {Phase.COMMITS, Phase.COMMITTED, Phase.SETTLES, Phase.SETTLED}
+
+
+def _has_stored(world: World, doors: Sequence[Actor]) -> bool:
+    """A message, of which nobody is told yet."""
+    return any(
+        (each.place, each.what) == (Place.AFTER, "store messages") for door in doors for each in world.stops.of(door)
+    )
 
 
 def _nothing() -> None:

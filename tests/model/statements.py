@@ -44,6 +44,11 @@ _BY_MARKER: dict[str, Statement] = {
     "WITH added AS (\n    INSERT INTO messages": Statement("add message"),
     "m.delivery = 'due'\n ORDER BY": Statement("read what is due", writes=False),
     "stopped_seq = newest_seq": Statement("stop"),
+    "store_channel_messages(": Statement("store messages"),
+    "record_statuses(": Statement("record statuses"),
+    "WITH place AS MATERIALIZED (\n    SELECT going_on(": Statement("change owner"),
+    "WITH resolved AS (\n    UPDATE tickets": Statement("resolve ticket"),
+    "VALUES (:who, 'action.answered'": Statement("hand in"),
 }
 
 
