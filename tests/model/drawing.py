@@ -36,6 +36,7 @@ class Given(Name):
     QUESTIONS = "two questions, of which the newer is open"
     APPROVAL = "a ticket that waits for staff"
     CALL = "a call for a person that waits for staff"
+    DECIDED = "a ticket that staff approved"
     TICKET = "a ticket"
     HUMAN = "a person has the conversation"
     HELD = "a person has it, and the customer wrote"
@@ -111,12 +112,13 @@ _FITTING: dict[DrawnEvent, tuple[Given, ...]] = {
         (DrawnEvent.YES, DrawnEvent.NO, DrawnEvent.BURST, DrawnEvent.LATE_YES, DrawnEvent.BUTTON), _TO_A_QUESTION
     ),
     DrawnEvent.OLD_BUTTON: (Given.QUESTIONS,),
-    **dict.fromkeys((DrawnEvent.APPROVED, DrawnEvent.DECLINED, DrawnEvent.DECIDED_AGAIN), (Given.APPROVAL, Given.CALL)),
+    **dict.fromkeys((DrawnEvent.APPROVED, DrawnEvent.DECLINED), (Given.APPROVAL, Given.CALL)),
+    DrawnEvent.DECIDED_AGAIN: (Given.DECIDED,),
     DrawnEvent.RESOLVED: (Given.TICKET, Given.HELD_BY_TICKET),
     DrawnEvent.MERGED: (Given.OTHER, Given.OTHER, Given.REPLY),
     DrawnEvent.RELEASE: (Given.HUMAN, Given.HELD, Given.CLOSED),
     **dict.fromkeys((DrawnEvent.TAKE_OVER, DrawnEvent.CLOSE, DrawnEvent.RESET), _OF_STAFF),
-    **dict.fromkeys(REPORTS, (Given.NOTHING, Given.REPLY)),
+    **dict.fromkeys(REPORTS, (Given.NOTHING, Given.REPLY, Given.REPLY)),
     DrawnEvent.CONFIGURED: (
         *(Given.NOTHING, Given.QUESTION, Given.APPROVAL, Given.TICKET),
         *(Given.HELD_BY_TICKET, Given.HELD_BY_TICKET),
@@ -129,6 +131,9 @@ _GIVENS = st.sampled_from([Given.NOTHING, Given.NOTHING, Given.NOTHING, *Given])
 
 _WITH_A_THREAD = (Given.REPLY, Given.QUESTION, Given.QUESTIONS, Given.TICKET, Given.APPROVAL)
 """After which the bot answers in a thread that exists."""
+_HOLDING = (Given.HUMAN, Given.HELD, Given.CLOSED, Given.HELD_BY_TICKET)
+_OF_HOLDING = (Phase.CLAIMS, Phase.CLAIMED, Phase.COMMITS, Phase.COMMITTED)
+"""What may be held comes no further than this."""
 
 CALLS = [ModelSays.BOOK, ModelSays.PAY, ModelSays.LOOK_UP]
 ACTIONS = [*CALLS, ModelSays.CANCEL_ORDER, ModelSays.TICKET, ModelSays.HANDOFF, ModelSays.CLOSE]
@@ -225,6 +230,8 @@ def meetings(draw: st.DrawFn, events: Sequence[DrawnEvent]) -> Meeting:
     given = draw(st.sampled_from(_FITTING[event]) if event in _FITTING else _GIVENS)
     if phase is Phase.LOOKS_UP and given not in _WITH_A_THREAD:
         given = Given.FORGOTTEN
+    elif phase not in _OF_HOLDING and given in _HOLDING:
+        given = draw(st.sampled_from([given, Given.REPLY]))
     may_say_yes = given in (Given.QUESTION, Given.QUESTIONS)
     return Meeting(
         event=event,

@@ -184,7 +184,8 @@ IN_USE = "SELECT conversation_id FROM threads WHERE ended_at IS NULL GROUP BY 1 
 
 LOST = """
 SELECT l.conversation_id, l.frontend_context_uuid, EXISTS (
-           SELECT 1 FROM turns t WHERE t.conversation_id = l.conversation_id
+           SELECT 1 FROM turns t JOIN conversations c ON c.id = t.conversation_id
+            WHERE l.conversation_id IN (c.id, c.merged_into)
               AND (SELECT count(*) FROM raw_outputs o
                     WHERE o.turn_id = t.id AND o.failure IN ('upstream', 'no_answer')) > 1) AS failed_twice
   FROM threads l WHERE l.end_reason = 'lost'

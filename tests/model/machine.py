@@ -62,8 +62,12 @@ _TOLD = 60
 """Lines of the trace that a failure shows."""
 
 
-def step(**drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
-    """A rule, after which the promises hold that hold at each moment."""
+IN_ALL = True
+
+
+def step(in_all: bool = False, /, **drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
+    """A rule, after which the promises hold that hold at each moment. *in_all* examples, for half of them are made of
+    meetings only."""
 
     def decorate(does: Callable[..., None]) -> Any:
         @wraps(does)
@@ -72,7 +76,8 @@ def step(**drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any
             _judge(machine.world, at_each_moment(machine.world))
 
         drawn_by: Any = rule  # its overloads are for single strategies
-        return drawn_by(**drawn)(judged)
+        made = drawn_by(**drawn)(judged)
+        return made if in_all else precondition(lambda machine: not machine.only_meetings)(made)
 
     return decorate
 
@@ -87,10 +92,11 @@ class ConversationMachine(RuleBasedStateMachine):
         super().__init__()
         self.world = type(self).make_world()
         self.profile = Profile.ANYTHING
+        self.only_meetings = False
 
-    @initialize(which=st.sampled_from(Configured), profile=st.sampled_from(Profile))
-    def begins(self, which: Configured, profile: Profile = Profile.ANYTHING) -> None:
-        self.profile = profile
+    @initialize(which=st.sampled_from(Configured), profile=st.sampled_from(Profile), only_meetings=st.booleans())
+    def begins(self, which: Configured, profile: Profile = Profile.ANYTHING, only_meetings: bool = False) -> None:
+        self.profile, self.only_meetings = profile, only_meetings
         if which is not Configured.ALL:
             staff.configure(self.world, which)
         self._writes(0)
@@ -100,12 +106,12 @@ class ConversationMachine(RuleBasedStateMachine):
         """Something happens now, wherever everybody is."""
         happen(self.world, event, customer, which)
 
-    @step(meeting=meetings(OUTER))
+    @step(IN_ALL, meeting=meetings(OUTER))
     def meets(self, meeting: Meeting) -> None:
         """Something from outside happens just when somebody has come so far."""
         self._meets(meeting)
 
-    @step(meeting=meetings(sorted(OF_ACTORS)))
+    @step(IN_ALL, meeting=meetings(sorted(OF_ACTORS)))
     def fails(self, meeting: Meeting) -> None:
         """It happens to whoever has come so far."""
         self._meets(meeting)
@@ -259,7 +265,7 @@ class ConversationMachine(RuleBasedStateMachine):
 
     def _meets(self, meeting: Meeting) -> None:
         self._given(meeting.given, meeting.customer)
-        self._writes(meeting.customer, meeting.wrote)
+        self._writes(meeting.customer, meeting.wrote, file=meeting.phase is Phase.FETCHES)
         says = iter(meeting.said)
         there = self._until(meeting.phase, says, meeting.served, meeting.taken)
         if there is None and meeting.event in OF_ACTORS:
@@ -278,7 +284,7 @@ class ConversationMachine(RuleBasedStateMachine):
 
     def _given(self, given: Given, customer: int) -> None:
         """Makes it so."""
-        if given in (Given.APPROVAL, Given.CALL) and self.world.configured is not Configured.APPROVALS:
+        if given in (Given.APPROVAL, Given.CALL, Given.DECIDED) and self.world.configured is not Configured.APPROVALS:
             staff.configure(self.world, Configured.APPROVALS)
         if given is Given.OTHER:
             self._writes(1 - customer)
@@ -286,14 +292,16 @@ class ConversationMachine(RuleBasedStateMachine):
             staff.configure(self.world, Configured.HOLDS)
         elif given in _OTHERS_USE:
             happen(self.world, _OTHERS_USE[given], customer, 0)
+        elif self.world.configured in _LACKING.get(given, ()):
+            staff.configure(self.world, Configured.ALL)
         for said in _SAYS.get(given, []):
             self._turn(customer, [said])
         for event in _THEN.get(given, []):
             happen(self.world, event, customer, 0)
             self._plays([])
 
-    def _writes(self, customer: int, words: str = "Hello") -> None:
-        customers.write(self.world, customer, customers.Said(words))
+    def _writes(self, customer: int, words: str = "Hello", *, file: bool = False) -> None:
+        customers.write(self.world, customer, customers.Said(words, file=file))
 
     def _turn(self, customer: int, said: Sequence[ModelSays], served: Served = Served.DONE) -> None:
         self._writes(customer)
@@ -349,6 +357,7 @@ _SAYS: dict[Given, list[ModelSays]] = {
     Given.QUESTIONS: [ModelSays.CANCEL_ORDER, ModelSays.CANCEL_ORDER],
     Given.APPROVAL: [ModelSays.TICKET],
     Given.CALL: [ModelSays.HANDOFF],
+    Given.DECIDED: [ModelSays.TICKET],
     Given.TICKET: [ModelSays.TICKET],
     Given.FORGOTTEN: [ModelSays.TEXT],
     Given.HELD_BY_TICKET: [ModelSays.TICKET],
@@ -356,9 +365,15 @@ _SAYS: dict[Given, list[ModelSays]] = {
     Given.HELD: [ModelSays.TEXT],
     Given.CLOSED: [ModelSays.TEXT],
 }
+_LACKING = {
+    **dict.fromkeys((Given.QUESTION, Given.QUESTIONS), (Configured.NO_ENDPOINTS,)),
+    Given.TICKET: (Configured.APPROVALS,),
+}
+"""Configurations under which it does not come to be."""
 _THEN: dict[Given, list[DrawnEvent]] = {
     Given.FORGOTTEN: [DrawnEvent.FORGOTTEN],
     Given.HELD_BY_TICKET: [DrawnEvent.MESSAGE],
+    Given.DECIDED: [DrawnEvent.APPROVED],
     Given.HUMAN: [DrawnEvent.TAKE_OVER],
     Given.HELD: [DrawnEvent.TAKE_OVER, DrawnEvent.MESSAGE],
     Given.CLOSED: [DrawnEvent.CLOSE],
