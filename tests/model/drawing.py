@@ -127,11 +127,18 @@ _FITTING: dict[DrawnEvent, tuple[Given, ...]] = {
     **dict.fromkeys((DrawnEvent.ACCOUNT_FULL, DrawnEvent.MINUTE_USED), (Given.OTHER, Given.NOTHING)),
     DrawnEvent.FORGOTTEN: (Given.REPLY, Given.QUESTION, Given.TICKET),
 }
+_OF_SOMETHING = frozenset(
+    {
+        *(DrawnEvent.RESOLVED, DrawnEvent.APPROVED, DrawnEvent.DECLINED, DrawnEvent.DECIDED_AGAIN, DrawnEvent.MERGED),
+        *(DrawnEvent.BUTTON, DrawnEvent.OLD_BUTTON, *REPORTS),
+    }
+)
+"""They come to nothing where there is nothing that they are about: drawn once more with what is given for them."""
 _GIVENS = st.sampled_from([Given.NOTHING, Given.NOTHING, Given.NOTHING, *Given])
 
 _WITH_A_THREAD = (Given.REPLY, Given.QUESTION, Given.QUESTIONS, Given.TICKET, Given.APPROVAL)
 """After which the bot answers in a thread that exists."""
-_HOLDING = (Given.HUMAN, Given.HELD, Given.CLOSED, Given.HELD_BY_TICKET)
+HOLDING = (Given.HUMAN, Given.HELD, Given.CLOSED, Given.HELD_BY_TICKET)
 _OF_HOLDING = (Phase.CLAIMS, Phase.CLAIMED, Phase.COMMITS, Phase.COMMITTED)
 """What may be held comes no further than this."""
 
@@ -223,14 +230,14 @@ class Meeting:
 @st.composite
 def meetings(draw: st.DrawFn, events: Sequence[DrawnEvent]) -> Meeting:
     """Of one of *events*, and those of them that the example's profile favours."""
-    event = draw(favoured(events))
+    event = draw(favoured([*events, *(each for each in events if each in _OF_SOMETHING)]))
     phase = draw(st.sampled_from([*PHASES, *_TELLING, *(_AFTER_COMMITS if event in OF_ACTORS else [])]))
     later = [each for each in PHASES if PHASES.index(each) >= PHASES.index(phase)]
     others = draw(st.lists(st.tuples(favoured(list(DrawnEvent)), st.sampled_from(later)), max_size=_THEN))
     given = draw(st.sampled_from(_FITTING[event]) if event in _FITTING else _GIVENS)
     if phase is Phase.LOOKS_UP and given not in _WITH_A_THREAD:
         given = Given.FORGOTTEN
-    elif phase not in _OF_HOLDING and given in _HOLDING:
+    elif phase not in _OF_HOLDING and given in HOLDING:
         given = draw(st.sampled_from([given, Given.REPLY]))
     may_say_yes = given in (Given.QUESTION, Given.QUESTIONS)
     return Meeting(

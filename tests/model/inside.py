@@ -62,7 +62,7 @@ SELECT e.attempts = 1 AND c.owner = 'human' AND e.owner_version IS NOT NULL AND 
 """Whether an action that is no staff's was first begun after a person took its conversation."""
 
 LIVE = """
-SELECT c.id FROM conversations c JOIN customers k ON k.id = c.customer_id
+SELECT c.id, c.owner FROM conversations c JOIN customers k ON k.id = c.customer_id
  WHERE c.merged_into IS NULL AND k.erased_at IS NULL
 """
 """Conversations that go on."""

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from schemas.transitions import Event as Change
 from tests.model import customers, staff
 from tests.model.configurations import Configured
 from tests.model.drawing import (
@@ -22,6 +23,7 @@ from tests.model.drawing import (
     CUSTOMER,
     DOOR_STOPS,
     GIVES_BACK,
+    HOLDING,
     OUTER,
     SAID,
     SERVED,
@@ -37,7 +39,7 @@ from tests.model.drawing import (
 )
 from tests.model.events import OF_ACTORS, DrawnEvent
 from tests.model.happening import happen
-from tests.model.inside import OPEN_QUESTIONS, STATES
+from tests.model.inside import LIVE, OPEN_QUESTIONS, OPEN_TICKETS, STATES
 from tests.model.invariants import PROMISES, Promise, at_each_moment, at_the_end
 from tests.model.outside import ModelSays, Served, Taken
 from tests.model.phases import Phase, phase_of
@@ -283,7 +285,9 @@ class ConversationMachine(RuleBasedStateMachine):
             self._goes_on(there, To.END, says, Served.DONE, meeting.taken)
 
     def _given(self, given: Given, customer: int) -> None:
-        """Makes it so."""
+        """Makes it so; in an example of meetings only, each begins with the bot, where nothing else is given."""
+        if self.only_meetings and given not in HOLDING:
+            self._give_back()
         if given in (Given.APPROVAL, Given.CALL, Given.DECIDED) and self.world.configured is not Configured.APPROVALS:
             staff.configure(self.world, Configured.APPROVALS)
         if given is Given.OTHER:
@@ -298,6 +302,15 @@ class ConversationMachine(RuleBasedStateMachine):
             self._turn(customer, [said])
         for event in _THEN.get(given, []):
             happen(self.world, event, customer, 0)
+            self._plays([])
+
+    def _give_back(self) -> None:
+        """What people have, they release; what a ticket holds is held no more."""
+        if self.world.configured is Configured.HOLDS and self.world.look(OPEN_TICKETS):
+            staff.configure(self.world, Configured.ALL)
+        taken = {row["id"] for row in self.world.look(LIVE) if row["owner"] == "human"}
+        for run in [run for run in self.world.runs.values() if run.conversation_id in taken]:
+            staff.change(self.world, run, Change.RELEASED)
             self._plays([])
 
     def _writes(self, customer: int, words: str = "Hello", *, file: bool = False) -> None:

@@ -24,7 +24,7 @@ from tests.model.world import World
 
 SEEDS = (1, 2, 3)
 RUNS_OF_EACH = 10
-MANY = 1_000
+MANY = 1_600
 MANY_SEEDS = (11, 12, 13, 14)
 WANTED_PAIRS = 0.95
 TIMES = 20
