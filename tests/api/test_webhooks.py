@@ -264,14 +264,14 @@ async def test_a_human_replies_over_http_into_the_record(system: System) -> None
 
 
 async def test_over_the_limit_http_gets_429(postgres_url: str, temporal_address: str) -> None:
-    limits = {"customer_messages_per_minute": 30, "customer_messages_burst": 2}
+    limits = {"customer_messages_per_minute": 1, "customer_messages_burst": 2}  # none comes back meanwhile
     async with running_system(postgres_url, temporal_address, **limits) as system:
         answers = [await system.send(f"message {number}", message_id=f"m-{number}") for number in range(3)]
         again = await system.send("message 0", message_id="m-0")
         other = await system.send("Hello", customer="c-2")
 
         assert [answer.status_code for answer in answers] == [200, 200, 429]
-        assert 1 <= int(answers[2].headers["Retry-After"]) <= 2
+        assert 1 <= int(answers[2].headers["Retry-After"]) <= 60
         assert (again.status_code, other.status_code) == (200, 200)
         assert await _stored(system) == 3
 

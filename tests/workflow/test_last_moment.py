@@ -23,9 +23,11 @@ async def ending(lab: Lab) -> Driver:
     """A run that reads for the last time whether somebody waits for something; its answer is held back."""
     driver = lab.driver(Limits(idle_end=timedelta(milliseconds=100)))
     world = driver.world
+    world.close("model")  # while it answers it may not be idle, however slow this machine is
     await driver.do("message")
     await until("the first look", lambda: world.looks)
-    world.close("reads")  # before it may be idle
+    world.close("reads")
+    world.open("model")
     await driver.until_answered(1)
     await driver.until_delivered()
     await until("a look that is held back", lambda: world.held["reads"], bool)
