@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from tests.model.configurations import Configured
-from tests.model.drawing import Meeting
+from tests.model.drawing import AT_FRONT_DOORS, Meeting
 from tests.model.events import OF_ACTORS, DrawnEvent
 from tests.model.holes import HOLES, composed, put_back
 from tests.model.machine import ConversationMachine
@@ -96,6 +96,8 @@ def _played(stage: Stage, number: int) -> World:
             customer=chosen.randrange(2),
         )
         state.fails(meeting=meeting)
+        at_once = (chosen.choice(AT_FRONT_DOORS), chosen.choice(AT_FRONT_DOORS))
+        state.two_come_at_once(customer=0, events=at_once, order=[chosen.randrange(3) for _ in range(5)])
         state.happens(event=chosen.choice([DrawnEvent.YES, DrawnEvent.TIME, DrawnEvent.SWEEP]), customer=0, which=0)
     state.teardown()
     return state.world
