@@ -6,22 +6,28 @@ by its `title`, else its `description`. The question is plain text, no Markdown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from actions.builtin import METADATA_MODELS
 from actions.folding import without_invisible
+from actions.metadata_schemas import Schema
 from actions.question_words import QuestionWords, words_for
+from actions.schema_parts import SchemaParts
+from actions.sensitive import HIDDEN, without_sensitive
 from schemas.actions import ActionDefinition
 
-VALUE_CHARACTERS = 300
-ALL_VALUES_CHARACTERS = 3_000
-"""So that a question fits into one message of a channel; with more values, long ones are cut shorter."""
-LEAST_CHARACTERS = 20
+QUESTION_UNITS = 4_000
+"""UTF-16 code units of a whole question: fits into one message of a channel, whatever its titles and values are."""
+VALUE_UNITS = 300
+LEAST_UNITS = 20
+"""A value is cut shorter only where it stands alone; titles are, before that."""
 MAX_VALUES = 100
-_LABEL_CHARACTERS = 80
-_HIDDEN = "••••"
+_LABEL_UNITS = 80
+_ASKS_UNITS = 300
+_JOINERS = "\u200d\ufe0e\ufe0f"
 _MARKS = str.maketrans({"•": "·", "›": ">"})
 """What tells values apart; within one they must not."""
 
@@ -33,84 +39,91 @@ class Parameters:
     schema: dict[str, Any]
     values: dict[str, Any]
 
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The values without what is sensitive."""
+        return without_sensitive(self.schema, self.values)
+
 
 def question_text(definition: ActionDefinition, parameters: Parameters, language: str = "en") -> str:
     """What the customer is asked. Every value is named; a long one is cut with a mark, a sensitive one not shown."""
+    return f"{action_text(definition, parameters, language)}\n{words_for(language).answer}"
+
+
+def action_text(definition: ActionDefinition, parameters: Parameters, language: str = "en") -> str:
+    """The same without the call to answer yes or no: what staff read."""
     words = words_for(language)
     labels = words.labels if definition.name in METADATA_MODELS else {}
-    lines = [_asks(definition, words), *_lines(_Shown(parameters.schema, words, labels), parameters.values)]
-    return "\n".join([*lines, words.answer])
+    shown = _Shown(SchemaParts(parameters.schema), words, labels)
+    leaves = list(shown.leaves(parameters.shown, shown.parts.of_value([parameters.schema])))
+    asks = _asks(definition, words)
+    return "\n".join([asks, *_lines(leaves, QUESTION_UNITS - _units(asks) - _units(words.answer) - 1)])
 
 
 def _asks(definition: ActionDefinition, words: QuestionWords) -> str:
     plain = words.plain.get(definition.name) or definition.plain
     if plain:
         return words.asks.format(what=_line(plain))
-    return (words.asks_this or words.asks).format(what=_line(definition.description).rstrip(".。!?"))
+    return (words.asks_this or words.asks).format(what=_cut(_line(definition.description).rstrip(".。!?"), _ASKS_UNITS))
 
 
 @dataclass(frozen=True)
 class _Shown:
     """How values of *schema*'s fields are called and written."""
 
-    schema: dict[str, Any]
+    parts: SchemaParts
     words: QuestionWords
     labels: dict[str, str]
 
-    def leaves(self, value: Any, schema: Any, label: str = "") -> Iterator[tuple[str, str]]:
-        """Label and value of each leaf."""
-        schema = self._resolved(schema)
-        if _is_sensitive(schema):
-            yield label, _HIDDEN
-        elif isinstance(value, dict) and value:
-            properties = schema.get("properties", {})
+    def leaves(self, value: Any, schemas: Sequence[Schema], label: str = "") -> Iterator[tuple[str, str]]:
+        """Label and value of each leaf; *schemas* are what speaks of *value*."""
+        if isinstance(value, dict) and value:
             for name, inner in value.items():
-                part = self._resolved(properties.get(name, schema.get("additionalProperties")))
-                yield from self.leaves(inner, part, _joined(label, self._label(str(name), part)))
+                speaking = self.parts.of_field(schemas, name)
+                yield from self.leaves(inner, speaking, _joined(label, self._label(name, schemas)))
         elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-            for number, item in enumerate(value, 1):
-                yield from self.leaves(item, schema.get("items"), f"{label} {number}")
+            for index, item in enumerate(value):
+                yield from self.leaves(item, self.parts.of_item(schemas, index), f"{label} {index + 1}")
+        elif isinstance(value, list):
+            items = [self._written(item, self.parts.of_item(schemas, index)) for index, item in enumerate(value)]
+            yield label, ", ".join(items) or "–"
         elif label:
-            items = value if isinstance(value, list) else [value]
-            inner = self._resolved(schema.get("items")) if isinstance(value, list) else schema
-            yield label, ", ".join(self._written(item, inner) for item in items) or "–"
+            yield label, self._written(value, schemas)
 
-    def _label(self, name: str, schema: dict[str, Any]) -> str:
-        told = self.labels.get(name) or schema.get("title") or schema.get("description") or name.replace("_", " ")
-        return _cut(_line(str(told)), _LABEL_CHARACTERS)
+    def _label(self, name: str, schemas: Sequence[Schema]) -> str:
+        """What *schemas* of an object call its field *name*: an alternative's title names that alternative."""
+        own = self.parts.of_value(self.parts.fields(schemas, name), certain=True)
+        titles = [each[key] for key in ("title", "description") for each in own if each.get(key)]
+        told = self.labels.get(name) or next(iter(titles), None) or name.replace("_", " ")
+        return _cut(_line(str(told)), _LABEL_UNITS)
 
-    def _written(self, value: Any, schema: dict[str, Any]) -> str:
+    def _written(self, value: Any, schemas: Sequence[Schema]) -> str:
+        if value == HIDDEN:
+            return HIDDEN
+        for choice in (each for schema in schemas for each in _choices(schema)):
+            if "title" in choice and type(value) is type(choice.get("const")) and choice["const"] == value:
+                return _line(str(choice["title"]))
         if isinstance(value, bool):
             return self.words.yes if value else self.words.no
-        for choice in (*schema.get("oneOf", ()), *schema.get("anyOf", ())):
-            if isinstance(choice, dict) and "title" in choice and choice.get("const", choice) == value:
-                return _line(str(choice["title"]))
-        if "enum" in schema and isinstance(value, str):
+        if isinstance(value, str) and any("enum" in each for each in schemas):
             return self.labels.get(value, _line(value))
         return "–" if value is None or value == "" else _line(str(value)) or "–"
 
-    def _resolved(self, schema: Any) -> dict[str, Any]:
-        """*schema*, or what it refers to under the words of its own; nothing for what is no schema."""
-        if not isinstance(schema, dict):
-            return {}
-        reference = schema.get("$ref")
-        if not isinstance(reference, str):
-            return schema
-        target = self.schema.get("$defs", {}).get(reference.removeprefix("#/$defs/"), {})
-        return {**target, **schema} if isinstance(target, dict) else schema
 
-
-def _lines(shown: _Shown, values: dict[str, Any]) -> list[str]:
-    leaves = list(shown.leaves(values, shown.schema))
+def _lines(leaves: Sequence[tuple[str, str]], units: int) -> list[str]:
+    """One for each leaf, all together in so many *units*: long values are cut first, then long labels."""
     listed = leaves[:MAX_VALUES]
-    room = max(LEAST_CHARACTERS, min(VALUE_CHARACTERS, _share([len(value) for _, value in listed])))
-    lines = [f"• {label}: {_cut(value, room)}" for label, value in listed]
-    return lines if len(leaves) <= MAX_VALUES else [*lines, f"• … (+{len(leaves) - MAX_VALUES})"]
+    more = [] if len(leaves) <= MAX_VALUES else [f"• … (+{len(leaves) - MAX_VALUES})"]
+    room = units - sum(_units(line) + 1 for line in (*more, *["• : "] * len(listed)))
+    labels, values = [_units(label) for label, _ in listed], [_units(value) for _, value in listed]
+    longest_label = min(_LABEL_UNITS, _share(labels, room - sum(min(LEAST_UNITS, value) for value in values)))
+    longest = min(VALUE_UNITS, _share(values, room - sum(min(longest_label, label) for label in labels)))
+    return [*(f"• {_cut(label, longest_label)}: {_cut(value, longest)}" for label, value in listed), *more]
 
 
-def _share(lengths: list[int]) -> int:
-    """How long a value may be so that all together are not too long: short ones leave their room to the others."""
-    left, share = ALL_VALUES_CHARACTERS, ALL_VALUES_CHARACTERS
+def _share(lengths: list[int], room: int) -> int:
+    """How long each may be so that all together fit into *room*: short ones leave theirs to the others."""
+    left = share = room
     for done, length in enumerate(sorted(lengths)):
         share = left // (len(lengths) - done)
         if length > share:
@@ -119,8 +132,9 @@ def _share(lengths: list[int]) -> int:
     return max(share, max(lengths, default=0))
 
 
-def _is_sensitive(schema: dict[str, Any]) -> bool:
-    return bool(schema.get("x-sensitive") or schema.get("writeOnly") or schema.get("format") == "password")
+def _choices(schema: Schema) -> Iterator[Schema]:
+    """The values that *schema* lets choose from, each with a title of its own."""
+    yield from (each for each in (*schema.get("oneOf", ()), *schema.get("anyOf", ())) if isinstance(each, dict))
 
 
 def _joined(label: str, part: str) -> str:
@@ -132,5 +146,20 @@ def _line(text: str) -> str:
     return " ".join(without_invisible(text).translate(_MARKS).split())
 
 
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _cut(text: str, units: int) -> str:
+    """At most so many *units*, with a mark where something is left out; no character loses a part of itself."""
+    if _units(text) <= units:
+        return text
+    kept = ""
+    for letter in text:
+        units -= _units(letter)
+        if units < 1:
+            break
+        kept += letter
+    while kept and (unicodedata.combining(kept[-1]) or kept[-1] in _JOINERS):
+        kept = kept[:-1]
+    return kept.rstrip() + "…"
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2

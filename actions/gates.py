@@ -131,16 +131,20 @@ _TABLE: dict[Event, dict[Owner, _Rule]] = {
 }
 
 _TICKET_HOLDS = _Rule(why="held while a ticket is open", hold=True)
+_FROM_BEFORE_THE_CLOSE = _Rule(why="written before it was closed: held until it is opened again", hold=True)
 _QUESTION_STAYS = _Rule(why="neither yes nor no: the question stays open", ask=True)
 _NEEDS = {"question": "no question is open", "no question": "another action waits for its confirmation"}
 
 
-def evaluate(event: Event, standing: Standing, config: AssistantActions | None = None) -> GateResult:
+def evaluate(
+    event: Event, standing: Standing, config: AssistantActions | None = None, *, earlier: bool = False
+) -> GateResult:
     """What *event* does to a conversation that stands as *standing*.
 
-    For actions the model asks for use `evaluate_action`, which also looks at the action.
+    *earlier*: a message came before the conversation was last closed, by anybody but the bot itself. For actions the
+    model asks for use `evaluate_action`, which also looks at the action.
     """
-    rule = _rule(event, standing, config or AssistantActions())
+    rule = _rule(event, standing, config or AssistantActions(), earlier=earlier)
     if rule is None:
         return GateResult(allowed=False, why=f"not while the owner is {standing.owner}", after=standing)
     if rule.needs and (rule.needs == "question") != bool(standing.questions):
@@ -220,7 +224,9 @@ def _after(standing: Standing, rule: _Rule) -> Standing:
     )
 
 
-def _rule(event: Event, standing: Standing, config: AssistantActions) -> _Rule | None:
+def _rule(event: Event, standing: Standing, config: AssistantActions, *, earlier: bool) -> _Rule | None:
+    if event is Event.MESSAGE and standing.owner is Owner.CLOSED and earlier:
+        return _FROM_BEFORE_THE_CLOSE
     if event is Event.MESSAGE and standing.owner is Owner.BOT:
         if standing.state is State.TICKET_OPEN and config.ticket_open == "hold":
             return _TICKET_HOLDS

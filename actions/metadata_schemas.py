@@ -111,12 +111,15 @@ def _subschema_problems(schema: Schema) -> Iterator[ConfigurationProblem]:
 
 def _reference_problems(root: Schema, path: str, subschema: Schema) -> Iterator[ConfigurationProblem]:
     reference = subschema.get("$ref")
-    if reference is not None and _target(root, reference) is None:
+    if reference is not None and target_of(root, reference) is None:
         message = "may only point to a definition of this schema: #/$defs/name"
         yield ConfigurationProblem(path=f"{path}/$ref", message=message)
 
 
-def _target(root: Schema, reference: str) -> Schema | None:
+def target_of(root: Schema, reference: object) -> Schema | None:
+    """The definition of *root* that a `$ref` points to; None for one that points elsewhere."""
+    if not isinstance(reference, str):
+        return None
     name = reference.removeprefix("#/$defs/")
     target = root.get("$defs", {}).get(name.replace("~1", "/").replace("~0", "~"))
     return target if name != reference and "%" not in name and isinstance(target, dict) else None
@@ -152,7 +155,7 @@ def _expansion_problems(schema: Schema) -> list[ConfigurationProblem]:
         if id(part) not in sizes:
             around = (*inside, id(part))
             parts = [inner for step, inner in _children(part) if not step.startswith("/$defs/")]
-            if "$ref" in part and (target := _target(schema, part["$ref"])) is not None:
+            if "$ref" in part and (target := target_of(schema, part["$ref"])) is not None:
                 parts.append(target)
             sizes[id(part)] = 1 + sum(size(each, around) for each in parts)
         return sizes[id(part)]

@@ -7,6 +7,7 @@ what was wrong with its last output and shows the same schema again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any
@@ -30,6 +31,7 @@ _QUESTION_STAYS = (
     "The question stays open. If they agree in other words, request the action again: they are asked anew."
 )
 _QUESTION_WITHDRAWN = "The question is withdrawn. If they still want it, request the action again: they are asked anew."
+PACK_VERSION = re.compile(r"[0-9a-f]{16}")
 _VERSION = "<VERSION>"
 _RULES = """\
 HOW TO ANSWER
@@ -74,11 +76,6 @@ def prompt_pack(registry: Registry, max_encoded_bytes: int | None = None) -> Pro
         if max_encoded_bytes is None or pack.encoded_bytes <= max_encoded_bytes:
             return pack
     raise ValueError(f"the shortest prompt pack takes {pack.encoded_bytes} bytes, and there are {max_encoded_bytes}")
-
-
-def customer_words(words: str) -> str:
-    """The customer's words as every question shows them, the first of a thread or not: marked, and unable to forge."""
-    return wrap_untrusted("customer_message", words)
 
 
 def with_recap(said: Iterable[tuple[str, str]], question: str) -> str:

@@ -16,9 +16,9 @@ from actions.limits import ReadingLimits
 from actions.objects import ObjectScanner
 from actions.registry import Registry
 from actions.relaxed_json import RelaxedObject
-from actions.suspicion import Judgement, Meant, gap_is_meant, judge, names_known
+from actions.suspicion import Judgement, Meant, gap_is_meant, inner_objects, judge, names_known
 from actions.validation import model_errors
-from schemas.actions import ActionRequest, ParsedOutput
+from schemas.actions import PACK_CHARACTERS, ActionRequest, ParsedOutput
 from schemas.turns import ErrorCode, OutputError, Verdict
 
 _SPACE = r"[\s\ufeff]*+"
@@ -49,10 +49,20 @@ def read_output(
     if not suspects and not loose:
         return ParsedOutput(verdict=Verdict.TEXT, text=output)
     if len(suspects) != 1 or loose:
-        return _invalid(_wrong_shape(suspects, scanner, loose=loose), limits)
-    accept_prose = registry.config.lenient if lenient is None else lenient
-    accept_prose = accept_prose and scanner.open is None and len(scanner.whole) == len(scanner.found)
-    return _read_request(suspects[0], output, registry, limits, accept_prose=accept_prose)
+        parsed = _invalid(_wrong_shape(suspects, scanner, loose=loose), limits)
+    else:
+        accept_prose = registry.config.lenient if lenient is None else lenient
+        accept_prose = accept_prose and scanner.open is None and len(scanner.whole) == len(scanner.found)
+        parsed = _read_request(suspects[0], output, registry, limits, accept_prose=accept_prose)
+    return parsed.model_copy(update={"pack": _pack_named(suspects, scanner)})
+
+
+def _pack_named(suspects: list[_Suspect], scanner: ObjectScanner) -> str | None:
+    """The version that the first object which names one echoes: what is wrong with an output may well come of it."""
+    values = [*(each.found.value for each in suspects), *(each.value for each in scanner.unfinished)]
+    named = (each.get("pack") for value in values for each in (value, *inner_objects(value)))
+    usable = (each for each in named if isinstance(each, str) and each and each.isprintable())
+    return next((each[:PACK_CHARACTERS] for each in usable), None)
 
 
 def stands_alone(output: str, start: int, end: int) -> bool:

@@ -6,14 +6,18 @@ from the built-ins and one assistant's configuration; immutable, so it is kept a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.confirmation_text import Parameters
 from actions.folding import KnownNames, skeleton
+from actions.headers import header_problems
 from actions.look_ups import look_up_problems, url_problem
-from actions.metadata_schemas import schema_problems
+from actions.metadata_schemas import schema_problems, subschemas
+from actions.relaxed_json import escaped
+from actions.sensitive import HIDDEN, has_sensitive, without_sensitive
 from actions.validation import model_errors, schema_errors
 from schemas.actions import (
     ActionDefinition,
@@ -26,6 +30,7 @@ from schemas.actions import (
 from schemas.turns import ErrorCode, OutputError
 
 API_CALL = "api_call"
+_INDEX = re.compile(r"[0-9]{1,4}")
 
 
 class Registry:
@@ -38,6 +43,11 @@ class Registry:
         self._endpoints = {each.name: each for each in self.config.endpoints}
         self._definitions = {name: self._configured(definition) for name, definition in every.items()}
         self.known = KnownNames(self._definitions)
+        schemas = [each.metadata_schema for each in self.config.custom]
+        schemas += [each.params_schema for each in self.config.endpoints]
+        self.has_sensitive = has_sensitive(schemas)
+        schemas += [ActionRequest.model_json_schema(), *(each.metadata_schema for each in BUILT_IN_ACTIONS)]
+        self._fields = frozenset(["", *(escaped(name) for schema in schemas for name in _fields_of(schema))])
         self.enabled = frozenset(
             name for name in self.known.names.intersection(self.config.enabled) if name != API_CALL or self._endpoints
         )
@@ -82,7 +92,27 @@ class Registry:
         if endpoint is not None:
             return Parameters(endpoint.params_schema, request.metadata.get("params", {}))
         definition = self.get(request.action)
-        return Parameters(definition.metadata_schema if definition else {}, request.metadata)
+        schema = definition.metadata_schema if definition else {}
+        return Parameters(schema, self.shown_metadata(request.action, request.metadata))
+
+    def shown_metadata(self, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
+        """*metadata* of the action *name* as people see it: without what is sensitive, or of which nobody can say."""
+        if name == API_CALL:
+            endpoint, params = self.endpoint(metadata.get("endpoint")), metadata.get("params")
+            if not isinstance(params, dict):
+                return metadata if params is None else {**metadata, "params": HIDDEN}
+            known = without_sensitive(endpoint.params_schema, params) if endpoint else dict.fromkeys(params, HIDDEN)
+            return {**metadata, "params": known}
+        definition = self.get(name)
+        if definition is None:
+            return dict.fromkeys(metadata, HIDDEN)
+        behind = self.endpoint(definition.settings.get("endpoint"))
+        values = without_sensitive(behind.params_schema, metadata) if behind else metadata
+        return without_sensitive(definition.metadata_schema, values)
+
+    def known_path(self, path: str) -> str:
+        """*path*, a JSON pointer into an output, with `…` for each name that is in no definition: the model's words."""
+        return "/".join(each if each in self._fields or _INDEX.fullmatch(each) else "…" for each in path.split("/"))
 
     def endpoint_of(self, request: ActionRequest, definition: ActionDefinition) -> Endpoint | None:
         """What an `api_call` reaches. An administrator's own action names its endpoint in its settings."""
@@ -126,6 +156,9 @@ def configuration_problems(config: AssistantActions) -> list[ConfigurationProble
         problems += _under(f"/endpoints/{index}/params_schema", found)
         if (unusable := url_problem(endpoint.url)) is not None:
             problems.append(ConfigurationProblem(path=f"/endpoints/{index}/url", message=unusable))
+        problems += _under(f"/endpoints/{index}/headers", header_problems(endpoint.headers))
+        if endpoint.look_up is not None:
+            problems += _under(f"/endpoints/{index}/look_up/headers", header_problems(endpoint.look_up.headers))
         problems += _under(f"/endpoints/{index}/look_up", [] if found else look_up_problems(endpoint))
     return problems
 
@@ -167,6 +200,11 @@ def _safety_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]
         if name in unsafe:
             message = "only an action that is declared safe is done without confirmation"
             yield ConfigurationProblem(path=f"/confirmations/{name}", message=message)
+
+
+def _fields_of(schema: dict[str, Any]) -> Iterator[str]:
+    for _, part in subschemas(schema):
+        yield from part.get("properties", ())
 
 
 def _under(path: str, problems: Sequence[ConfigurationProblem | OutputError]) -> list[ConfigurationProblem]:

@@ -9,6 +9,7 @@ once, whatever the text: `steps` counts the work.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -225,7 +226,8 @@ class RelaxedObject:
 
     def _unexpected(self, token: Token) -> None:
         place = f"character {self.end - self.start + 1} of the object"
-        self._give_up(f"not JSON at {place}: {token.text[:20]!r}", token)
+        shown = f": {token.text!r}" if token.kind is Kind.MARK else ""  # nobody's words: messages name rules
+        self._give_up(f"not JSON at {place}{shown}", token)
 
     def _give_up(self, message: str, token: Token) -> None:
         """The text goes on behind *token*, or at it if it may begin an object: no character is read twice."""
@@ -239,9 +241,10 @@ class RelaxedObject:
 
 _FOREIGN = {"True": "true", "False": "false", "None": "null"}
 _LITERALS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 _NO_JSON = frozenset(["NaN", "Infinity", "-Infinity", "undefined"])
 
 
 def escaped(key: str) -> str:
-    """*key* as a part of a JSON pointer (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")
+    """*key* as a part of a JSON pointer (RFC 6901). Pointers are stored: what cannot be is replaced."""
+    return _NOT_STORABLE.sub("\ufffd", key).replace("~", "~0").replace("/", "~1")

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from actions.confirmation_text import question_text
-from actions.gates import evaluate, evaluate_action
+from actions.gates import evaluate, evaluate_action, event_of
 from actions.reading import read_output
 from actions.registry import Registry
-from schemas.actions import ActionRequest, Confirmation
+from schemas.actions import ActionDefinition, ActionRequest, Confirmation
 from schemas.standing import Standing
 from schemas.transitions import Event
 from schemas.turns import OutputError, State, Verdict
@@ -71,8 +71,10 @@ def _judged(
         enabled = request.action in registry.enabled
         decision = evaluate_action(decision.after, rules, registry.config, enabled=enabled)
     allowed = decision.allowed and not decision.hold
-    gate = SimulatedGate(allowed=allowed, why=decision.why, next_state=decision.after.state)
     by = decision.confirm_by
+    done = allowed and rules is not None and by is Confirmation.NONE
+    after = _after_doing(rules, decision.after) if done and rules else decision.after
+    gate = SimulatedGate(allowed=allowed, why=decision.why, next_state=after.state)
     asked = (
         question_text(rules, registry.parameters_of(request), language)
         if rules and by is not Confirmation.NONE
@@ -81,3 +83,11 @@ def _judged(
     confirmation = SimulatedConfirmation(needed=by is not Confirmation.NONE, by=by, question=asked)
     handler = SimulatedHandler(name=rules.handler if rules else None)
     return simulation.model_copy(update={"gate": gate, "confirmation": confirmation, "handler": handler})
+
+
+def _after_doing(definition: ActionDefinition, standing: Standing) -> Standing:
+    """How the conversation would stand once the action is done."""
+    if definition.handler == "create_ticket":
+        standing = standing.model_copy(update={"tickets": (*standing.tickets, "new")})
+    event = event_of(definition)
+    return standing if event is None else evaluate(event, standing).after

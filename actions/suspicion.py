@@ -1,4 +1,4 @@
-"""Tells what was meant as an action from what is only JSON, code or prose: shared by `reading` and `holding`.
+"""Tells what was meant as an action from what is only JSON, code or prose: shared by `reading` and `stream_filter`.
 
 A whole object is judged by its keys, a gap (prose, broken or cut-off objects) by what it mentions.
 """
@@ -49,7 +49,7 @@ def judge(value: dict[str, Any], names: KnownNames) -> Judgement:
         meant = _judge_request(value, names)
         if meant is not Meant.NO:
             return Judgement(meant)
-    for path, inner in _inner_objects(value):
+    for path, inner in _pointed_objects(value):
         if names_known(inner, names) or _is_call(inner, names):
             return Judgement(Meant.YES, path)
     return Judgement(Meant.NO)
@@ -85,8 +85,13 @@ def _key(key: str) -> str:
     return skeleton(key) if len(key) <= 64 else key
 
 
-def _inner_objects(value: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object inside *value*, with its pointer. The reader bounds depth and size."""
+def inner_objects(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every object inside *value*."""
+    return (inner for _, inner in _pointed_objects(value))
+
+
+def _pointed_objects(value: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same, with its pointer. The reader bounds depth and size."""
     waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
         path, item = waiting.pop()

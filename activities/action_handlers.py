@@ -50,6 +50,12 @@ class ActionCall:
     def endpoint(self) -> Endpoint | None:
         return self.registry.endpoint_of(self.request, self.definition)
 
+    @property
+    def shown(self) -> ActionRequest:
+        """The request as people see it: without sensitive values."""
+        metadata = self.registry.shown_metadata(self.request.action, self.request.metadata)
+        return self.request.model_copy(update={"metadata": metadata})
+
 
 @dataclass(frozen=True)
 class Declared:
@@ -73,7 +79,7 @@ class ActionHandler(Protocol):
     def declares(cls, call: ActionCall, /) -> Declared: ...
 
     @classmethod
-    def would_do(cls, request: ActionRequest, /) -> str:
+    def would_do(cls, call: ActionCall, /) -> str:
         """As text; nothing is done."""
         ...
 
@@ -118,7 +124,7 @@ class HandOff(_Handler):
         return Declared(Recovery.REPEAT)
 
     @classmethod
-    def would_do(cls, _request: ActionRequest) -> str:
+    def would_do(cls, _call: ActionCall) -> str:
         return "lock the conversation for the bot and record that a human is called"
 
     async def perform(self, call: ActionCall, effect: LedgerRow) -> EffectOutcome:
@@ -148,8 +154,8 @@ class CreateTicket(_Handler):
         return Declared(Recovery.REPEAT, stands=True)
 
     @classmethod
-    def would_do(cls, request: ActionRequest) -> str:
-        return f"open a ticket at the built-in desk: {request.metadata.get('subject', '')}"
+    def would_do(cls, call: ActionCall) -> str:
+        return f"open a ticket at the built-in desk: {_ticket_of(call.shown)['subject']}"
 
     async def perform(self, call: ActionCall, effect: LedgerRow) -> EffectOutcome:
         ticket = await self._desk.open_ticket(
@@ -175,8 +181,8 @@ class TicketStatus(_Handler):
         return Declared(Recovery.REPEAT, changes=False)
 
     @classmethod
-    def would_do(cls, request: ActionRequest) -> str:
-        return f"look up ticket {request.metadata.get('ticket_id') or '(the newest)'} of this customer"
+    def would_do(cls, call: ActionCall) -> str:
+        return f"look up ticket {call.shown.metadata.get('ticket_id') or '(the newest)'} of this customer"
 
     async def perform(self, call: ActionCall, effect: LedgerRow) -> EffectOutcome:
         wanted = str(call.request.metadata.get("ticket_id", ""))
@@ -195,7 +201,7 @@ class CloseConversation(_Handler):
         return Declared(Recovery.REPEAT)
 
     @classmethod
-    def would_do(cls, _request: ActionRequest) -> str:
+    def would_do(cls, _call: ActionCall) -> str:
         return "close the conversation"
 
     async def perform(self, _call: ActionCall, _effect: LedgerRow) -> EffectOutcome:
@@ -224,8 +230,11 @@ class ApiCall(_Handler):
         return Declared(recovery, changes=not reads, stands=not reads)
 
     @classmethod
-    def would_do(cls, request: ActionRequest) -> str:
-        return f"call the endpoint {request.metadata.get('endpoint', '')} with the given parameters"
+    def would_do(cls, call: ActionCall) -> str:
+        endpoint = call.endpoint
+        if endpoint is None:
+            return "nothing: the endpoint is not configured"
+        return f"call the endpoint {endpoint.name} with the given parameters"
 
     async def perform(self, call: ActionCall, effect: LedgerRow) -> EffectOutcome:
         endpoint = call.endpoint
@@ -302,10 +311,10 @@ def configuration_errors(config: AssistantActions) -> list[ConfigurationProblem]
     return errors
 
 
-def dry_run(handler: str, request: ActionRequest) -> str:
-    """What the handler would do, as text; nothing is done."""
-    known = HANDLERS.get(handler)
-    return known.would_do(request) if known else f"nothing: there is no handler {handler}"
+def dry_run(call: ActionCall) -> str:
+    """What its handler would do, as text; nothing is done."""
+    known = HANDLERS.get(call.definition.handler)
+    return known.would_do(call) if known else f"nothing: there is no handler {call.definition.handler}"
 
 
 def _ticket_of(request: ActionRequest) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from activities.action_handlers import ActionCall, ActionHandler, HandlerFailed,
 from activities.assistants import AssistantCache, LoadedAssistant
 from activities.heartbeat import Beat, beating
 from activities.turn_steps.decision import move_after
-from activities.turn_steps.outcomes import outcome_of
 from activities.turn_steps.telemetry import report_action, report_performed
 from config.clock import Clock, utc_now
 from config.settings import Settings
@@ -120,7 +119,7 @@ class ActionActivities:
             if work.call is not None and not in_own_database(work.call.definition.handler):
                 return outcome
             await self._carry_out(work)
-        return outcome_of(await self._turns.get(action.turn_id))
+        return (await self._turns.get(action.turn_id)).outcome
 
     @activity.defn
     async def resolve_approval(self, decision: ApprovalDecision) -> SessionChanged:
@@ -140,7 +139,7 @@ class ActionActivities:
         if action.turn_status is TurnStatus.ACTING:
             await self._carry_out(await self._work(action))
         # else it is another attempt's by now, or an erasure's, which leaves no words to do anything with
-        return outcome_of(await self._turns.get(action.turn_id))
+        return (await self._turns.get(action.turn_id)).outcome
 
     async def _carry_out(self, work: _Work) -> None:
         claimed = await self._claim(work)

@@ -8,7 +8,6 @@ from actions.limits import ReadingLimits
 from actions.prompt_pack import PromptPack, prompt_pack
 from actions.registry import Registry
 from config.settings import Settings
-from integrations.perplexity.port import ModelPrompt
 from schemas.assistants import Assistant, Texts
 from storage.configurations import Configurations
 
@@ -27,12 +26,6 @@ class LoadedAssistant:
     @property
     def texts(self) -> Texts:
         return self.stored.config.texts
-
-    def pack_to_send(self, prompt: ModelPrompt, told: str | None) -> PromptPack | None:
-        """The pack, if *prompt*'s thread must be told: it has no Space, and knows none or another version."""
-        if prompt.collection_uuid or not self.registry.config.send_pack or told == self.pack.version:
-            return None
-        return self.pack
 
 
 class AssistantCache:

@@ -28,6 +28,7 @@ from integrations.channels.port import Channel, Choice, OutgoingPart, OutgoingRe
 from schemas.conversations import Deliver, Delivered
 from schemas.deliveries import DueMessage, Part
 from schemas.effects import EffectOutcome, EffectStatus
+from schemas.failures import Certainty
 from storage.outbox import Outbox
 
 log = get_logger(__name__)
@@ -196,7 +197,7 @@ class DeliveryActivities:
         metrics.DELIVERIES.labels(message.channel, failed.kind).inc()
         error = {"explanation": failed.explanation, "code": failed.code}
         log.warning("not_sent", conversation_id=str(message.conversation_id), delivery_id=str(part.id), **error)
-        if not failed.policy.certain:
+        if failed.policy.certainty is Certainty.UNKNOWN:
             await self._unknown(part, failed.kind, failed.explanation)
             settling = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
             raise ApplicationError(f"not sent: {failed.kind}", type=failed.kind, next_retry_delay=settling)

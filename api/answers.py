@@ -7,7 +7,6 @@ the conversation answers it along with the others it finds in the inbox.
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
@@ -64,20 +63,32 @@ class Answers:
             wait.cancel()
 
     async def _wait(self, stored: StoredMessage) -> Turn:
-        call_id = str(stored.message_id) if stored.is_new else f"{stored.message_id}/{uuid4()}"
-        place = self._places.setdefault(stored.conversation_id, asyncio.Semaphore(_IN_FLIGHT))
-        async with place if stored.turn_id is None else nullcontext():
-            turn = await self._answered(stored, call_id if stored.turn_id is None else None)
+        if stored.turn_id is None:
+            await self._wait_for_reply(stored, str(stored.message_id) if stored.is_new else _again(stored))
+        turn = await self._answered(stored)
         return turn or await self._elsewhere(stored) or await self._anew(stored)
 
-    async def _answered(self, stored: StoredMessage, call_id: str | None) -> Turn | None:
-        """The message's turn; None if the conversation is past it and the database has none."""
-        if call_id is not None:
-            await self._wait_for_reply(stored, call_id)
+    async def _answered(self, stored: StoredMessage) -> Turn | None:
+        """The message's turn; None if the conversation is past it and the database has none.
+
+        One that was held, and is to be answered now, is waited for like any other.
+        """
+        turn = await self._turns.answering(stored.conversation_id, stored.seq)
+        if turn is None or turn.reply is not None:
+            return turn
+        asked_again = await self._turns.asked_again(stored.conversation_id, stored.seq)
+        if asked_again is None:
+            return turn
+        await self._wait_for_reply(stored.model_copy(update={"seq": asked_again}), _again(stored))
         return await self._turns.answering(stored.conversation_id, stored.seq)
 
     async def _wait_for_reply(self, stored: StoredMessage, call_id: str) -> None:
-        """Not longer than Temporal answers: a call to one that is frozen would not end for long."""
+        place = self._places.setdefault(stored.conversation_id, asyncio.Semaphore(_IN_FLIGHT))
+        async with place:
+            await self._wait_while_temporal_answers(stored, call_id)
+
+    async def _wait_while_temporal_answers(self, stored: StoredMessage, call_id: str) -> None:
+        """Not longer than that: a call to one that is frozen would not end for long."""
         waiting = asyncio.create_task(self._conversations.wait_for_reply(stored, call_id, self._wait_seconds))
         lost = asyncio.create_task(self._readiness.until_temporal_is_lost())
         try:
@@ -104,7 +115,8 @@ class Answers:
         """The conversation's run knows more than the database, where an older copy was put back: it starts over."""
         log.warning("conversation_ahead_of_database", conversation_id=str(stored.conversation_id), seq=stored.seq)
         await self._conversations.forget(stored.workflow_id, "It was ahead of the database, which was put back")
-        turn = await self._answered(stored, f"{stored.message_id}/{uuid4()}")
+        await self._wait_for_reply(stored, _again(stored))
+        turn = await self._turns.answering(stored.conversation_id, stored.seq)
         if turn is None:
             raise StillWaiting("the message is kept and not answered yet")
         return turn
@@ -113,3 +125,8 @@ class Answers:
         self._waits.pop(message_id, None)
         if not done.cancelled():
             done.exception()  # looked at, so that a caller who left causes no warning
+
+
+def _again(stored: StoredMessage) -> str:
+    """The id of one call more for a message that came before."""
+    return f"{stored.message_id}/{uuid4()}"

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api.bodies import BodyGuard
+from api.message_ids import MessageIdHeader
 from api.problems import add_problem_handlers
 from api.routes import actions, deliveries, effects, health, messages, sessions, webhooks
 from api.routes.root import root
@@ -59,6 +60,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     ):
         app.include_router(routes)
     settings = services.settings
+    app.add_middleware(MessageIdHeader)
     app.add_middleware(
         BodyGuard,
         max_bytes=settings.request_body_bytes,

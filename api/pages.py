@@ -9,13 +9,23 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Response
+from pydantic import BeforeValidator
 
 from api.problems import ProblemError
 from schemas.cursors import Cursor, InvalidCursor, decode_cursor
 
 Row = TypeVar("Row")
 Before = Annotated[str | None, Query(max_length=200, description="`next_before` of the page before")]
-Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+def _in_digits(value: object) -> object:
+    """Raises ValueError for what only Python takes for a whole number, as `1_0`, `5.0` or ` 5`."""
+    if not isinstance(value, int) and not (isinstance(value, str) and value.isascii() and value.isdigit()):
+        raise ValueError("must be a whole number, in digits")
+    return value
+
+
+Limit = Annotated[int, BeforeValidator(_in_digits), Query(ge=1, le=200)]
 
 _NEXT_BEFORE = "Next-Before"
 _TOLD = {"description": "The `before` of the next page; none on the last", "schema": {"type": "string"}}
@@ -35,7 +45,7 @@ async def page_of(
     *read* gets how many rows to read and what they come after; *place* says where the list goes on after a row.
     """
     try:
-        cursor = decode_cursor(before, list_name) if before else None
+        cursor = decode_cursor(before, list_name) if before is not None else None
     except InvalidCursor as invalid:
         raise ProblemError(422, f"{invalid}.") from None
     found = await read(limit + 1, cursor)

@@ -44,13 +44,15 @@ _TYPES = {
 
 
 class Problem(BaseModel):
-    """An error. `errors` tells, for invalid input, each wrong place and why."""
+    """An error. `errors` tells, for invalid input, each wrong place and why; `message_id` the name under which to send
+    a message again, made up where its caller gave none."""
 
     type: str
     title: str
     status: int
     detail: str
     request_id: str | None = None
+    message_id: str | None = None
     errors: list[dict[str, str]] | None = Field(default=None)
 
 
@@ -64,7 +66,9 @@ class ProblemError(Exception):
         self.headers = headers or {}
 
 
-def problem(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> Problem:
+def problem(
+    status: int, detail: str, errors: list[dict[str, str]] | None = None, message_id: str | None = None
+) -> Problem:
     kind = _TYPES.get(status, "error")
     return Problem(
         type=f"urn:perplexity-agent:problem:{kind}",
@@ -72,14 +76,20 @@ def problem(status: int, detail: str, errors: list[dict[str, str]] | None = None
         status=status,
         detail=detail,
         request_id=correlation_id.get(),
+        message_id=message_id,
         errors=errors,
     )
 
 
 def problem_response(
-    status: int, detail: str, *, headers: dict[str, str] | None = None, errors: list[dict[str, str]] | None = None
+    status: int,
+    detail: str,
+    *,
+    headers: dict[str, str] | None = None,
+    errors: list[dict[str, str]] | None = None,
+    message_id: str | None = None,
 ) -> JSONResponse:
-    body = problem(status, detail, errors).model_dump(exclude_none=True)
+    body = problem(status, detail, errors, message_id).model_dump(exclude_none=True)
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
@@ -102,8 +112,8 @@ def add_problem_handlers(app: FastAPI) -> None:
     """Turns every exception a route can raise into a problem."""
 
     @app.exception_handler(ProblemError)
-    async def on_problem(_request: Request, error: ProblemError) -> JSONResponse:
-        return problem_response(error.status, error.detail, headers=error.headers)
+    async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
+        return problem_response(error.status, error.detail, headers=error.headers, message_id=named_message(request))
 
     @app.exception_handler(HTTPException)
     async def on_http(_request: Request, error: HTTPException) -> JSONResponse:
@@ -120,15 +130,26 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_unexpected)
 
 
+def name_message(request: Request, message_id: str) -> None:
+    """Every answer to *request* names its message from here on."""
+    request.state.message_id = message_id
+
+
+def named_message(request: Request) -> str | None:
+    message_id: str | None = getattr(request.state, "message_id", None)
+    return message_id
+
+
 async def _on_unavailable(request: Request, error: Exception) -> JSONResponse:
     log.warning("unavailable", what=type(error).__name__, why=str(error))
     told = unavailable(error, message=request.url.path in _MESSAGE_PATHS)
-    return problem_response(told.status, told.detail, headers=told.headers)
+    return problem_response(told.status, told.detail, headers=told.headers, message_id=named_message(request))
 
 
-async def _on_unexpected(_request: Request, error: Exception) -> JSONResponse:
+async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("unexpected", exc_info=error)
-    return problem_response(500, "That should not have happened. Please report it with the request_id.")
+    detail = "That should not have happened. Please report it with the request_id."
+    return problem_response(500, detail, message_id=named_message(request))
 
 
 def _pointer(location: tuple[Any, ...]) -> str:

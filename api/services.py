@@ -72,7 +72,7 @@ def create_services(
         database=database,
         inbox=inbox,
         turns=turns,
-        sessions=Sessions(database),
+        sessions=Sessions(database, settings.default_language),
         standings=Standings(database),
         actions=Actions(database),
         events=StreamEvents(database),

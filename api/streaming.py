@@ -45,6 +45,10 @@ class Following:
         """What `Last-Event-ID` brings back: the message, and the number of the newest event shown by then."""
         return f"{self._mark}-{number}{kind and '.'}{kind}"
 
+    def error(self, error: ProblemError, last: int) -> ServerSentEvent:
+        body = problem(error.status, error.detail, message_id=self.message.channel_message_id)
+        return ServerSentEvent(event="error", data=body.model_dump(exclude_none=True), id=self.event_id(last, "error"))
+
     @property
     def _mark(self) -> str:
         return self.message.message_id.hex[:12]
@@ -65,11 +69,11 @@ async def follow(services: Services, following: Following) -> AsyncIterator[Serv
         turn = await answering
         yield ServerSentEvent(event="done", data=turn.model_dump(mode="json"), id=following.event_id(last, "done"))
     except (StorageUnavailable, TemporalUnavailable, StillWaiting) as error:
-        yield _error(unavailable(error), following.event_id(last, "error"))
+        yield following.error(unavailable(error), last)
     except Exception as error:
         log.error("stream_failed", exc_info=error)
         told = ProblemError(500, "That should not have happened. Please report it with the request_id.")
-        yield _error(told, following.event_id(last, "error"))
+        yield following.error(told, last)
     finally:
         answering.cancel()  # this reader's wait only: the turn, and other readers' waits, go on
 
@@ -78,11 +82,14 @@ async def _written(
     services: Services, message: StoredMessage, last: int, answering: asyncio.Task[Turn]
 ) -> AsyncIterator[StreamEvent]:
     """Chunks and resets until the answer is there and all of them were read."""
+    seq = message.seq
+    if message.turn_id is not None:  # it was held, and is answered with another number now, maybe
+        seq = await services.turns.asked_again(message.conversation_id, seq) or seq
     with services.notifications.watch(message.conversation_id) as changed:
         while True:
             ended = answering.done()
             changed.clear()
-            for event in await services.events.after(message.conversation_id, message.seq, last):
+            for event in await services.events.after(message.conversation_id, seq, last):
                 last = event.n
                 yield event
             if ended:
@@ -97,8 +104,3 @@ async def _either(changed: asyncio.Event, answering: asyncio.Task[Turn]) -> None
         await asyncio.wait({waiting, answering}, timeout=_LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     finally:
         waiting.cancel()
-
-
-def _error(error: ProblemError, event_id: str) -> ServerSentEvent:
-    body = problem(error.status, error.detail).model_dump(exclude_none=True)
-    return ServerSentEvent(event="error", data=body, id=event_id)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from actions.prompt_pack import PromptPack, prompt_pack
 from actions.registry import Registry, configuration_problems
 from activities.action_handlers import configuration_errors
-from cli.surroundings import found_settings, on_database, stop, unreadable
+from cli.surroundings import found_settings, on_database, own_settings, stop, unreadable
 from config.settings import Settings
 from schemas.assistants import Assistant, AssistantConfig
 from storage.configurations import AccountTaken, Configurations
@@ -35,15 +35,19 @@ def show(name: Name = "default") -> None:
 
 
 @app.command()
-def apply(file: Annotated[Path, typer.Argument(help="YAML, as `show` prints it.")], name: Name = "default") -> None:
+def apply(
+    file: Annotated[Path, typer.Argument(help="YAML, as `show` prints it.")],
+    name: Name = "default",
+    check: Annotated[bool, typer.Option("--check", help="Only say what is wrong in it; nothing is stored.")] = False,
+) -> None:
     """Store FILE as a new version, in force from each conversation's next turn on. What is wrong in it is listed."""
-    settings = found_settings()
+    settings = own_settings() if check else found_settings()
     config = _read(file)
-    problems = [f"{each.path}: {each.message}" for each in configuration_problems(config.actions)]
-    problems += [f"{each.path}: {each.message}" for each in configuration_errors(config.actions)]
-    problems += _pack_problems(config, settings)
-    if problems:
+    if problems := problems_of(config, settings):
         raise stop(f"{file}: " + "; ".join(problems))
+    if check:
+        typer.echo(f"{file}: nothing is wrong")
+        return
     try:
         version = _with(lambda configurations: configurations.apply(name, config, created_by=getpass.getuser()))
     except AccountTaken as taken:
@@ -66,6 +70,13 @@ def show_prompt_pack(
         return
     typer.echo(f"# prompt pack {pack.version} of assistant {name}; paste all below this line into the Space")
     typer.echo(pack.text)
+
+
+def problems_of(config: AssistantConfig, settings: Settings) -> list[str]:
+    """What keeps *config* from being stored, each with its place; empty if it is fine."""
+    problems = [f"{each.path}: {each.message}" for each in configuration_problems(config.actions)]
+    problems += [f"{each.path}: {each.message}" for each in configuration_errors(config.actions)]
+    return problems + _pack_problems(config, settings)
 
 
 def _read(file: Path) -> AssistantConfig:

@@ -32,25 +32,19 @@ app = typer.Typer(help="Conversations: look at one, begin it anew, export or era
 _LAST = 10
 
 CustomerId = Annotated[str, typer.Argument(help="The name by which the channel knows the customer.")]
-Channel = Annotated[str, typer.Option("--channel", "-c", help="The channel the customer writes on.")]
+ChannelOption = Annotated[str, typer.Option("--channel", "-c", help="The channel the customer writes on.")]
 
 
 @app.command()
 def show(
     customer_id: CustomerId,
-    channel: Channel = "http",
+    channel: ChannelOption = "http",
     json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object.")] = False,
 ) -> None:
     """Where the conversation stands: state, thread, tickets, handoff, the last turns and words."""
 
-    async def look(database: Database, _: Settings) -> ConversationSummary:
-        session = await _found(database, channel, customer_id)
-        return ConversationSummary(
-            session=session,
-            threads=(await Sessions(database).threads(session.conversation_id)).history,
-            last_turns=await TurnViews(database).newest(session.conversation_id, _LAST),
-            last_messages=await Overview(database).messages(session.conversation_id, _LAST),
-        )
+    async def look(database: Database, settings: Settings) -> ConversationSummary:
+        return await summary_of(database, await _found(database, channel, customer_id, settings.default_language))
 
     standing = on_database(look)
     typer.echo(standing.model_dump_json(indent=2) if json else conversation_text(standing), nl=json)
@@ -59,7 +53,7 @@ def show(
 @app.command()
 def reset(
     customer_id: CustomerId,
-    channel: Channel = "http",
+    channel: ChannelOption = "http",
     new_thread: Annotated[bool, typer.Option("--new-thread", help="The model forgets; old ids are kept.")] = False,
 ) -> None:
     """Give the conversation back to the bot, at once. Handoffs and questions end; a turn under way begins again."""
@@ -89,7 +83,7 @@ def reset(
 @app.command()
 def export(
     customer_id: CustomerId,
-    channel: Channel = "http",
+    channel: ChannelOption = "http",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Into this file instead; replaced.")] = None,
 ) -> None:
     """Everything that is kept about the customer, in all conversations, as one JSON document."""
@@ -110,7 +104,7 @@ def export(
 @app.command()
 def erase(
     customer_id: CustomerId,
-    channel: Channel = "http",
+    channel: ChannelOption = "http",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask back.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also what is under way: it is given up.")] = False,
 ) -> None:
@@ -139,8 +133,17 @@ def erase(
         typer.echo(f"erased {customer_id} on {channel}: {erased.messages} messages, all names; ids and counts stay")
 
 
-async def _found(database: Database, channel: str, customer_id: str) -> Session:
-    session = await Sessions(database).find(*_checked(channel, customer_id))
+async def summary_of(database: Database, session: Session) -> ConversationSummary:
+    return ConversationSummary(
+        session=session,
+        threads=(await Sessions(database).threads(session.conversation_id)).history,
+        last_turns=await TurnViews(database).newest(session.conversation_id, _LAST),
+        last_messages=await Overview(database).messages(session.conversation_id, _LAST),
+    )
+
+
+async def _found(database: Database, channel: str, customer_id: str, language: str = "en") -> Session:
+    session = await Sessions(database, language).find(*_checked(channel, customer_id))
     if session is None:
         raise stop(f"{customer_id} has no conversation on {channel}")
     return session
@@ -150,7 +153,7 @@ def _checked(channel: str, customer_id: str) -> tuple[str, str]:
     """Both, as the API takes them."""
     for name, kind, value in (
         ("CUSTOMER_ID", requests.CustomerId, customer_id),
-        ("--channel", requests.Channel, channel),
+        ("--channel", requests.ChannelName, channel),
     ):
         try:
             TypeAdapter(kind).validate_python(value)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli import assistants, backups, conversations, effects, keys, tickets, users
-from cli.surroundings import check_listening, found_settings, own_settings, stop, warn_of_slips
+from cli.surroundings import check_listening, found_settings, own_settings, stop, warn_of_names
 from config.values import masked
 
 app = typer.Typer(
@@ -35,7 +35,7 @@ def run() -> None:
     from launch.main import run
 
     settings = own_settings()
-    warn_of_slips()
+    warn_of_names()
     raise typer.Exit(run(settings))
 
 
@@ -48,6 +48,7 @@ def api() -> None:
     from dashboard.playground import playground
 
     settings = found_settings()
+    warn_of_names()
     check_listening(settings)
     main(settings, pages=[playground(settings), overview(settings), phone(settings)])
 
@@ -58,6 +59,7 @@ def worker() -> None:
     from worker.main import main
 
     settings = found_settings()
+    warn_of_names()
     if settings.perplexity_base_url is None:
         raise stop("PERPLEXITY_BASE_URL: not set; set it to the wrapper's address, like http://localhost:9000")
     if settings.worker_metrics_port:
@@ -112,5 +114,5 @@ def doctor() -> None:
     from cli.doctor import examine
 
     settings = own_settings()
-    warn_of_slips()
+    warn_of_names()
     raise typer.Exit(examine(settings))

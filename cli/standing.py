@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from schemas.sessions import PastThread, Session
+from schemas.sessions import OpenQuestion, PastThread, Session
 from schemas.turns import Turn
 from storage.overview import MessageRow
 
@@ -42,9 +42,16 @@ def _head(session: Session, threads: list[PastThread]) -> Iterator[str]:
     yield _line("handoff", _handoff(session))
     if session.held:
         yield _line("held", f"{session.held} messages that nobody has answered")
-    if action := session.pending_action:
-        asked = f"{action['action']}, to be confirmed by {action['confirmation_by']}: {action['reason']}"
-        yield _line("open question", asked)
+    for question in session.questions:
+        yield from _question(question)
+
+
+def _question(question: OpenQuestion) -> Iterator[str]:
+    """What is asked, of whom, and why."""
+    of_whom = "of staff" if question.kind == "approval" else "of the customer"
+    yield _line("open question", f"{of_whom}, until {_moment(question.expires_at)}: {question.action}")
+    yield from (_line("", line) for line in question.text.splitlines())
+    yield _line("", f"Why: {question.reason}")
 
 
 def _threads(threads: list[PastThread]) -> Iterator[str]:
@@ -70,9 +77,19 @@ def _turns(turns: list[Turn]) -> Iterator[str]:
     if turns:
         yield "last turns, newest first"
     for turn in turns:
-        took = f"{turn.timings.model_ms} ms" if turn.timings.model_ms is not None else "model not asked"
         action = f", {turn.action.action} {turn.action.status}" if turn.action else ""
-        yield f"  {_moment(turn.finished_at)}  {turn.verdict or 'no output'}, {took}{action}, then {turn.state}"
+        came = turn.verdict or turn.status or "no output"
+        yield f"  {_moment(turn.finished_at)}  {came}, {_asked(turn)}{action}, then {turn.state}"
+
+
+def _asked(turn: Turn) -> str:
+    """How long the model took, or how its tries failed."""
+    if turn.timings.model_ms is not None:
+        return f"{turn.timings.model_ms} ms"
+    failures = [attempt.failure for attempt in turn.attempts if attempt.failure]
+    if not failures:
+        return "model not asked"
+    return f"asked {len(failures)}×, failed ({', '.join(dict.fromkeys(failures))})"
 
 
 def _words(messages: list[MessageRow]) -> Iterator[str]:

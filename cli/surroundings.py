@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from config.env_file import slips
+from config.former_names import FORMER, former_names
 from config.hosts import through_proxies
 from config.proxies import proxy_trouble
 from config.settings import ENV_FILE, Settings, SettingsError, load_settings
@@ -49,10 +50,12 @@ def check_listening(settings: Settings, setting: str = "PORT") -> None:
         raise stop(str(error)) from None
 
 
-def warn_of_slips() -> None:
-    """A line on standard error for each name of `.env` that looks like a setting and is none."""
-    for slip in slips(ENV_FILE, (name.upper() for name in Settings.model_fields)):
-        typer.echo(f"agent: {slip}", err=True)
+def warn_of_names() -> None:
+    """A line on standard error for each name that has no effect: a setting's former one, or a slip of one in `.env`."""
+    former = former_names(os.environ, ENV_FILE)
+    known = [*(name.upper() for name in Settings.model_fields), *FORMER]
+    for line in (*former, *slips(ENV_FILE, known)):
+        typer.echo(f"agent: {line}", err=True)
 
 
 def _calls_the_world(settings: Settings) -> bool:

@@ -34,13 +34,17 @@ def check_env_file(path: Path) -> None:
 def slips(path: Path, known: Iterable[str]) -> list[str]:
     """One line for each name in *path* that is no setting and looks like one."""
     settings, found = sorted(known), []
-    for binding in parse_stream(io.StringIO(_text(path))):
-        name = (binding.key or "").upper()
-        if not name or name in settings:
+    for name in names_in(path):
+        if name in settings:
             continue
         if close := difflib.get_close_matches(name, settings, 1, _CLOSE):
             found.append(f"{path}: {name} is not a setting; {close[0]} is")
     return found
+
+
+def names_in(path: Path) -> list[str]:
+    """What is set in *path*, in capitals."""
+    return [binding.key.upper() for binding in parse_stream(io.StringIO(_text(path))) if binding.key]
 
 
 def _text(path: Path) -> str:

@@ -113,7 +113,9 @@ class Settings(BaseSettings):
     prompt_pack_bytes: int = Field(default=9_000, ge=500, le=15_000)
     action_timeout_seconds: float = Field(default=660.0, ge=630, le=31_536_000)
     endpoint_secrets: Annotated[
-        dict[str, SecretStr], NoDecode, BeforeValidator(values.json_of(dict, '{"crm": "its token"}'))
+        dict[str, Annotated[SecretStr, AfterValidator(values.header_text)]],
+        NoDecode,
+        BeforeValidator(values.json_of(dict, '{"crm": "its token"}')),
     ] = Field(default_factory=dict)
     endpoint_private_hosts: Annotated[
         list[str], NoDecode, BeforeValidator(values.json_of(list, '["billing:8080"]'))

@@ -132,6 +132,13 @@ def header_value(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def header_text(value: SecretStr) -> SecretStr:
+    """The same, with blanks between words, as in `Bearer …`."""
+    if not re.fullmatch(r"[!-~]([\t -~]*[!-~])?", value.get_secret_value()):
+        raise ValueError("one line of ASCII, without blanks at its ends: it is sent in a header")
+    return value
+
+
 def masked(text: str) -> str:
     """An address for messages and logs: nothing of a password, whatever signs it holds, nor of one in the query.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,7 +14,9 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from config.settings import Settings
 from dashboard.headers import PAGE_HEADERS
 from dashboard.visitors import PATH, Visitors
+from schemas.cursors import Moment
 from storage.overview import Overview
+from storage.questions import Questions
 from storage.sessions import Sessions
 from storage.turn_views import TurnViews
 
@@ -33,7 +34,7 @@ def overview(settings: Settings) -> APIRouter:
     _add_door(router, visitors)
 
     @router.get("")
-    async def conversations(request: Request, before: Annotated[datetime | None, Query()] = None) -> Response:
+    async def conversations(request: Request, before: Annotated[Moment | None, Query()] = None) -> Response:
         async def shown() -> dict[str, Any]:
             rows = await _overview(request).conversations(_ROWS, before)
             return {"rows": rows, "more": rows[-1].last_message_at if len(rows) == _ROWS else None}
@@ -55,6 +56,7 @@ def overview(settings: Settings) -> APIRouter:
                 "id": conversation_id,
                 "messages": await _overview(request).messages(conversation_id, _ROWS),
                 "turns": await TurnViews(database).newest(conversation_id, _ROWS),
+                "questions": await Questions(database, settings.default_language).open(conversation_id),
                 "threads": (await Sessions(database).threads(conversation_id)).history,
             }
 

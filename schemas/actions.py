@@ -22,6 +22,7 @@ ShortText = Annotated[str, Field(max_length=200)]
 LongText = Annotated[str, Field(max_length=2_000)]
 Urgency = Literal["low", "normal", "high"]
 Priority = Literal["low", "normal", "high", "urgent"]
+PACK_CHARACTERS = 64
 MOST_RETRIES = 10
 """What a definition may ask for; the workflow has the patience for it."""
 
@@ -61,7 +62,7 @@ class ActionRequest(BaseModel):
     action: str = Field(min_length=1, max_length=64)
     reason: Reason
     metadata: dict[str, Any] = Field(default_factory=dict)
-    pack: str | None = Field(default=None, max_length=64)
+    pack: str | None = Field(default=None, max_length=PACK_CHARACTERS)
     """The version of the prompt pack that the model says it works under: recorded, never shown."""
 
     @model_serializer(mode="wrap")
@@ -273,11 +274,13 @@ class ParsedOutput(BaseModel):
     """What one raw output of the model was found to be.
 
     `text` is for the customer and only set for the verdict `text`; `action` only for `action`. `notes` say what was
-    mended or overlooked; `errors` what makes it `invalid`, with JSON pointers into the object.
+    mended or overlooked; `errors` what makes it `invalid`, with JSON pointers into the object. `pack` is the version of
+    the prompt pack that it names, whatever else is wrong with it.
     """
 
     verdict: Verdict
     text: str = ""
     action: ActionRequest | None = None
+    pack: str | None = None
     errors: list[OutputError] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)

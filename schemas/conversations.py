@@ -17,11 +17,13 @@ from schemas.turns import State, Verdict
 
 
 class Thread(BaseModel):
-    """The Perplexity thread a conversation goes on in. `backend_uuid` is of the newest accepted answer."""
+    """The Perplexity thread a conversation goes on in. `backend_uuid` is of the newest accepted answer.
+
+    Its slug stays in the database: upstream makes it of the customer's words.
+    """
 
     frontend_context_uuid: UUID
     backend_uuid: str | None = None
-    thread_url_slug: str | None = None
 
 
 class Limits(BaseModel):

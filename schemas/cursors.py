@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, BeforeValidator
 
 
 def in_utc(moment: datetime) -> datetime:
@@ -24,7 +25,16 @@ def in_utc(moment: datetime) -> datetime:
 MAX_ID = 2**63 - 1
 """The largest number of a row."""
 
-Moment = Annotated[datetime, AfterValidator(in_utc)]
+
+def _written_out(value: object) -> object:
+    """Raises ValueError for a bare number, which may be seconds or milliseconds since 1970."""
+    if not isinstance(value, datetime) and not _DATE_AND_TIME.match(str(value)):
+        raise ValueError("a time is written as in 2026-11-23T10:00:00Z")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_written_out), AfterValidator(in_utc)]
+_DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 
 
 class InvalidCursor(ValueError):

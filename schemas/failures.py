@@ -2,7 +2,7 @@
 
 Three questions decide each row (docs/reliability.md: a caller that leaves does not stop a question, so asking twice
 makes a second turn in the thread):
-* was the question certainly not put (`not_asked`), certainly without an answer (`failed`), or may an answer
+* was the question certainly not put (`not_sent`), certainly without an answer (`failed`), or may an answer
   exist that we did not get (`unknown`)?
 * is it worth another try, and after how long?
 * what is the customer told once the tries are used up?
@@ -40,11 +40,11 @@ class ModelFailureKind(StrEnum):
 
 
 class Certainty(StrEnum):
-    """What we know about the question that got no answer."""
+    """What we know of a call that failed: a question to the model, or a message that was to be sent."""
 
-    NOT_ASKED = "not_asked"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
+    NOT_SENT = "not_sent"  #: no byte of it left
+    FAILED = "failed"  #: it surely had no effect
+    UNKNOWN = "unknown"  #: it may have had one that nobody told us of
 
 
 class Apology(StrEnum):
@@ -59,7 +59,7 @@ class ModelFailurePolicy(BaseModel):
 
     A `Retry-After` of the service replaces the pause. Retries are bounded by TURN_ATTEMPTS, and where the
     outcome is unknown also by TURN_REASKS_AFTER_UNKNOWN. `waited_out`: nobody was reached, so for
-    PERPLEXITY_PATIENCE_SECONDS it costs neither a try nor one of the account's calls.
+    PERPLEXITY_PATIENCE_SECONDS of each outage it costs neither a try nor one of the account's calls.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,15 +71,15 @@ class ModelFailurePolicy(BaseModel):
     apology: Apology = Apology.TROUBLE
 
 
-_NOT_ASKED, _FAILED, _UNKNOWN = Certainty.NOT_ASKED, Certainty.FAILED, Certainty.UNKNOWN
+_NOT_SENT, _FAILED, _UNKNOWN = Certainty.NOT_SENT, Certainty.FAILED, Certainty.UNKNOWN
 
 MODEL_FAILURES: dict[ModelFailureKind, ModelFailurePolicy] = {
-    ModelFailureKind.CONNECT: ModelFailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0, waited_out=True),
-    ModelFailureKind.SESSION: ModelFailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=1.0, waited_out=True),
-    ModelFailureKind.RATE_LIMITED: ModelFailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=10.0),
-    ModelFailureKind.GATEWAY: ModelFailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=5.0, waited_out=True),
+    ModelFailureKind.CONNECT: ModelFailurePolicy(certainty=_NOT_SENT, retried=True, first_pause=1.0, waited_out=True),
+    ModelFailureKind.SESSION: ModelFailurePolicy(certainty=_NOT_SENT, retried=True, first_pause=1.0, waited_out=True),
+    ModelFailureKind.RATE_LIMITED: ModelFailurePolicy(certainty=_NOT_SENT, retried=True, first_pause=10.0),
+    ModelFailureKind.GATEWAY: ModelFailurePolicy(certainty=_NOT_SENT, retried=True, first_pause=5.0, waited_out=True),
     ModelFailureKind.OVERLOADED: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
-    ModelFailureKind.BUSY_HERE: ModelFailurePolicy(certainty=_NOT_ASKED, retried=True, first_pause=5.0),
+    ModelFailureKind.BUSY_HERE: ModelFailurePolicy(certainty=_NOT_SENT, retried=True, first_pause=5.0),
     ModelFailureKind.BLOCKED: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=5.0),
     ModelFailureKind.NO_ANSWER: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=2.0),
     ModelFailureKind.UPSTREAM: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=2.0),
@@ -89,17 +89,20 @@ MODEL_FAILURES: dict[ModelFailureKind, ModelFailurePolicy] = {
     ModelFailureKind.TOO_LARGE: ModelFailurePolicy(certainty=_FAILED, retried=False),
     ModelFailureKind.MALFORMED: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
     ModelFailureKind.QUESTION_TOO_LONG: ModelFailurePolicy(
-        certainty=_NOT_ASKED, retried=False, apology=Apology.TOO_LONG
+        certainty=_NOT_SENT, retried=False, apology=Apology.TOO_LONG
     ),
-    ModelFailureKind.ACCOUNT: ModelFailurePolicy(certainty=_NOT_ASKED, retried=False),
-    ModelFailureKind.REJECTED: ModelFailurePolicy(certainty=_NOT_ASKED, retried=False),
+    ModelFailureKind.ACCOUNT: ModelFailurePolicy(certainty=_NOT_SENT, retried=False),
+    ModelFailureKind.REJECTED: ModelFailurePolicy(certainty=_NOT_SENT, retried=False),
     ModelFailureKind.INTERRUPTED: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=0.0),
     ModelFailureKind.ABANDONED: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=0.0),
 }
 
 
 WAITED_OUT = frozenset(kind for kind, policy in MODEL_FAILURES.items() if policy.waited_out)
-"""Failures that say that the wrapper, or upstream behind it, cannot be reached."""
+"""Failures that say that the wrapper, or upstream behind it, cannot be reached: an outage."""
+
+NOT_REACHED = WAITED_OUT | {ModelFailureKind.BUSY_HERE, ModelFailureKind.INTERRUPTED, ModelFailureKind.ABANDONED}
+"""Failures that do not show that anybody was reached. Any other, and an output, ends an outage."""
 
 
 class TryLimits(BaseModel):

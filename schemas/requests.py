@@ -1,4 +1,4 @@
-"""What callers of the HTTP API send."""
+"""What callers of the HTTP API send. Strict: a word in the place of true or false is refused, not interpreted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ MessageId = Annotated[
     AfterValidator(not_blank),
     AfterValidator(_one_line),
 ]
-Channel = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 AssistantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
@@ -55,6 +55,7 @@ class MessageRequest(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {"customer_id": "c-1042", "text": "Do you deliver to Penang?", "message_id": "m-1"},
@@ -68,14 +69,14 @@ class MessageRequest(BaseModel):
     message_id: MessageId | None = Field(
         default=None, description="Your own name for the message, unique for this customer; made up if missing"
     )
-    channel: Channel = Field(default="http", description="Conversations of one customer are kept apart by channel")
+    channel: ChannelName = Field(default="http", description="Conversations of one customer are kept apart by channel")
     assistant: AssistantName = Field(default="default", description="Which bot answers a new conversation")
 
 
 class StateBody(BaseModel):
     """Who has the conversation from now on."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     state: Literal["bot", "human_handoff", "closed"]
     reason: Annotated[str, Field(max_length=500), AfterValidator(storable)] = ""
@@ -84,7 +85,7 @@ class StateBody(BaseModel):
 class ApprovalBody(BaseModel):
     """Staff's answer to the pending action with this digest (`pending_action.digest` of the session)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     approved: bool
@@ -94,7 +95,7 @@ class ApprovalBody(BaseModel):
 class QuestionBody(BaseModel):
     """A human's answer to an open question."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     approved: bool
     agent_name: MessageId
@@ -103,7 +104,7 @@ class QuestionBody(BaseModel):
 class ReplyBody(BaseModel):
     """What a human writes to the customer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     text: Text
     agent_name: MessageId
@@ -117,6 +118,6 @@ class ReplyTaken(BaseModel):
 
 
 class ResetBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     new_thread: bool = Field(default=True, description="Also begin a new Perplexity thread; the old one's ids are kept")

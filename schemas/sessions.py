@@ -40,12 +40,14 @@ class ThreadHistory(SessionThread):
 
 class OpenQuestion(BaseModel):
     """An action that waits: for the customer's yes (`confirmation`, `text` is the question) or for staff (`approval`,
-    `text` is why the model asks). `digest` binds an approval to exactly this action."""
+    `text` says what would be done, with which values). `reason` is why the model asks. `digest` binds an approval to
+    exactly this action."""
 
     id: UUID
     kind: Literal["confirmation", "approval"]
     action: str
     text: str
+    reason: str = ""
     expires_at: datetime
     digest: str
 

@@ -6,11 +6,13 @@ one statement; the slot is a lease, renewed while the question is out, so a dead
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from storage.database import Database
 
-_BEGIN = """
+_CLAIM = """
 SELECT claim_slot(:turn_id, :attempt, :slot, :account, :in_flight, :per_minute, :lease_seconds, :place_seconds)
        AS wait_seconds
 """
@@ -19,6 +21,26 @@ _RENEW = """
 UPDATE account_calls SET expires_at = agent_now() + make_interval(secs => :lease_seconds)
  WHERE id = :slot AND ended_at IS NULL
 """
+
+
+@dataclass(frozen=True)
+class Granted:
+    """The slot is taken, and the turn is `asking`."""
+
+
+@dataclass(frozen=True)
+class NoRoom:
+    """The turn keeps its place in the account's queue; coming again after *wait* may succeed."""
+
+    wait: timedelta
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """The turn is another attempt's by now."""
+
+
+SlotClaim = Granted | NoRoom | Superseded
 
 
 class AccountSlots:
@@ -39,15 +61,14 @@ class AccountSlots:
             "place_seconds": place_seconds,
         }
 
-    async def claim_slot(self, turn_id: UUID, attempt: int, slot: UUID, account: str) -> float:
-        """0: the slot is taken and the turn is `asking`; else the seconds after which coming again may succeed.
-
-        -1: the turn is another attempt's by now.
-        """
+    async def claim(self, turn_id: UUID, attempt: int, slot: UUID, account: str) -> SlotClaim:
+        """A slot for the turn's question, if there is room."""
         values = {"turn_id": turn_id, "attempt": attempt, "slot": slot, "account": account}
-        row = await self._database.row(_BEGIN, {**values, **self._limits})
+        row = await self._database.row(_CLAIM, {**values, **self._limits})
         assert row is not None
-        return float(row["wait_seconds"])
+        if row["wait_seconds"] < 0:
+            return Superseded()
+        return NoRoom(timedelta(seconds=row["wait_seconds"])) if row["wait_seconds"] else Granted()
 
     async def renew(self, slot: UUID) -> None:
         """Keeps the slot for another lease."""

@@ -90,15 +90,22 @@ UPDATE effects SET status = 'failed', failure = :failure, error = CAST(:error AS
 """
 
 _RELEASE = """
+WITH held AS MATERIALIZED (
+    SELECT id, message_id FROM effects
+     WHERE key = :key AND fence = :fence AND status IN ('sending', 'unknown', 'failed') FOR UPDATE
+), message AS MATERIALIZED (
+    SELECT delivery FROM messages WHERE id = (SELECT message_id FROM held) FOR SHARE
+), outcome AS (
+    SELECT held.id, EXISTS (SELECT 1 FROM message WHERE delivery IS DISTINCT FROM 'due') AS over FROM held
+)
 UPDATE effects e SET status = CASE WHEN over THEN 'failed' ELSE 'planned' END, failure = :failure,
        error = CAST(:error AS jsonb), external_id = NULL, not_before = agent_now() + make_interval(secs => :pause),
        settled_at = CASE WHEN over THEN agent_now() END
-  FROM (SELECT EXISTS (SELECT 1 FROM effects p JOIN messages m ON m.id = p.message_id
-                        WHERE p.key = :key AND m.delivery IS DISTINCT FROM 'due') AS over) AS message
- WHERE e.key = :key AND e.fence = :fence AND e.status IN ('sending', 'unknown', 'failed') RETURNING e.key
+  FROM outcome WHERE e.id = outcome.id RETURNING e.key
 """
 """It was surely not done, and may be tried again: but not for a reply that was given up or withheld meanwhile, by
-somebody who did not know what became of it. Then it failed."""
+somebody who did not know what became of it. Then it failed. The effect is locked first, then the message, and read as
+they are by then: whoever withholds it does so before or after."""
 
 _CLEAR = """
 UPDATE effects SET unknown_attempts = 0 WHERE key = :key AND fence = :fence AND status = 'sending' RETURNING key
@@ -158,8 +165,8 @@ class Earlier(BaseModel):
     settled_at: datetime
 
 
-class Held(Protocol):
-    """A row as somebody holds it: under this fence, or not at all any more."""
+class Fenced(Protocol):
+    """A row as somebody has claimed it: under this fence, or not at all any more."""
 
     @property
     def key(self) -> str: ...
@@ -218,7 +225,7 @@ class Ledger:
         assert row is not None
         return LedgerRow.model_validate(dict(row))
 
-    async def complete(self, held: Held, outcome: EffectOutcome, failure: str | None = None) -> bool:
+    async def complete(self, held: Fenced, outcome: EffectOutcome, failure: str | None = None) -> bool:
         """Records `confirmed` or `unknown`; False if another attempt holds the fence by now, and nothing was written.
 
         Safe to repeat.
@@ -226,15 +233,15 @@ class Ledger:
         rows = await self._database.rows(COMPLETE, complete_values(held, outcome, failure))
         return bool(rows)
 
-    async def fail(self, held: Held, failure: str, error: dict[str, Any]) -> bool:
+    async def fail(self, held: Fenced, failure: str, error: dict[str, Any]) -> bool:
         """It was surely not done, and is not tried again by itself; False as for `complete`."""
         return await self._end(_FAIL, held, failure, error)
 
-    async def release(self, held: Held, failure: str | None, error: dict[str, Any], pause_seconds: float = 0) -> bool:
+    async def release(self, held: Fenced, failure: str | None, error: dict[str, Any], pause_seconds: float = 0) -> bool:
         """Back to `planned`: surely nothing was done, so the next attempt may, after *pause_seconds*."""
         return await self._end(_RELEASE, held, failure, error, pause=pause_seconds)
 
-    async def clear(self, held: Held) -> bool:
+    async def clear(self, held: Fenced) -> bool:
         """It was looked up: no attempt before this one was executed. False as for `complete`."""
         return bool(await self._database.rows(_CLEAR, {"key": held.key, "fence": held.fence}))
 
@@ -257,13 +264,13 @@ class Ledger:
         row = await self._database.row(_GIVE_UP, {"key": key})
         return EffectStatus(row["status"]) if row else (await self.get(key)).status
 
-    async def _end(self, statement: str, held: Held, failure: str | None, error: dict[str, Any], **more: Any) -> bool:
+    async def _end(self, statement: str, held: Fenced, failure: str | None, error: dict[str, Any], **more: Any) -> bool:
         values = {"key": held.key, "fence": held.fence, "failure": failure, "error": dump_json(error), **more}
         return bool(await self._database.rows(statement, values))
 
 
 def complete_values(
-    held: Held, outcome: EffectOutcome, failure: str | None = None, reached: str | None = None
+    held: Fenced, outcome: EffectOutcome, failure: str | None = None, reached: str | None = None
 ) -> dict[str, Any]:
     """The values that COMPLETE names."""
     return {

@@ -7,9 +7,14 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from schemas.turns import State
+from actions.shown_output import output_to_show
+from schemas.turns import OutputError, State
 from storage.database import Database
 from storage.merges import WITH_MERGED
+from storage.registries import Registries
+
+_SHOWN_CHARACTERS = 500
+"""Of an output that could not be used; the conversation's page has all of it."""
 
 _CONVERSATIONS = """
 SELECT c.id, c.channel, c.assistant, c.state, c.turns, c.newest_seq - c.cursor AS waiting, c.last_message_at
@@ -24,24 +29,28 @@ SELECT direction, author, text, stored_at, delivery IS NOT DISTINCT FROM 'withhe
 """
 
 _TROUBLE = """
-SELECT 'no answer: ' || coalesce(t.failure, '') AS what, t.conversation_id, t.finished_at AS at, '' AS details
+SELECT 'no answer: ' || coalesce(t.failure, '') AS what, t.conversation_id, t.finished_at AS at, '' AS details,
+       NULL::jsonb AS invalid
   FROM turns t WHERE t.status = 'apologised'
 UNION ALL
-SELECT 'invalid output', o.conversation_id, o.created_at, left(o.text, 500)
-  FROM raw_outputs o WHERE o.verdict = 'invalid'
+SELECT 'invalid output', o.conversation_id, o.created_at, o.text,
+       jsonb_build_object('errors', o.errors, 'prompt_pack', o.prompt_pack, 'pack_echoed', o.pack_echoed,
+                          'assistant', c.assistant, 'version', t.assistant_version)
+  FROM raw_outputs o JOIN turns t ON t.id = o.turn_id JOIN conversations c ON c.id = o.conversation_id
+ WHERE o.verdict = 'invalid'
 UNION ALL
 SELECT 'reply ' || d.status || ': ' || coalesce(d.failure, ''), d.conversation_id, d.settled_at,
-       coalesce(d.error ->> 'explanation', '')
+       coalesce(d.error ->> 'explanation', ''), NULL
   FROM deliveries d WHERE d.status IN ('failed', 'unknown') AND d.failure IS DISTINCT FROM 'superseded'
 UNION ALL
 SELECT 'outcome unknown: ' || replace(e.kind, 'action:', ''), e.conversation_id, e.settled_at,
-       coalesce(e.error ->> 'explanation', '')
+       coalesce(e.error ->> 'explanation', ''), NULL
   FROM effects e WHERE e.status = 'unknown' AND e.kind <> 'part'
 UNION ALL
-SELECT 'nobody approved in time: ' || a.name, a.conversation_id, a.settled_at, ''
+SELECT 'nobody approved in time: ' || a.name, a.conversation_id, a.settled_at, '', NULL
   FROM actions a WHERE a.status = 'expired' AND a.confirmation_by = 'staff'
 UNION ALL
-SELECT 'stopped by an operator, messages waiting: ' || c.newest_seq - c.cursor, c.id, c.last_message_at, ''
+SELECT 'stopped by an operator, messages waiting: ' || c.newest_seq - c.cursor, c.id, c.last_message_at, '', NULL
   FROM conversations c WHERE c.stopped_seq >= c.newest_seq AND c.cursor < c.newest_seq
  ORDER BY at DESC LIMIT :limit
 """
@@ -68,13 +77,24 @@ class MessageRow(BaseModel):
     """Not sent, for a person took the conversation before it left."""
 
 
+class InvalidOutput(BaseModel):
+    """What is wrong with an output, the version of the prompt pack it was asked with, and the one it names itself."""
+
+    errors: list[OutputError]
+    prompt_pack: str | None
+    pack_echoed: str | None
+    assistant: str
+    version: int | None
+
+
 class TroubleRow(BaseModel):
-    """Something a human may want to look at."""
+    """Something a human may want to look at. `invalid`: of an output that could not be used."""
 
     what: str
     conversation_id: UUID
     at: datetime
     details: str
+    invalid: InvalidOutput | None = None
 
 
 class Overview:
@@ -82,6 +102,7 @@ class Overview:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._registries = Registries(database)
 
     async def conversations(self, limit: int, before: datetime | None = None) -> list[ConversationRow]:
         rows = await self._database.rows(_CONVERSATIONS, {"limit": limit, "before": before})
@@ -94,4 +115,13 @@ class Overview:
 
     async def trouble(self, limit: int) -> list[TroubleRow]:
         """Turns without an answer, outputs that could not be used, effects of unknown outcome: newest first."""
-        return [TroubleRow.model_validate(dict(row)) for row in await self._database.rows(_TROUBLE, {"limit": limit})]
+        rows = await self._database.rows(_TROUBLE, {"limit": limit})
+        return [await self._to_show(TroubleRow.model_validate(dict(row))) for row in rows]
+
+    async def _to_show(self, row: TroubleRow) -> TroubleRow:
+        """With the beginning of the output, without what is sensitive in it."""
+        if row.invalid is not None:
+            registry = await self._registries.at(row.invalid.assistant, row.invalid.version)
+            shown = output_to_show(row.details, registry)
+            row.details = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
+        return row

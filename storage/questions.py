@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from sqlalchemy import RowMapping
+
 from actions import gates
-from schemas.actions import Confirmation
+from actions.confirmation_text import action_text
+from schemas.actions import ActionRequest, Confirmation
 from schemas.conversation_ref import ConversationRef
 from schemas.sessions import OpenQuestion
 from schemas.transitions import Event
 from storage.channels import DELIVERY
 from storage.database import Database
+from storage.registries import Registries
 
 _OPEN = """
 SELECT a.id, CASE a.confirmation_by WHEN 'staff' THEN 'approval' ELSE 'confirmation' END AS kind, a.name AS action,
-       CASE a.confirmation_by WHEN 'staff' THEN a.reason ELSE coalesce((SELECT m.text FROM messages m
-             WHERE m.turn_id = a.turn_id AND m.direction = 'out' AND m.author = 'assistant' LIMIT 1), a.reason) END
-       AS text, a.expires_at, a.digest
-  FROM actions a
+       CASE WHEN a.confirmation_by <> 'staff' THEN (SELECT m.text FROM messages m
+             WHERE m.turn_id = a.turn_id AND m.direction = 'out' AND m.author = 'assistant' LIMIT 1) END AS text,
+       a.reason, a.metadata, a.expires_at, a.digest, c.assistant, a.assistant_version
+  FROM actions a JOIN conversations c ON c.id = a.conversation_id
  WHERE a.conversation_id = :conversation_id AND a.status = 'awaiting_confirmation' AND a.expires_at > agent_now()
  ORDER BY a.created_at DESC, a.id
 """
@@ -68,15 +72,33 @@ class ExpiredQuestion(ConversationRef):
 
 
 class Questions:
-    """Reads open questions, and ends those whose time is over."""
+    """Reads open questions, and ends those whose time is over.
 
-    def __init__(self, database: Database) -> None:
+    *language*: of the words around a question, where an assistant has none of its own.
+    """
+
+    def __init__(self, database: Database, language: str = "en") -> None:
         self._database = database
+        self._registries = Registries(database)
+        self._language = language
 
     async def open(self, conversation_id: UUID) -> list[OpenQuestion]:
         """All of a conversation's, newest first."""
         rows = await self._database.rows(_OPEN, {"conversation_id": conversation_id})
-        return [OpenQuestion.model_validate(dict(row)) for row in rows]
+        return [
+            OpenQuestion.model_validate({**row, "text": row["text"] or await self._said_plainly(row)}) for row in rows
+        ]
+
+    async def _said_plainly(self, row: RowMapping) -> str:
+        """What would be done and with which values, in the words of the definition it was accepted under."""
+        assistant, version = row["assistant"], row["assistant_version"]
+        registry = await self._registries.at(assistant, version)
+        request = ActionRequest.model_construct(action=row["action"], reason=row["reason"], metadata=row["metadata"])
+        definition = registry.rules_for(request)
+        if definition is None:
+            return str(row["action"])
+        language = await self._registries.language_of(assistant, version, self._language)
+        return action_text(definition, registry.parameters_of(request), language)
 
     async def expired(self, limit: int, conversation_id: UUID | None = None) -> list[ExpiredQuestion]:
         """Up to *limit* whose time is over and of which nobody was told; of one conversation, or of all."""

@@ -9,6 +9,7 @@ from schemas.conversations import Thread, WorkflowState
 from schemas.sessions import PastThread, Session, SessionThread, ThreadHistory
 from storage.database import Database
 from storage.questions import Questions
+from storage.registries import Registries
 
 _SESSION = """
 SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.owner, c.state, c.turns, c.last_message_at,
@@ -22,7 +23,8 @@ SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.owner, 
                                   (SELECT count(*) FROM held_messages(c.id)))
           FROM handoffs h WHERE h.conversation_id = c.id AND h.released_at IS NULL) AS handoff,
        (SELECT jsonb_build_object('action', a.name, 'reason', a.reason, 'metadata', a.metadata,
-                                  'digest', a.digest, 'confirmation_by', a.confirmation_by, 'expires_at', a.expires_at)
+                                  'digest', a.digest, 'confirmation_by', a.confirmation_by, 'expires_at', a.expires_at,
+                                  'version', a.assistant_version)
           FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation'
          ORDER BY a.created_at DESC LIMIT 1) AS pending_action
   FROM channel_identities i
@@ -74,11 +76,15 @@ _THREAD_FIELDS = tuple(SessionThread.model_fields)
 
 
 class Sessions:
-    """Queries about one conversation, found by the name its channel knows the customer by."""
+    """Queries about one conversation, found by the name its channel knows the customer by.
 
-    def __init__(self, database: Database) -> None:
+    *language*: of the words in which open questions are told, where an assistant has none of its own.
+    """
+
+    def __init__(self, database: Database, language: str = "en") -> None:
         self._database = database
-        self._questions = Questions(database)
+        self._registries = Registries(database)
+        self._questions = Questions(database, language)
 
     async def find(self, channel: str, customer_id: str) -> Session | None:
         row = await self._database.row(_SESSION, {"channel": channel, "customer_id": customer_id})
@@ -86,6 +92,9 @@ class Sessions:
             return None
         values: dict[str, Any] = dict(row)
         thread = SessionThread.model_validate({name: values.pop(name) for name in _THREAD_FIELDS})
+        if (pending := values["pending_action"]) is not None:
+            version = pending.pop("version")
+            values["pending_action"] = await self._registries.shown(values["assistant"], pending, version)
         questions = await self._questions.open(values["conversation_id"])
         return Session(customer_id=customer_id, thread=thread, questions=questions, **values)
 

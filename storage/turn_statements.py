@@ -19,7 +19,9 @@ from storage.merges import WITH_MERGED
 _TURN = """
        turn.id, turn.conversation_id, turn.first_seq, turn.last_seq, turn.status, turn.step, turn.purpose, turn.attempt,
        turn.commit_id, turn.state, turn.owner_version, turn.verdict, turn.finished_at, turn.frontend_context_uuid,
-       turn.backend_uuid, turn.newest_backend_uuid, turn.ticket_id, conversation.channel, conversation.account"""
+       turn.backend_uuid, turn.newest_backend_uuid, turn.ticket_id, conversation.channel, conversation.account,
+       (SELECT max(k.seq) FROM messages k WHERE k.conversation_id = turn.conversation_id AND k.kind = 'held'
+           AND k.seq > turn.last_seq) AS waiting_seq"""
 """How far a turn has come: the columns of `TurnRow`, but for the thread's slug, the newest action and the standing."""
 
 _STANDING = "(SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = turn.conversation_id) AS standing"
@@ -71,15 +73,16 @@ SELECT {_TURN}, {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
        (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
          ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
-       conversation.assistant,
+       conversation.assistant, conversation.closed_seq,
        (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,
        EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
                 WHERE a.turn_id = turn.id AND a.side_effect AND e.status = 'confirmed')
            AS something_done,
        (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
            AS final_failures,
-       (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out))
-           AS unreachable_since,
+       (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out)
+           AND NOT EXISTS (SELECT 1 FROM raw_outputs r WHERE r.turn_id = turn.id AND r.created_at > o.created_at
+                              AND (r.failure IS NULL OR r.failure <> ALL(:not_reached)))) AS unreachable_since,
        (SELECT to_jsonb(p) || jsonb_build_object('accepted_at', taken.accepted_at, 'said_otherwise', EXISTS (
                SELECT 1 FROM messages m
                 WHERE m.conversation_id IN {WITH_MERGED} AND m.direction = 'in' AND m.kind NOT IN ('deleted', 'held')

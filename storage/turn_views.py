@@ -8,15 +8,17 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
+from actions.shown_output import output_to_show
 from schemas.conversation_ref import ConversationRef
 from schemas.cursors import Cursor, place_values
 from schemas.turns import Attempt, Drift, Reply, Timings, Turn, TurnAction, TurnThread
 from storage.database import Database
 from storage.merges import WITH_MERGED
+from storage.registries import Registries
 
 _TURN = """
 SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.status, t.state, t.verdict, t.frontend_context_uuid::text,
-       t.backend_uuid, t.ticket_id, t.model_ms, t.first_text_ms, t.finished_at,
+       t.backend_uuid, t.ticket_id, t.model_ms, t.first_text_ms, t.finished_at, t.assistant_version, c.assistant,
        CASE WHEN :with_raw OR r.delivery IS DISTINCT FROM 'withheld' THEN r.text END AS reply_text,
        r.sources AS reply_sources,
        m.channel_message_id AS message_id,
@@ -25,10 +27,12 @@ SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.status, t.state, t.ver
                'failure', o.failure, 'raw_output', CASE WHEN :with_raw THEN o.text END) ORDER BY o.created_at), '[]')
           FROM raw_outputs o WHERE o.turn_id = t.id) AS attempts,
        (SELECT jsonb_build_object('action', a.name, 'reason', a.reason, 'metadata', a.metadata,
+               'version', a.assistant_version,
                'status', CASE WHEN a.status = 'accepted' THEN e.status ELSE a.status END, 'result', e.result)
           FROM actions a LEFT JOIN effects e ON e.key = a.effect_key
          WHERE a.turn_id = t.id ORDER BY a.index DESC LIMIT 1) AS action
   FROM turns t
+  JOIN conversations c ON c.id = t.conversation_id
   JOIN messages m ON m.conversation_id = t.conversation_id AND m.seq = {message}
   LEFT JOIN messages r ON r.turn_id = t.id AND r.direction = 'out' AND r.author = 'assistant'
 """
@@ -52,6 +56,13 @@ _BY_MESSAGE = (
 """The turn that answered a message, or the newest that took it and held it. Held, it may be taken up again, by a later
 message of kind `held` that names it."""
 
+_ASKED_AGAIN = """
+SELECT max(k.seq) AS seq FROM messages k
+ WHERE k.conversation_id = :conversation_id AND k.kind = 'held' AND k.meta -> 'held' @> to_jsonb(CAST(:seq AS bigint))
+   AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.conversation_id = k.conversation_id AND t.finished_at IS NOT NULL
+                      AND k.seq BETWEEN t.first_seq AND t.last_seq)
+"""
+
 _NEWEST = (
     _TURN.format(message="t.last_seq")
     + f"""
@@ -68,7 +79,7 @@ SELECT m.conversation_id, c.workflow_id, c.channel, c.assistant, m.seq
 
 _DRIFT = """
 SELECT o.id AS raw_output_id, o.created_at, o.conversation_id, o.turn_id, c.channel, c.assistant, o.purpose, o.errors,
-       o.text AS raw_output, o.prompt_pack, o.pack_echoed, t.status AS turn_status
+       o.text AS raw_output, o.prompt_pack, o.pack_echoed, t.status AS turn_status, t.assistant_version
   FROM raw_outputs o JOIN turns t ON t.id = o.turn_id JOIN conversations c ON c.id = o.conversation_id
  WHERE o.verdict = 'invalid' AND (CAST(:since AS timestamptz) IS NULL OR o.created_at >= :since)
    AND (CAST(:at AS timestamptz) IS NULL OR (o.created_at, o.id) < (:at, CAST(:id AS uuid)))
@@ -77,16 +88,22 @@ SELECT o.id AS raw_output_id, o.created_at, o.conversation_id, o.turn_id, c.chan
 
 
 class TurnViews:
-    """Finished turns, as `schemas.turns.Turn`."""
+    """Finished turns, as `schemas.turns.Turn`. What is sensitive in an action's values or a raw output is hidden."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._registries = Registries(database)
 
     async def answering(self, conversation_id: UUID, seq: int) -> Turn | None:
         """The turn that answered message number *seq*, or None if none has yet."""
         values = {"conversation_id": conversation_id, "seq": seq, "with_raw": False}
         row = await self._database.row(_BY_MESSAGE, values)
-        return None if row is None else _turn(row)
+        return None if row is None else await self._turn(row)
+
+    async def asked_again(self, conversation_id: UUID, seq: int) -> int | None:
+        """The number of the message that asks for an answer to number *seq*, which was held; None if none waits."""
+        row = await self._database.row(_ASKED_AGAIN, {"conversation_id": conversation_id, "seq": seq})
+        return None if row is None else row["seq"]
 
     async def place_of(self, message_id: UUID) -> ConversationRef:
         """Where a stored message is to be answered by now: its customer may have turned out to be another one."""
@@ -97,18 +114,32 @@ class TurnViews:
     async def newest(self, conversation_id: UUID, limit: int, before: Cursor | None = None) -> list[Turn]:
         """Up to *limit* turns finished before *before*, newest first, with what the model really wrote."""
         values = {"conversation_id": conversation_id, "limit": limit, "with_raw": True, **place_values(before)}
-        return [_turn(row) for row in await self._database.rows(_NEWEST, values)]
+        return [await self._turn(row) for row in await self._database.rows(_NEWEST, values)]
 
     async def drift(self, limit: int, before: Cursor | None = None, since: datetime | None = None) -> list[Drift]:
         """Up to *limit* invalid outputs written before *before*, and not before *since*, newest first."""
         rows = await self._database.rows(_DRIFT, {"limit": limit, "since": since, **place_values(before)})
-        return [Drift.model_validate(dict(row)) for row in rows]
+        return [await self._drift(row) for row in rows]
+
+    async def _drift(self, row: RowMapping) -> Drift:
+        registry = await self._registries.at(row["assistant"], row["assistant_version"])
+        return Drift.model_validate({**row, "raw_output": output_to_show(row["raw_output"], registry)})
+
+    async def _turn(self, row: RowMapping) -> Turn:
+        values: dict[str, Any] = dict(row)
+        assistant, action = values["assistant"], values["action"]
+        if action is not None:
+            action = await self._registries.shown(assistant, action, action.pop("version"))
+        attempts = [Attempt.model_validate(attempt) for attempt in values["attempts"]]
+        if any(attempt.raw_output for attempt in attempts):
+            registry = await self._registries.at(assistant, values["assistant_version"])
+            for attempt in attempts:
+                attempt.raw_output = attempt.raw_output and output_to_show(attempt.raw_output, registry)
+        return _turn(values, action, attempts)
 
 
-def _turn(row: RowMapping) -> Turn:
-    values: dict[str, Any] = dict(row)
+def _turn(values: dict[str, Any], action: dict[str, Any] | None, attempts: list[Attempt]) -> Turn:
     text, sources = values.pop("reply_text"), values.pop("reply_sources")
-    action = values.pop("action")
     return Turn(
         turn_id=values["turn_id"],
         conversation_id=values["conversation_id"],
@@ -118,7 +149,7 @@ def _turn(row: RowMapping) -> Turn:
         verdict=values["verdict"],
         reply=None if text is None else Reply(text=text, sources=sources or []),
         action=None if action is None else TurnAction.model_validate(action),
-        attempts=[Attempt.model_validate(attempt) for attempt in values["attempts"]],
+        attempts=attempts,
         thread=TurnThread(backend_uuid=values["backend_uuid"], frontend_context_uuid=values["frontend_context_uuid"]),
         ticket_id=values["ticket_id"],
         timings=Timings.model_validate(values),

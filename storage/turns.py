@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic import BaseModel, Field
 
 from schemas.actions import ActionRequest, Confirmation, PendingConfirmation
 from schemas.channels import needs_delivery
-from schemas.conversations import Thread
-from schemas.failures import WAITED_OUT, ModelFailureKind
+from schemas.conversations import NextStep, Thread, TurnOutcome
+from schemas.failures import NOT_REACHED, WAITED_OUT, ModelFailureKind
 from schemas.messages import WaitingMessage
 from schemas.standing import Standing
 from schemas.turn_decisions import OutputRecord, TurnDecision
@@ -25,6 +25,14 @@ from schemas.turns import OutputError, State, Verdict
 from storage import turn_statements as sql
 from storage.database import Database
 from storage.turn_commits import commit_values
+
+_NEXT_STEPS = {
+    TurnStatus.INVALID: NextStep.REPAIR,
+    TurnStatus.ACTING: NextStep.PERFORM,
+    TurnStatus.RESULTED: NextStep.CONCLUDE,
+    TurnStatus.REOPENED: NextStep.AGAIN,
+}
+"""What the workflow does next with a turn in this status; with any other, nothing."""
 
 
 class StoredConfirmation(BaseModel):
@@ -83,6 +91,8 @@ class TurnRow(BaseModel):
     account: str = ""
     standing: Standing
     """The conversation's, as of this row."""
+    waiting_seq: int | None = None
+    """The newest message of kind `held` beyond the turn: what was held is to be answered."""
     action_id: UUID | None
 
     @property
@@ -96,23 +106,39 @@ class TurnRow(BaseModel):
         backend_uuid = self.backend_uuid if self.finished_at else self.newest_backend_uuid
         if self.frontend_context_uuid is None or backend_uuid is None:
             return None
-        return Thread(
-            frontend_context_uuid=self.frontend_context_uuid,
-            backend_uuid=backend_uuid,
-            thread_url_slug=self.thread_url_slug,
+        return Thread(frontend_context_uuid=self.frontend_context_uuid, backend_uuid=backend_uuid)
+
+    @property
+    def outcome(self) -> TurnOutcome:
+        """How far the turn has come: the one place where it is put in the workflow's words."""
+        finished = self.finished_at is not None
+        return TurnOutcome(
+            cursor=self.last_seq if finished else self.first_seq - 1,
+            turn_id=self.id,
+            state=self.state if finished else self.standing.state,
+            standing=self.standing,
+            verdict=self.verdict,
+            thread=self.thread,
+            step=_NEXT_STEPS.get(self.status, NextStep.FINISHED),
+            action_id=self.action_id,
+            ticket_id=self.ticket_id,
+            needs_delivery=finished and self.needs_delivery,
+            waiting_seq=self.waiting_seq,
         )
 
 
 class ClaimedTurn(TurnRow):
     """A turn with all that its next step needs. One that is not `claimed` is nobody's to ask now.
 
-    `thread_ended`: its thread is over, by a reset. `something_done`: an effect of this turn is confirmed. `pack_told`:
-    the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the assistant's Space.
-    `final_failures`: attempts that surely failed upstream. `unreachable_since`: the first time in this turn that nobody
-    was reached upstream.
+    `thread_ended`: its thread is over, by a reset. `closed_seq`: the newest message when the conversation was last
+    closed from outside. `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread
+    knows; `pack_pasted`: the version last confirmed as pasted into the assistant's Space. `final_failures`: attempts
+    that surely failed upstream. `unreachable_since`: when the outage began, that is, the first time that nobody was
+    reached upstream since somebody was.
     """
 
     thread_ended: bool
+    closed_seq: int = 0
     unknown_attempts: int
     times_asked: int
     repairs: int
@@ -149,7 +175,12 @@ class ClaimedTurn(TurnRow):
         """The customer's words, those over a limit too: they are not answered, and may still say otherwise."""
         return [message for message in self.messages if message.is_said]
 
-    def fence(self, thread: Thread) -> TurnFence:
+    @property
+    def slot(self) -> UUID:
+        """The account's slot of this attempt: always the same, so that whoever ends the attempt can free it."""
+        return uuid5(self.id, f"slot {self.attempt}")
+
+    def fence(self, thread: Thread, lost_thread: UUID | None = None) -> TurnFence:
         return TurnFence(
             turn_id=self.id,
             conversation_id=self.conversation_id,
@@ -158,6 +189,7 @@ class ClaimedTurn(TurnRow):
             last_seq=self.last_claimed_seq,
             frontend_context_uuid=thread.frontend_context_uuid,
             owner_version=self.owner_version,
+            lost_thread=lost_thread,
         )
 
 
@@ -236,6 +268,7 @@ class Turns:
             "frontend_context_uuid": thread,
             "final_failures": [ModelFailureKind.UPSTREAM, ModelFailureKind.NO_ANSWER],
             "waited_out": list(WAITED_OUT),
+            "not_reached": list(NOT_REACHED),
         }
         row = await self._database.row(sql.CLAIM, values)
         return None if row is None else ClaimedTurn.model_validate(dict(row))

@@ -22,8 +22,10 @@ from activities.files import FileActivities
 from activities.merge import MergeActivities
 from activities.sweep import SweepActivities
 from activities.turn import TurnActivities
+from activities.turn_steps.failures import FailureRecorder
 from activities.turn_steps.model_calls import ModelCalls
 from activities.turn_steps.presence import Presence
+from activities.turn_steps.prompt import Prompts
 from config.clock import Clock, Monotonic, utc_now
 from config.settings import Settings
 from integrations.channels.port import Channel
@@ -103,15 +105,23 @@ def create_activities(
     conversations = Conversations(client, settings)
     delivery = DeliveryActivities(outbox, channels, assistants, settings, activity.heartbeat, now, monotonic)
     files = FileActivities(Media(database), channels, settings, activity.heartbeat)
-    presence = Presence(channels, outbox, delivery.deliver, settings, now)
-    model_calls = ModelCalls(outside.perplexity, slots, events, settings)
     standings, expiry = Standings(database), Expiry(Questions(database), assistants, settings)
     performing = ActionActivities(
         turns, actions, ledger, standings, assistants, handlers, settings, activity.heartbeat, now
     )
     return Activities(
         turn=TurnActivities(
-            turns, actions, assistants, model_calls, performing, presence, settings, activity.heartbeat, now
+            turns,
+            assistants,
+            Prompts(turns, actions, outside.perplexity, settings, now),
+            slots,
+            ModelCalls(outside.perplexity, slots, turns, events, settings),
+            Presence(channels, outbox, delivery.deliver, settings, now),
+            FailureRecorder(turns, settings, now),
+            performing,
+            settings,
+            activity.heartbeat,
+            now,
         ),
         actions=performing,
         delivery=delivery,

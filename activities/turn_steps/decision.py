@@ -6,7 +6,7 @@ reply, it is repaired, or its action is done, asked about first, or refused.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from uuid import uuid4
@@ -41,10 +41,23 @@ from storage.turns import ClaimedTurn, StoredConfirmation
 _UNREADABLE = {"unknown", "unsupported"}
 
 
-def decide_without_model(
+@dataclass(frozen=True)
+class Heard:
+    """What the customer's words do to the conversation. `decision` None: the model is asked."""
+
+    gate: gates.GateResult
+    decision: TurnDecision | None
+
+
+def hear(turn: ClaimedTurn, assistant: LoadedAssistant, now: datetime) -> Heard:
+    """The claimed messages, before the model is asked."""
+    gate = on_message(turn, assistant)
+    return Heard(gate, _decide_without_model(turn, assistant, gate, now))
+
+
+def _decide_without_model(
     turn: ClaimedTurn, assistant: LoadedAssistant, heard: gates.GateResult, now: datetime
 ) -> TurnDecision | None:
-    """What the messages come to by themselves; None: the model is asked."""
     if turn.purpose is not Purpose.ANSWER:  # the words were heard; somebody may have taken the conversation since
         return None if turn.standing.owner is Owner.BOT else _not_asked_any_more(turn, assistant)
     if heard.hold:
@@ -90,15 +103,10 @@ def decide_apology(turn: ClaimedTurn, assistant: LoadedAssistant, apology: str, 
     heard = on_message(turn, assistant)
     if turn.purpose is not Purpose.ANSWER and turn.standing.owner is not Owner.BOT:
         return _not_asked_any_more(turn, assistant)
-    if turn.standing.owner is Owner.HUMAN:
+    if heard.hold and turn.standing.owner is not Owner.BOT:
         return Hold()
     words = assistant.texts.action_done if turn.something_done else apology
     return GiveReply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
-
-
-def kept_words(turn: ClaimedTurn, assistant: LoadedAssistant) -> str | None:
-    """What is told later, should the turn end in silence: what it has done is not denied."""
-    return assistant.texts.action_done if turn.something_done else None
 
 
 def _not_asked_any_more(turn: ClaimedTurn, assistant: LoadedAssistant) -> TurnDecision:
@@ -111,14 +119,14 @@ def _not_asked_any_more(turn: ClaimedTurn, assistant: LoadedAssistant) -> TurnDe
 def on_message(turn: ClaimedTurn, assistant: LoadedAssistant) -> gates.GateResult:
     """What the customer's words do to the conversation, apart from a yes or no to the question that is open.
 
-    Words from before the question was asked leave it open.
+    Words from before the question was asked leave it open; words from before a close open nothing.
     """
     config, asked = assistant.registry.config, turn.question
     if asked is None:  # answered by this very turn, maybe: there is none to keep
         config = config.model_copy(update={"unclear_answer": "cancel"})
     elif turn.last_claimed_seq <= asked.asked_seq:
         config = config.model_copy(update={"unclear_answer": "keep"})
-    return gates.evaluate(Event.MESSAGE, turn.standing, config)
+    return gates.evaluate(Event.MESSAGE, turn.standing, config, earlier=turn.last_claimed_seq <= turn.closed_seq)
 
 
 def move_of(turn: ClaimedTurn, heard: gates.GateResult) -> Move | None:

@@ -9,12 +9,12 @@ from uuid import UUID, uuid4, uuid5
 
 from temporalio.exceptions import ApplicationError
 
+from actions.registry import Registry
 from activities.turn_steps.model_calls import Unanswered
 from activities.turn_steps.telemetry import TurnTelemetry
 from config.clock import Clock
 from config.settings import Settings
-from schemas.failures import WAITED_OUT, Certainty, ModelFailureKind, TryLimits, pause_before_retry
-from schemas.turn_record import Purpose
+from schemas.failures import WAITED_OUT, Certainty, ModelFailureKind, TryLimits, may_ask, pause_before_retry
 from storage.database import StorageUnavailable, retry_while_unavailable
 from storage.turns import ClaimedTurn, FailedAttempt, Turns
 
@@ -26,13 +26,18 @@ class FailureRecorder:
         self._turns = turns
         self._settings = settings
         self._now = now
-        self.limits = TryLimits(
+        self._limits = TryLimits(
             attempts=settings.turn_attempts,
             reasks_after_unknown=settings.turn_reasks_after_unknown,
             pause_max=settings.turn_retry_pause_max_seconds,
         )
 
-    async def record(self, turn: ClaimedTurn, failed: Unanswered, purpose: Purpose) -> ApplicationError:
+    def check_tries(self, turn: ClaimedTurn) -> None:
+        """Raises ApplicationError, not to be retried, if the question was put as often as it may be."""
+        if not may_ask(self._limits, attempt=turn.step_attempt, unknown_attempts=turn.unknown_attempts):
+            raise ApplicationError("tries are used up", type=ModelFailureKind.ABANDONED, non_retryable=True)
+
+    async def record(self, turn: ClaimedTurn, failed: Unanswered, registry: Registry) -> ApplicationError:
         """The error to raise once the attempt is recorded: retryable with its delay, or the last one."""
         unknown = failed.error.policy.certainty is Certainty.UNKNOWN
         away = self._is_waited_out(turn, failed.error.kind)
@@ -40,25 +45,25 @@ class FailureRecorder:
             turn_id=turn.id,
             conversation_id=turn.conversation_id,
             attempt=turn.attempt,
-            raw_output_id=uuid5(turn.id, f"away: {failed.error.kind}") if away else uuid4(),  # one for all looks
-            purpose=purpose,
+            raw_output_id=_of_the_outage(turn, failed.error.kind) if away else uuid4(),
+            purpose=turn.purpose,
             failure=failed.error.kind,
             explanation=failed.error.explanation,
             unknown=unknown,
             given_back=away,
             text=failed.error.partial,
-            slot=failed.slot,
+            slot=turn.slot,
             model_ms=failed.model_ms,
         )
         await retry_while_unavailable(lambda: self._turns.fail(attempt), self._settings.database_retry_seconds)
         pause = pause_before_retry(
             failed.error.kind,
-            self.limits,
+            self._limits,
             attempt=turn.step_attempt - int(away),
             unknown_attempts=turn.unknown_attempts + int(unknown),
             retry_after=failed.error.retry_after,
         )
-        TurnTelemetry(turn, self._settings).failed(failed, pause)
+        TurnTelemetry(turn, self._settings, registry).failed(failed, pause)
         return ApplicationError(
             f"no answer: {failed.error.kind}",  # what upstream said is in raw_outputs, not in Temporal
             type=failed.error.kind,
@@ -67,47 +72,49 @@ class FailureRecorder:
         )
 
     def _is_waited_out(self, turn: ClaimedTurn, kind: ModelFailureKind) -> bool:
-        """Whether this failure costs no try, for nobody has been reached, and not for too long yet."""
+        """Whether this failure costs no try, for nobody is reached, and not for too long yet."""
         since = turn.unreachable_since or self._now()
         patience = timedelta(seconds=self._settings.perplexity_patience_seconds)
         return kind in WAITED_OUT and self._now() - since < patience
 
-    async def abandoned(self, turn: ClaimedTurn, slot: UUID, purpose: Purpose) -> None:
+    async def abandoned(self, turn: ClaimedTurn) -> None:
         """This worker stops: says so, if it can, so that its slot is free and the next attempt knows at once."""
         TurnTelemetry(turn, self._settings).abandoned()
-        why = "the worker stopped or lost its lease"
-        failed = _ended(turn, slot, purpose, ModelFailureKind.ABANDONED, why, unknown=True)
+        failed = _ended(turn, ModelFailureKind.ABANDONED, "the worker stopped or lost its lease", unknown=True)
         with contextlib.suppress(StorageUnavailable, TimeoutError):
             async with asyncio.timeout(self._settings.worker_last_write_seconds):
                 await self._turns.fail(failed)
 
-    async def interrupted(self, turn: ClaimedTurn, slot: UUID) -> None:
+    async def interrupted(self, turn: ClaimedTurn) -> None:
         """The question was dropped, for the customer wrote on; it counts as asked, and its outcome as known."""
         why = "the customer wrote on; asked again with both"
         TurnTelemetry(turn, self._settings).interrupted(why)
-        dropped = _ended(turn, slot, turn.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
+        dropped = _ended(turn, ModelFailureKind.INTERRUPTED, why, unknown=False)
         await self._turns.fail(dropped.model_copy(update={"anew": True}))
 
-    async def owner_changed(self, turn: ClaimedTurn, slot: UUID) -> None:
+    async def owner_changed(self, turn: ClaimedTurn) -> None:
         """The question was dropped, for the conversation has another owner: what follows, the step's commit says."""
         why = "the conversation has another owner, or started over, since it was asked"
         TurnTelemetry(turn, self._settings).interrupted(why)
-        dropped = _ended(turn, slot, turn.purpose, ModelFailureKind.INTERRUPTED, why, unknown=False)
+        dropped = _ended(turn, ModelFailureKind.INTERRUPTED, why, unknown=False)
         await retry_while_unavailable(lambda: self._turns.fail(dropped), self._settings.database_retry_seconds)
 
 
-def _ended(
-    turn: ClaimedTurn, slot: UUID, purpose: Purpose, failure: ModelFailureKind, explanation: str, *, unknown: bool
-) -> FailedAttempt:
+def _of_the_outage(turn: ClaimedTurn, kind: ModelFailureKind) -> UUID:
+    """One for all looks during an outage: each gives its try back, and what ends it takes one, or ends the step."""
+    return uuid5(turn.id, f"unreachable at step {turn.step}, try {turn.step_attempt}: {kind}")
+
+
+def _ended(turn: ClaimedTurn, failure: ModelFailureKind, explanation: str, *, unknown: bool) -> FailedAttempt:
     """An attempt that ended without anything from the model."""
     return FailedAttempt(
         turn_id=turn.id,
         conversation_id=turn.conversation_id,
         attempt=turn.attempt,
         raw_output_id=uuid4(),
-        purpose=purpose,
+        purpose=turn.purpose,
         failure=failure,
         explanation=explanation,
         unknown=unknown,
-        slot=slot,
+        slot=turn.slot,
     )

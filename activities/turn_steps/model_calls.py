@@ -1,28 +1,36 @@
-"""Puts one question: within the account's limits, showing the text to those who watch."""
+"""Puts one question, in the account's slot, for as long as somebody wants its answer; reads what comes.
+
+A person who takes the conversation, and whoever resets or closes it, makes any answer useless (`OwnerChanged`). A
+customer who writes on makes it stale (`NewerMessage`): both messages are asked at once, only on channels where people
+write in bursts, only as the settings allow, only soon after the question was put, and never after an effect began (then
+the newer message waits for its own turn).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from uuid import UUID, uuid5
+from uuid import uuid4
 
-from actions.holding import Holding
-from actions.prompt_pack import with_recap
+from actions.reading import read_output
+from actions.stream_filter import StreamFilter
 from activities.assistants import LoadedAssistant
-from activities.turn_steps.prompt import Prompt, prompt_for, recap_that_fits, shortened, with_pack
+from activities.turn_steps.prompt import PreparedPrompt
 from activities.turn_steps.streaming import publishing
 from config import metrics
 from config.settings import Settings
 from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, Perplexity
-from schemas.conversations import Thread
+from schemas.actions import ParsedOutput
+from schemas.turn_decisions import OutputRecord
 from schemas.turn_record import Purpose
+from schemas.turns import Source
 from storage.account_slots import AccountSlots
 from storage.database import StorageUnavailable
 from storage.streams import StreamEvents
-from storage.turns import ClaimedTurn
+from storage.turns import ClaimedTurn, Turns
 
 UNKNOWN_PACK = "unknown"
 
@@ -31,145 +39,128 @@ OnText = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Answered:
-    """The model's output and what it took. Times are milliseconds since the question was put.
+    """The model's output: as it is read, and as it is kept."""
 
-    `pack_asked_with`: the version of the prompt pack in force for the question, `unknown` where a Space holds one that
-    nobody confirmed as pasted. `pack_told`: the version that the thread was told in a message.
-    """
-
-    answer: Answer
-    prompt: ModelPrompt
-    shortened: bool
-    pack_asked_with: str
-    pack_told: str | None
-    slot: UUID
-    model_ms: int
-    first_text_ms: int | None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A question ready to be put; *shortened*: the customer's words were cut. *pack_told* as in `Answered`."""
-
-    prompt: ModelPrompt
-    shortened: bool
-    pack_told: str | None
+    parsed: ParsedOutput
+    sources: tuple[Source, ...]
+    output: OutputRecord
 
 
 class Unanswered(Exception):
-    """The question got no answer; `slot` is the account's slot to free."""
+    """The question got no answer."""
 
-    def __init__(self, error: AskFailed, slot: UUID, model_ms: int) -> None:
+    def __init__(self, error: AskFailed, model_ms: int) -> None:
         super().__init__(str(error))
         self.error = error
-        self.slot = slot
         self.model_ms = model_ms
+
+
+class OwnerChanged(Exception):
+    """The question was dropped, for the conversation has another owner, or started over, since it was claimed."""
+
+
+class NewerMessage(Exception):
+    """The question was dropped, for the customer wrote on."""
 
 
 class ModelCalls:
     """Asks Perplexity for a turn."""
 
     def __init__(
-        self, perplexity: Perplexity, accounts: AccountSlots, events: StreamEvents, settings: Settings
+        self, perplexity: Perplexity, slots: AccountSlots, turns: Turns, events: StreamEvents, settings: Settings
     ) -> None:
         self._perplexity = perplexity
-        self._accounts = accounts
+        self._slots = slots
+        self._turns = turns
         self._events = events
         self._settings = settings
 
-    def _prepared(
-        self,
-        turn: ClaimedTurn,
-        assistant: LoadedAssistant,
-        thread: Thread,
-        prompt: Prompt,
-        recap: Sequence[tuple[str, str]] | None = None,
-    ) -> Prepared:
-        """The question for *prompt*: with the pack that its thread must be told, cut to what the wrapper takes.
+    async def ask(
+        self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: PreparedPrompt, *, may_yield: bool
+    ) -> Answered:
+        """The model's output, in the slot that is taken for it.
 
-        *recap*: what was said so far, for a thread that takes another's place and was told nothing.
+        Raises Unanswered, OwnerChanged and, only where it *may_yield*, NewerMessage.
         """
-        known = turn.pack_told if recap is None else None
-        pack = assistant.pack_to_send(prompt_for(prompt.words, assistant.stored, thread, self._settings), known)
+        call, ended = asyncio.create_task(self._answer(turn, assistant, prepared)), asyncio.Event()
+        watching = asyncio.create_task(self._unwanted(turn, ended, may_yield=may_yield and self._yields(turn)))
+        try:
+            await asyncio.wait({call, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if call.done():
+                return await call
+        finally:
+            ended.set()  # it is not cancelled: a statement under way would cost its connection
+            if not call.done():
+                call.cancel()
+            await asyncio.gather(watching, call, return_exceptions=True)
+        raise watching.result()
 
-        def put_as(words: str, said: Sequence[tuple[str, str]]) -> ModelPrompt:
-            plain = prompt_for(with_recap(said, prompt.frame(words)), assistant.stored, thread, self._settings)
-            return with_pack(pack, plain) if pack else plain
+    def _yields(self, turn: ClaimedTurn) -> bool:
+        """Whether a newer message makes the question stale."""
+        settings = self._settings
+        policies = {
+            Purpose.ANSWER: settings.newer_message_while_asking,
+            Purpose.REPAIR: settings.newer_message_while_repairing,
+        }
+        return turn.needs_delivery and policies.get(turn.purpose) == "restart"
 
-        told = recap_that_fits(recap or (), lambda said: self._perplexity.room_for(put_as(prompt.words, said)))
-        fitting = shortened(prompt.words, lambda words: self._perplexity.room_for(put_as(words, told)))
-        cut = turn.purpose is Purpose.ANSWER and fitting is not prompt.words
-        return Prepared(put_as(fitting, told), shortened=cut, pack_told=pack.version if pack else known)
+    async def _unwanted(
+        self, turn: ClaimedTurn, ended: asyncio.Event, *, may_yield: bool
+    ) -> OwnerChanged | NewerMessage:
+        """Returns once nobody wants the answer any more, or it has come.
 
-    async def has_thread(self, account_name: str, slug: str) -> bool | None:
-        """Whether upstream still knows the thread; None if that cannot be told now."""
-        return await self._perplexity.has_thread(account_name, slug)
-
-    async def begin(
-        self,
-        turn: ClaimedTurn,
-        assistant: LoadedAssistant,
-        thread: Thread,
-        prompt: Prompt,
-        recap: Sequence[tuple[str, str]] | None = None,
-    ) -> tuple[Prepared, float]:
-        """The question for *prompt* as `_prepared` makes it, and how long it has to wait.
-
-        0: a slot of the account is taken; else the seconds to wait, or -1 if the turn is another attempt's by now.
+        A database that is unavailable is asked again; the commit compares the owner's version in any case.
         """
-        prepared = self._prepared(turn, assistant, thread, prompt, recap)
-        account = prepared.prompt.account_name
-        wait = await self._accounts.claim_slot(turn.id, turn.attempt, self.slot_of(turn), account)
-        if wait > 0:
-            metrics.ACCOUNT_WAITS.inc()
-        return prepared, wait
+        loop = asyncio.get_running_loop()
+        too_late = loop.time() + self._settings.restart_within_seconds
+        while not await _within(ended, self._settings.newer_message_poll_seconds):
+            with suppress(StorageUnavailable):
+                position = await self._turns.position(turn.conversation_id)
+                if position.owner_version != turn.owner_version:
+                    return OwnerChanged()
+                if may_yield and loop.time() < too_late and position.newest_seq > turn.last_claimed_seq:
+                    break
+        return NewerMessage()
 
-    async def ask(self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: Prepared) -> Answered:
-        """The model's output. Raises Unanswered."""
-        prompt, clock = prepared.prompt, _Clock()
+    async def _answer(self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: PreparedPrompt) -> Answered:
+        clock = _Clock()
         lease = asyncio.create_task(self._keep_slot(turn))
         try:
-            answer = await self._put(turn, assistant, prompt, clock)
+            answer = await self._put(turn, assistant, prepared.prompt, clock)
         except AskFailed as error:
-            raise Unanswered(error, self.slot_of(turn), clock.elapsed_ms()) from error
+            raise Unanswered(error, clock.elapsed_ms()) from error
         finally:
             lease.cancel()
         model_ms = clock.elapsed_ms()
         metrics.MODEL_SECONDS.observe(model_ms / 1000)
-        in_space = prompt.collection_uuid is not None
-        return Answered(
-            answer=answer,
-            prompt=prompt,
-            shortened=prepared.shortened,
-            pack_asked_with=(turn.pack_pasted if in_space else prepared.pack_told) or UNKNOWN_PACK,
-            pack_told=prepared.pack_told,
-            slot=self.slot_of(turn),
-            model_ms=model_ms,
-            first_text_ms=clock.first_text_ms,
-        )
+        parsed = read_output(answer.text, assistant.registry, limits=assistant.limits)
+        return Answered(parsed, answer.sources, _record(turn, prepared, answer, parsed, model_ms, clock.first_text_ms))
 
     async def _keep_slot(self, turn: ClaimedTurn) -> None:
         """Renews the slot while the question is out. A database that is unavailable may cost the slot, not more."""
         while True:
-            await asyncio.sleep(self._accounts.lease_seconds / 3)
+            await asyncio.sleep(self._slots.lease_seconds / 3)
             with suppress(StorageUnavailable):
-                await self._accounts.renew(self.slot_of(turn))
-
-    def slot_of(self, turn: ClaimedTurn) -> UUID:
-        """The account slot of this attempt: always the same, so that whoever ends the attempt can free it."""
-        return uuid5(turn.id, f"slot {turn.attempt}")
+                await self._slots.renew(turn.slot)
 
     async def _put(self, turn: ClaimedTurn, assistant: LoadedAssistant, prompt: ModelPrompt, clock: _Clock) -> Answer:
         metrics.MODEL_CALLS.inc()
         if not any(message.wants_stream for message in turn.messages):
             return await self._perplexity.ask(prompt, _listener(clock, lambda _: None))
         async with publishing(self._events, turn, self._settings.stream_flush_seconds) as publisher:
-            holding = Holding(assistant.registry, assistant.limits)  # a customer never sees an action being written
+            stream = StreamFilter(assistant.registry, assistant.limits)  # a customer never sees an action being written
             answer = await self._perplexity.ask(
-                prompt, _listener(clock, lambda text: publisher.show(holding.feed(text).text))
+                prompt, _listener(clock, lambda text: publisher.show(stream.feed(text).text))
             )
-            publisher.end(holding.finish(answer.text).text)
+            publisher.end(stream.finish(answer.text).text)
             return answer
+
+
+async def _within(ended: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ended.wait()
+    return ended.is_set()
 
 
 class _Clock:
@@ -195,3 +186,35 @@ def _listener(clock: _Clock, show: OnText) -> Callable[[str], Awaitable[None]]:
             show(text)
 
     return on_text
+
+
+def _record(
+    turn: ClaimedTurn,
+    prepared: PreparedPrompt,
+    answer: Answer,
+    parsed: ParsedOutput,
+    model_ms: int,
+    first_text_ms: int | None,
+) -> OutputRecord:
+    """What the model really wrote, with the verdict."""
+    prompt = prepared.prompt
+    in_force = prepared.pack_told if prompt.collection_uuid is None else turn.pack_pasted
+    return OutputRecord(
+        id=uuid4(),
+        purpose=turn.purpose,
+        verdict=parsed.verdict,
+        text=answer.text,
+        errors=list(parsed.errors),
+        notes=list(parsed.notes),
+        details=answer.details,
+        backend_uuid=answer.backend_uuid,
+        thread_url_slug=answer.thread_url_slug,
+        account_name=prompt.account_name,
+        collection_uuid=prompt.collection_uuid,
+        prompt_pack=in_force or UNKNOWN_PACK,
+        pack_echoed=parsed.pack,
+        pack_told=prepared.pack_told,
+        slot=turn.slot,
+        model_ms=model_ms,
+        first_text_ms=first_text_ms,
+    )

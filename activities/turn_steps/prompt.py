@@ -2,27 +2,145 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from uuid import UUID, uuid5
 
-from actions.prompt_pack import PromptPack, before_words
+from actions.gates import GateResult
+from actions.prompt_pack import (
+    PromptPack,
+    before_words,
+    repair_prompt,
+    result_prompt,
+    with_open_question,
+    with_recap,
+)
+from actions.untrusted import wrap_untrusted
+from activities.assistants import LoadedAssistant
+from config.clock import Clock
 from config.settings import Settings
-from integrations.perplexity.port import ModelPrompt
+from integrations.perplexity.port import ModelPrompt, Perplexity
 from schemas.assistants import Assistant
 from schemas.conversations import Thread
+from schemas.encoding import dump_json
 from schemas.messages import WaitingMessage
+from schemas.turn_record import Purpose
+from storage.actions import Actions
+from storage.turns import ClaimedTurn, Turns
 
 _CUT = "\n[… shortened …]\n"
 _LEAST = 200
 """Fewer characters than this of a long message are not worth asking about."""
+_FAILURES_OF_A_LOST_THREAD = 2
+_RECAP_MESSAGES = 20
+
+Said = Sequence[tuple[str, str]]
+"""Author and words of messages, oldest first."""
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """What is put to the model. Only *words* are ever cut, before *frame* puts them inside a boundary."""
+class PreparedPrompt:
+    """A question ready to be put, on *thread*; *shortened*: the customer's words were cut.
 
-    words: str
+    `pack_told`: the version of the prompt pack that the thread then knows from a message. `lost_thread`: the one that
+    upstream forgot, and that *thread* takes the place of.
+    """
+
+    prompt: ModelPrompt
+    thread: Thread
+    shortened: bool
+    pack_told: str | None
+    lost_thread: UUID | None = None
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What is put to the model. Only *text* is ever cut, before *frame* puts it inside a boundary."""
+
+    text: str
     frame: Callable[[str], str]
+
+
+class Prompts:
+    """Makes the question of a turn's step."""
+
+    def __init__(self, turns: Turns, actions: Actions, perplexity: Perplexity, settings: Settings, now: Clock) -> None:
+        self._turns = turns
+        self._actions = actions
+        self._perplexity = perplexity
+        self._settings = settings
+        self._now = now
+
+    async def prepare(
+        self, turn: ClaimedTurn, assistant: LoadedAssistant, thread: Thread, heard: GateResult
+    ) -> PreparedPrompt:
+        """The question of this step on *thread*, or on a new one with what was said so far if upstream forgot it."""
+        lost = await self._lost(turn, thread, assistant)
+        words = await self._words(turn, assistant, heard)
+        if lost is None:
+            return self._fitted(turn, assistant, words, thread, turn.pack_told)
+        recap = [(said.author, said.text) for said in await self._turns.recap(turn, _RECAP_MESSAGES)]
+        new = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
+        return self._fitted(turn, assistant, words, new, None, recap, lost)
+
+    async def _lost(self, turn: ClaimedTurn, thread: Thread, assistant: LoadedAssistant) -> UUID | None:
+        """The thread, if upstream forgot it: the question surely failed there twice, and it knows no such thread.
+
+        That a question without it is answered shows with this one; only then the old thread ends.
+        """
+        if turn.purpose is not Purpose.ANSWER or turn.final_failures < _FAILURES_OF_A_LOST_THREAD:
+            return None
+        if thread.backend_uuid is None or turn.thread_url_slug is None:
+            return None
+        account = assistant.stored.config.account_name or self._settings.default_account_name
+        known = await self._perplexity.has_thread(account, turn.thread_url_slug)
+        return thread.frontend_context_uuid if known is False else None
+
+    async def _words(self, turn: ClaimedTurn, assistant: LoadedAssistant, heard: GateResult) -> _Words:
+        """The customer's words, a repair, or an action's result."""
+        if turn.purpose is Purpose.REPAIR:
+            await asyncio.sleep(assistant.registry.config.repair_pause_seconds)
+            invalid = await self._turns.last_invalid(turn.id)
+            return _Words(invalid.text, lambda raw: repair_prompt(invalid.errors, raw, assistant.registry))
+        if turn.purpose is Purpose.CONCLUDE:
+            last = await self._actions.last_result(turn.id)
+            result = dump_json({"status": last.status, **last.result})
+            return _Words(result, lambda shown: result_prompt(last.name, shown))
+        return _Words(joined_text(turn.messages), lambda text: self._customers(turn, heard, text))
+
+    def _customers(self, turn: ClaimedTurn, heard: GateResult, text: str) -> str:
+        """The customer's words as every question shows them, the first of a thread or not: marked, and unable to forge;
+        after what they were asked to confirm, and have not answered with a plain yes or no."""
+        words = wrap_untrusted("customer_message", text)
+        asked, now = turn.question, self._now()
+        if asked is None:
+            return words
+        stays = now < asked.expires_at and not heard.drops_question
+        return with_open_question(asked.pending.request, (now - asked.created_at).total_seconds(), words, stays=stays)
+
+    def _fitted(
+        self,
+        turn: ClaimedTurn,
+        assistant: LoadedAssistant,
+        words: _Words,
+        thread: Thread,
+        known_pack: str | None,
+        recap: Said = (),
+        lost: UUID | None = None,
+    ) -> PreparedPrompt:
+        """With the pack that *thread* must be told, cut to what the wrapper takes."""
+        pack = _pack_to_send(assistant, self._settings, known_pack)
+
+        def put_as(text: str, said: Said) -> ModelPrompt:
+            question = with_recap(said, words.frame(text)) if said else words.frame(text)
+            whole = before_words(pack, question) if pack else question
+            return prompt_for(whole, assistant.stored, thread, self._settings)
+
+        told = recap_that_fits(recap, lambda said: self._perplexity.room_for(put_as(words.text, said)))
+        fitting = shortened(words.text, lambda text: self._perplexity.room_for(put_as(text, told)))
+        cut = turn.purpose is Purpose.ANSWER and fitting is not words.text
+        return PreparedPrompt(put_as(fitting, told), thread, cut, pack.version if pack else known_pack, lost)
 
 
 def joined_text(messages: Sequence[WaitingMessage]) -> str:
@@ -46,14 +164,15 @@ def prompt_for(text: str, assistant: Assistant, thread: Thread, settings: Settin
     )
 
 
-def with_pack(pack: PromptPack, prompt: ModelPrompt) -> ModelPrompt:
-    """*prompt* with the instructions before it, for a thread that does not know them (yet, or in this version)."""
-    return prompt.model_copy(update={"text": before_words(pack, prompt.text)})
+def _pack_to_send(assistant: LoadedAssistant, settings: Settings, known: str | None) -> PromptPack | None:
+    """The pack, if the thread must be told: it has no Space, and knows none or another version."""
+    in_space = assistant.stored.config.collection_uuid or settings.default_collection_uuid
+    if in_space or not assistant.registry.config.send_pack or known == assistant.pack.version:
+        return None
+    return assistant.pack
 
 
-def recap_that_fits(
-    recap: Sequence[tuple[str, str]], room_for: Callable[[Sequence[tuple[str, str]]], int]
-) -> Sequence[tuple[str, str]]:
+def recap_that_fits(recap: Said, room_for: Callable[[Said], int]) -> Said:
     """The newest lines of *recap* that there is room for: it gives way before the customer's words do."""
     while recap and room_for(recap) < 0:
         recap = recap[1:]

@@ -9,12 +9,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from actions.prompt_pack import PACK_VERSION
+from actions.registry import Registry
+from actions.shown_output import output_to_show
 from activities.turn_steps.prompt import joined_text
 from config import metrics
 from config.logs import get_logger
 from config.settings import Settings
 from schemas.effects import EffectOutcome, EffectStatus, LedgerRow
 from schemas.turn_decisions import GiveReply, OutputRecord, PerformAction, PerformConfirmed, Repair, TurnDecision
+from schemas.turns import OutputError
 from storage.actions import AcceptedAction
 from storage.turns import ClaimedTurn, Committed
 
@@ -23,13 +27,16 @@ if TYPE_CHECKING:
 
 log = get_logger("turn")
 
+_NO_ACTIONS = Registry()
+
 
 class TurnTelemetry:
-    """Reports how one attempt at one turn ended."""
+    """Reports how one attempt at one turn ended. What the model wrote stands in `raw_output` and nowhere else."""
 
-    def __init__(self, turn: ClaimedTurn, settings: Settings) -> None:
+    def __init__(self, turn: ClaimedTurn, settings: Settings, registry: Registry = _NO_ACTIONS) -> None:
         self._turn = turn
         self._settings = settings
+        self._registry = registry
 
     def committed(
         self, decision: TurnDecision, committed: Committed, output: OutputRecord | None, now: datetime
@@ -43,8 +50,7 @@ class TurnTelemetry:
         if isinstance(decision, Repair | PerformAction | PerformConfirmed):
             action = decision.action.request.action if isinstance(decision, PerformAction) else None
             metrics.OUTPUTS.labels(output.verdict if output else "none", action or "").inc()
-            errors = [error.model_dump() for error in output.errors] if output else []
-            log.info("turn_continues", status=status, action=action, errors=errors, **fields)
+            log.info("turn_continues", status=status, action=action, **fields)
             return
         waited = (now - self._turn.messages[0].stored_at).total_seconds()
         metrics.TURNS.labels(status, turn.verdict or "none").inc()
@@ -59,10 +65,11 @@ class TurnTelemetry:
         log.warning(
             "turn_attempt_failed",
             failure=failed.error.kind,
-            why=failed.error.explanation[:500],
+            why=failed.error.why,
+            said=self._cut(failed.error.said),
             retry_in_seconds=pause,
             model_ms=failed.model_ms,
-            raw_output=self._cut(failed.error.partial),
+            raw_output=self._shown(failed.error.partial),
             **self._fields(),
         )
 
@@ -81,12 +88,13 @@ class TurnTelemetry:
             return {}
         return {
             "purpose": output.purpose,
+            "errors": [self._named(error) for error in output.errors],
             "backend_uuid": output.backend_uuid,
             "prompt_pack": output.prompt_pack,
-            "pack_echoed": output.pack_echoed,
+            "pack_echoed": _version(output.pack_echoed),
             "model_ms": output.model_ms,
             "first_text_ms": output.first_text_ms,
-            "raw_output": self._cut(output.text),
+            "raw_output": self._shown(output.text),
         }
 
     def _fields(self) -> dict[str, Any]:
@@ -108,9 +116,21 @@ class TurnTelemetry:
             fields["customer_words"] = joined_text(turn.messages)
         return fields
 
+    def _named(self, error: OutputError) -> dict[str, str]:
+        """*error* without names that the model made up."""
+        return {"path": self._registry.known_path(error.path), "message": error.message, "code": error.code}
+
+    def _shown(self, output: str) -> str:
+        return self._cut(output_to_show(output, self._registry))
+
     def _cut(self, text: str) -> str:
         limit = self._settings.log_raw_output_characters
         return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def _version(echoed: str | None) -> str | None:
+    """The prompt pack that an output names, if it looks like one at all."""
+    return echoed if echoed is None or PACK_VERSION.fullmatch(echoed) else "no version"
 
 
 def report_performed(action: AcceptedAction, committed: Committed) -> None:

@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from actions.prompt_pack import prompt_pack
 from actions.registry import Registry
 from actions.simulation import NOBODY_YET, Simulation, simulate
-from activities.action_handlers import dry_run
+from activities.action_handlers import ActionCall, dry_run
 from api.authentication import caller
 from api.pages import GOES_ON, Before, Limit, name_next, page_of
 from api.problems import ProblemError, problem_docs
 from api.services import Services, Serving
 from schemas.assistants import Assistant
 from schemas.cursors import Cursor, Moment
-from schemas.requests import AssistantName, Channel, CustomerId, Text
+from schemas.requests import AssistantName, ChannelName, CustomerId, Text
 from schemas.turns import Drift
 
 router = APIRouter(
@@ -33,6 +33,7 @@ class SimulateRequest(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {"output": '{"action": "handoff_sales", "reason": "Wants a quote", "metadata": {}}'},
@@ -42,7 +43,7 @@ class SimulateRequest(BaseModel):
     )
 
     customer_id: CustomerId | None = None
-    channel: Channel = "http"
+    channel: ChannelName = "http"
     assistant: AssistantName = "default"
     output: Text | None = Field(default=None, max_length=200_000)
     action: Any = None
@@ -80,9 +81,10 @@ async def simulate_action(body: SimulateRequest, services: Serving) -> Simulatio
         standing = await services.standings.of(session.conversation_id) if session else standing
     language = assistant.config.language or services.settings.default_language
     simulation = simulate(body.raw(), registry, standing, language)
-    if simulation.action is None or simulation.handler.name is None:
+    definition = registry.rules_for(simulation.action) if simulation.action else None
+    if simulation.action is None or definition is None:
         return simulation
-    would_do = dry_run(simulation.handler.name, simulation.action) if simulation.gate.allowed else None
+    would_do = dry_run(ActionCall(simulation.action, definition, registry)) if simulation.gate.allowed else None
     handler = simulation.handler.model_copy(update={"would_do": would_do})
     return simulation.model_copy(update={"handler": handler})
 

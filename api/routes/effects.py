@@ -25,7 +25,7 @@ _LIST = "effects"
 class ResolveBody(BaseModel):
     """What became of an effect of unknown outcome, by somebody who looked it up; `note` says how they know."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     outcome: Literal["confirmed", "failed"]
     note: Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(storable), AfterValidator(not_blank)]

@@ -8,28 +8,43 @@ from typing import Annotated
 from uuid import uuid4
 
 from asgi_correlation_id import correlation_id
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BeforeValidator
 
 from api.authentication import caller
-from api.problems import ProblemError, problem_docs
+from api.problems import ProblemError, name_message, problem_docs
 from api.services import Services, Serving
 from api.streaming import Following, follow
 from config import metrics
 from config.settings import Settings
 from schemas.messages import CustomerIdentity, IncomingMessage, RateLimit, StoredMessage, limit_key
-from schemas.requests import MessageRequest
+from schemas.requests import MessageId, MessageRequest
 from schemas.turns import Turn
 from storage.inbox import OverLimit
 
 router = APIRouter(prefix="/api", tags=["messages"], dependencies=[Depends(caller)])
 
-IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200, description="Stands for `message_id`")]
+
+def _as_in_a_body(value: object) -> object:
+    """A header's bytes are UTF-8, as a body's are: one id is spelt in one way."""
+    try:
+        return value.encode("latin-1").decode() if isinstance(value, str) else value
+    except UnicodeError:
+        return value
 
 
-async def _store(body: MessageRequest, key: str | None, services: Services, *, wants_stream: bool) -> StoredMessage:
+IdempotencyKey = Annotated[
+    MessageId | None, BeforeValidator(_as_in_a_body), Header(description="Stands for `message_id`")
+]
+
+
+async def _store(
+    request: Request, body: MessageRequest, key: str | None, services: Services, *, wants_stream: bool
+) -> StoredMessage:
     """Into the inbox, or what is known of it. Raises 409 for an id that came with another text."""
     message_id = _message_id(body, key)
+    name_message(request, message_id)
     if len(body.text) > services.settings.message_max_characters:
         raise ProblemError(422, f"text may have at most {services.settings.message_max_characters} characters.")
     if body.assistant != "default" and body.assistant not in await services.configurations.names():
@@ -80,15 +95,15 @@ def _message_id(body: MessageRequest, key: str | None) -> str:
 
 
 async def store_for_answer(
-    body: MessageRequest, services: Serving, idempotency_key: IdempotencyKey = None
+    request: Request, body: MessageRequest, services: Serving, idempotency_key: IdempotencyKey = None
 ) -> StoredMessage:
-    return await _store(body, idempotency_key, services, wants_stream=False)
+    return await _store(request, body, idempotency_key, services, wants_stream=False)
 
 
 async def store_for_stream(
-    body: MessageRequest, services: Serving, idempotency_key: IdempotencyKey = None
+    request: Request, body: MessageRequest, services: Serving, idempotency_key: IdempotencyKey = None
 ) -> StoredMessage:
-    return await _store(body, idempotency_key, services, wants_stream=True)
+    return await _store(request, body, idempotency_key, services, wants_stream=True)
 
 
 @router.post(

@@ -19,7 +19,7 @@ from schemas.conversations import ApprovalDecision
 from schemas.cursors import Cursor
 from schemas.requests import (
     ApprovalBody,
-    Channel,
+    ChannelName,
     CustomerId,
     QuestionBody,
     ReplyBody,
@@ -37,7 +37,7 @@ router = APIRouter(
 )
 
 Customer = Annotated[CustomerId, Path(description="Your own name for the customer")]
-OnChannel = Annotated[Channel, Query(description="The channel the customer writes on")]
+OnChannel = Annotated[ChannelName, Query(description="The channel the customer writes on")]
 
 
 async def found(customer_id: Customer, services: Serving, channel: OnChannel = "http") -> Session:

@@ -1,6 +1,9 @@
 // The playground: talks to the public API only. Text of customers and models becomes text nodes, never markup.
 const $ = (id) => document.getElementById(id);
 const RETRIES = 5;
+const LOOK_AGAIN_MS = 2000; // while a message is kept for a human
+const kept = new Set(); // messages that nobody has answered: asked for again once the bot answers them
+const answers = new Set(); // turns whose reply is shown: one may answer several messages
 let last = null; // the last message, to send it again under the same id
 let temporal = null;
 
@@ -82,7 +85,8 @@ async function ask(message, node) {
 
 function showReply(turn, node) {
   node.classList.remove("writing");
-  node.textContent = turn.reply ? turn.reply.text : "A human has the conversation; your message is kept.";
+  const why = turn.state === "human_handoff" ? "A human has the conversation; your" : "Your";
+  node.textContent = turn.reply ? turn.reply.text : `${why} message is kept.`;
   const cited = (turn.reply?.sources || []).filter((source) => turn.reply.text.includes(`[${source.n}]`));
   if (!cited.length) return;
   const list = node.appendChild(el("ol", undefined, "sources"));
@@ -96,14 +100,21 @@ function showReply(turn, node) {
   }
 }
 
+const answered = (message, node) => ($("streaming").checked ? stream(message, node) : ask(message, node));
+
+function show(turn, node) {
+  showReply(turn, node);
+  if (turn.reply) answers.add(turn.turn_id);
+  $("turn").textContent = JSON.stringify(turn, null, 2);
+}
+
 async function send(message) {
-  const streaming = $("streaming").checked;
   const node = bubble("", "writing");
   $("send").disabled = true;
   try {
-    const turn = streaming ? await stream(message, node) : await ask(message, node);
-    showReply(turn, node);
-    $("turn").textContent = JSON.stringify(turn, null, 2);
+    const turn = await answered(message, node);
+    show(turn, node);
+    if (!turn.reply) kept.add(message);
     last = message;
     $("again").disabled = false;
   } catch (error) {
@@ -112,6 +123,25 @@ async function send(message) {
   }
   $("send").disabled = false;
   await look();
+}
+
+// What was kept is answered after a release, or a ticket: the same message again waits for that answer.
+async function showAnswersToKept(now) {
+  if (now.held && !now.waiting_messages) return; // still a human's
+  const messages = [...kept];
+  kept.clear();
+  for (const message of messages) {
+    const node = bubble("", "writing");
+    try {
+      const turn = await answered(message, node);
+      if (turn.reply && !answers.has(turn.turn_id)) show(turn, node);
+      else node.remove();
+      if (!turn.reply && now.held) kept.add(message); // a human has it again; else they have answered
+    } catch {
+      node.remove();
+      kept.add(message);
+    }
+  }
 }
 
 function facts(pairs) {
@@ -137,6 +167,7 @@ async function look() {
     ["tickets", now.tickets.join(", ")],
     ["waits for", now.pending_action && `${now.pending_action.action} (${now.pending_action.confirmation_by})`],
   ]);
+  if (kept.size) await showAnswersToKept(now);
   const turns = await call(session("/turns?limit=1"));
   if (turns.ok) attempts((await turns.json())[0]);
 }
@@ -157,6 +188,7 @@ function begin() {
   $("messages").replaceChildren(el("li", "You are the customer. Try: “Do you deliver to Penang?”", "note"));
   $("state").textContent = "–";
   $("session").replaceChildren();
+  kept.clear();
   last = null;
   $("again").disabled = true;
 }
@@ -215,4 +247,5 @@ for (const name of ["key", "customer"]) {
     look();
   });
 }
+setInterval(() => kept.size && look(), LOOK_AGAIN_MS);
 start();

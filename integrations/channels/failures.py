@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from schemas.failures import Certainty
+
 
 class SendFailureKind(StrEnum):
     """Why a message was not accepted. Values are stored and counted, so they never change their meaning."""
@@ -26,13 +28,13 @@ class SendFailureKind(StrEnum):
 class SendFailurePolicy(BaseModel):
     """`retried` by itself, after `first_pause` seconds, doubling; a `retry_after` of the service replaces the pause.
 
-    `certain`: the message surely did not go out.
+    `certainty` FAILED: the message surely did not go out.
     """
 
     model_config = ConfigDict(frozen=True)
 
     retried: bool
-    certain: bool = True
+    certainty: Certainty = Certainty.FAILED
     first_pause: float = 2.0
 
 
@@ -44,7 +46,7 @@ SEND_FAILURES: dict[SendFailureKind, SendFailurePolicy] = {
     SendFailureKind.OUTSIDE_WINDOW: SendFailurePolicy(retried=False),
     SendFailureKind.RECIPIENT_FINAL: SendFailurePolicy(retried=False),
     SendFailureKind.OURS: SendFailurePolicy(retried=False),
-    SendFailureKind.UNKNOWN: SendFailurePolicy(retried=False, certain=False),
+    SendFailureKind.UNKNOWN: SendFailurePolicy(retried=False, certainty=Certainty.UNKNOWN),
 }
 
 

@@ -31,6 +31,8 @@ class ScriptedPerplexity:
         self.room_bytes = 15_000
         self.threads_known: dict[str, bool | None] = {}
         """By slug, as `has_thread` answers; every other thread is known."""
+        self.slug = "thread"
+        """Upstream makes a slug of the first question's words."""
         self.fail_after_text: list[AskFailed] = []
         """Raised one by one after the first half of a text was shown; that text is then still to be said."""
 
@@ -51,7 +53,7 @@ class ScriptedPerplexity:
             text=said,
             backend_uuid=str(uuid4()),
             frontend_context_uuid=prompt.frontend_context_uuid,
-            thread_url_slug=f"thread-{prompt.frontend_context_uuid[:8]}",
+            thread_url_slug=f"{self.slug}-{prompt.frontend_context_uuid[:8]}",
         )
 
     async def _next(self, prompt: ModelPrompt) -> Said:

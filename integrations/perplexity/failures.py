@@ -72,7 +72,7 @@ _EXCEPTIONS: tuple[tuple[type[Exception], ModelFailureKind], ...] = (
 def from_error_text(text: str) -> AskFailed:
     """For `{"error": text}`, as a body or as a frame; what no line of the table knows is UPSTREAM."""
     kind = next((kind for pattern, kind in _TEXTS if pattern.search(text)), ModelFailureKind.UPSTREAM)
-    return AskFailed(kind, f"the wrapper says: {_short(text)}")
+    return AskFailed(kind, "the wrapper says", said=_short(text))
 
 
 def from_status(
@@ -87,16 +87,16 @@ def from_status(
     if status == 500 and isinstance(error, str):
         return from_error_text(error)
     text = body.decode("utf-8", errors="replace")
-    explanation = f"HTTP {status}: {_short(error if isinstance(error, str) else text)}"
+    words = _short(error if isinstance(error, str) else text)
     pause = retry_after(headers.get("retry-after"), now)
     kind = ModelFailureKind.GATEWAY if streams and status in _NEVER_TAKEN else _kind_of_status(status, text)
-    return AskFailed(kind, explanation, retry_after=pause)
+    return AskFailed(kind, f"HTTP {status}", said=words, retry_after=pause)
 
 
 def from_exception(error: Exception) -> AskFailed:
     """For the HTTP client's own errors. Broken after the connection stood: the question may have been put."""
     kind = next((kind for known, kind in _EXCEPTIONS if isinstance(error, known)), ModelFailureKind.CUT)
-    return AskFailed(kind, f"{type(error).__name__}: {_short(str(error))}")
+    return AskFailed(kind, type(error).__name__, said=_short(str(error)))
 
 
 def retry_after(value: str | None, now: float) -> float | None:

@@ -45,16 +45,31 @@ class Answer(BaseModel):
 
 
 class AskFailed(Exception):
-    """The question got no answer. `partial` is the text that had come by then, never shown as an answer."""
+    """The question got no answer. `partial` is the text that had come by then, never shown as an answer.
+
+    `said` is what upstream itself said of it: somebody else's words, which may quote a question or an answer.
+    """
 
     def __init__(
-        self, kind: ModelFailureKind, explanation: str, *, retry_after: float | None = None, partial: str = ""
+        self,
+        kind: ModelFailureKind,
+        why: str,
+        *,
+        said: str = "",
+        retry_after: float | None = None,
+        partial: str = "",
     ) -> None:
-        super().__init__(f"{kind}: {explanation}")
+        super().__init__(f"{kind}: {why}")
         self.kind = kind
-        self.explanation = explanation
+        self.why = why
+        self.said = said
         self.retry_after = retry_after
         self.partial = partial
+
+    @property
+    def explanation(self) -> str:
+        """For the database."""
+        return f"{self.why}: {self.said}" if self.said else self.why
 
     @property
     def policy(self) -> ModelFailurePolicy:

@@ -56,6 +56,7 @@ conversations = Table(
     Column("thread_version", BigInteger, nullable=False, server_default="0"),  # since then a new thread is wanted
     Column("newest_seq", BigInteger, nullable=False, server_default="0"),  # newest stored message
     Column("cursor", BigInteger, nullable=False, server_default="0"),  # newest worked-off message
+    Column("closed_seq", BigInteger, nullable=False, server_default="0"),  # newest when it was closed from outside
     Column("stopped_seq", BigInteger),  # newest message when an operator cancelled the run: nobody wakes it for that
     Column("turns", Integer, nullable=False, server_default="0"),
     moment("last_message_at"),

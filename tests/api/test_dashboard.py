@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
+from schemas.actions import AssistantActions, Confirmation
+from schemas.assistants import AssistantConfig
+from tests.support.shop import output
 from tests.system_in_process import System, running_system
 
 LINK = "/dashboard/enter?token=one-time-token-0123456789"
@@ -101,3 +104,30 @@ async def test_signing_out_closes_it(system: System, visitor: httpx2.AsyncClient
 
     assert (foreign.status_code, still.status_code) == (403, 200)
     assert (await visitor.get("/dashboard")).status_code == 403
+
+
+async def test_trouble_names_what_was_wrong_and_both_packs(system: System, visitor: httpx2.AsyncClient) -> None:
+    raw = '{"action": "ticket_status", "reason": "x", "metadata": {"<b>": 1}, "pack": "an old one"}'
+    system.perplexity.scripts.extend([raw, "Sorry."])
+    await system.send("Hello")
+    [drift] = (await system.http.get("/api/drift")).json()
+    await visitor.get(LINK)
+
+    page = (await visitor.get("/dashboard/trouble")).text
+
+    assert "<code>/metadata/&lt;b&gt;</code> unknown field" in page
+    assert f"asked with <code>{drift['prompt_pack']}</code>" in page
+    assert "<code>an old one</code>" in page
+
+
+async def test_an_approval_says_what_would_be_done_and_why(system: System, visitor: httpx2.AsyncClient) -> None:
+    config = AssistantConfig(actions=AssistantActions(confirmations={"create_ticket": Confirmation.STAFF}))
+    await system.services.configurations.apply("default", config, "test")
+    system.perplexity.scripts.append(output("create_ticket", subject="Lamp", description="Broken"))
+    turn = (await system.send("My lamp broke")).json()
+    await visitor.get(LINK)
+
+    page = (await visitor.get(f"/dashboard/conversations/{turn['conversation_id']}")).text
+
+    assert "Shall I open a ticket for you?\n• Subject: Lamp\n• Description: Broken</p>" in page
+    assert "Why: Asked for it" in page

@@ -70,9 +70,12 @@ async def test_every_open_approval_is_seen_and_decided(system: System) -> None:
     first = await decide(system, oldest)
     second = await decide(system, newest, approved=False)
 
-    assert [(each["kind"], each["text"]) for each in (newest, oldest)] == [
+    assert [(each["kind"], each["reason"]) for each in (newest, oldest)] == [
         ("approval", "About chair"),
         ("approval", "About lamp"),
+    ]
+    assert [each["text"].splitlines() for each in (newest, oldest)] == [
+        ["Shall I open a ticket for you?", f"• Subject: {what}", "• Description: Broken"] for what in ("chair", "lamp")
     ]
     assert [each["id"] for each in first.json()["questions"]] == [newest["id"]]
     assert second.json()["questions"] == []

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import UUID
+
 import httpx2
 import pytest
 
+from tests.support.clock import NOW
 from tests.system_in_process import System
 
 JSON = {"Content-Type": "application/json"}
@@ -104,16 +108,44 @@ async def test_an_unknown_customer_is_404(system: System) -> None:
     assert (await system.http.post("/api/session/nobody/reset", json={})).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["limit=-1", "limit=0", "limit=x", "before=yesterday"],
-)
-async def test_a_bad_query_is_422(system: System, query: str) -> None:
+BAD_QUERIES = [
+    *(f"session/c-1/turns?limit={limit}" for limit in ("-1", "0", "x", "", "5.0", "1_0", "%205", "%D9%A5")),
+    *("session/c-1/turns?before=yesterday", "session/c-1/turns?before=", "session/c-1/transitions?before="),
+    *(f"drift?since={since}" for since in ("0", str(int(NOW.timestamp())), "1.5", str(NOW.date()), "", f"{NOW:%FT%T}")),
+    *("drift?before=", "effects?before=", "effects?status=", "deliveries?before=", "deliveries?status="),
+]
+
+
+async def test_a_bad_query_is_422(system: System) -> None:
     await system.send("Hello")
 
-    response = await system.http.get(f"/api/session/c-1/turns?{query}")
+    answers = {query: await system.http.get(f"/api/{query}") for query in BAD_QUERIES}
 
-    assert response.status_code == 422
+    assert {query: answer.status_code for query, answer in answers.items()} == dict.fromkeys(BAD_QUERIES, 422)
+    assert {answer.headers["Content-Type"] for answer in answers.values()} == {"application/problem+json"}
+
+
+async def test_a_moment_with_its_zone_is_taken(system: System) -> None:
+    for since in (f"{NOW:%FT%T}Z", f"{NOW:%FT%T}+08:00", f"{NOW:%FT%R}Z", NOW.isoformat()):
+        assert (await system.http.get("/api/drift", params={"since": since})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "more"),
+    [
+        ("approval", "approved", {"digest": "0" * 64, "agent_name": "Ann"}),
+        (f"questions/{UUID(int=0)}", "approved", {"agent_name": "Ann"}),
+        ("reset", "new_thread", {}),
+    ],
+)
+async def test_only_true_and_false_say_yes_and_no(system: System, path: str, name: str, more: dict[str, Any]) -> None:
+    await system.send("Hello")
+
+    for value in ("yes", "true", "no", 1, 0, None, [], 1.0):
+        response = await system.http.post(f"/api/session/c-1/{path}", json={**more, name: value})
+
+        assert response.status_code == 422, value
+        assert [error["path"] for error in response.json()["errors"]] == [f"/body/{name}"]
 
 
 async def test_turns_come_newest_first_with_raw_output(system: System) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from schemas.actions import AssistantActions, Confirmation
+from schemas.actions import ActionDefinition, AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig
 from tests.system_in_process import System
 
@@ -54,6 +54,37 @@ async def test_the_customers_state_and_the_configuration_count(system: System) -
 
     assert asked_back["confirmation"]["by"] == "staff"
     assert held["gate"]["allowed"] is False
+
+
+async def test_the_next_state_is_the_one_after_the_action(system: System) -> None:
+    async def after(action: str, **metadata: str) -> str:
+        body = {"action": action, "reason": "r", "metadata": metadata}
+        return str((await system.http.post("/api/actions/simulate", json=body)).json()["gate"]["next_state"])
+
+    assert await after("handoff_sales") == "human_handoff"
+    assert await after("close_conversation") == "closed"
+    assert await after("create_ticket", subject="Lamp", description="Broken") == "ticket_open"
+    assert await after("ticket_status") == "bot"
+
+
+async def test_the_endpoint_behind_an_action_of_ones_own_is_named(system: System) -> None:
+    own = ActionDefinition(
+        name="order_status",
+        description="Looks up an order",
+        metadata_schema={"type": "object"},
+        handler="api_call",
+        settings={"endpoint": "orders"},
+        safe=True,
+        safe_because="it only looks",
+    )
+    orders = Endpoint(name="orders", description="Where an order is", url="https://shop.example/orders")
+    actions = AssistantActions(enabled=("order_status",), custom=(own,), endpoints=(orders,))
+    await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
+
+    body = {"action": "order_status", "reason": "r"}
+    simulated = (await system.http.post("/api/actions/simulate", json=body)).json()
+
+    assert simulated["handler"]["would_do"] == "call the endpoint orders with the given parameters"
 
 
 @pytest.mark.parametrize("body", [{}, {"output": "x", "action": "y"}, {"output": ""}, {"output": 7}])

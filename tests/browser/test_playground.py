@@ -72,6 +72,32 @@ async def test_the_same_message_again_is_asked_once(system: System, page: Page) 
     assert len(system.perplexity.prompts) == 1
 
 
+async def set_state(system: System, customer: str, state: str) -> None:
+    body = {"state": state, "reason": "a test"}
+    (await system.http.post(f"/api/session/{customer}/state", json=body)).raise_for_status()
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_what_a_human_had_is_answered_after_the_release(system: System, page: Page, streaming: bool) -> None:
+    """Whoever releases it."""
+    await page.get_by_label("as it is written").set_checked(streaming)
+    await say(page, "Hello there")
+    await expect(page.locator("#messages")).to_contain_text("You said: Hello there")
+    customer = await page.get_by_label("customer_id").input_value()
+    await set_state(system, customer, "human_handoff")
+    for text in ("Anybody?", "It is urgent"):
+        await say(page, text)
+        await expect(page.get_by_role("button", name="Send", exact=True)).to_be_enabled()
+
+    await set_state(system, customer, "bot")
+
+    answer = page.locator("#messages li", has_text="You said: Anybody?")
+    await expect(answer).to_contain_text("It is urgent")
+    await expect(page.locator("#state")).to_have_text("bot")
+    await expect(answer).to_have_count(1)
+    assert len(system.perplexity.prompts) == 2
+
+
 async def test_words_never_become_markup(system: System, page: Page) -> None:
     hostile = '<img src=x onerror="document.title=\'broken\'"> <script>document.title="broken"</script>'
     system.perplexity.scripts.append(hostile)

@@ -88,6 +88,40 @@ async def test_a_stream_that_is_read_again_ends_with_it(system: System) -> None:
     assert (events[-1].kind, events[-1].data["reply"]["text"]) == ("done", "You said: Anybody?")
 
 
+async def test_right_after_the_release_it_waits_for_the_answer_under_way(system: System) -> None:
+    await set_after_hello(system)
+    await system.send("Anybody?", message_id="m-1")
+    system.perplexity.gate.clear()
+    await set_state(system, "bot")
+
+    waiting = [asyncio.create_task(again(system, "Anybody?", "m-1")) for _ in range(2)]
+    await system.until_asked(2)
+    system.perplexity.gate.set()
+
+    assert await asyncio.gather(*waiting) == [(200, "You said: Anybody?")] * 2
+    assert len(system.perplexity.prompts) == 2
+
+
+async def test_a_stream_shows_it_as_it_is_written(system: System) -> None:
+    await set_after_hello(system)
+    held = [event async for event in system.stream("Anybody?", message_id="m-1")]
+    system.perplexity.gate.clear()
+    await set_state(system, "bot")
+
+    reading = asyncio.create_task(_events(system, "Anybody?", "m-1"))
+    await system.until_asked(2)
+    system.perplexity.gate.set()
+    events = await reading
+
+    assert [event.kind for event in held] == ["accepted", "done"]
+    assert "".join(event.data["text"] for event in events if event.kind == "chunk") == "You said: Anybody?"
+    assert events[-1].data["reply"]["text"] == "You said: Anybody?"
+
+
+async def _events(system: System, text: str, message_id: str) -> list[Any]:
+    return [event async for event in system.stream(text, message_id=message_id)]
+
+
 async def set_after_hello(system: System) -> None:
     await system.send("Hello")
     await set_state(system, "human_handoff")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
-from integrations.perplexity.double import words
-from integrations.perplexity.port import AskFailed
+from integrations.perplexity.double import Said, words
+from integrations.perplexity.port import AskFailed, ModelPrompt
 from schemas.failures import MODEL_FAILURES, Certainty, ModelFailureKind
+from tests.support.clock import MovableClock
+from tests.support.shop import output
 from tests.system_in_process import System, running_system
 
 RETRIED = [kind for kind, policy in MODEL_FAILURES.items() if policy.retried and kind is not ModelFailureKind.ABANDONED]
@@ -58,6 +62,63 @@ async def test_one_that_stays_away_is_apologised_for(postgres_url: str, temporal
 
         assert "sorry" in turn["reply"]["text"]
         assert len(system.perplexity.prompts) == tries
+
+
+UNREACHABLE = [AskFailed(ModelFailureKind.GATEWAY, "502", retry_after=0.01) for _ in range(3)]
+"""More than the two tries of these tests."""
+ANSWER = "We do."
+
+
+@pytest.mark.parametrize(
+    ("reached", "failures"),
+    [
+        (output("create_ticket"), ["gateway", None, "gateway", None]),  # of no use: a repair follows
+        (AskFailed(ModelFailureKind.CUT, "cut", retry_after=0.01), ["gateway", "cut", "gateway", None]),
+    ],
+)
+async def test_each_outage_of_a_turn_is_waited_out(
+    postgres_url: str, temporal_address: str, reached: Said, failures: list[str | None]
+) -> None:
+    clock = MovableClock()
+    async with running_system(postgres_url, temporal_address, now=clock, turn_attempts=2) as system:
+        later = _later(clock, system.settings.perplexity_patience_seconds, reached)
+        system.perplexity.scripts.extend([UNREACHABLE[0], later, *UNREACHABLE, ANSWER])
+
+        turn = (await system.send("Do you deliver?")).json()
+
+    assert turn["reply"]["text"] == ANSWER
+    assert [attempt["failure"] for attempt in turn["attempts"]] == failures
+
+
+async def test_an_outage_goes_on_though_the_worker_stops_in_it(postgres_url: str, temporal_address: str) -> None:
+    """What a dropped question shows is nothing of upstream."""
+    clock = MovableClock()
+    async with running_system(postgres_url, temporal_address, now=clock, turn_attempts=2) as system:
+        dropped = AskFailed(ModelFailureKind.ABANDONED, "the worker stopped", retry_after=0.01)
+        later = _later(clock, system.settings.perplexity_patience_seconds, dropped)
+        system.perplexity.scripts.extend([UNREACHABLE[0], later, *UNREACHABLE, ANSWER])
+
+        turn = (await system.send("Do you deliver?")).json()
+
+    assert "sorry" in turn["reply"]["text"]
+
+
+async def test_outages_in_turn_with_lost_answers_end_with_the_tries(system: System) -> None:
+    cut = AskFailed(ModelFailureKind.CUT, "cut", retry_after=0.01)
+    system.perplexity.scripts.extend(each for _ in range(9) for each in (UNREACHABLE[0], cut))
+
+    turn = (await system.send("Hello")).json()
+
+    assert "sorry" in turn["reply"]["text"]
+    assert len(system.perplexity.prompts) == 2 * (1 + system.settings.turn_reasks_after_unknown)
+
+
+def _later(clock: MovableClock, seconds: float, said: Said) -> Callable[[ModelPrompt], Said]:
+    def script(_: ModelPrompt) -> Said:
+        clock.ahead += timedelta(seconds=seconds)
+        return said
+
+    return script
 
 
 async def test_tries_are_bounded_and_the_conversation_stays_intact(system: System) -> None:

@@ -91,6 +91,19 @@ async def test_what_upstream_says_of_a_failure_stays_in_the_database(system: Sys
     assert MARK in kept["text"]
 
 
+async def test_a_threads_slug_stays_in_the_database(system: System) -> None:
+    """Upstream makes it of the question's words."""
+    system.perplexity.slug = f"{MARK}-question"
+    for _ in range(2):
+        await system.send(f"{MARK} question", customer="c-9")
+
+    session = await system.session("c-9")
+    state = await system.temporal.get_workflow_handle(session["workflow_id"]).query("workflow_state")
+    assert MARK in session["thread"]["thread_url_slug"]
+    assert MARK not in str(state)
+    assert MARK not in await history_of(system, "c-9")
+
+
 async def test_an_operators_reason_stays_in_the_database(system: System) -> None:
     await system.send("Hello", customer="c-9")
     body = {"state": "human_handoff", "reason": f"{MARK}: he shouts"}
@@ -138,7 +151,7 @@ def test_what_travels_through_temporal_has_no_place_for_free_text() -> None:
         if model.__module__ == conversations.__name__ and str in (field.annotation, *get_args(field.annotation))
     }
     assert strings == {
-        *("Thread.backend_uuid", "Thread.thread_url_slug", "WorkflowState.ticket_id", "TurnOutcome.ticket_id"),
+        *("Thread.backend_uuid", "WorkflowState.ticket_id", "TurnOutcome.ticket_id"),
         *("ConversationStart.channel", "ConversationStart.assistant", "Apologize.failure", "ApprovalDecision.digest"),
     }
 

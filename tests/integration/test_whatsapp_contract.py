@@ -28,6 +28,7 @@ from integrations.whatsapp.standin.chats import StoredFile
 from integrations.whatsapp.standin.switches import Switches
 from integrations.whatsapp.standin.twilio import ACCOUNT_SID
 from schemas.deliveries import PlannedPart
+from schemas.failures import Certainty
 from tests.support.clock import now
 from tests.whatsapp_servers import TWILIO_NUMBER, meta_side, twilio_side
 
@@ -167,7 +168,7 @@ async def test_what_is_certainly_refused_was_not_sent(subject: Subject, kind: Se
         await subject.adapter.send_text(subject.request(), "Hello")
 
     assert failed.value.kind is kind
-    assert failed.value.policy.certain
+    assert failed.value.policy.certainty is Certainty.FAILED
     assert subject.texts() == []
 
 

@@ -21,6 +21,8 @@ from temporalio.exceptions import ApplicationError
 from activities.actions import ActionActivities, _Work
 from activities.assistants import AssistantCache, LoadedAssistant
 from activities.turn import TurnActivities
+from activities.turn_steps.failures import FailureRecorder
+from activities.turn_steps.prompt import Prompts
 from config.clock import Clock, Monotonic
 from config.settings import Settings
 from schemas.effects import Claim, EffectOutcome
@@ -297,6 +299,16 @@ def composed(
     beat, actions = activity.heartbeat, was._actions
     acting = hole.acting(turns, actions, was._ledger, was._standings, assistants, was._handlers, settings, beat, now)
     answers = TurnActivities(
-        turns, actions, assistants, answering._model_calls, acting, answering._presence, settings, beat, now
+        turns,
+        assistants,
+        Prompts(turns, actions, outside.perplexity, settings, now),
+        answering._slots,
+        answering._model_calls,
+        answering._presence,
+        FailureRecorder(turns, settings, now),
+        acting,
+        settings,
+        beat,
+        now,
     )
     return replace(does, turn=answers, actions=acting)

@@ -66,7 +66,7 @@ class Program:
     def _end(self) -> tuple[int | None, str]:
         """The exit code, None while it runs, and the last that it said."""
         assert self._process
-        return self._process.poll(), self.folder.with_suffix(".out").read_text()[-1_000:]
+        return self._process.poll(), self.folder.with_suffix(".out").read_text(errors="replace")[-1_000:]
 
     def kill(self, part: str) -> None:
         """SIGKILL for one part, postmaster and children alike; counts as a fault once the process is gone."""

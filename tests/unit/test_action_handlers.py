@@ -62,6 +62,6 @@ def test_what_nobody_handles_is_never_repeated() -> None:
     request = ActionRequest(action="fly", reason="Asked for it")
 
     assert declared(ActionCall(request, definition, REGISTRY)) == Declared(Recovery.NONE)
-    assert dry_run("wings", request) == "nothing: there is no handler wings"
+    assert dry_run(ActionCall(request, definition, REGISTRY)) == "nothing: there is no handler wings"
     assert not in_own_database("wings")
     assert not in_own_database(None)

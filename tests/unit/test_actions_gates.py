@@ -70,6 +70,12 @@ def test_the_full_table(event: Event, standing: Standing, cell: str) -> None:
     assert decision.why
 
 
+@pytest.mark.parametrize(("standing", "cell"), [(BOT, "ask+drop"), (HUMAN, "hold"), (CLOSED, "hold")])
+def test_a_message_from_before_the_close_opens_nothing(standing: Standing, cell: str) -> None:
+    decision = evaluate(Event.MESSAGE, standing, earlier=True)
+    assert (said(decision), decision.after) == (cell, standing.model_copy(update={"questions": 0}))
+
+
 def test_the_table_above_is_complete_and_has_no_cell_that_nothing_asks() -> None:
     assert set(TABLE) | NEVER_ASKED_ABOUT == set(Event)
     answered = {

@@ -119,6 +119,33 @@ def test_forty_values_are_all_named_in_one_message(length: int) -> None:
     assert all(line.endswith("…") == (length > 5) for line in lines[1:-1])
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("values", [1, 40, 100, 400])
+@pytest.mark.parametrize("letter", ["t", "値", "😀", "e\u0301"])
+def test_a_question_fits_into_one_message_whatever_its_words_are(language: str, values: int, letter: str) -> None:
+    fields = {f"p{number}": {"title": letter * 200} for number in range(values)}
+    schema = {"type": "object", "properties": fields}
+    endpoint = CANCEL.model_copy(update={"params_schema": schema, "plain": "", "description": letter * 250})
+
+    lines = asked(dict.fromkeys(fields, letter * 900), language, endpoint)
+
+    assert measure("\n".join(lines)) <= TEXT_UNITS
+    assert measure(literally("\n".join(lines))) <= TEXT_UNITS
+    assert lines[-1] == words_for(language).answer
+    assert len(lines) == 2 + min(values, MAX_VALUES) + (values > MAX_VALUES)
+    assert all("…: " in line and line.endswith("…") for line in lines[1 : min(values, MAX_VALUES) + 1])
+
+
+def test_a_title_is_cut_only_where_there_is_no_room() -> None:
+    title = "Some quite ordinary title of a field that is here"
+    schema = {"type": "object", "properties": {f"p{number}": {"title": title} for number in range(40)}}
+    endpoint = CANCEL.model_copy(update={"params_schema": schema})
+
+    lines = asked({f"p{number}": "v" * 400 for number in range(40)}, "en", endpoint)
+
+    assert all(line.startswith(f"• {title}: vvvvvvvvvvvvvvvvvvv") for line in lines[1:-1])
+
+
 def test_a_long_value_has_the_room_that_short_ones_leave() -> None:
     long, short = asked({"free_text": "y" * 900, "order_no": "A-1"})[1:-1]
 

@@ -147,6 +147,46 @@ def test_a_configuration_with_a_flaw_is_refused(config: AssistantActions, path: 
     assert path in {problem.path for problem in configuration_problems(config)}
 
 
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("Authorization", "Bearer abc"),
+        ("Authorization", "sk-LITERALSECRETMARK01"),
+        ("X-Api-Key", "d41d8cd98f00b204e9800998ecf8427e"),
+        ("Cookie", "session=1"),
+        ("X-Token", "orders_token\r\nX-Evil: 1"),
+        ("X-Token", "orders_token\n"),
+        ("X-Token", ""),
+        ("X-Töken", "orders_token"),
+        ("X-Token\r\nX-Evil", "orders_token"),
+        ("X Token", "orders_token"),
+        ("", "orders_token"),
+        ("Host", "orders_token"),
+        ("idempotency-key", "orders_token"),
+    ],
+)
+@pytest.mark.parametrize("place", ["headers", "look_up/headers"])
+def test_a_header_that_names_no_secret_is_refused_in_one_line(name: str, secret: str, place: str) -> None:
+    look_up = {"url": "https://shop.example/{key}"} | ({"headers": {name: secret}} if place != "headers" else {})
+    headers = {name: secret} if place == "headers" else {}
+    order = Endpoint.model_validate({**WEATHER, "method": "POST", "headers": headers, "look_up": look_up})
+
+    [problem] = configuration_problems(AssistantActions(endpoints=(order,)))
+
+    assert problem.path.startswith(f"/endpoints/0/{place}/")
+    assert f"{problem.path}{problem.message}".isprintable()
+    assert not secret or secret not in problem.message
+
+
+@pytest.mark.parametrize(
+    "secret", ["orders_token", "CRM", "crm.token-2026", "sk_production", "shop2_api_key_for_orders_v2"]
+)
+def test_the_name_of_a_secret_is_taken(secret: str) -> None:
+    order = Endpoint(**WEATHER, headers={"Authorization": secret, "X-Api-Key": secret})
+
+    assert configuration_problems(AssistantActions(endpoints=(order,))) == []
+
+
 def look_up_problems(url: str, **changes: Any) -> set[str]:
     order: dict[str, Any] = {
         "name": "order",

@@ -1,11 +1,19 @@
-"""The papers can be read in any window: prose ends at 100 characters, and a file with a line's end."""
+"""The papers can be read in any window, and what they show as an example works."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+
+from cli.assistants import problems_of
+from config.settings import Settings
+from schemas.actions import AssistantActions
+from schemas.assistants import AssistantConfig
+from schemas.requests import MessageRequest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -17,12 +25,42 @@ DOCUMENTS = [
 LONGEST = 100
 
 
+def examples(language: str) -> list[str]:
+    """The blocks of code in *language* that stand in any document."""
+    block = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    found = [match for name in DOCUMENTS for match in block.findall((ROOT / name).read_text())]
+    assert found
+    return found
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_prose_is_short_in_line_and_ends_with_one(name: str) -> None:
     text = (ROOT / name).read_text()
 
     assert text.endswith("\n")
     assert [line for line in prose(text) if len(line) > LONGEST] == []
+
+
+@pytest.mark.parametrize("example", examples("yaml"))
+def test_an_example_of_a_configuration_would_be_stored(example: str) -> None:
+    body = yaml.safe_load(example)
+    config = AssistantConfig.model_validate(body if isinstance(body, dict) else {"actions": {"endpoints": body}})
+
+    assert problems_of(config, Settings(_env_file=None)) == []  # type: ignore[call-arg]
+    assert unreachable(config.actions) == []
+
+
+def unreachable(actions: AssistantActions) -> list[str]:
+    """What is declared and can never be used, for nothing that is on leads there."""
+    on = [each for each in actions.custom if each.name in actions.enabled]
+    used = {each.settings.get("endpoint") for each in on}
+    endpoints = [each.name for each in actions.endpoints if "api_call" not in actions.enabled and each.name not in used]
+    return endpoints + [each.name for each in actions.custom if each not in on]
+
+
+@pytest.mark.parametrize("body", [body for text in examples("bash") for body in re.findall(r"'(\{.+?\})'", text)])
+def test_an_example_of_a_message_would_be_taken(body: str) -> None:
+    MessageRequest.model_validate_json(body)
 
 
 def prose(text: str) -> Iterator[str]:

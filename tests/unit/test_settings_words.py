@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.env_file import slips
+from config.former_names import FORMER, former_names
 from config.proxies import proxy_trouble, usable_proxies
 from config.settings import Settings, SettingsError, load_settings
 from config.values import masked, masked_within
@@ -44,6 +45,7 @@ REFUSED = [
     ("ENDPOINT_PRIVATE_HOSTS", '{"a": 1}', '["billing:8080"]'),
     ("ENDPOINT_SECRETS", "crm=hidden", "JSON, like"),
     ("ENDPOINT_SECRETS", '{"crm": ["hidden"]}', "ENDPOINT_SECRETS (at crm)"),
+    ("ENDPOINT_SECRETS", '{"crm": "hidden\\r\\nX: y"}', "one line of ASCII"),
     ("API_KEY", "hid den", "without blanks"),
 ]
 
@@ -164,6 +166,27 @@ def test_a_slip_of_a_name(tmp_path: Path) -> None:
     found = slips(tmp_path / ".env", (name.upper() for name in Settings.model_fields))
 
     assert [line.split(": ")[1] for line in found] == ["PERPLEXITY_BASE_ULR is not a setting; PERPLEXITY_BASE_URL is"]
+
+
+def test_a_former_name_is_named_with_the_new_one_wherever_it_is_set(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("worker_record_seconds=2\nRECORDING=1\nPORT=8123\n")
+
+    told = former_names({"RECORD_TIMEOUT_SECONDS": "3", "PATH": "/bin", "ACCOUNT_WAIT_SECONDS": "1"}, tmp_path / ".env")
+
+    assert told == [
+        "the environment: RECORD_TIMEOUT_SECONDS is no setting any more and has no effect; "
+        "it is called DATABASE_ACTIVITY_SECONDS now",
+        "the environment: ACCOUNT_WAIT_SECONDS is no setting any more and has no effect; nothing takes its place",
+        f"{tmp_path / '.env'}: WORKER_RECORD_SECONDS is no setting any more and has no effect; "
+        "it is called WORKER_LAST_WRITE_SECONDS now",
+    ]
+
+
+def test_a_former_name_is_no_setting_and_the_new_one_is() -> None:
+    settings = {name.upper() for name in Settings.model_fields}
+
+    assert not settings & FORMER.keys()
+    assert {new for new in FORMER.values() if new} <= settings
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ import pytest
 from integrations.channels.failures import SEND_FAILURES, SendFailed, SendFailureKind
 from integrations.whatsapp.meta import errors as meta
 from integrations.whatsapp.twilio import errors as twilio
+from schemas.failures import Certainty
 
 TRANSIENT, RATE, PAIR, WINDOW, FINAL, OURS, UNKNOWN = SendFailureKind
 
 
 def test_every_kind_has_a_policy() -> None:
     assert set(SEND_FAILURES) == set(SendFailureKind)
-    assert [kind for kind, policy in SEND_FAILURES.items() if not policy.certain] == [UNKNOWN]
+    assert [kind for kind, policy in SEND_FAILURES.items() if policy.certainty is Certainty.UNKNOWN] == [UNKNOWN]
     assert {kind for kind, policy in SEND_FAILURES.items() if policy.retried} == {TRANSIENT, RATE, PAIR}
 
 

@@ -142,7 +142,7 @@ def test_in_the_place_of_a_stream_a_proxy_without_a_wrapper_has_asked_nobody(
 
     assert failed.kind is kind
     assert (
-        (failed.policy.certainty is Certainty.NOT_ASKED)
+        (failed.policy.certainty is Certainty.NOT_SENT)
         == failed.policy.waited_out
         == (kind is ModelFailureKind.GATEWAY)
     )

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actions.folding import folded
-from actions.holding import Holding, Showing
 from actions.reading import read_output
+from actions.stream_filter import StreamFilter, VisibleText
 from schemas.turns import Verdict
 from tests.unit.outputs.corpus import REGISTRY, Labelled, labelled_outputs
 
@@ -21,11 +21,11 @@ INVALID = [case for case in CORPUS if case.verdict is Verdict.INVALID]
 ACTION = '{"action": "ticket_status", "reason": "Asks."}'
 
 
-def shown_while_streaming(raw: str, cuts: list[int]) -> list[Showing]:
+def shown_while_streaming(raw: str, cuts: list[int]) -> list[VisibleText]:
     """What is shown after each piece of *raw*, cut at *cuts*, and at the end."""
-    holding = Holding(REGISTRY)
+    stream = StreamFilter(REGISTRY)
     ends = sorted({min(cut, len(raw)) for cut in cuts} | {len(raw)})
-    return [*(holding.feed(raw[:end]) for end in ends), holding.finish(raw)]
+    return [*(stream.feed(raw[:end]) for end in ends), stream.finish(raw)]
 
 
 def chunkings(case: Labelled) -> st.SearchStrategy[list[int]]:
@@ -72,41 +72,41 @@ def test_letter_by_letter_the_end_agrees_with_the_verdict(case: Labelled) -> Non
 
 
 def test_prose_is_shown_at_once() -> None:
-    holding = Holding(REGISTRY)
+    stream = StreamFilter(REGISTRY)
     for length in range(1, len(prose := "Yes, we do: within 3 days, for {amount} MYR [1][2]. Anything else?")):
-        assert len(prose[:length].rstrip()) - len(holding.feed(prose[:length]).text) <= len("{amount}")
+        assert len(prose[:length].rstrip()) - len(stream.feed(prose[:length]).text) <= len("{amount}")
 
 
 def test_an_object_that_is_no_action_is_shown_when_it_is_closed() -> None:
-    holding = Holding(REGISTRY)
-    assert holding.feed('Prices: {"basic": 10').text == "Prices:"
-    assert holding.feed('Prices: {"basic": 10} MYR').text == 'Prices: {"basic": 10} MYR'
+    stream = StreamFilter(REGISTRY)
+    assert stream.feed('Prices: {"basic": 10').text == "Prices:"
+    assert stream.feed('Prices: {"basic": 10} MYR').text == 'Prices: {"basic": 10} MYR'
 
 
 def test_code_is_shown_while_it_is_written() -> None:
-    holding = Holding(REGISTRY)
-    assert holding.feed("Try:\n```python\ndef f").text == "Try:\n```python\ndef f"
-    assert holding.feed("Try:\n```python\ndef f():\n    return {1, 2}").text.endswith("2}")
+    stream = StreamFilter(REGISTRY)
+    assert stream.feed("Try:\n```python\ndef f").text == "Try:\n```python\ndef f"
+    assert stream.feed("Try:\n```python\ndef f():\n    return {1, 2}").text.endswith("2}")
 
 
 def test_prose_before_an_action_is_taken_back_as_soon_as_it_is_named() -> None:
-    holding = Holding(REGISTRY)
-    assert holding.feed("One moment. ").text == "One moment."
-    assert holding.feed('One moment. {"action": "ticket_status", "rea') == Showing("", reset=True)
-    assert holding.feed(f"One moment. {ACTION} Done.") == Showing("", reset=False)
+    stream = StreamFilter(REGISTRY)
+    assert stream.feed("One moment. ").text == "One moment."
+    assert stream.feed('One moment. {"action": "ticket_status", "rea') == VisibleText("", reset=True)
+    assert stream.feed(f"One moment. {ACTION} Done.") == VisibleText("", reset=False)
 
 
 def test_a_replaced_text_begins_anew() -> None:
-    holding = Holding(REGISTRY)
-    holding.feed("The answer is 41")
-    assert holding.feed("An answer is 42, surely") == Showing("An answer is 42, surely", reset=True)
-    assert holding.feed(ACTION) == Showing("", reset=True)
-    assert holding.finish("No, 43.") == Showing("No, 43.", reset=False)
+    stream = StreamFilter(REGISTRY)
+    stream.feed("The answer is 41")
+    assert stream.feed("An answer is 42, surely") == VisibleText("An answer is 42, surely", reset=True)
+    assert stream.feed(ACTION) == VisibleText("", reset=True)
+    assert stream.finish("No, 43.") == VisibleText("No, 43.", reset=False)
 
 
 def test_each_piece_of_a_long_text_is_read_once() -> None:
     raw = "All is well {so} far, says \"he\": 'fine'. " * 4_000
-    holding = Holding(REGISTRY)
+    stream = StreamFilter(REGISTRY)
     for end in range(0, len(raw), 500):
-        holding.feed(raw[:end])
-    assert holding.steps <= 2 * len(raw)
+        stream.feed(raw[:end])
+    assert stream.steps <= 2 * len(raw)

@@ -32,14 +32,14 @@ _BEGINS = re.compile(r"[\s\ufeff]{0,99}(?:```\w{0,9}\s{0,99})?\{\s{0,99}[\"'â€œâ
 
 
 @dataclass(frozen=True)
-class Showing:
+class VisibleText:
     """`text` is all that may be shown now. `reset`: it does not go on from what was shown before; start over."""
 
     text: str
     reset: bool = False
 
 
-class Holding:
+class StreamFilter:
     """One output on its way in. Feed it the whole text so far, each time it changed, and `finish` with the last."""
 
     _text: str
@@ -56,7 +56,7 @@ class Holding:
         self._shown = ""
         self._begin()
 
-    def feed(self, text: str) -> Showing:
+    def feed(self, text: str) -> VisibleText:
         """What may be shown of *text*. It may differ from the last one anywhere (then it was replaced)."""
         if not text.startswith(self._text):
             self._begin()
@@ -69,7 +69,7 @@ class Holding:
         self._settled = max(self._settled, self._settled_now())
         return self._show(text[: self._settled])
 
-    def finish(self, text: str) -> Showing:
+    def finish(self, text: str) -> VisibleText:
         """What is shown once *text* is all: everything if it is text, else nothing."""
         verdict = read_output(text, self._registry, limits=self._limits).verdict
         return self._show(text if verdict is Verdict.TEXT else "")
@@ -130,10 +130,10 @@ class Holding:
         end = min(ends)
         return min(_before(_OPENER, self._text, end), _before(_TAIL, self._text, end))
 
-    def _show(self, text: str) -> Showing:
+    def _show(self, text: str) -> VisibleText:
         reset = not text.startswith(self._shown)
         self._shown = text
-        return Showing(text, reset)
+        return VisibleText(text, reset)
 
 
 def _before(pattern: re.Pattern[str], text: str, end: int) -> int:

@@ -1,0 +1,21 @@
+"""A message is held for as long as its reason lasts, and no longer: looked at again by the commit that holds it."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+
+FUNCTIONS = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split("\n--\n")
+
+
+def upgrade() -> None:
+    op.add_column("conversations", sa.Column("closed_seq", sa.BigInteger(), server_default="0", nullable=False))
+    for function in FUNCTIONS:
+        op.execute(sa.text(function.replace(":", "\\:")))
+
+
+def downgrade() -> None:
+    raise RuntimeError("This migration is not undone: restore a backup instead.")

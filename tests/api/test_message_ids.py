@@ -1,0 +1,59 @@
+"""Every answer to a message says under which name it was taken, so that it can be sent again under it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.ports import free_port
+from tests.system_in_process import System, running_system
+
+
+async def call(system: System, path: str = "message", **body: Any) -> Any:
+    return await system.http.post(f"/api/{path}", json={"customer_id": "c-1", "text": "Hello", **body})
+
+
+async def test_an_answer_names_a_message_whose_name_was_made_up(system: System) -> None:
+    answer = await call(system)
+    again = await call(system, message_id=answer.headers["Message-Id"])
+
+    assert answer.headers["Message-Id"] == answer.json()["message_id"]
+    assert again.json()["turn_id"] == answer.json()["turn_id"]
+
+
+@pytest.mark.parametrize("path", ["message", "query_async"])
+@pytest.mark.parametrize("message_id", ["m-1", "Größe 値 😀"])
+async def test_a_given_name_is_spelt_as_in_the_body(system: System, path: str, message_id: str) -> None:
+    answer = await call(system, path, message_id=message_id)
+    headed = await system.http.post(
+        f"/api/{path}",
+        json={"customer_id": "c-1", "text": "Hello"},
+        headers=[(b"Idempotency-Key", message_id.encode())],
+    )
+    conflict = await call(system, path, message_id=message_id, text="Another text")
+
+    for each in (answer, headed, conflict):
+        (header,) = [value for name, value in each.headers.raw if name.lower() == b"message-id"]
+        assert header.decode() == message_id
+    assert (headed.status_code, conflict.status_code) == (200, 409)
+    assert conflict.json()["message_id"] == message_id
+
+
+async def test_what_cannot_be_answered_now_names_the_message_to_send_again(postgres_url: str) -> None:
+    async with running_system(postgres_url, f"127.0.0.1:{free_port()}", worker=False, connected=False) as system:
+        answer = await call(system)
+        events = [event async for event in system.stream("Hello again")]
+
+    assert answer.status_code == 503
+    assert UUID(answer.json()["message_id"]) == UUID(answer.headers["Message-Id"])
+    assert [event.kind for event in events] == ["accepted", "error"]
+    assert events[1].data["message_id"] == events[0].data["message_id"]
+
+
+async def test_only_an_answer_to_a_message_has_the_header(system: System) -> None:
+    await call(system)
+
+    assert "Message-Id" not in (await system.http.get("/api/session/c-1")).headers
+    assert "Message-Id" not in (await system.http.post("/api/message", json={})).headers
