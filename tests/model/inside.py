@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID, uuid5
+
 _TABLES = (
     *("account_calls", "account_places", "media", "transitions", "tickets", "handoffs", "effects", "actions"),
     *("raw_outputs", "stream_events", "turns", "threads", "messages", "conversations", "channel_identities"),
@@ -191,6 +193,12 @@ SELECT l.conversation_id, l.frontend_context_uuid, EXISTS (
   FROM threads l WHERE l.end_reason = 'lost'
 """
 """Threads that ended because upstream forgot them, and whether a question surely failed twice there."""
+
+
+def in_its_place(turn_id: UUID) -> UUID:
+    """The thread that the turn begins in the place of a lost one."""
+    return uuid5(turn_id, "in the place of a lost thread")
+
 
 WAITS_TOLD = "SELECT meta ->> 'interim_notice_of' AS turn_id, stored_at FROM messages WHERE meta ? 'interim_notice_of'"
 

@@ -324,11 +324,11 @@ def a_thread_is_lost_only_where_it_is_forgotten(facts: Facts) -> Iterator[str]:
         thread, letter = str(row["frontend_context_uuid"]), facts.name(row)
         if thread not in perplexity.forgotten or not row["failed_twice"]:
             yield f"{letter} lost a thread that upstream knows, or that did not fail twice"
-        mine = [each.question for each in perplexity.asked if each.of == letter]
-        last = max((n for n, question in enumerate(mine) if question.frontend_context_uuid == thread), default=0)
-        new = next((question for question in mine[last + 1 :] if question.backend_uuid is None), None)
-        if new is not None and "conversation_so_far" not in new.text:
-            yield f"{letter} goes on without what was said before its thread was lost"
+    new = {str(inside.in_its_place(turn["id"])): turn for turn in filter(facts.kept, facts.turns)}
+    for asked in perplexity.asked:
+        turn = new.get(asked.question.frontend_context_uuid)
+        if turn and asked.question.backend_uuid is None and "conversation_so_far" not in asked.question.text:
+            yield f"{facts.name(turn)}{turn['first_seq']} is asked without what was said before its thread was lost"
 
 
 def a_forgotten_thread_costs_nothing(facts: Facts) -> Iterator[str]:

@@ -27,13 +27,16 @@ def stage(postgres_url: str) -> Iterator[Stage]:
 @pytest.fixture
 def state(stage: Stage) -> Iterator[ConversationMachine]:
     """Its last step is that everybody comes to rest, and all promises are judged."""
-    machine: type[ConversationMachine] = type(
-        "Machine", (ConversationMachine,), {"make_world": staticmethod(stage.world)}
-    )
-    state = machine()
+    state = machine_on(stage)
     state.begins(which=Configured.ALL)
     yield state
     state.teardown()
+
+
+def machine_on(stage: Stage) -> ConversationMachine:
+    made = {"make_world": staticmethod(stage.world)}
+    machine: type[ConversationMachine] = type("Machine", (ConversationMachine,), made)
+    return machine()
 
 
 def test_of_what_may_have_left_before_a_take_over_staff_are_told(state: ConversationMachine) -> None:
@@ -73,3 +76,11 @@ def test_what_was_held_under_a_ticket_is_not_forgotten_when_it_is_held_no_more(s
 
     assert state.world.come_to_rest()
     assert [turn["status"] for turn in state.world.look(inside.TURNS)] == ["answered", "held", "answered"]
+
+
+def test_what_is_about_to_be_held_when_the_ticket_ends_is_answered(stage: Stage) -> None:
+    """The turn was claimed under the ticket, and nobody would have asked about it."""
+    state = machine_on(stage)
+    state.begins(which=Configured.HOLDS)
+    state.meets(meeting=Meeting(DrawnEvent.RESOLVED, Phase.CLAIMED, Given.TICKET))
+    state.teardown()
