@@ -22,9 +22,8 @@ class GateResult(BaseModel):
     """What follows.
 
     `allowed`: the event takes effect; if not, it changes nothing. `after`: where the conversation stands then, as far
-    as the event itself changes that. `ask_model`: a turn is due. `hold`: the customer's words are kept and passed on
-    to people. `perform`: the pending or requested action is done. `drops`: whose open questions are cancelled.
-    `tell`: what the bot has to say goes to the customer; else it is a note for staff.
+    as the event itself changes that. `hold`: the customer's words are kept and passed on to people; else a message is
+    answered. `drops`: whose open questions are cancelled.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,11 +31,8 @@ class GateResult(BaseModel):
     allowed: bool
     why: str
     after: Standing
-    ask_model: bool = False
     hold: bool = False
-    perform: bool = False
     drops: tuple[Confirmation, ...] = ()
-    tell: bool = False
     confirm_by: Confirmation = Confirmation.NONE
 
     @property
@@ -53,10 +49,9 @@ class _Rule(BaseModel):
     why: str
     to: Owner | None = None
     needs: Literal["question", "no question"] | None = None
-    ask: bool = False
     hold: bool = False
-    perform: bool = False
     tell: bool = False
+    """What the bot has to say goes to the customer; else it is a note for staff (`told_by_the_bot`)."""
     drops: tuple[Confirmation, ...] = ()
     anew: bool = False
     """What is under way belongs to before, though the owner may stay the same."""
@@ -74,24 +69,22 @@ _BEGUN_ANEW = _Rule(why="starts over", to=Owner.BOT, drops=_ALL, anew=True, answ
 _ERASED = _Rule(why="the customer is erased", to=Owner.CLOSED, drops=_ALL, anew=True)
 _SAID = _Rule(why="staff decided", tell=True)
 _SAID_TO_STAFF = _Rule(why="staff decided; a person tells the customer")
-_AGREED = _Rule(why="staff decided", perform=True, tell=True)
-_AGREED_UNDER_A_HUMAN = _Rule(why="staff decided; a person tells the customer", perform=True)
 
 _TABLE: dict[Event, dict[Owner, _Rule]] = {
     Event.MESSAGE: {
-        Owner.BOT: _Rule(why="the bot answers", ask=True, drops=_CUSTOMERS),
+        Owner.BOT: _Rule(why="the bot answers", drops=_CUSTOMERS),
         Owner.HUMAN: _Rule(why="a person has the conversation", hold=True),
-        Owner.CLOSED: _Rule(why="a new message opens the conversation again", to=Owner.BOT, ask=True),
+        Owner.CLOSED: _Rule(why="a new message opens the conversation again", to=Owner.BOT),
     },
     Event.ACTION: {
-        Owner.BOT: _Rule(why="allowed here", needs="no question", perform=True),
+        Owner.BOT: _Rule(why="allowed here", needs="no question"),
     },
     Event.HANDOFF: {
         Owner.BOT: _Rule(why="a person is called", to=Owner.HUMAN),
         Owner.CLOSED: _Rule(why="a person is called, as staff approved", to=Owner.HUMAN),
     },
     Event.CONFIRMED: {
-        Owner.BOT: _Rule(why="confirmed", needs="question", perform=True),
+        Owner.BOT: _Rule(why="confirmed", needs="question"),
     },
     Event.DECLINED: {
         Owner.BOT: _Rule(why="declined: nothing is done", needs="question", drops=_CUSTOMERS),
@@ -102,9 +95,9 @@ _TABLE: dict[Event, dict[Owner, _Rule]] = {
         Owner.CLOSED: _Rule(why="nobody answered in time: nothing is done", tell=True),
     },
     Event.APPROVED: {
-        Owner.BOT: _AGREED,
-        Owner.HUMAN: _AGREED_UNDER_A_HUMAN,
-        Owner.CLOSED: _AGREED,
+        Owner.BOT: _SAID,
+        Owner.HUMAN: _SAID_TO_STAFF,
+        Owner.CLOSED: _SAID,
     },
     Event.DISAPPROVED: {
         Owner.BOT: _SAID,
@@ -132,7 +125,7 @@ _TABLE: dict[Event, dict[Owner, _Rule]] = {
 
 _TICKET_HOLDS = _Rule(why="held while a ticket is open", hold=True)
 _FROM_BEFORE_THE_CLOSE = _Rule(why="written before it was closed: held until it is opened again", hold=True)
-_QUESTION_STAYS = _Rule(why="neither yes nor no: the question stays open", ask=True)
+_QUESTION_STAYS = _Rule(why="neither yes nor no: the question stays open")
 _NEEDS = {"question": "no question is open", "no question": "another action waits for its confirmation"}
 
 
@@ -153,11 +146,8 @@ def evaluate(
         allowed=True,
         why=rule.why,
         after=_after(standing, rule),
-        ask_model=rule.ask,
         hold=rule.hold,
-        perform=rule.perform,
         drops=rule.drops,
-        tell=rule.tell,
     )
 
 
@@ -177,13 +167,13 @@ def evaluate_action(
     config = config or AssistantActions()
     by = definition.confirmed_by if definition else Confirmation.NONE
     asked_in = standing.model_copy(update={"questions": 0}) if by is Confirmation.CUSTOMER else standing
-    decision = evaluate(Event.ACTION, asked_in, config)
+    gate = evaluate(Event.ACTION, asked_in, config)
     refusal = _refusal(asked_in.state, definition, config, enabled=enabled, rounds_used=rounds_used)
-    if not decision.allowed or refusal is not None or definition is None:
-        why = decision.why if not decision.allowed or refusal is None else refusal
+    if not gate.allowed or refusal is not None or definition is None:
+        why = gate.why if not gate.allowed or refusal is None else refusal
         return GateResult(allowed=False, why=why, after=standing)
     if by is Confirmation.NONE:
-        return decision
+        return gate
     after = standing.model_copy(update={"questions": 1} if by is Confirmation.CUSTOMER else {"approvals": 1})
     return GateResult(allowed=True, why=f"needs a confirmation by {by}", after=after, confirm_by=by)
 
@@ -205,11 +195,6 @@ def rules_of(event: Event) -> dict[str, dict[str, Any]]:
 def told_by_the_bot(event: Event) -> list[str]:
     """Under which owners the bot itself tells the customer of *event*; under the others staff are told."""
     return [owner for owner, rule in _TABLE[event].items() if rule.tell]
-
-
-def cells() -> dict[tuple[Event, Owner], str]:
-    """The table, for people and tests: why, by event and owner."""
-    return {(event, owner): rule.why for event, row in _TABLE.items() for owner, rule in row.items()}
 
 
 def _after(standing: Standing, rule: _Rule) -> Standing:

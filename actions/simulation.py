@@ -66,15 +66,15 @@ def _judged(
     simulation: Simulation, request: ActionRequest, registry: Registry, standing: Standing, language: str
 ) -> Simulation:
     rules = registry.rules_for(request)
-    decision = evaluate(Event.MESSAGE, standing, registry.config)  # the one that the action comes after
-    if not decision.hold:
+    gate = evaluate(Event.MESSAGE, standing, registry.config)  # the one that the action comes after
+    if not gate.hold:
         enabled = request.action in registry.enabled
-        decision = evaluate_action(decision.after, rules, registry.config, enabled=enabled)
-    allowed = decision.allowed and not decision.hold
-    by = decision.confirm_by
+        gate = evaluate_action(gate.after, rules, registry.config, enabled=enabled)
+    allowed = gate.allowed and not gate.hold
+    by = gate.confirm_by
     done = allowed and rules is not None and by is Confirmation.NONE
-    after = _after_doing(rules, decision.after) if done and rules else decision.after
-    gate = SimulatedGate(allowed=allowed, why=decision.why, next_state=after.state)
+    after = _after_doing(rules, gate.after) if done and rules else gate.after
+    simulated = SimulatedGate(allowed=allowed, why=gate.why, next_state=after.state)
     asked = (
         question_text(rules, registry.parameters_of(request), language)
         if rules and by is not Confirmation.NONE
@@ -82,7 +82,7 @@ def _judged(
     )
     confirmation = SimulatedConfirmation(needed=by is not Confirmation.NONE, by=by, question=asked)
     handler = SimulatedHandler(name=rules.handler if rules else None)
-    return simulation.model_copy(update={"gate": gate, "confirmation": confirmation, "handler": handler})
+    return simulation.model_copy(update={"gate": simulated, "confirmation": confirmation, "handler": handler})
 
 
 def _after_doing(definition: ActionDefinition, standing: Standing) -> Standing:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -31,7 +31,7 @@ from schemas.conversations import ApprovalDecision, NextStep, Perform, SessionCh
 from schemas.effects import Claim, EffectOutcome, EffectStatus, Recovery
 from schemas.transitions import Event
 from schemas.turn_decisions import GiveReply, Move, NotBegun, TurnDecision
-from schemas.turn_record import TurnFence, TurnStatus
+from schemas.turn_record import TurnStatus
 from schemas.turns import Verdict
 from storage.actions import AcceptedAction, Actions, Decided, Told
 from storage.database import retry_while_unavailable
@@ -52,6 +52,11 @@ class _Work:
     action: AcceptedAction
     assistant: LoadedAssistant
     call: ActionCall | None
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether it needs no activity of its own: it is a row of our own database, or nothing at all."""
+        return self.call is None or in_own_database(self.call.definition.handler)
 
     def returns_to_model(self, outcome: EffectOutcome) -> bool:
         """Whether the model says the final words."""
@@ -103,7 +108,9 @@ class ActionActivities:
         Raises ApplicationError while the handler's tries are left; what surely failed or is unknown ends with a text.
         """
         async with beating(self._beat, self._settings.turn_heartbeat_seconds / 3):
-            return await self._perform(request)
+            outcome = await self._carried_on(request.action_id)
+        assert outcome is not None
+        return outcome
 
     async def perform_inline(self, outcome: TurnOutcome) -> TurnOutcome:
         """*outcome*, or what comes after it if it asks for an action that is only a row of our own database.
@@ -113,13 +120,7 @@ class ActionActivities:
         """
         if outcome.step is not NextStep.PERFORM or outcome.action_id is None:
             return outcome
-        action = await self._actions.get(outcome.action_id)
-        if action.turn_status is TurnStatus.ACTING:
-            work = await self._work(action)
-            if work.call is not None and not in_own_database(work.call.definition.handler):
-                return outcome
-            await self._carry_out(work)
-        return (await self._turns.get(action.turn_id)).outcome
+        return await self._carried_on(outcome.action_id, inline=True) or outcome
 
     @activity.defn
     async def resolve_approval(self, decision: ApprovalDecision) -> SessionChanged:
@@ -134,10 +135,14 @@ class ActionActivities:
         is_wanted = decided is not None and needs_delivery(decided.channel, decided.account)
         return SessionChanged(state=standing.state, standing=standing, needs_delivery=is_wanted)
 
-    async def _perform(self, request: Perform) -> TurnOutcome:
-        action = await self._actions.get(request.action_id)
-        if action.turn_status is TurnStatus.ACTING:
-            await self._carry_out(await self._work(action))
+    async def _carried_on(self, action_id: UUID, *, inline: bool = False) -> TurnOutcome | None:
+        """What comes after the action, which is done now where it still is to be. None: it cannot be done *inline*."""
+        action = await self._actions.get(action_id)
+        if action.turn.status is TurnStatus.ACTING:
+            work = await self._work(action)
+            if inline and not work.is_inline:
+                return None
+            await self._carry_out(work)
         # else it is another attempt's by now, or an erasure's, which leaves no words to do anything with
         return (await self._turns.get(action.turn_id)).outcome
 
@@ -147,7 +152,7 @@ class ActionActivities:
         if claimed.withheld:
             await self._commit(work, NotBegun())
         elif work.returns_to_model(outcome):
-            await self._retry_while_unavailable(lambda: self._turns.resulted(_fence(work.action)))
+            await self._retry_while_unavailable(lambda: self._turns.resulted(work.action.fence))
         else:
             await self._end(work, outcome)
 
@@ -293,7 +298,7 @@ class ActionActivities:
         await self._commit(work, reply)
 
     async def _commit(self, work: _Work, decision: TurnDecision) -> None:
-        fence, commit_id = _fence(work.action), uuid4()
+        fence, commit_id = work.action.fence, uuid4()
         kept = work.assistant.texts.partly_done if work.action.something_done else None
         committed = await self._retry_while_unavailable(
             lambda: self._turns.commit(fence, decision, commit_id, kept=kept)
@@ -334,19 +339,6 @@ async def _in_time(doing: Awaitable[T], definition: ActionDefinition) -> T:
             return await doing
     except TimeoutError:
         raise HandlerFailed("took too long", unknown=True) from None
-
-
-def _fence(action: AcceptedAction) -> TurnFence:
-    return TurnFence(
-        turn_id=action.turn_id,
-        conversation_id=action.conversation_id,
-        step=action.turn_step,
-        attempt=action.turn_attempt,
-        last_seq=action.last_seq,
-        frontend_context_uuid=action.frontend_context_uuid,
-        owner_version=action.owner_version,
-        from_statuses=(TurnStatus.ACTING,),
-    )
 
 
 def _words(work: _Work, outcome: EffectOutcome) -> str:

@@ -82,23 +82,30 @@ class DeliveryActivities:
             return await self._deliver(request.conversation_id)
 
     async def _deliver(self, conversation_id: UUID) -> Delivered:
-        delivered, again = Delivered(), True
-        while again:
-            again = False
-            for message in await self._outbox.due(conversation_id):
-                assistant = await self._assistants.at(message.assistant, message.assistant_version)
-                if message.superseded and not any(part.attempts for part in message.parts):
-                    await self._outbox.drop(message.id)
-                    continue
-                try:
-                    delivered.parts += await self._send_all(message, assistant)
-                    again |= not await self._outbox.finish(message.id)
-                except Undeliverable as failed:
-                    again |= await self._gave_up(message, assistant, failed)
-                except Withheld:
-                    again |= not await self._withhold(message)
-                    delivered.waiting_seq = await self._outbox.waiting_seq(conversation_id)
+        """Until nothing is due: where a message ends, it or another may be due again (`answer_held`)."""
+        delivered = Delivered()
+        while due := await self._outbox.due(conversation_id):
+            for message in due:
+                await self._carry_on(message, delivered)
         return delivered
+
+    async def _carry_on(self, message: DueMessage, delivered: Delivered) -> None:
+        """Sends what is left of it, or ends it; what came of that is added to *delivered*."""
+        assistant = await self._assistants.at(message.assistant, message.assistant_version)
+        if message.superseded and not any(part.attempts for part in message.parts):
+            await self._outbox.give_up(message, "superseded", None, None)
+            return
+        is_withheld = message.is_withheld
+        try:
+            delivered.parts += await self._send_all(message, assistant)
+            await self._outbox.finish(message.id)
+        except Undeliverable as failed:
+            await self._give_up(message, assistant, failed)
+        except Withheld:
+            is_withheld = True
+            await self._withhold(message)
+        if is_withheld:
+            delivered.waiting_seq = await self._outbox.waiting_seq(message.conversation_id) or delivered.waiting_seq
 
     async def _send_all(self, message: DueMessage, assistant: LoadedAssistant) -> int:
         """Sends what is left of it, in order; how many parts that were."""
@@ -160,15 +167,13 @@ class DeliveryActivities:
             raise ApplicationError("the claim took too long", type="GaveWay")
         return claimed.part
 
-    async def _withhold(self, message: DueMessage) -> bool:
-        """False: it is to leave after all, for the bot has the conversation again."""
+    async def _withhold(self, message: DueMessage) -> None:
+        """Unless it is to leave after all, for the bot has the conversation again."""
         channel = self._channels.get(message.channel)
         note = channel.note(SendFailureKind.UNKNOWN) if channel else _NO_CHANNEL
-        if not await self._outbox.withhold(message.id, note):
-            return False
-        metrics.DELIVERIES.labels(message.channel, "withheld").inc()
-        log.info("delivery_withheld", conversation_id=str(message.conversation_id), message_id=str(message.id))
-        return True
+        if await self._outbox.withhold(message.id, note):
+            metrics.DELIVERIES.labels(message.channel, "withheld").inc()
+            log.info("delivery_withheld", conversation_id=str(message.conversation_id), message_id=str(message.id))
 
     async def _after_failure(self, message: DueMessage, part: Part, channel: Channel) -> Part:
         """A part that the channel took and then reported as failed: planned again if that may help."""
@@ -227,31 +232,29 @@ class DeliveryActivities:
             raise Undeliverable(kind, why)
         raise ApplicationError(f"not sent: {kind}", type=kind, next_retry_delay=pause)
 
-    async def _gave_up(self, message: DueMessage, assistant: LoadedAssistant, failed: Undeliverable) -> bool:
-        """Staff are told. Outside the window an approved template goes in the reply's place: then True."""
+    async def _give_up(self, message: DueMessage, assistant: LoadedAssistant, failed: Undeliverable) -> None:
+        """Staff are told. Outside the window an approved template goes in the reply's place."""
         template = assistant.stored.config.template
-        instead = (
-            failed.kind is SendFailureKind.OUTSIDE_WINDOW and template is not None and "template" not in message.meta
-        )
-        if instead and not any(part.status is EffectStatus.CONFIRMED for part in message.parts):
-            assert template is not None
-            meta = {"template": template.model_dump(), "instead_of": str(message.id)}
-            new_id = uuid5(message.id, "template")
-            text = f"[Template {template.name}]"
+        if failed.kind is SendFailureKind.OUTSIDE_WINDOW and template is not None and _may_be_replaced(message):
             await self._outbox.add(
                 message.conversation_id,
-                text,
-                message_id=new_id,
+                f"[Template {template.name}]",
+                message_id=uuid5(message.id, "template"),
                 author="assistant",
-                meta=meta,
+                meta={"template": template.model_dump(), "instead_of": str(message.id)},
                 owner_version=message.owner_version,
             )
         channel = self._channels.get(message.channel)
         note = channel.note(failed.kind) if channel else _NO_CHANNEL
-        await self._outbox.give_up(message.id, failed.kind, {"explanation": str(failed)}, note)
-        metrics.DELIVERIES.labels(message.channel, "given_up").inc()
-        log.error("delivery_given_up", conversation_id=str(message.conversation_id), kind=failed.kind, why=str(failed))
-        return instead
+        if await self._outbox.give_up(message, failed.kind, str(failed), note):
+            metrics.DELIVERIES.labels(message.channel, "given_up").inc()
+            told = {"conversation_id": str(message.conversation_id), "kind": failed.kind, "why": str(failed)}
+            log.error("delivery_given_up", **told)
+
+
+def _may_be_replaced(message: DueMessage) -> bool:
+    """By a template: it is none itself, and nothing of it has arrived."""
+    return "template" not in message.meta and not any(part.status is EffectStatus.CONFIRMED for part in message.parts)
 
 
 def _whole(message: DueMessage, assistant: LoadedAssistant) -> OutgoingReply:

@@ -12,7 +12,8 @@ from weakref import WeakValueDictionary
 
 from api.readiness import ReadinessChecks
 from config.logs import get_logger
-from integrations.temporal.conversations import Conversations, StillWaiting, TemporalUnavailable
+from config.settings import Settings
+from integrations.temporal.conversations import Conversations, StillWaiting
 from schemas.messages import StoredMessage
 from schemas.turns import Turn
 from storage.turn_views import TurnViews
@@ -27,12 +28,13 @@ class Answers:
     """Waits for the turn that answers a stored message."""
 
     def __init__(
-        self, conversations: Conversations, turns: TurnViews, readiness: ReadinessChecks, wait_seconds: float
+        self, conversations: Conversations, turns: TurnViews, readiness: ReadinessChecks, settings: Settings
     ) -> None:
         self._conversations = conversations
         self._readiness = readiness
         self._turns = turns
-        self._wait_seconds = wait_seconds
+        self._wait_seconds = settings.reply_wait_seconds
+        self._silence_seconds = settings.temporal_rpc_timeout_seconds
         self._stopping = False
         self._waits: dict[UUID, asyncio.Task[Turn]] = {}
         self._places: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
@@ -83,23 +85,11 @@ class Answers:
         return await self._turns.answering(stored.conversation_id, stored.seq)
 
     async def _wait_for_reply(self, stored: StoredMessage, call_id: str) -> None:
+        """Not longer than Temporal answers."""
         place = self._places.setdefault(stored.conversation_id, asyncio.Semaphore(_IN_FLIGHT))
         async with place:
-            await self._wait_while_temporal_answers(stored, call_id)
-
-    async def _wait_while_temporal_answers(self, stored: StoredMessage, call_id: str) -> None:
-        """Not longer than that: a call to one that is frozen would not end for long."""
-        waiting = asyncio.create_task(self._conversations.wait_for_reply(stored, call_id, self._wait_seconds))
-        lost = asyncio.create_task(self._readiness.until_temporal_is_lost())
-        try:
-            await asyncio.wait({waiting, lost}, return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
-                raise TemporalUnavailable("it does not answer any more")
-            await waiting
-        finally:
-            waiting.cancel()
-            lost.cancel()
-            await asyncio.gather(waiting, lost, return_exceptions=True)
+            waiting = self._conversations.wait_for_reply(stored, call_id, self._wait_seconds)
+            await self._readiness.while_temporal_answers(waiting, self._silence_seconds)
 
     async def _elsewhere(self, stored: StoredMessage) -> Turn | None:
         """The turn of a message that waits in another conversation by now: its customer turned out to be another one.

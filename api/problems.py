@@ -23,7 +23,10 @@ RETRY_SECONDS = 2
 _MESSAGE_PATHS = ("/api/message", "/api/query_async")
 _OF_OTHER_CALLS: dict[type[Exception], str] = {
     StorageUnavailable: "The database is unavailable. Repeat the call once it is back.",
-    TemporalUnavailable: "Temporal is unavailable. See where the conversation stands, and repeat the call.",
+    TemporalUnavailable: (
+        "Temporal is unavailable, so this could not be carried out now; what it took just before may still come. "
+        "See where the conversation stands, and repeat the call."
+    ),
     StillWaiting: "The conversation is busy; the change may still come. See where it stands, and repeat the call.",
 }
 _TYPES = {

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field
 
 from config.settings import Settings
-from integrations.temporal.conversations import Conversations
+from integrations.temporal.conversations import Conversations, TemporalUnavailable
 from integrations.temporal.health import TemporalHealth
 from integrations.temporal.search_attributes import advice_on
 from storage.database import Database, StorageUnavailable
 from storage.health import StorageHealth, storage_health
+
+T = TypeVar("T")
 
 _BAD_SECONDS = 0.1
 
@@ -55,16 +59,33 @@ class ReadinessChecks:
             looking = self._looking = asyncio.create_task(self._look())
         return await asyncio.shield(looking)
 
-    async def check_storing(self) -> None:
-        """Raises StorageUnavailable unless a change could be stored now."""
+    async def check_deciding(self) -> None:
+        """Raises StorageUnavailable or TemporalUnavailable unless both would take a decision now."""
         found = await self.now()
         if not found.can_store:
             raise StorageUnavailable("; ".join(found.missing))
+        if not found.temporal:
+            raise TemporalUnavailable("; ".join(found.missing))
 
-    async def until_temporal_is_lost(self) -> None:
-        """Returns once Temporal has not answered for TEMPORAL_RPC_TIMEOUT_SECONDS; a shorter silence passes."""
+    async def while_temporal_answers(self, call: Coroutine[Any, Any, T], silence_seconds: float) -> T:
+        """What *call* returns. Raises TemporalUnavailable, and ends it, once Temporal has been silent for so long: a
+        call to one that is frozen would not end for long."""
+        waiting = asyncio.create_task(call)
+        lost = asyncio.create_task(self.until_temporal_is_lost(silence_seconds))
+        try:
+            await asyncio.wait({waiting, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise TemporalUnavailable("it does not answer any more")
+            return await waiting
+        finally:
+            waiting.cancel()
+            lost.cancel()
+            await asyncio.gather(waiting, lost, return_exceptions=True)
+
+    async def until_temporal_is_lost(self, silence_seconds: float) -> None:
+        """Returns once Temporal has not answered for so long; a shorter silence passes."""
         lost_since: float | None = None
-        while lost_since is None or time.monotonic() - lost_since < self._settings.temporal_rpc_timeout_seconds:
+        while lost_since is None or time.monotonic() - lost_since < silence_seconds:
             await asyncio.sleep(self._settings.readiness_watch_seconds)
             began = time.monotonic()
             lost_since = None if (await self.now()).temporal else lost_since or began

@@ -81,7 +81,7 @@ def create_services(
         known_keys=KnownKeys(ApiKeys(database), settings.api_key_cache_seconds),
         configurations=Configurations(database),
         conversations=conversations,
-        answers=Answers(conversations, turns, readiness, settings.reply_wait_seconds),
+        answers=Answers(conversations, turns, readiness, settings),
         outbox=Outbox(database),
         effects=Effects(database),
         deliveries=Deliveries(database),

@@ -97,6 +97,11 @@ class DueMessage(BaseModel):
             for part in self.parts
         )
 
+    @property
+    def is_withheld(self) -> bool:
+        """Whether a part was withheld, so that the message is, once all of it is over."""
+        return any(part.failure == "withheld" for part in self.parts)
+
 
 class DeliveryState(StrEnum):
     """How far a part came, as people see it: the ledger's status, and for what the channel took its own reports."""

@@ -13,8 +13,11 @@ claimed ──slot──▶ asking ──fail──▶ failed ──claim──�
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+
+from pydantic import BaseModel
 
 
 class TurnStatus(StrEnum):
@@ -57,5 +60,33 @@ class TurnFence:
     frontend_context_uuid: UUID
     owner_version: int
     from_statuses: tuple[TurnStatus, ...] = (TurnStatus.CLAIMED, TurnStatus.ASKING, TurnStatus.FAILED)
+    merges_told: datetime | None = None
+    """Conversations merged by then are told of in this step's question, or were in an earlier one of its turn."""
     lost_thread: UUID | None = None
     """The thread that upstream forgot, and that this step goes on without."""
+
+
+class TurnAtStep(BaseModel):
+    """A turn as it stands at one of its steps: what the commit that ends the step is fenced by."""
+
+    id: UUID
+    conversation_id: UUID
+    last_seq: int
+    status: TurnStatus
+    step: int
+    attempt: int
+    owner_version: int
+    """The owner's when this step was claimed, or after the commit that ended it."""
+    frontend_context_uuid: UUID | None
+
+    def fence_in(self, thread: UUID, last_seq: int) -> TurnFence:
+        """The fence of a commit that covers the messages up to *last_seq* and goes on in *thread*."""
+        return TurnFence(
+            turn_id=self.id,
+            conversation_id=self.conversation_id,
+            step=self.step,
+            attempt=self.attempt,
+            last_seq=last_seq,
+            frontend_context_uuid=thread,
+            owner_version=self.owner_version,
+        )

@@ -1,12 +1,12 @@
 """Actions: what the model asked for, and what people said to it. What came of one is its effect's to tell.
 
 An action's effect is planned in the same commit that accepts it (`storage.turns`), or with staff's approval
-(`evaluate`).
+(`decide`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from schemas.effects import EffectStatus
 from schemas.encoding import dump_json
 from schemas.standing import Standing
 from schemas.transitions import Event
-from schemas.turn_record import TurnStatus
+from schemas.turn_record import TurnAtStep, TurnFence, TurnStatus
 from storage.database import Database
 
 EFFECT_OF_ACTION = """
@@ -32,8 +32,7 @@ _GET = """
 SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.effect_key,
        a.assistant_version, c.assistant,
        (SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = a.conversation_id) AS standing,
-       t.attempt AS turn_attempt, t.step AS turn_step, t.status AS turn_status, t.last_seq, t.frontend_context_uuid,
-       t.owner_version,
+       to_jsonb(t) AS turn,
        EXISTS (SELECT 1 FROM actions b JOIN effects e ON e.key = b.effect_key
                 WHERE b.turn_id = a.turn_id AND b.id <> a.id AND b.side_effect AND e.status = 'confirmed')
            AS something_done
@@ -55,15 +54,17 @@ VALUES (:who, 'action.answered', 'conversation/' || CAST(:conversation_id AS uui
 _DECIDE = f"""
 WITH who AS (
     SELECT coalesce((SELECT actor FROM audit WHERE id = :by), '{OPERATOR}') AS name
+), place AS MATERIALIZED (
+    SELECT id, owner, owner_version FROM conversations WHERE id = :conversation_id FOR NO KEY UPDATE
 ), decided AS (
     UPDATE actions SET status = CASE WHEN CAST(:approved AS boolean) THEN 'accepted' ELSE 'cancelled' END,
            decided_by = (SELECT name FROM who), settled_at = agent_now(),
-           decided_version = (SELECT owner_version FROM conversations WHERE id = :conversation_id)
-     WHERE conversation_id = :conversation_id AND digest = :digest
-       AND (confirmation_by = 'staff' OR CAST(:for_customer AS boolean) AND EXISTS (
-           SELECT 1 FROM conversations WHERE id = :conversation_id AND owner = ANY(:owners_asked)))
+           decided_version = place.owner_version
+      FROM place
+     WHERE conversation_id = place.id AND digest = :digest
+       AND (confirmation_by = 'staff' OR CAST(:for_customer AS boolean) AND place.owner = ANY(:owners_asked))
        AND status = 'awaiting_confirmation' AND expires_at > agent_now()
-    RETURNING *
+    RETURNING actions.*
 ), effect AS (
     {EFFECT_OF_ACTION}, NULL FROM decided WHERE CAST(:approved AS boolean) ON CONFLICT DO NOTHING
 ), noted AS (
@@ -72,11 +73,11 @@ WITH who AS (
       FROM decided
 ), transition AS (
     INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
-    SELECT c.id, c.owner_version, c.owner, c.owner,
+    SELECT place.id, place.owner_version, place.owner, place.owner,
            CASE WHEN confirmation_by = 'staff' AND CAST(:approved AS boolean) THEN 'approved'
                 WHEN confirmation_by = 'staff' THEN 'disapproved'
                 WHEN CAST(:approved AS boolean) THEN 'confirmed' ELSE 'declined' END, decided_by
-      FROM decided JOIN conversations c ON c.id = decided.conversation_id
+      FROM decided, place
 ), found AS (
     SELECT id, conversation_id FROM decided
     UNION
@@ -124,18 +125,19 @@ class AcceptedAction(BaseModel):
     metadata: dict[str, Any]
     effect_key: str
     standing: Standing
-    owner_version: int
-    """The owner's, that the turn belongs to."""
-    turn_attempt: int
-    turn_step: int
-    turn_status: TurnStatus
-    last_seq: int
-    frontend_context_uuid: UUID
+    turn: TurnAtStep
     assistant: str
     assistant_version: int | None
     """The configuration it was accepted under."""
     something_done: bool
     """Another effect of the same turn is confirmed."""
+
+    @property
+    def fence(self) -> TurnFence:
+        """Of the commit that ends the action's step."""
+        assert self.turn.frontend_context_uuid is not None
+        asking = self.turn.fence_in(self.turn.frontend_context_uuid, self.turn.last_seq)
+        return replace(asking, from_statuses=(TurnStatus.ACTING,))
 
 
 class LastResult(BaseModel):

@@ -2,6 +2,11 @@
 
 Statements are autocommitted and a connection is held only for one of them, never while a model is asked
 (a pool that resets on release costs a second round trip).
+
+All of them take the locks of rows in one order, so that no two wait for each other in a circle: names of customers
+(`lock_in_order`) → `customers` → `effects` → `turns` → `conversations` → what belongs to those, and rows of one table
+by their id. An insert counts: it locks the rows it points to, and an erased customer's trigger the conversation. A
+statement that comes to a table from the other side locks first (`AS MATERIALIZED`, `FOR UPDATE`) what is before it.
 """
 
 from __future__ import annotations

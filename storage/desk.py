@@ -42,9 +42,12 @@ SELECT number, subject, status, priority, created_at, updated_at FROM tickets
 """
 
 _RESOLVE = """
-WITH resolved AS (
+WITH place AS MATERIALIZED (
+    SELECT going_on(conversation_id) FROM tickets WHERE number = :number
+), resolved AS (
     UPDATE tickets SET status = 'resolved', updated_at = agent_now()
-     WHERE number = :number AND status NOT IN ('resolved', 'closed') RETURNING conversation_id
+     WHERE number = :number AND status NOT IN ('resolved', 'closed') AND EXISTS (SELECT 1 FROM place)
+    RETURNING conversation_id
 )
 SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, coalesce(changed.waiting_seq, 0) AS seq
   FROM resolved, change_owner(resolved.conversation_id, 'ticket_resolved', CAST(:rules AS jsonb), :who, '') AS changed,

@@ -25,7 +25,7 @@ SELECT lock_in_order(array_agg(channel || ':' || kind || ':' || value))
 
 _MINE = "(SELECT id FROM conversations WHERE customer_id = :customer_id)"
 
-_LOCK_CUSTOMER = "SELECT merged_into FROM customers WHERE id = :customer_id FOR UPDATE"
+_LOCK_CUSTOMER = "SELECT merged_into FROM customers WHERE id = :customer_id FOR NO KEY UPDATE"
 """First of all rows, as the inbox does: nobody is merged with them meanwhile."""
 
 _LOCK_WORK = (

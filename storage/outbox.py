@@ -47,7 +47,7 @@ _PART = "to_jsonb(e) || e.request"
 _PLAN = f"""
 WITH customer AS MATERIALIZED (
     SELECT id FROM customers WHERE id = (SELECT c.customer_id FROM conversations c JOIN messages m
-        ON m.conversation_id = c.id WHERE m.id = :message_id) FOR KEY SHARE
+        ON m.conversation_id = c.id WHERE m.id = :message_id) FOR SHARE
 ), place AS MATERIALIZED (
     SELECT id FROM conversations WHERE id = (SELECT conversation_id FROM messages WHERE id = :message_id)
        AND EXISTS (SELECT 1 FROM customer) FOR KEY SHARE
@@ -71,12 +71,14 @@ SELECT {_PART} AS part FROM effects e JOIN messages m ON m.id = e.message_id AND
 """
 
 _RENEW = f"""
-WITH renewed AS (
+WITH parts AS MATERIALIZED (
+    SELECT id FROM effects WHERE message_id = :message_id ORDER BY id FOR UPDATE
+), renewed AS (
     UPDATE effects e SET status = 'planned', owner_version = m.owner_version, failure = NULL, error = NULL,
            settled_at = NULL, not_before = NULL, deadline = m.stored_at + make_interval(secs => :give_up)
       FROM messages m
-     WHERE m.id = :message_id AND m.delivery = 'due' AND e.message_id = m.id AND e.owner_version < m.owner_version
-       AND (e.status = 'planned' OR e.failure = 'withheld') RETURNING e.*
+     WHERE m.id = :message_id AND m.delivery = 'due' AND e.id IN (SELECT id FROM parts)
+       AND e.owner_version < m.owner_version AND (e.status = 'planned' OR e.failure = 'withheld') RETURNING e.*
 )
 SELECT {_PART} AS part FROM (
     SELECT * FROM renewed
@@ -95,31 +97,12 @@ SELECT count(*) AS requests,
 """
 
 _GIVE_UP = """
-WITH parts AS (
-    UPDATE effects SET status = CASE WHEN status = 'planned' THEN 'failed' ELSE status END,
-           failure = coalesce(failure, :failure), error = coalesce(error, CAST(:error AS jsonb)),
-           settled_at = agent_now()
-     WHERE message_id = :message_id AND status IN ('planned', 'failed', 'unknown')
-), note AS (
-    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text)
-    SELECT :note_id, conversation_id, 'event', 'assistant', channel, '', 'note', :note FROM messages
-     WHERE id = :message_id AND CAST(:note AS text) IS NOT NULL
-    ON CONFLICT DO NOTHING
-)
-UPDATE messages SET delivery = 'done' WHERE id = :message_id
+SELECT give_up_message(:message_id, :owner_version, :failure, CAST(:error AS jsonb), :note_id, :note) AS given_up
 """
 
 _WAITING = "SELECT newest_seq FROM conversations WHERE id = :conversation_id AND cursor < newest_seq"
 
 _FINISH = "SELECT finish_message(id) AS finished FROM messages WHERE id = :message_id AND delivery = 'due'"
-
-_DROP = """
-WITH parts AS (
-    UPDATE effects SET status = 'failed', failure = 'superseded', settled_at = agent_now()
-     WHERE message_id = :message_id AND status = 'planned'
-)
-UPDATE messages SET delivery = 'done' WHERE id = :message_id
-"""
 
 _ADD = f"""
 WITH added AS (
@@ -207,7 +190,7 @@ class Outbox:
 
     async def withhold(self, message_id: UUID, unknown_note: str) -> bool:
         """What is left of the message is kept and not sent: a person has taken the conversation, and reads
-        *unknown_note* where a part may have left already. False if it is to leave after all."""
+        *unknown_note* where a part may have left already. False if it stays due, to leave after all."""
         values = {"message_id": message_id, "note": unknown_note, "note_id": uuid5(message_id, "note")}
         row = await self._database.row(_WITHHOLD, values)
         return row is not None and bool(row["withheld"])
@@ -238,19 +221,24 @@ class Outbox:
         outcome = EffectOutcome(status=EffectStatus.CONFIRMED, external_id=channel_message_id)
         await self._database.rows(COMPLETE, complete_values(part, outcome, reached="sent"))
 
-    async def give_up(self, message_id: UUID, failure: str, error: dict[str, Any], note: str | None) -> None:
-        """What is left of the message is not sent; *note* is for staff, in the conversation."""
-        values = {"message_id": message_id, "failure": failure, "error": dump_json(error), "note": note}
-        await self._database.rows(_GIVE_UP, {**values, "note_id": uuid5(message_id, "note")})
+    async def give_up(self, message: DueMessage, failure: str, explanation: str | None, note: str | None) -> bool:
+        """What is left of the message is not sent; *note* is for staff, in the conversation. False if it is not due any
+        more, or is so under another version of the owner: then nothing is changed."""
+        values = {
+            "message_id": message.id,
+            "owner_version": message.owner_version,
+            "failure": failure,
+            "error": dump_json({"explanation": explanation}) if explanation else None,
+            "note_id": uuid5(message.id, "note"),
+            "note": note,
+        }
+        row = await self._database.row(_GIVE_UP, values)
+        return row is not None and bool(row["given_up"])
 
-    async def finish(self, message_id: UUID) -> bool:
-        """The message is delivered, or not due any more; False if a part is to be sent, or has failed, after all."""
-        row = await self._database.row(_FINISH, {"message_id": message_id})
-        return row is None or bool(row["finished"])
-
-    async def drop(self, message_id: UUID) -> None:
-        """Nothing of the message has left, and nothing of it will: it is not wanted any more."""
-        await self._database.rows(_DROP, {"message_id": message_id})
+    async def finish(self, message_id: UUID) -> None:
+        """The message is delivered, or withheld where a part was. It stays due if a part is to be sent, or has failed,
+        after all."""
+        await self._database.rows(_FINISH, {"message_id": message_id})
 
     async def add(
         self,

@@ -37,26 +37,29 @@ SELECT a.id AS action_id, a.name, a.confirmation_by, c.id AS conversation_id, c.
 """
 
 _EXPIRE = f"""
-WITH expired AS (
-    UPDATE actions SET status = 'expired', settled_at = agent_now()
-     WHERE id = :action_id AND status = 'awaiting_confirmation' AND expires_at <= agent_now()
-    RETURNING id, conversation_id
+WITH place AS MATERIALIZED (
+    SELECT * FROM conversations WHERE id = (SELECT conversation_id FROM actions WHERE id = :action_id) FOR NO KEY UPDATE
+), expired AS (
+    UPDATE actions SET status = 'expired', settled_at = agent_now() FROM place
+     WHERE actions.id = :action_id AND conversation_id = place.id AND status = 'awaiting_confirmation'
+       AND expires_at <= agent_now()
+    RETURNING actions.id
 ), transition AS (
     INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
     SELECT c.id, c.owner_version, c.owner, c.owner, 'expired', 'nobody'
-      FROM conversations c JOIN expired ON expired.conversation_id = c.id
+      FROM place c, expired
 ), told AS (
     INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text,
                           owner_version, delivery)
     SELECT gen_random_uuid(), c.id, 'out', 'assistant', c.channel, 'action', CAST(:action_id AS text), :words,
            c.owner_version, {DELIVERY}
-      FROM conversations c JOIN expired ON expired.conversation_id = c.id WHERE c.owner = ANY(:told_under)
+      FROM place c, expired WHERE c.owner = ANY(:told_under)
     ON CONFLICT DO NOTHING RETURNING delivery
 ), note AS (
     INSERT INTO messages (conversation_id, direction, author, channel, id_scope, kind, text)
     SELECT c.id, 'event', 'assistant', c.channel, '', 'note',
            CASE WHEN c.owner = ANY(:told_under) THEN :note ELSE :untold_note END
-      FROM conversations c JOIN expired ON expired.conversation_id = c.id
+      FROM place c, expired
 )
 SELECT delivery IS NOT DISTINCT FROM 'due' AS needs_delivery FROM told
 """

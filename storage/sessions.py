@@ -55,9 +55,15 @@ SELECT c.merged_into IS NOT NULL AS merged, c.cursor,
 """
 
 _STOP = """
-WITH released AS (
+WITH sending AS MATERIALIZED (
+    SELECT id FROM effects WHERE conversation_id = :conversation_id AND kind = 'part' AND status = 'sending'
+     ORDER BY id FOR UPDATE
+), asking AS MATERIALIZED (
+    SELECT id FROM turns WHERE conversation_id = :conversation_id AND status IN ('claimed', 'asking')
+       AND (SELECT count(*) FROM sending) >= 0 FOR UPDATE
+), released AS (
     UPDATE turns SET step = step + 1, status = 'failed', failure = 'cancelled'
-     WHERE conversation_id = :conversation_id AND status IN ('claimed', 'asking') RETURNING id
+     WHERE id IN (SELECT id FROM asking) RETURNING id
 ), slots AS (
     UPDATE account_calls SET ended_at = agent_now() WHERE turn_id IN (SELECT id FROM released) AND ended_at IS NULL
 ), place AS (
@@ -65,9 +71,10 @@ WITH released AS (
 ), parts AS (
     UPDATE effects SET status = 'unknown', failure = 'unknown', unknown_attempts = unknown_attempts + 1,
            error = jsonb_build_object('explanation', 'an operator cancelled the run'), settled_at = agent_now()
-     WHERE conversation_id = :conversation_id AND kind = 'part' AND status = 'sending'
+     WHERE id IN (SELECT id FROM sending) AND status = 'sending'
 )
-UPDATE conversations SET stopped_seq = newest_seq WHERE id = :conversation_id
+UPDATE conversations SET stopped_seq = newest_seq
+ WHERE id = :conversation_id AND (SELECT count(*) FROM asking) >= 0
 """
 """What the run was asking is released under a new step: an answer that still comes is not used. Of a part that it was
 sending nobody knows whether it left."""

@@ -77,6 +77,7 @@ def commit_values(
         "says_what_is_done": has_begun and not is_effect,
         "kept": (kept or values["reply"]) if asks_or_moves else (values["reply"] or kept),
         "accepted_backend_uuid": output.backend_uuid if output and accepted else None,
+        "merges_told": fence.merges_told if output and accepted else None,
         "commit_id": commit_id,
         "turn_id": fence.turn_id,
         "conversation_id": fence.conversation_id,

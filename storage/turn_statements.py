@@ -74,6 +74,11 @@ SELECT {_TURN}, {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_
        (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
          ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
        conversation.assistant, conversation.closed_seq,
+       (SELECT max(c.merged_at) FROM conversations c
+         WHERE c.merged_into = conversation.id AND c.merged_at <= turn.started_at
+           AND c.merged_at > coalesce(conversation.merges_told_at, '-infinity') AND EXISTS (
+               SELECT 1 FROM threads h WHERE h.conversation_id = conversation.id AND h.end_reason = 'merged'))
+           AS untold_merges,
        (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,
        EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
                 WHERE a.turn_id = turn.id AND a.side_effect AND e.status = 'confirmed')
@@ -129,29 +134,35 @@ _RAW_COLUMNS = """id, turn_id, conversation_id, attempt, purpose, verdict, error
                   details, prompt_pack, pack_echoed, backend_uuid, model_ms, first_text_ms"""
 
 FAIL = f"""
-WITH failed AS (
+WITH turn AS MATERIALIZED (
+    SELECT id FROM turns WHERE id = :turn_id FOR UPDATE
+), failed AS (
     UPDATE turns SET status = 'failed', failure = :failure, unknown_attempts = unknown_attempts + :unknown_attempts,
            times_asked = times_asked - CAST(:given_back AS boolean)::int,
            purpose = CASE WHEN CAST(:anew AS boolean) THEN 'answer' ELSE purpose END
-     WHERE id = :turn_id AND attempt = :attempt AND status IN ('claimed', 'asking') RETURNING id
+     WHERE id = (SELECT id FROM turn) AND attempt = :attempt AND status IN ('claimed', 'asking') RETURNING id
 ), slot AS (
     UPDATE account_calls SET ended_at = agent_now() WHERE id = :slot AND NOT CAST(:given_back AS boolean)
 ), call AS (
     DELETE FROM account_calls WHERE id = :slot AND CAST(:given_back AS boolean)
 )
 INSERT INTO raw_outputs ({_RAW_COLUMNS})
-VALUES (:raw_output_id, :turn_id, :conversation_id, :attempt, :purpose, NULL, '[]', '[]', :failure, :explanation,
-        :text, '{{}}', NULL, NULL, NULL, :model_ms, :first_text_ms)
+SELECT :raw_output_id, turn.id, :conversation_id, :attempt, :purpose, NULL, '[]', '[]', :failure, :explanation,
+       :text, '{{}}', NULL, NULL, NULL, :model_ms, :first_text_ms
+  FROM turn
 ON CONFLICT DO NOTHING
 """
 """An attempt ends without an answer. `anew`: the step is given up for a question with newer messages. `given_back`: it
 counts neither as a try nor as one of the account's calls."""
 
 _FATE = """
-mine AS MATERIALIZED (
-    SELECT id, conversation_id, status FROM turns
-     WHERE id = :turn_id AND step = :step AND finished_at IS NULL AND status = ANY(:from_statuses)
-       AND owner_version = :owner_version FOR UPDATE
+moving AS MATERIALIZED (
+    SELECT key FROM effects WHERE key = :moving_key FOR UPDATE
+), locked AS MATERIALIZED (
+    SELECT * FROM turns WHERE id = :turn_id AND (SELECT count(*) FROM moving) >= 0 FOR UPDATE
+), mine AS MATERIALIZED (
+    SELECT id, conversation_id, status FROM locked
+     WHERE step = :step AND finished_at IS NULL AND status = ANY(:from_statuses) AND owner_version = :owner_version
 ), place AS MATERIALIZED (
     SELECT c.id, c.owner, c.owner_version, c.thread_version FROM conversations c
      WHERE c.id = (SELECT conversation_id FROM mine) FOR NO KEY UPDATE
@@ -190,9 +201,9 @@ mine AS MATERIALIZED (
            AS state
       FROM owned, open, asked, standings still WHERE still.conversation_id = owned.id
 )"""
-"""What becomes of the step: the turn is locked, then the conversation, so that a change of the owner comes before or
-after. An answer to a question that has ended meanwhile is no answer: the step begins again. `after` is where the
-conversation stands once the commit is done."""
+"""What becomes of the step: the turn is locked (after the effect that the step was, if it was one), then the
+conversation, so that a change of the owner comes before or after. An answer to a question that has ended meanwhile is
+no answer: the step begins again. `after` is where the conversation stands once the commit is done."""
 
 _WON = """
 won AS (
@@ -227,9 +238,12 @@ conversation_after AS (
     UPDATE conversations SET cursor = CASE WHEN after.finishes THEN greatest(cursor, :last_seq) ELSE cursor END,
            turns = turns + after.finishes::int, owner = after.owner_after, owner_version = after.version_after,
            taken_version = CASE WHEN after.owner_after = 'human' AND after.owner <> 'human' THEN after.version_after
-                           ELSE taken_version END
+                           ELSE taken_version END,
+           merges_told_at = CASE WHEN after.fate = 'decided' THEN greatest(merges_told_at, :merges_told)
+                            ELSE merges_told_at END
       FROM after
-     WHERE conversations.id = after.id AND (after.finishes OR after.owner_after <> after.owner)
+     WHERE conversations.id = after.id AND (after.finishes OR after.owner_after <> after.owner
+                                            OR CAST(:merges_told AS timestamptz) IS NOT NULL)
        AND EXISTS (SELECT 1 FROM won)
     RETURNING conversations.id, channel, account
 ), transition AS (
@@ -373,6 +387,19 @@ SELECT direction, author, text FROM messages
  WHERE conversation_id IN {WITH_MERGED} AND text <> ''
    AND (direction = 'out' AND delivery IS DISTINCT FROM 'withheld'
         OR direction = 'in' AND (seq < :before_seq OR conversation_id <> :conversation_id))
+ ORDER BY stored_at DESC LIMIT :limit
+"""
+
+MERGED_RECAP = """
+WITH merged AS (
+    SELECT c.id FROM conversations c JOIN conversations mine ON mine.id = c.merged_into
+     WHERE mine.id = :conversation_id AND c.merged_at <= :until
+       AND c.merged_at > coalesce(mine.merges_told_at, '-infinity')
+)
+SELECT direction, author, text FROM messages m
+ WHERE text <> '' AND direction IN ('in', 'out') AND delivery IS DISTINCT FROM 'withheld'
+   AND (conversation_id IN (SELECT id FROM merged) OR conversation_id = :conversation_id AND turn_id IN (
+        SELECT t.id FROM turns t WHERE t.conversation_id IN (SELECT id FROM merged)))
  ORDER BY stored_at DESC LIMIT :limit
 """
 

@@ -6,7 +6,7 @@ wins; what any attempt brought is kept in `raw_outputs`, used or not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -20,7 +20,7 @@ from schemas.failures import NOT_REACHED, WAITED_OUT, ModelFailureKind
 from schemas.messages import WaitingMessage
 from schemas.standing import Standing
 from schemas.turn_decisions import OutputRecord, TurnDecision
-from schemas.turn_record import Purpose, TurnFence, TurnStatus
+from schemas.turn_record import Purpose, TurnAtStep, TurnFence, TurnStatus
 from schemas.turns import OutputError, State, Verdict
 from storage import turn_statements as sql
 from storage.database import Database
@@ -65,24 +65,15 @@ class StoredConfirmation(BaseModel):
         )
 
 
-class TurnRow(BaseModel):
+class TurnRow(TurnAtStep):
     """How far a turn has come."""
 
-    id: UUID
-    conversation_id: UUID
     first_seq: int
-    last_seq: int
-    status: TurnStatus
-    step: int
     purpose: Purpose
-    attempt: int
     commit_id: UUID | None
     state: State
-    owner_version: int
-    """The owner's when this step was claimed, or after the commit that ended it."""
     verdict: Verdict | None
     finished_at: datetime | None
-    frontend_context_uuid: UUID | None
     backend_uuid: str | None
     newest_backend_uuid: str | None
     thread_url_slug: str | None
@@ -131,7 +122,8 @@ class ClaimedTurn(TurnRow):
     """A turn with all that its next step needs. One that is not `claimed` is nobody's to ask now.
 
     `thread_ended`: its thread is over, by a reset. `closed_seq`: the newest message when the conversation was last
-    closed from outside. `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread
+    closed from outside. `untold_merges`: when the last conversation was merged into this one of which its thread
+    was not told. `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread
     knows; `pack_pasted`: the version last confirmed as pasted into the assistant's Space. `final_failures`: attempts
     that surely failed upstream. `unreachable_since`: when the outage began, that is, the first time that nobody was
     reached upstream since somebody was.
@@ -139,6 +131,7 @@ class ClaimedTurn(TurnRow):
 
     thread_ended: bool
     closed_seq: int = 0
+    untold_merges: datetime | None = None
     unknown_attempts: int
     times_asked: int
     repairs: int
@@ -181,16 +174,8 @@ class ClaimedTurn(TurnRow):
         return uuid5(self.id, f"slot {self.attempt}")
 
     def fence(self, thread: Thread, lost_thread: UUID | None = None) -> TurnFence:
-        return TurnFence(
-            turn_id=self.id,
-            conversation_id=self.conversation_id,
-            step=self.step,
-            attempt=self.attempt,
-            last_seq=self.last_claimed_seq,
-            frontend_context_uuid=thread.frontend_context_uuid,
-            owner_version=self.owner_version,
-            lost_thread=lost_thread,
-        )
+        fence = self.fence_in(thread.frontend_context_uuid, self.last_claimed_seq)
+        return replace(fence, merges_told=self.untold_merges, lost_thread=lost_thread)
 
 
 @dataclass(frozen=True)
@@ -308,6 +293,15 @@ class Turns:
         """Up to *limit* messages before the turn, oldest first: what a new thread must be told."""
         values = {"conversation_id": turn.conversation_id, "before_seq": turn.first_seq, "limit": limit}
         rows = await self._database.rows(sql.RECAP, values)
+        return [RecapLine.model_validate(dict(row)) for row in reversed(rows)]
+
+    async def merged_recap(self, turn: ClaimedTurn, limit: int) -> list[RecapLine]:
+        """Up to *limit* messages, oldest first, of conversations merged into the turn's, of which its thread knows
+        nothing."""
+        if turn.untold_merges is None:
+            return []
+        values = {"conversation_id": turn.conversation_id, "until": turn.untold_merges, "limit": limit}
+        rows = await self._database.rows(sql.MERGED_RECAP, values)
         return [RecapLine.model_validate(dict(row)) for row in reversed(rows)]
 
     async def position(self, conversation_id: UUID) -> Position:

@@ -15,13 +15,13 @@ from config.serving import server_config
 from config.settings import Settings
 from integrations.whatsapp.configuration import meta_from, twilio_from
 from integrations.whatsapp.meta.client import MetaWhatsApp
-from integrations.whatsapp.standin import twilio
 from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from integrations.whatsapp.standin.graph import Graph
 from integrations.whatsapp.standin.serve import create_standin
 from integrations.whatsapp.twilio.client import TwilioWhatsApp
 from tests.support import clock
 from tests.support.waiting import until
+from tests.twilio_standin import ACCOUNT_SID, AUTH_TOKEN, Twilio, create_twilio
 
 APP_SECRET = "the-app-secret"
 TWILIO_NUMBER = "15550783881"
@@ -83,7 +83,7 @@ class MetaSide:
 @dataclass
 class TwilioSide:
     adapter: TwilioWhatsApp
-    service: twilio.Twilio
+    service: Twilio
     receiver: Receiver
     url: str
 
@@ -107,9 +107,12 @@ async def meta_side(seed: int = 0, **settings: object) -> AsyncIterator[MetaSide
 @asynccontextmanager
 async def twilio_side(**settings: object) -> AsyncIterator[TwilioSide]:
     """The adapter of Twilio, the stand-in it talks to, and who gets that one's webhooks."""
-    receiver, app = Receiver(), twilio.create_twilio()
+    receiver, app = Receiver(), create_twilio()
     async with serving(receiver.app()) as hook, serving(app) as url:
-        account = {"twilio_account_sid": twilio.ACCOUNT_SID, "twilio_auth_token": SecretStr(twilio.AUTH_TOKEN)}
+        account = {
+            "twilio_account_sid": ACCOUNT_SID,
+            "twilio_auth_token": SecretStr(AUTH_TOKEN),
+        }
         values = {"twilio_api_url": url, "public_url": hook, **account}
         adapter = twilio_from(_settings(**values | settings))
         assert adapter is not None

@@ -27,7 +27,7 @@ from schemas.encoding import dump_json
 from schemas.messages import WaitingMessage
 from schemas.turn_record import Purpose
 from storage.actions import Actions
-from storage.turns import ClaimedTurn, Turns
+from storage.turns import ClaimedTurn, RecapLine, Turns
 
 _CUT = "\n[… shortened …]\n"
 _LEAST = 200
@@ -75,12 +75,17 @@ class Prompts:
     async def prepare(
         self, turn: ClaimedTurn, assistant: LoadedAssistant, thread: Thread, heard: GateResult
     ) -> PreparedPrompt:
-        """The question of this step on *thread*, or on a new one with what was said so far if upstream forgot it."""
+        """The question of this step on *thread*, or on a new one with what was said so far if upstream forgot it.
+
+        After a merge *thread* is told, once, what was said in the other conversation.
+        """
         lost = await self._lost(turn, thread, assistant)
         words = await self._words(turn, assistant, heard)
         if lost is None:
-            return self._fitted(turn, assistant, words, thread, turn.pack_told)
-        recap = [(said.author, said.text) for said in await self._turns.recap(turn, _RECAP_MESSAGES)]
+            is_first = turn.purpose is Purpose.ANSWER and not turn.thread_ended
+            merged = await self._turns.merged_recap(turn, _RECAP_MESSAGES) if is_first else []
+            return self._fitted(turn, assistant, words, thread, turn.pack_told, _said(merged))
+        recap = _said(await self._turns.recap(turn, _RECAP_MESSAGES))
         new = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
         return self._fitted(turn, assistant, words, new, None, recap, lost)
 
@@ -141,6 +146,10 @@ class Prompts:
         fitting = shortened(words.text, lambda text: self._perplexity.room_for(put_as(text, told)))
         cut = turn.purpose is Purpose.ANSWER and fitting is not words.text
         return PreparedPrompt(put_as(fitting, told), thread, cut, pack.version if pack else known_pack, lost)
+
+
+def _said(lines: Sequence[RecapLine]) -> Said:
+    return [(line.author, line.text) for line in lines]
 
 
 def joined_text(messages: Sequence[WaitingMessage]) -> str:

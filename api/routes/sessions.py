@@ -51,15 +51,15 @@ async def found(customer_id: Customer, services: Serving, channel: OnChannel = "
 _EVENTS = {State.HUMAN_HANDOFF: Event.TAKEN, State.BOT: Event.RELEASED, State.CLOSED: Event.CLOSED}
 
 
-async def to_change(session: Annotated[Session, Depends(found)], services: Serving) -> Session:
-    """The session that is to be changed. Raises 404, and 503 while nothing can be stored: the change would wait, and be
-    made long after its caller has left."""
-    await services.readiness.check_storing()
+async def to_decide(session: Annotated[Session, Depends(found)], services: Serving) -> Session:
+    """The session in which something is to be decided. Raises 404, and 503 while nobody would take the decision: it
+    would wait, and be made long after its caller has left."""
+    await services.readiness.check_deciding()
     return session
 
 
 Found = Annotated[Session, Depends(found)]
-Changing = Annotated[Session, Depends(to_change)]
+Deciding = Annotated[Session, Depends(to_decide)]
 
 
 @router.get("/{customer_id}", summary="Where the conversation stands")
@@ -163,14 +163,14 @@ async def reply(
 
 
 @router.post("/{customer_id}/approval", summary="Approve or decline the action that waits for staff")
-async def approve(session: Changing, body: ApprovalBody, services: Serving) -> Session:
+async def approve(session: Deciding, body: ApprovalBody, services: Serving) -> Session:
     """Bound to exactly that action by its digest: a late, a second or another one's answer does nothing."""
     await _decide(session, services, body.digest, body)
     return await _again(session, services)
 
 
 @router.post("/{customer_id}/questions/{question_id}", summary="Decide an open question", responses=problem_docs(404))
-async def decide_question(session: Found, question_id: UUID, body: QuestionBody, services: Serving) -> Session:
+async def decide_question(session: Deciding, question_id: UUID, body: QuestionBody, services: Serving) -> Session:
     """An approval, or a question to the customer in the customer's place. One that is not open any more is 404."""
     asked = next((each for each in session.questions if each.id == question_id), None)
     if asked is None:
@@ -182,10 +182,15 @@ async def decide_question(session: Found, question_id: UUID, body: QuestionBody,
 async def _decide(
     session: Session, services: Services, digest: str, body: ApprovalBody | QuestionBody, *, for_customer: bool = False
 ) -> None:
-    """Hands the decision in. Who decided is in the database; what goes to the workflow is the entry's number."""
+    """Hands the decision in. Who decided is in the database; what goes to the workflow is the entry's number.
+
+    Raises TemporalUnavailable once Temporal is silent for READINESS_TIMEOUT_SECONDS, and StillWaiting while a turn is
+    under way for CHANGE_WAIT_SECONDS."""
     by = await services.actions.hand_in(session.conversation_id, approved=body.approved, who=body.agent_name)
     decision = ApprovalDecision(digest=digest, approved=body.approved, by=by, for_customer=for_customer)
-    await services.conversations.resolve_approval(_ref_of(session), decision, services.settings.change_wait_seconds)
+    settings = services.settings
+    deciding = services.conversations.resolve_approval(_ref_of(session), decision, settings.change_wait_seconds)
+    await services.readiness.while_temporal_answers(deciding, settings.readiness_timeout_seconds)
 
 
 async def _going_on(session: Session, changed: Changed, services: Services) -> Session:

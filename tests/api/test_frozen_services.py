@@ -93,10 +93,34 @@ async def test_a_caller_of_a_frozen_temporal_is_told_to_come_again(frozen_later:
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.parametrize("in_the_middle", [True, False])
+async def test_a_decision_is_not_told_as_busy(frozen_later: tuple[System, Way], *, in_the_middle: bool) -> None:
+    """Nobody will carry it out now: whoever decides is told so, long before CHANGE_WAIT_SECONDS are over."""
+    system, way = frozen_later
+    sending = asyncio.create_task(system.send("Hello", message_id="m-1"))
+    await until("a stored message", system.services.waiting.count)
+    way.is_open = in_the_middle
+    body = {"digest": "0" * 64, "approved": True, "agent_name": "Ann"}
+    deciding = asyncio.create_task(system.http.post("/api/session/c-1/approval", json=body))
+    if in_the_middle:
+        handed_in = "SELECT 1 FROM audit WHERE deed = 'action.answered'"
+        await until("a decision that is handed in", lambda: system.database.rows(handed_in))
+        way.is_open = False
+    began = time.monotonic()
+
+    response = await deciding
+
+    assert (response.status_code, int(response.headers["Retry-After"]) > 0) == (503, True)
+    assert "Temporal" in response.json()["detail"]
+    assert time.monotonic() - began < 8
+    assert bool(await system.database.rows("SELECT 1 FROM audit WHERE deed = 'action.answered'")) is in_the_middle
+    assert (await sending).status_code == 503
+
+
 async def test_a_caller_outlasts_a_temporal_that_answers(frozen_later: tuple[System, Way]) -> None:
     system, _ = frozen_later
     sending = asyncio.create_task(system.send("Hello", message_id="m-1"))
-    lost = asyncio.create_task(system.services.readiness.until_temporal_is_lost())
+    lost = asyncio.create_task(system.services.readiness.until_temporal_is_lost(1.0))
 
     await until("several looks at the database", lambda: sum("generate_series" in s for s in system.statements) >= 3)
 

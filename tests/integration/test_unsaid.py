@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import RowMapping
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -13,12 +15,15 @@ from integrations.channels.failures import SendFailed, SendFailureKind
 from integrations.whatsapp.double import Posted
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
-from schemas.conversations import ApprovalDecision, Deliver, Thread, TurnOutcome, TurnRequest
+from schemas.conversations import ApprovalDecision, Deliver, Delivered, Thread, TurnOutcome, TurnRequest
 from schemas.transitions import Event
 from storage.actions import Actions
+from storage.outbox import Outbox
 from storage.standings import Standings
 from tests.support.attempts import activities, answer
 from tests.support.shop import output
+from tests.support.stopping_database import DatabaseStop
+from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
 
@@ -52,13 +57,24 @@ class Conversation:
         self.cursor = outcome.cursor
         return outcome
 
-    async def deliver(self) -> None:
-        async with activities(self.system) as does:
-            await ActivityEnvironment().run(does.delivery.deliver, Deliver(conversation_id=await self.id))
+    async def deliver(self, *stops: DatabaseStop) -> Delivered:
+        async with activities(self.system, *stops) as does:
+            return await ActivityEnvironment().run(does.delivery.deliver, Deliver(conversation_id=await self.id))
+
+    async def delivered(self) -> bool:
+        """One attempt: whether it is the last, as Temporal sees it."""
+        try:
+            await self.deliver()
+        except ApplicationError:
+            return False
+        return True
 
     async def change(self, *events: Event) -> None:
         for event in events:
             await Standings(self.system.database).change(await self.id, event, who="Ann")
+
+    async def replies(self) -> Sequence[RowMapping]:
+        return await self.system.database.rows("SELECT text, delivery FROM messages WHERE direction = 'out'")
 
     async def held(self) -> int:
         return int((await self.customer.session())["held"])
@@ -129,6 +145,53 @@ async def test_a_reply_of_which_a_part_left_is_answered_anew(still: System) -> N
     assert [text[:10] for text in talk.customer.received] == [talk.customer.received[0][:10], "In short: "]
 
 
+async def test_where_its_sender_died_before_it_was_withheld_the_workflow_hears_of_the_question(still: System) -> None:
+    """The reply has two parts."""
+    talk = Conversation(still)
+    still.perplexity.scripts.append(LONG[:6_000])
+    await talk.customer.write("What does it cost?")
+    await talk.answer()
+
+    async def taken(_posted: Posted) -> None:
+        await talk.change(Event.TAKEN)
+
+    still.whatsapp.before_answering.append(taken)
+    with pytest.raises(RuntimeError):
+        await talk.deliver(DatabaseStop("withhold_message", error=RuntimeError("died")))
+    await talk.change(Event.RELEASED)
+    delivered = await talk.deliver()
+
+    assert delivered.waiting_seq == 2
+
+
+@pytest.mark.parametrize("dies", [SendFailureKind.RECIPIENT_FINAL, SendFailureKind.OUTSIDE_WINDOW])
+async def test_who_gives_up_late_ends_nothing_that_was_withheld_meanwhile(
+    talk: Conversation, dies: SendFailureKind
+) -> None:
+    """Else the customer's question would count as told, and nobody would answer it."""
+    talk.system.whatsapp.failures.append(SendFailed(dies, "not there"))
+    late = DatabaseStop("give_up_message")
+    giving_up = asyncio.create_task(talk.deliver(late))
+    await within("the end of the first attempt", late.reached.wait(), lambda: talk.system.whatsapp.sent)
+    await talk.change(Event.TAKEN)
+    await talk.deliver()
+    late.released.set()
+    await giving_up
+
+    assert await talk.held() == 1
+    assert [row["delivery"] for row in await talk.replies()] == ["withheld"]
+
+
+async def test_a_notice_that_is_superseded_late_stays_withheld(talk: Conversation) -> None:
+    """Whoever found it superseded was too late: a person has taken the conversation since."""
+    [due] = await Outbox(talk.system.database).due(await talk.id)
+    await talk.change(Event.TAKEN)
+    await talk.deliver()
+
+    assert not await Outbox(talk.system.database).give_up(due, "superseded", None, None)
+    assert [row["delivery"] for row in await talk.replies()] == ["withheld"]
+
+
 async def test_what_may_have_left_is_passed_on_to_staff(talk: Conversation) -> None:
     """They read a note of it; the bot does not say it twice."""
 
@@ -165,6 +228,24 @@ async def test_words_of_what_was_done_leave_after_the_release(still: System, *, 
     assert len(still.perplexity.prompts) == 1
 
 
+async def test_words_that_are_to_leave_after_all_leave_by_the_same_delivery(still: System) -> None:
+    """They surely were not sent while a person took and released the conversation: no sweep is needed."""
+    talk = Conversation(still)
+    still.perplexity.scripts.append(TICKET)
+    await talk.customer.write("My lamp broke")
+    await talk.answer()
+
+    async def taken_and_released(_posted: Posted) -> None:
+        await talk.change(Event.TAKEN, Event.RELEASED)
+        raise SendFailed(SendFailureKind.TRANSIENT, "not reached")
+
+    still.whatsapp.before_answering.append(taken_and_released)
+    await until("the end of the delivery", talk.delivered)
+
+    assert talk.customer.received[1:] == ["I have opened a ticket for you. Its number is T-1001."]
+    assert await still.database.rows("SELECT text FROM messages WHERE delivery = 'due'") == []
+
+
 async def test_what_staff_decided_is_told_after_the_release(still: System) -> None:
     config = AssistantConfig(actions=AssistantActions(confirmations={"create_ticket": Confirmation.STAFF}))
     await still.services.configurations.apply("default", config, "test")
@@ -184,9 +265,9 @@ async def test_what_staff_decided_is_told_after_the_release(still: System) -> No
     assert talk.customer.received[1:] == ["I have opened a ticket for you. Its number is T-1001."]
 
 
-async def approve(talk: Conversation) -> None:
+async def approve(talk: Conversation, *stops: DatabaseStop) -> None:
     [question] = (await talk.customer.session())["questions"]
     by = await Actions(talk.system.database).hand_in(await talk.id, approved=True, who="Ann")
     decision = ApprovalDecision(digest=question["digest"], approved=True, by=by, conversation_id=await talk.id)
-    async with activities(talk.system) as does:
+    async with activities(talk.system, *stops) as does:
         await ActivityEnvironment().run(does.actions.resolve_approval, decision)

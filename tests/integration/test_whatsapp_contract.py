@@ -26,10 +26,10 @@ from integrations.whatsapp.double import RecordingWhatsApp
 from integrations.whatsapp.port import SendRequest, WhatsAppProvider
 from integrations.whatsapp.standin.chats import StoredFile
 from integrations.whatsapp.standin.switches import Switches
-from integrations.whatsapp.standin.twilio import ACCOUNT_SID
 from schemas.deliveries import PlannedPart
 from schemas.failures import Certainty
 from tests.support.clock import now
+from tests.twilio_standin import ACCOUNT_SID
 from tests.whatsapp_servers import TWILIO_NUMBER, meta_side, twilio_side
 
 PNG = b"\x89PNG\r\n\x1a\n pixels"

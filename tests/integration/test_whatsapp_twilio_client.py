@@ -12,10 +12,10 @@ from integrations.channels.port import Choice, MediaRef, Recipient, Template
 from integrations.whatsapp.incoming import DeliveryStatus, StatusUpdate
 from integrations.whatsapp.port import SendRequest
 from integrations.whatsapp.standin.switches import Switches
-from integrations.whatsapp.standin.twilio import ACCOUNT_SID, AUTH_TOKEN
 from integrations.whatsapp.twilio.signature import HEADER, is_valid, read_form
 from integrations.whatsapp.twilio.webhook import parse_webhook
 from tests.support.clock import now
+from tests.twilio_standin import ACCOUNT_SID, AUTH_TOKEN
 from tests.whatsapp_servers import TWILIO_NUMBER, TwilioSide, twilio_side
 
 REQUEST = SendRequest(account=TWILIO_NUMBER, recipient=Recipient(phone="15550001111"), delivery_id="d/1 &")

@@ -111,8 +111,8 @@ HOLES: tuple[Hole, ...] = (
         [
             Rewrite(
                 COMMIT,
-                "AND step = :step AND finished_at IS NULL AND status = ANY(:from_statuses)\n       AND owner",
-                "AND :step >= 0 AND finished_at IS NULL AND owner",
+                "WHERE step = :step AND finished_at IS NULL AND status = ANY(:from_statuses) AND owner",
+                "WHERE :step >= 0 AND finished_at IS NULL AND owner",
             ),
             Rewrite(
                 COMMIT,

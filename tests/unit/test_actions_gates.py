@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actions.gates import GateResult, cells, evaluate, evaluate_action, event_of, rules_of, told_by_the_bot
+from actions.gates import GateResult, evaluate, evaluate_action, event_of, rules_of, told_by_the_bot
 from actions.registry import Registry
 from schemas.actions import ActionDefinition, AssistantActions, Confirmation
 from schemas.standing import Owner, Standing
@@ -21,17 +21,17 @@ ASKED = BOT.model_copy(update={"questions": 1})
 WITH_TICKET = BOT.model_copy(update={"tickets": ("T-1",)})
 
 # What each event does to a conversation of the bot's, of a person's, to a closed one: an effect, then the next owner
-# where it changes. ask: the model is asked · hold: kept for people · do: an action is performed · drop: the customer's
-# open question is cancelled · drop all: staff's too · tell: by the bot · yes: allowed, nothing else · no: refused.
+# where it changes. hold: kept for people · drop: the customer's open question is cancelled · drop all: staff's too ·
+# yes: allowed, nothing else · no: refused.
 TABLE = {
-    Event.MESSAGE: ("ask+drop", "hold", "ask>bot"),
-    Event.ACTION: ("do", "no", "no"),
+    Event.MESSAGE: ("drop", "hold", "yes>bot"),
+    Event.ACTION: ("yes", "no", "no"),
     Event.HANDOFF: ("yes>human", "no", "yes>human"),
     Event.CONFIRMED: ("no", "no", "no"),  # no question is open here
     Event.DECLINED: ("no", "no", "no"),
-    Event.EXPIRED: ("drop+tell", "yes", "tell"),
-    Event.APPROVED: ("do+tell", "do", "do+tell"),
-    Event.DISAPPROVED: ("tell", "yes", "tell"),
+    Event.EXPIRED: ("drop", "yes", "yes"),
+    Event.APPROVED: ("yes", "yes", "yes"),
+    Event.DISAPPROVED: ("yes", "yes", "yes"),
     Event.TAKEN: ("drop>human", "no", "yes>human"),
     Event.RELEASED: ("drop", "yes>bot", "yes>bot"),
     Event.CLOSED: ("drop>closed", "yes>closed", "no"),
@@ -46,12 +46,10 @@ NEVER_ASKED_ABOUT = {Event.ASKED, Event.APPROVAL_ASKED, Event.CANCELLED, Event.R
 """Reasons of transitions that follow from another event's cell, or from a merge (migration 0011)."""
 
 
-def said(decision: GateResult) -> str:
-    effects = {"ask": decision.ask_model, "hold": decision.hold, "do": decision.perform}
-    drops = {1: "drop", 2: "drop all"}.get(len(decision.drops))
-    names = [name for name, happens in effects.items() if happens] + ([drops] if drops else [])
-    names += ["tell"] if decision.tell else []
-    return "+".join(names) or ("yes" if decision.allowed else "no")
+def said(gate: GateResult) -> str:
+    if gate.hold:
+        return "hold"
+    return {1: "drop", 2: "drop all"}.get(len(gate.drops)) or ("yes" if gate.allowed else "no")
 
 
 @pytest.mark.parametrize(
@@ -63,17 +61,17 @@ def said(decision: GateResult) -> str:
     ],
 )
 def test_the_full_table(event: Event, standing: Standing, cell: str) -> None:
-    decision = evaluate(event, standing)
+    gate = evaluate(event, standing)
     effects, _, owner = cell.partition(">")
-    assert said(decision) == effects
-    assert decision.after.owner == (owner or standing.owner)
-    assert decision.why
+    assert said(gate) == effects
+    assert gate.after.owner == (owner or standing.owner)
+    assert gate.why
 
 
-@pytest.mark.parametrize(("standing", "cell"), [(BOT, "ask+drop"), (HUMAN, "hold"), (CLOSED, "hold")])
+@pytest.mark.parametrize(("standing", "cell"), [(BOT, "drop"), (HUMAN, "hold"), (CLOSED, "hold")])
 def test_a_message_from_before_the_close_opens_nothing(standing: Standing, cell: str) -> None:
-    decision = evaluate(Event.MESSAGE, standing, earlier=True)
-    assert (said(decision), decision.after) == (cell, standing.model_copy(update={"questions": 0}))
+    gate = evaluate(Event.MESSAGE, standing, earlier=True)
+    assert (said(gate), gate.after) == (cell, standing.model_copy(update={"questions": 0}))
 
 
 def test_the_table_above_is_complete_and_has_no_cell_that_nothing_asks() -> None:
@@ -81,7 +79,8 @@ def test_the_table_above_is_complete_and_has_no_cell_that_nothing_asks() -> None
     answered = {
         (event, owner) for event, row in TABLE.items() for owner, cell in zip(Owner, row, strict=True) if cell != "no"
     }
-    assert set(cells()) == answered | {(Event.CONFIRMED, Owner.BOT), (Event.DECLINED, Owner.BOT)}
+    cells = {(event, owner) for event in TABLE for owner in rules_of(event)}
+    assert cells == answered | {(Event.CONFIRMED, Owner.BOT), (Event.DECLINED, Owner.BOT)}
 
 
 def test_each_row_is_asked_by_the_product() -> None:
@@ -101,51 +100,55 @@ def test_a_yes_or_no_needs_an_open_question(event: Event) -> None:
 
 
 def test_no_second_action_while_one_waits_for_its_yes() -> None:
-    decision = evaluate_action(ASKED, definition("create_ticket"))
-    assert (decision.allowed, decision.why) == (False, "another action waits for its confirmation")
+    gate = evaluate_action(ASKED, definition("create_ticket"))
+    assert (gate.allowed, gate.why) == (False, "another action waits for its confirmation")
 
 
 def test_a_new_question_takes_the_place_of_the_open_one() -> None:
-    decision = evaluate_action(ASKED, definition("create_ticket", confirmation=Confirmation.CUSTOMER))
-    assert (decision.allowed, decision.perform, decision.confirm_by) == (True, False, Confirmation.CUSTOMER)
-    assert decision.after == ASKED
+    gate = evaluate_action(ASKED, definition("create_ticket", confirmation=Confirmation.CUSTOMER))
+    assert (gate.allowed, gate.confirm_by) == (True, Confirmation.CUSTOMER)
+    assert gate.after == ASKED
 
 
 @pytest.mark.parametrize(("event", "standing"), list(product(TABLE, (BOT, HUMAN, CLOSED, ASKED, WITH_TICKET))))
 def test_what_holds_in_every_cell(event: Event, standing: Standing) -> None:
-    decision = evaluate(event, standing)
-    assert decision.after.tickets == standing.tickets
-    assert decision.allowed or decision.after == standing
-    changed = decision.after.owner is not standing.owner
-    assert not changed or decision.after.version == standing.version + 1
-    if standing.owner is Owner.HUMAN:
-        assert not decision.ask_model
-        assert not decision.tell
-    if Confirmation.CUSTOMER in decision.drops:
-        assert decision.after.questions == 0
+    gate = evaluate(event, standing)
+    assert gate.after.tickets == standing.tickets
+    assert gate.allowed or gate.after == standing
+    changed = gate.after.owner is not standing.owner
+    assert not changed or gate.after.version == standing.version + 1
+    if event is Event.MESSAGE and standing.owner is Owner.HUMAN:
+        assert gate.hold
+    if Confirmation.CUSTOMER in gate.drops:
+        assert gate.after.questions == 0
 
 
 def test_the_database_is_handed_the_same_rows() -> None:
     for event, owner in product(TABLE, Owner):
-        decision, rule = evaluate(event, ASKED.model_copy(update={"owner": owner})), rules_of(event).get(owner, {})
-        assert rule.get("to", owner) == decision.after.owner or not decision.allowed
-        assert tuple(rule.get("drops", ())) == decision.drops or not decision.allowed
+        gate, rule = evaluate(event, ASKED.model_copy(update={"owner": owner})), rules_of(event).get(owner, {})
+        assert rule.get("to", owner) == gate.after.owner or not gate.allowed
+        assert tuple(rule.get("drops", ())) == gate.drops or not gate.allowed
         assert rule.get("answers", False) == ((event, owner) in ANSWERS)
-    assert told_by_the_bot(Event.APPROVED) == [Owner.BOT, Owner.CLOSED]
+
+
+def test_only_what_became_of_a_question_is_told_and_never_under_a_human() -> None:
+    told = {event: told_by_the_bot(event) for event in TABLE}
+    by_the_bot = {event: [Owner.BOT, Owner.CLOSED] for event in (Event.EXPIRED, Event.APPROVED, Event.DISAPPROVED)}
+    assert {event: owners for event, owners in told.items() if owners} == by_the_bot
 
 
 def test_an_assistant_may_hold_messages_while_a_ticket_is_open() -> None:
     config = AssistantActions(ticket_open="hold")
     assert evaluate(Event.MESSAGE, WITH_TICKET, config).hold
-    assert evaluate(Event.MESSAGE, BOT, config).ask_model
+    assert not evaluate(Event.MESSAGE, BOT, config).hold
     assert not evaluate_action(WITH_TICKET, definition("create_ticket"), config).allowed
 
 
 def test_an_assistant_may_keep_a_question_open_after_another_answer() -> None:
-    decision = evaluate(Event.MESSAGE, ASKED, AssistantActions(unclear_answer="keep"))
-    assert decision.ask_model
-    assert not decision.drops_question
-    assert decision.after.state is State.AWAITING_CONFIRMATION
+    gate = evaluate(Event.MESSAGE, ASKED, AssistantActions(unclear_answer="keep"))
+    assert not gate.hold
+    assert not gate.drops_question
+    assert gate.after.state is State.AWAITING_CONFIRMATION
 
 
 def definition(name: str, **changes: object) -> ActionDefinition:
@@ -158,23 +161,24 @@ def definition(name: str, **changes: object) -> ActionDefinition:
     ("standing", "name"), list(product((BOT, HUMAN, CLOSED, ASKED, WITH_TICKET), sorted(Registry().known.names)))
 )
 def test_each_built_in_wherever_a_conversation_stands(standing: Standing, name: str) -> None:
-    decision = evaluate_action(standing, definition(name))
-    assert decision.allowed == decision.perform == (standing in (BOT, WITH_TICKET))
-    assert decision.after == standing
+    gate = evaluate_action(standing, definition(name))
+    assert gate.allowed == (standing in (BOT, WITH_TICKET))
+    assert gate.confirm_by is Confirmation.NONE
+    assert gate.after == standing
 
 
 def test_an_action_that_needs_a_confirmation_is_asked_back() -> None:
     customers = evaluate_action(BOT, definition("create_ticket", confirmation=Confirmation.CUSTOMER))
     staffs = evaluate_action(BOT, definition("create_ticket", confirmation=Confirmation.STAFF))
-    assert (customers.perform, customers.confirm_by) == (False, Confirmation.CUSTOMER)
-    assert (staffs.perform, staffs.confirm_by) == (False, Confirmation.STAFF)
+    assert customers.confirm_by is Confirmation.CUSTOMER
+    assert staffs.confirm_by is Confirmation.STAFF
     assert customers.after.state is State.AWAITING_CONFIRMATION
     assert staffs.after.state is State.BOT
 
 
 def test_a_destructive_action_is_never_done_without_consent() -> None:
-    decision = evaluate_action(BOT, definition("api_call", destructive=True, confirmation=Confirmation.NONE))
-    assert decision.confirm_by is Confirmation.CUSTOMER
+    gate = evaluate_action(BOT, definition("api_call", destructive=True, confirmation=Confirmation.NONE))
+    assert gate.confirm_by is Confirmation.CUSTOMER
 
 
 def test_what_is_off_unknown_or_elsewhere_is_refused() -> None:
@@ -186,7 +190,7 @@ def test_what_is_off_unknown_or_elsewhere_is_refused() -> None:
         evaluate_action(CLOSED, definition("create_ticket", states=tuple(State))),
         evaluate_action(BOT, definition("api_call"), rounds_used=3),
     ]
-    assert [(each.allowed, each.perform) for each in refused] == [(False, False)] * 5
+    assert [each.allowed for each in refused] == [False] * 5
     assert len({each.why for each in refused}) == 5
 
 

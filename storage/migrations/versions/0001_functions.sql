@@ -78,29 +78,3 @@ RETURNS TABLE (
      WHERE m.channel = p_channel AND m.id_scope = p_id_scope AND m.channel_message_id = p_message_id
      LIMIT 1
 $$;
---
--- take_account_slot: may one more question go to this Perplexity account now? Counts calls in flight and calls of
--- the last minute, over all processes. Returns 0 and takes the slot, or the seconds until it is worth asking again.
-CREATE FUNCTION take_account_slot(
-    p_slot uuid, p_account text, p_in_flight int, p_per_minute int, p_lease_seconds double precision
-) RETURNS double precision LANGUAGE plpgsql AS $$
-DECLARE
-    v_flying int;
-    v_recent int;
-    v_oldest timestamptz;
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('account:' || p_account, 0));
-    DELETE FROM account_calls WHERE perplexity_account = p_account AND started_at < agent_now() - interval '1 minute'
-       AND (ended_at IS NOT NULL OR expires_at < agent_now());
-    SELECT count(*) FILTER (WHERE ended_at IS NULL AND expires_at >= agent_now()),
-           count(*) FILTER (WHERE started_at >= agent_now() - interval '1 minute'),
-           min(started_at) FILTER (WHERE started_at >= agent_now() - interval '1 minute')
-      INTO v_flying, v_recent, v_oldest FROM account_calls WHERE perplexity_account = p_account;
-    IF v_recent >= p_per_minute THEN
-        RETURN greatest(0.1, extract(epoch FROM v_oldest + interval '1 minute' - agent_now()));
-    END IF;
-    IF v_flying >= p_in_flight THEN RETURN 0.5; END IF;
-    INSERT INTO account_calls (id, perplexity_account, expires_at)
-    VALUES (p_slot, p_account, agent_now() + make_interval(secs => p_lease_seconds));
-    RETURN 0;
-END $$;

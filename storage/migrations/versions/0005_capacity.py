@@ -25,5 +25,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("conversation_id", name=op.f("account_places_pkey")),
     )
     op.create_index("account_places_account_idx", "account_places", ["perplexity_account", "queued_at"], unique=False)
-    op.execute("DROP FUNCTION take_account_slot")
     op.execute(sa.text(FUNCTION.replace(":", "\\:")))

@@ -224,3 +224,10 @@ BEGIN
                AND (k.id = m.id OR k.kind = 'held' AND k.meta -> 'held' @> to_jsonb(m.seq))));
     RETURN FOUND;
 END $$;
+--
+-- begin_new_thread: what is asked from the owner's version of now on is asked in a new thread. A turn knows the version
+-- under which its thread was chosen, so a question that is under way is asked again in another one. It is told nothing,
+-- also not of what was said in conversations that were merged into this one.
+CREATE OR REPLACE FUNCTION begin_new_thread(p_conversation uuid) RETURNS void LANGUAGE sql AS $$
+    UPDATE conversations SET thread_version = owner_version, merges_told_at = agent_now() WHERE id = p_conversation
+$$;

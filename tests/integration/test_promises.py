@@ -1,0 +1,85 @@
+"""Words that staff have still to agree, kept while a person has the conversation: not told once staff have decided."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from schemas.actions import AssistantActions, Confirmation
+from schemas.assistants import AssistantConfig
+from schemas.transitions import Event
+from storage.erasure import Erasure
+from tests.integration.test_unsaid import TICKET, Conversation, approve, still
+from tests.support.stopping_database import DatabaseStop
+from tests.support.waiting import within
+from tests.system_in_process import System
+
+__all__ = ["still"]
+
+OPENED = "I have opened a ticket for you. Its number is T-1001."
+ASKED = "A colleague has to agree to this first. I will tell you as soon as they have."
+
+
+@pytest.fixture
+async def promised(still: System) -> Conversation:
+    """A ticket waits for staff, and the words that say so wait to be sent."""
+    config = AssistantConfig(actions=AssistantActions(confirmations={"create_ticket": Confirmation.STAFF}))
+    await still.services.configurations.apply("default", config, "test")
+    talk = Conversation(still)
+    still.perplexity.scripts.append(TICKET)
+    await talk.customer.write("My lamp broke")
+    await talk.answer()
+    return talk
+
+
+@pytest.mark.parametrize("withheld_before", [True, False])
+async def test_what_was_done_is_told_in_their_place(promised: Conversation, *, withheld_before: bool) -> None:
+    await promised.change(Event.TAKEN)
+    if withheld_before:
+        await promised.deliver()
+    await approve(promised)
+    await promised.deliver()
+    held = await promised.held()
+    await promised.change(Event.RELEASED)
+    await promised.deliver()
+
+    assert held == 1
+    assert promised.customer.received == [OPENED]
+    assert (await promised.held(), (await promised.customer.session())["waiting_messages"]) == (0, 0)
+
+
+async def test_where_the_decision_itself_is_told_they_end(promised: Conversation) -> None:
+    await promised.change(Event.TAKEN)
+    await promised.deliver()
+    await promised.change(Event.CLOSED)
+    await approve(promised)
+    await promised.deliver()
+    await promised.change(Event.RELEASED)
+    await promised.deliver()
+
+    assert promised.customer.received == [OPENED]
+    assert (await promised.held(), (await promised.customer.session())["waiting_messages"]) == (0, 0)
+
+
+async def test_while_nobody_has_decided_they_are_true(promised: Conversation) -> None:
+    await promised.change(Event.TAKEN)
+    await promised.deliver()
+    await promised.change(Event.RELEASED)
+    await promised.deliver()
+    await approve(promised)
+    await promised.deliver()
+
+    assert promised.customer.received == [ASKED, OPENED]
+
+
+async def test_nothing_is_told_to_who_was_erased_before(promised: Conversation) -> None:
+    tell = DatabaseStop("tell_decision(")
+    approving = asyncio.create_task(approve(promised, tell))
+    await within("the words", tell.reached.wait(), lambda: promised.customer.received)
+    erasure = Erasure(promised.system.database)
+    await erasure.erase(await erasure.customer_of(await promised.id), actor="Ann", force=True)
+    tell.released.set()
+    await approving
+
+    assert await promised.system.database.rows("SELECT 1 FROM messages WHERE delivery = 'due' OR text <> ''") == []
