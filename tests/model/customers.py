@@ -13,7 +13,7 @@ from schemas.messages import BatchOptions, BatchOutcome, ChannelMessage, Custome
 from storage.delivery_reports import DeliveryReports
 from storage.inbox import Inbox
 from tests.model.configurations import ACCOUNT
-from tests.model.world import World, Written
+from tests.model.world import World
 
 KEYS = (
     CustomerIdentity(kind="phone", value="15550000001"),
@@ -41,28 +41,26 @@ def write(world: World, customer: int, *said: Said, woken: bool = True, limit: i
     world.tell(f"customer {customer + 1} writes {words}{' a while ago' if said[0].ago else ''}")
     keys = [*KEYS] if as_both else [KEYS[customer]]
     limits = [RateLimit(key=limit_key("customer", KEYS[customer].value), per_minute=1, burst=limit)] if limit else []
-    first = len(world.written) + 1
+    first = len(world.composed) + 1
     messages = [_message(world, each, keys, limits, first + n) for n, each in enumerate(said)]
-    store(world, messages, woken=woken)
+    world.composed += messages
+    world.at_front_door("stores", lambda: _store(world, messages, woken=woken))
 
 
-def repeat(world: World, written: Written) -> None:
+def repeat(world: World, message: ChannelMessage) -> None:
     """The webhook comes again."""
-    world.tell(f"{written.message.channel_message_id} comes again")
-    store(world, [written.message], woken=True)
+    world.tell(f"{message.channel_message_id} comes again")
+    world.at_front_door("stores", lambda: _store(world, [message], woken=True))
 
 
-def store(world: World, messages: Sequence[ChannelMessage], *, woken: bool) -> None:
+async def _store(world: World, messages: Sequence[ChannelMessage], *, woken: bool) -> None:
     options = BatchOptions(tell_seconds=TELL_SECONDS)
-    outcomes = world.run(Inbox(world.database).store_batch("whatsapp", messages, options))
-    for message, outcome in zip(messages, outcomes, strict=False):  # those that ended come last
+    outcomes = await Inbox(world.database).store_batch("whatsapp", messages, options)
+    for outcome in outcomes:
         assert outcome.ref is not None
         world.name_of(outcome.ref.conversation_id)
-        if outcome.outcome == "new":
-            world.written.append(Written(message, outcome.ref, outcome.ref.seq))
     if woken:
         _wake(world, outcomes)
-    world.loop.run_until_quiet()
 
 
 def report(world: World, posted: int, status: str, code: int | None = None) -> None:
@@ -76,9 +74,12 @@ def report(world: World, posted: int, status: str, code: int | None = None) -> N
     )
     if status == "failed":
         world.reported_failed.append(sent.request.delivery_id)
-    for ref in world.run(DeliveryReports(world.database).record("whatsapp", [told])):
+    world.at_front_door("reports", lambda: _record(world, told))
+
+
+async def _record(world: World, told: StatusReport) -> None:
+    for ref in await DeliveryReports(world.database).record("whatsapp", [told]):
         world.signalled(ref.workflow_id, "delivery_due")
-    world.loop.run_until_quiet()
 
 
 def customer_of(posted: Posted) -> int:

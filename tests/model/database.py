@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from sqlalchemy import RowMapping
 
 from config.clock import Clock
 from storage.database import Database, Transaction
-from tests.model.statements import statement_of
+from tests.model.statements import BEGINS, statement_of
 from tests.model.stops import Place, Stops
 from tests.model.virtual_loop import VirtualLoop
 
@@ -31,10 +33,13 @@ class ModelDatabase(Database):
     def __init__(self, url: str, loop: VirtualLoop, now: Clock) -> None:
         super().__init__(url, now=now)
         self._loop = loop
+        self._clock = now
         self.stops = Stops(loop)
         self.rewrites: Sequence[Rewrite] = ()
         self.rewritten: set[Rewrite] = set()
         """Which of them met a statement."""
+        self.waited: list[tuple[UUID, datetime]] = []
+        """Turns that found no room in their account, and when."""
 
     async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
         known = statement_of(statement, values)
@@ -42,6 +47,9 @@ class ModelDatabase(Database):
             await self.stops.at(Place.BEFORE, known.name)
         with self._loop.real():
             result = await super().rows(self._rewritten(statement), values)
+        if known is not None and known.name == BEGINS and result[0]["wait_seconds"] > 0:
+            assert values is not None
+            self.waited.append((values["turn_id"], self._clock()))
         if known is not None and known.writes:
             await self.stops.at(Place.AFTER, known.name)
         return result

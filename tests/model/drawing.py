@@ -36,12 +36,16 @@ class Given(Name):
     QUESTIONS = "two questions, of which the newer is open"
     APPROVAL = "a ticket that waits for staff"
     CALL = "a call for a person that waits for staff"
+    DECIDED = "a ticket that staff approved"
     TICKET = "a ticket"
     HUMAN = "a person has the conversation"
     HELD = "a person has it, and the customer wrote"
     CLOSED = "it is closed"
     OTHER = "the other customer wrote too"
     FULL = "others keep the account busy"
+    MINUTE = "others use up the account's minute"
+    FORGOTTEN = "Perplexity forgot the threads"
+    HELD_BY_TICKET = "a ticket is open, under which what comes is held"
 
 
 class Profile(Name):
@@ -92,6 +96,8 @@ _FAVOURED: dict[Profile, tuple[DrawnEvent, ...]] = {
         DrawnEvent.SWEEP,
         DrawnEvent.CONFIGURED,
         DrawnEvent.ACCOUNT_FULL,
+        DrawnEvent.MINUTE_USED,
+        DrawnEvent.FORGOTTEN,
         DrawnEvent.UNWOKEN,
     ),
 }
@@ -106,17 +112,35 @@ _FITTING: dict[DrawnEvent, tuple[Given, ...]] = {
         (DrawnEvent.YES, DrawnEvent.NO, DrawnEvent.BURST, DrawnEvent.LATE_YES, DrawnEvent.BUTTON), _TO_A_QUESTION
     ),
     DrawnEvent.OLD_BUTTON: (Given.QUESTIONS,),
-    **dict.fromkeys((DrawnEvent.APPROVED, DrawnEvent.DECLINED, DrawnEvent.DECIDED_AGAIN), (Given.APPROVAL, Given.CALL)),
-    DrawnEvent.RESOLVED: (Given.TICKET,),
+    **dict.fromkeys((DrawnEvent.APPROVED, DrawnEvent.DECLINED), (Given.APPROVAL, Given.CALL)),
+    DrawnEvent.DECIDED_AGAIN: (Given.DECIDED,),
+    DrawnEvent.RESOLVED: (Given.TICKET, Given.HELD_BY_TICKET),
     DrawnEvent.MERGED: (Given.OTHER, Given.OTHER, Given.REPLY),
     DrawnEvent.RELEASE: (Given.HUMAN, Given.HELD, Given.CLOSED),
     **dict.fromkeys((DrawnEvent.TAKE_OVER, DrawnEvent.CLOSE, DrawnEvent.RESET), _OF_STAFF),
-    **dict.fromkeys(REPORTS, (Given.NOTHING, Given.REPLY)),
-    DrawnEvent.CONFIGURED: (Given.NOTHING, Given.QUESTION, Given.APPROVAL, Given.TICKET),
+    **dict.fromkeys(REPORTS, (Given.NOTHING, Given.REPLY, Given.REPLY)),
+    DrawnEvent.CONFIGURED: (
+        *(Given.NOTHING, Given.QUESTION, Given.APPROVAL, Given.TICKET),
+        *(Given.HELD_BY_TICKET, Given.HELD_BY_TICKET),
+    ),
     DrawnEvent.HANGS: (Given.OTHER, Given.NOTHING),
-    DrawnEvent.ACCOUNT_FULL: (Given.OTHER, Given.NOTHING),
+    **dict.fromkeys((DrawnEvent.ACCOUNT_FULL, DrawnEvent.MINUTE_USED), (Given.OTHER, Given.NOTHING)),
+    DrawnEvent.FORGOTTEN: (Given.REPLY, Given.QUESTION, Given.TICKET),
 }
+_OF_SOMETHING = frozenset(
+    {
+        *(DrawnEvent.RESOLVED, DrawnEvent.APPROVED, DrawnEvent.DECLINED, DrawnEvent.DECIDED_AGAIN, DrawnEvent.MERGED),
+        *(DrawnEvent.BUTTON, DrawnEvent.OLD_BUTTON, *REPORTS),
+    }
+)
+"""They come to nothing where there is nothing that they are about: drawn once more with what is given for them."""
 _GIVENS = st.sampled_from([Given.NOTHING, Given.NOTHING, Given.NOTHING, *Given])
+
+_WITH_A_THREAD = (Given.REPLY, Given.QUESTION, Given.QUESTIONS, Given.TICKET, Given.APPROVAL)
+"""After which the bot answers in a thread that exists."""
+HOLDING = (Given.HUMAN, Given.HELD, Given.CLOSED, Given.HELD_BY_TICKET)
+_OF_HOLDING = (Phase.CLAIMS, Phase.CLAIMED, Phase.COMMITS, Phase.COMMITTED)
+"""What may be held comes no further than this."""
 
 CALLS = [ModelSays.BOOK, ModelSays.PAY, ModelSays.LOOK_UP]
 ACTIONS = [*CALLS, ModelSays.CANCEL_ORDER, ModelSays.TICKET, ModelSays.HANDOFF, ModelSays.CLOSE]
@@ -126,6 +150,50 @@ SAID = st.lists(
 SERVED = st.sampled_from([Served.DONE, Served.DONE, Served.DONE, *Served])
 TAKEN = st.sampled_from([Taken.TAKEN, Taken.TAKEN, Taken.TAKEN, *Taken])
 CUSTOMER = st.sampled_from([0, 0, 0, 1])
+
+WHO = st.integers(0, 3)
+ANSWERS_A_QUESTION = [
+    DrawnEvent.YES,
+    DrawnEvent.NO,
+    DrawnEvent.BURST,
+    DrawnEvent.LATE_YES,
+    DrawnEvent.BUTTON,
+    DrawnEvent.OLD_BUTTON,
+]
+WHILE_ASKED = [
+    None,
+    None,
+    None,
+    DrawnEvent.CONFIGURED,
+    DrawnEvent.TAKE_OVER,
+    DrawnEvent.CONTINUES,
+    DrawnEvent.MERGED,
+    DrawnEvent.TIME,
+]
+WHILE_HELD = [
+    DrawnEvent.MESSAGE,
+    DrawnEvent.MESSAGE,
+    DrawnEvent.YES,
+    DrawnEvent.BURST,
+    DrawnEvent.FILE,
+    DrawnEvent.STAFF_WRITES,
+    DrawnEvent.CONTINUES,
+]
+GIVES_BACK = [DrawnEvent.RELEASE, DrawnEvent.RELEASE, DrawnEvent.RESET, DrawnEvent.CLOSE, DrawnEvent.DECIDED_AGAIN]
+BESIDE_A_DECISION = [
+    DrawnEvent.RESET,
+    DrawnEvent.RELEASE,
+    DrawnEvent.TAKE_OVER,
+    DrawnEvent.CLOSE,
+    DrawnEvent.CONFIGURED,
+    DrawnEvent.MERGED,
+]
+AT_FRONT_DOORS = [
+    *(DrawnEvent.MESSAGE, DrawnEvent.YES, DrawnEvent.BURST, DrawnEvent.BUTTON, DrawnEvent.AGAIN, DrawnEvent.FILE),
+    *(DrawnEvent.LIMITED, DrawnEvent.MERGED, *REPORTS, DrawnEvent.TAKE_OVER, DrawnEvent.RELEASE, DrawnEvent.CLOSE),
+    *(DrawnEvent.STAFF_WRITES, DrawnEvent.RESOLVED, DrawnEvent.APPROVED, DrawnEvent.DECLINED),
+]
+DOOR_STOPS = 8
 
 _OF_EFFECTS = (*(Phase.BEGINS_EFFECT, Phase.EFFECT_BEGUN, Phase.CALLS, Phase.CALLED, Phase.SETTLES, Phase.SETTLED),)
 _OF_COMMITS = (Phase.ANSWERED, Phase.COMMITS, Phase.COMMITTED)
@@ -162,11 +230,15 @@ class Meeting:
 @st.composite
 def meetings(draw: st.DrawFn, events: Sequence[DrawnEvent]) -> Meeting:
     """Of one of *events*, and those of them that the example's profile favours."""
-    event = draw(favoured(events))
+    event = draw(favoured([*events, *(each for each in events if each in _OF_SOMETHING)]))
     phase = draw(st.sampled_from([*PHASES, *_TELLING, *(_AFTER_COMMITS if event in OF_ACTORS else [])]))
     later = [each for each in PHASES if PHASES.index(each) >= PHASES.index(phase)]
     others = draw(st.lists(st.tuples(favoured(list(DrawnEvent)), st.sampled_from(later)), max_size=_THEN))
     given = draw(st.sampled_from(_FITTING[event]) if event in _FITTING else _GIVENS)
+    if phase is Phase.LOOKS_UP and given not in _WITH_A_THREAD:
+        given = Given.FORGOTTEN
+    elif phase not in _OF_HOLDING and given in HOLDING:
+        given = draw(st.sampled_from([given, Given.REPLY]))
     may_say_yes = given in (Given.QUESTION, Given.QUESTIONS)
     return Meeting(
         event=event,
@@ -195,6 +267,8 @@ def favoured(draw: st.DrawFn, events: Sequence[DrawnEvent]) -> DrawnEvent:
 def said_until(draw: st.DrawFn, phase: Phase) -> list[ModelSays]:
     """What the model says so that the phase comes, and what it says then."""
     then = draw(SAID)
+    if phase is Phase.LOOKS_UP:
+        return [ModelSays.FAILS, ModelSays.FAILS, *then]
     if phase in (Phase.CALLS, Phase.CALLED):
         return [draw(st.sampled_from(CALLS)), *then]
     if phase in _OF_EFFECTS:

@@ -20,6 +20,8 @@ class DrawnEvent(Name):
     LIMITED = "over the limit"
     MERGED = "customers are one"
     ACCOUNT_FULL = "account full"
+    MINUTE_USED = "account's minute used up"
+    FORGOTTEN = "threads forgotten"
     KILLED = "killed"
     ZOMBIE = "zombie"
     BREAKS = "connection breaks"

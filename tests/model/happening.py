@@ -28,6 +28,9 @@ _LONG = 1_000
 _FULL_SECONDS = 40
 """So long others keep the account's slot: the next in the queue gives up none of its tries for it."""
 
+_USED_SECONDS = 60
+"""So long others go on using up the account's minute: who waits for it is told, and comes again, before it ends."""
+
 
 def happen(world: World, event: DrawnEvent, customer: int, which: int, there: Actor | None = None) -> bool:
     """Whether it could. *there*: who is at work at that moment; *which*: among several of a kind, from the newest."""
@@ -54,7 +57,7 @@ def _happen(world: World, event: DrawnEvent, customer: int, which: int, there: A
 
 
 def _again(world: World, _customer: int, which: int) -> bool:
-    customers.repeat(world, world.written[-1 - which % len(world.written)])
+    customers.repeat(world, world.composed[-1 - which % len(world.composed)])
     return True
 
 
@@ -68,7 +71,7 @@ def _press(world: World, which: int) -> bool:
 
 
 def _limited(world: World, customer: int, _which: int) -> bool:
-    texts = [f"Flood {len(world.written) + n}" for n in range(2)]
+    texts = [f"Flood {len(world.composed) + n}" for n in range(2)]
     customers.write(world, customer, *(Said(text) for text in texts), limit=1)
     return True
 
@@ -85,6 +88,18 @@ def _account_full(world: World, _customer: int, _which: int) -> bool:
     world.tell("others keep the account busy")
     world.run(world.database.rows(inside.OTHERS_ASK, {"seconds": _FULL_SECONDS}))
     return True
+
+
+def _minute_used(world: World, _customer: int, _which: int) -> bool:
+    world.tell("others use up the account's minute")
+    calls = world.settings.account_calls_per_minute
+    world.run(world.database.rows(inside.OTHERS_ASKED, {"seconds": _USED_SECONDS, "calls": calls}))
+    return True
+
+
+def _forgotten(world: World, _customer: int, _which: int) -> bool:
+    world.tell("Perplexity forgets the threads")
+    return world.perplexity.forget()
 
 
 def _erase(world: World, _customer: int, which: int) -> bool:
@@ -118,6 +133,8 @@ _ANYWHERE: dict[DrawnEvent, Callable[[World, int, int], bool]] = {
     DrawnEvent.LIMITED: _limited,
     DrawnEvent.MERGED: _merged,
     DrawnEvent.ACCOUNT_FULL: _account_full,
+    DrawnEvent.MINUTE_USED: _minute_used,
+    DrawnEvent.FORGOTTEN: _forgotten,
     DrawnEvent.ERASE: _erase,
     DrawnEvent.CONFIGURED: _configured,
     DrawnEvent.SWEEP: _sweep,

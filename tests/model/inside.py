@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID, uuid5
+
 _TABLES = (
     *("account_calls", "account_places", "media", "transitions", "tickets", "handoffs", "effects", "actions"),
     *("raw_outputs", "stream_events", "turns", "threads", "messages", "conversations", "channel_identities"),
@@ -62,7 +64,7 @@ SELECT e.attempts = 1 AND c.owner = 'human' AND e.owner_version IS NOT NULL AND 
 """Whether an action that is no staff's was first begun after a person took its conversation."""
 
 LIVE = """
-SELECT c.id FROM conversations c JOIN customers k ON k.id = c.customer_id
+SELECT c.id, c.owner FROM conversations c JOIN customers k ON k.id = c.customer_id
  WHERE c.merged_into IS NULL AND k.erased_at IS NULL
 """
 """Conversations that go on."""
@@ -72,6 +74,13 @@ INSERT INTO account_calls (id, perplexity_account, started_at, expires_at)
 VALUES (gen_random_uuid(), 'acct-1', agent_now(), agent_now() + make_interval(secs => :seconds))
 """
 """Another conversation's question is out, as far as the account knows."""
+
+OTHERS_ASKED = """
+INSERT INTO account_calls (id, perplexity_account, started_at, expires_at, ended_at)
+SELECT gen_random_uuid(), 'acct-1', agent_now() + make_interval(secs => :seconds), agent_now(), agent_now()
+  FROM generate_series(1, :calls)
+"""
+"""Other conversations have used up the account's minute, and go on with it for so many seconds."""
 
 OPEN_TICKETS = (
     "SELECT 'T-' || number AS id FROM tickets WHERE status NOT IN ('resolved', 'closed') ORDER BY number DESC"
@@ -175,6 +184,24 @@ SELECT a.conversation_id, a.name, count(*) AS times, bool_or(EXISTS (
 
 IN_USE = "SELECT conversation_id FROM threads WHERE ended_at IS NULL GROUP BY 1 HAVING count(*) > 1"
 
+LOST = """
+SELECT l.conversation_id, l.frontend_context_uuid, EXISTS (
+           SELECT 1 FROM turns t JOIN conversations c ON c.id = t.conversation_id
+            WHERE l.conversation_id IN (c.id, c.merged_into)
+              AND (SELECT count(*) FROM raw_outputs o
+                    WHERE o.turn_id = t.id AND o.failure IN ('upstream', 'no_answer')) > 1) AS failed_twice
+  FROM threads l WHERE l.end_reason = 'lost'
+"""
+"""Threads that ended because upstream forgot them, and whether a question surely failed twice there."""
+
+
+def in_its_place(turn_id: UUID) -> UUID:
+    """The thread that the turn begins in the place of a lost one."""
+    return uuid5(turn_id, "in the place of a lost thread")
+
+
+WAITS_TOLD = "SELECT meta ->> 'interim_notice_of' AS turn_id, stored_at FROM messages WHERE meta ? 'interim_notice_of'"
+
 LIMITED = "SELECT conversation_id, text FROM messages WHERE meta ? 'limited'"
 
 OVERDUE = """
@@ -207,6 +234,8 @@ UNION SELECT 'reply withheld' FROM messages WHERE delivery = 'withheld'
 UNION SELECT 'over the limit' FROM messages WHERE meta ? 'limited'
 UNION SELECT 'a place in the queue' FROM account_places
 UNION SELECT 'a thread that ended' FROM threads WHERE ended_at IS NOT NULL
+UNION SELECT 'a thread that was lost' FROM threads WHERE end_reason = 'lost'
+UNION SELECT 'an interim notice' FROM messages WHERE meta ? 'interim_notice_of'
 UNION SELECT 'file ' || status FROM media
 UNION SELECT 'conversation merged' FROM conversations WHERE merged_into IS NOT NULL
 UNION SELECT 'conversation stopped' FROM conversations WHERE stopped_seq IS NOT NULL

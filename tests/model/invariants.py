@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 from schemas.assistants import Texts
 from schemas.deliveries import read_delivery_id
 from tests.model import inside
-from tests.model.outside import Taken
+from tests.model.outside import FAILURES, Taken
 from tests.model.world import World
 
 Row = dict[str, Any]
@@ -315,6 +317,49 @@ def one_thread_is_in_use(facts: Facts) -> Iterator[str]:
         yield f"{facts.name(row)} has more than one thread in use"
 
 
+def a_thread_is_lost_only_where_it_is_forgotten(facts: Facts) -> Iterator[str]:
+    """And after its question surely failed twice there. What takes its place is told what was said so far."""
+    perplexity = facts.world.perplexity
+    for row in facts.world.look(inside.LOST):
+        thread, letter = str(row["frontend_context_uuid"]), facts.name(row)
+        if thread not in perplexity.forgotten or not row["failed_twice"]:
+            yield f"{letter} lost a thread that upstream knows, or that did not fail twice"
+    new = {str(inside.in_its_place(turn["id"])): turn for turn in filter(facts.kept, facts.turns)}
+    for asked in perplexity.asked:
+        turn = new.get(asked.question.frontend_context_uuid)
+        if turn and asked.question.backend_uuid is None and "conversation_so_far" not in asked.question.text:
+            yield f"{facts.name(turn)}{turn['first_seq']} is asked without what was said before its thread was lost"
+
+
+def a_forgotten_thread_costs_nothing(facts: Facts) -> Iterator[str]:
+    """Where nothing else failed, the message is answered in another."""
+    perplexity, world = facts.world.perplexity, facts.world
+    failed = {each.of for each in perplexity.asked if each.said in FAILURES and not each.lost}
+    later = {output["turn_id"] for output in world.look(inside.TRIES) if output["purpose"] != "answer"}
+    for turn in filter(facts.kept, facts.turns):
+        name = facts.name(turn)
+        hindered = perplexity.unsure or name in failed | world.troubled or turn["id"] in later
+        if turn["status"] == "apologised" and not hindered:
+            yield f"{name}{turn['first_seq']} is apologised for, and only its thread was forgotten"
+
+
+def who_waits_for_long_is_told(facts: Facts) -> Iterator[str]:
+    """That the account has no room is the customer's to know, after a while and before the turn comes once more."""
+    told = {row["turn_id"]: row["stored_at"] for row in facts.world.look(inside.WAITS_TOLD)}
+    longest = timedelta(seconds=facts.world.settings.still_working_seconds)
+    late: set[UUID] = set()
+    for turn_id, at in facts.world.database.waited:
+        turn = facts.turn.get(turn_id)
+        if turn is None or not facts.kept(turn) or facts.name(turn) in facts.world.troubled | facts.world.changed:
+            continue
+        conversation = facts.conversations[turn["conversation_id"]]
+        hindered = conversation["merged_into"] or conversation["stopped_seq"] is not None
+        if turn_id in late and not hindered and told.get(str(turn_id), at) >= at:
+            yield f"{facts.name(turn)}{turn['first_seq']} waits for its account, and was told nothing"
+        if at - turn["started_at"] >= longest:
+            late.add(turn_id)
+
+
 def over_a_limit_nobody_is_asked(facts: Facts) -> Iterator[str]:
     words = [asked.words for asked in facts.world.perplexity.asked]
     for row in facts.world.look(inside.LIMITED):
@@ -341,7 +386,9 @@ PROMISES: tuple[Promise, ...] = (
     staff_decide_once,
     a_reset_begins_a_thread,
     one_customer_has_one_conversation,
+    one_thread_is_in_use,
+    a_thread_is_lost_only_where_it_is_forgotten,
+    a_forgotten_thread_costs_nothing,
+    who_waits_for_long_is_told,
     over_a_limit_nobody_is_asked,
 )
-AWAITED: tuple[Promise, ...] = (one_thread_is_in_use,)
-"""What the core of today does not keep: judged where a test asks for it, until it does."""

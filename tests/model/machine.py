@@ -13,12 +13,33 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from schemas.transitions import Event as Change
 from tests.model import customers, staff
 from tests.model.configurations import Configured
-from tests.model.drawing import CUSTOMER, OUTER, SAID, SERVED, TAKEN, Given, Meeting, Profile, To, meetings
+from tests.model.drawing import (
+    ANSWERS_A_QUESTION,
+    AT_FRONT_DOORS,
+    BESIDE_A_DECISION,
+    CUSTOMER,
+    DOOR_STOPS,
+    GIVES_BACK,
+    HOLDING,
+    OUTER,
+    SAID,
+    SERVED,
+    TAKEN,
+    WHILE_ASKED,
+    WHILE_HELD,
+    WHO,
+    Given,
+    Meeting,
+    Profile,
+    To,
+    meetings,
+)
 from tests.model.events import OF_ACTORS, DrawnEvent
 from tests.model.happening import happen
-from tests.model.inside import OPEN_QUESTIONS, STATES
+from tests.model.inside import LIVE, OPEN_QUESTIONS, OPEN_TICKETS, STATES
 from tests.model.invariants import PROMISES, Promise, at_each_moment, at_the_end
 from tests.model.outside import ModelSays, Served, Taken
 from tests.model.phases import Phase, phase_of
@@ -34,6 +55,8 @@ _HANGING_ROUNDS, _HANGING_SECONDS = 6, 6
 """Less in all than an account's slot is kept for."""
 _RETRY_SECONDS = 2
 """After which the attempt that follows a lost one begins."""
+_MOST_SECONDS = 20
+"""While nobody is at work."""
 _TROUBLE_SECONDS = 60
 _ALL_EXPIRES = 8_000
 """Seconds after which no question and no approval is open any more."""
@@ -41,47 +64,12 @@ _TOLD = 60
 """Lines of the trace that a failure shows."""
 
 
-_WHO = st.integers(0, 3)
-_TO_A_QUESTION = [
-    DrawnEvent.YES,
-    DrawnEvent.NO,
-    DrawnEvent.BURST,
-    DrawnEvent.LATE_YES,
-    DrawnEvent.BUTTON,
-    DrawnEvent.OLD_BUTTON,
-]
-_WHILE_ASKED = [
-    None,
-    None,
-    None,
-    DrawnEvent.CONFIGURED,
-    DrawnEvent.TAKE_OVER,
-    DrawnEvent.CONTINUES,
-    DrawnEvent.MERGED,
-    DrawnEvent.TIME,
-]
-_WHILE_HELD = [
-    DrawnEvent.MESSAGE,
-    DrawnEvent.MESSAGE,
-    DrawnEvent.YES,
-    DrawnEvent.BURST,
-    DrawnEvent.FILE,
-    DrawnEvent.STAFF_WRITES,
-    DrawnEvent.CONTINUES,
-]
-_GIVES_BACK = [DrawnEvent.RELEASE, DrawnEvent.RELEASE, DrawnEvent.RESET, DrawnEvent.CLOSE, DrawnEvent.DECIDED_AGAIN]
-_BESIDE_A_DECISION = [
-    DrawnEvent.RESET,
-    DrawnEvent.RELEASE,
-    DrawnEvent.TAKE_OVER,
-    DrawnEvent.CLOSE,
-    DrawnEvent.CONFIGURED,
-    DrawnEvent.MERGED,
-]
+IN_ALL = True
 
 
-def step(**drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
-    """A rule, after which the promises hold that hold at each moment."""
+def step(in_all: bool = False, /, **drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
+    """A rule, after which the promises hold that hold at each moment. *in_all* examples, for half of them are made of
+    meetings only."""
 
     def decorate(does: Callable[..., None]) -> Any:
         @wraps(does)
@@ -90,7 +78,8 @@ def step(**drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any
             _judge(machine.world, at_each_moment(machine.world))
 
         drawn_by: Any = rule  # its overloads are for single strategies
-        return drawn_by(**drawn)(judged)
+        made = drawn_by(**drawn)(judged)
+        return made if in_all else precondition(lambda machine: not machine.only_meetings)(made)
 
     return decorate
 
@@ -105,25 +94,26 @@ class ConversationMachine(RuleBasedStateMachine):
         super().__init__()
         self.world = type(self).make_world()
         self.profile = Profile.ANYTHING
+        self.only_meetings = False
 
-    @initialize(which=st.sampled_from(Configured), profile=st.sampled_from(Profile))
-    def begins(self, which: Configured, profile: Profile = Profile.ANYTHING) -> None:
-        self.profile = profile
+    @initialize(which=st.sampled_from(Configured), profile=st.sampled_from(Profile), only_meetings=st.booleans())
+    def begins(self, which: Configured, profile: Profile = Profile.ANYTHING, only_meetings: bool = False) -> None:
+        self.profile, self.only_meetings = profile, only_meetings
         if which is not Configured.ALL:
             staff.configure(self.world, which)
         self._writes(0)
 
-    @step(event=st.sampled_from(OUTER), customer=CUSTOMER, which=_WHO)
+    @step(event=st.sampled_from(OUTER), customer=CUSTOMER, which=WHO)
     def happens(self, event: DrawnEvent, customer: int, which: int) -> None:
         """Something happens now, wherever everybody is."""
         happen(self.world, event, customer, which)
 
-    @step(meeting=meetings(OUTER))
+    @step(IN_ALL, meeting=meetings(OUTER))
     def meets(self, meeting: Meeting) -> None:
         """Something from outside happens just when somebody has come so far."""
         self._meets(meeting)
 
-    @step(meeting=meetings(sorted(OF_ACTORS)))
+    @step(IN_ALL, meeting=meetings(sorted(OF_ACTORS)))
     def fails(self, meeting: Meeting) -> None:
         """It happens to whoever has come so far."""
         self._meets(meeting)
@@ -161,8 +151,8 @@ class ConversationMachine(RuleBasedStateMachine):
     @step(
         customer=CUSTOMER,
         questions=st.sampled_from([1, 1, 2]),
-        meanwhile=st.sampled_from(_WHILE_ASKED),
-        event=st.sampled_from(_TO_A_QUESTION),
+        meanwhile=st.sampled_from(WHILE_ASKED),
+        event=st.sampled_from(ANSWERS_A_QUESTION),
     )
     def question_is_answered(
         self, customer: int, event: DrawnEvent, questions: int = 1, meanwhile: DrawnEvent | None = None
@@ -177,8 +167,8 @@ class ConversationMachine(RuleBasedStateMachine):
     @step(
         customer=CUSTOMER,
         called=st.booleans(),
-        meanwhile=st.lists(st.sampled_from(_WHILE_HELD), min_size=1, max_size=3),
-        back=st.sampled_from(_GIVES_BACK),
+        meanwhile=st.lists(st.sampled_from(WHILE_HELD), min_size=1, max_size=3),
+        back=st.sampled_from(GIVES_BACK),
         said=SAID,
     )
     def a_person_has_it(
@@ -200,7 +190,7 @@ class ConversationMachine(RuleBasedStateMachine):
         asked=st.sampled_from([Given.APPROVAL, Given.CALL]),
         approved=st.booleans(),
         rounds=st.integers(0, _ROUNDS),
-        meanwhile=st.lists(st.sampled_from(_BESIDE_A_DECISION), min_size=0, max_size=2),
+        meanwhile=st.lists(st.sampled_from(BESIDE_A_DECISION), min_size=0, max_size=2),
         again=st.booleans(),
     )
     def staff_decide(
@@ -215,8 +205,32 @@ class ConversationMachine(RuleBasedStateMachine):
         for event in (*meanwhile, *([DrawnEvent.DECIDED_AGAIN] if again else [])):
             happen(self.world, event, customer, 0)
 
+    @step(
+        customer=CUSTOMER,
+        events=st.tuples(st.sampled_from(AT_FRONT_DOORS), st.sampled_from(AT_FRONT_DOORS)),
+        order=st.lists(st.integers(0, 2), min_size=1, max_size=DOOR_STOPS),
+        ends=st.sampled_from([None, None, None, DrawnEvent.KILLED]),
+    )
+    def two_come_at_once(
+        self, customer: int, events: tuple[DrawnEvent, DrawnEvent], order: list[int], ends: DrawnEvent | None = None
+    ) -> None:
+        """Two API processes have something to do at the same time, statement by statement, beside who is at work; the
+        second may die where it is, and what it had stored is found without it."""
+        with self.world.front_doors() as doors:
+            for event in events:
+                happen(self.world, event, customer, 0)
+        for n in order:
+            others = [actor for actor in self.world.stops.actors if actor not in doors]
+            actor = doors[n] if n < len(doors) else _nth(others, n) if others else None
+            if actor is not None:
+                self._goes_on(actor, To.NEXT, iter(()), Served.DONE, Taken.TAKEN)
+        if ends is not None and _has_stored(self.world, doors[-1:]):
+            self.world.kill(doors[-1])
+        for door in doors:
+            self._goes_on(door, To.END, iter(()), Served.DONE, Taken.TAKEN)
+
     @precondition(lambda self: self.world.stops.waiting)
-    @step(who=_WHO, to=st.sampled_from(To), said=SAID, served=SERVED, taken=TAKEN)
+    @step(who=WHO, to=st.sampled_from(To), said=SAID, served=SERVED, taken=TAKEN)
     def goes_on(self, who: int, to: To, said: list[ModelSays], served: Served, taken: Taken) -> None:
         """Where it meets the outside on its way, that does as drawn."""
         self._goes_on(_nth(self.world.stops.actors, who), to, iter(said), served, taken)
@@ -253,7 +267,7 @@ class ConversationMachine(RuleBasedStateMachine):
 
     def _meets(self, meeting: Meeting) -> None:
         self._given(meeting.given, meeting.customer)
-        self._writes(meeting.customer, meeting.wrote)
+        self._writes(meeting.customer, meeting.wrote, file=meeting.phase is Phase.FETCHES)
         says = iter(meeting.said)
         there = self._until(meeting.phase, says, meeting.served, meeting.taken)
         if there is None and meeting.event in OF_ACTORS:
@@ -271,21 +285,36 @@ class ConversationMachine(RuleBasedStateMachine):
             self._goes_on(there, To.END, says, Served.DONE, meeting.taken)
 
     def _given(self, given: Given, customer: int) -> None:
-        """Makes it so."""
-        if given in (Given.APPROVAL, Given.CALL) and self.world.configured is not Configured.APPROVALS:
+        """Makes it so; in an example of meetings only, each begins with the bot, where nothing else is given."""
+        if self.only_meetings and given not in HOLDING:
+            self._give_back()
+        if given in (Given.APPROVAL, Given.CALL, Given.DECIDED) and self.world.configured is not Configured.APPROVALS:
             staff.configure(self.world, Configured.APPROVALS)
         if given is Given.OTHER:
             self._writes(1 - customer)
-        elif given is Given.FULL:
-            happen(self.world, DrawnEvent.ACCOUNT_FULL, customer, 0)
+        elif given is Given.HELD_BY_TICKET:
+            staff.configure(self.world, Configured.HOLDS)
+        elif given in _OTHERS_USE:
+            happen(self.world, _OTHERS_USE[given], customer, 0)
+        elif self.world.configured in _LACKING.get(given, ()):
+            staff.configure(self.world, Configured.ALL)
         for said in _SAYS.get(given, []):
             self._turn(customer, [said])
         for event in _THEN.get(given, []):
             happen(self.world, event, customer, 0)
             self._plays([])
 
-    def _writes(self, customer: int, words: str = "Hello") -> None:
-        customers.write(self.world, customer, customers.Said(words))
+    def _give_back(self) -> None:
+        """What people have, they release; what a ticket holds is held no more."""
+        if self.world.configured is Configured.HOLDS and self.world.look(OPEN_TICKETS):
+            staff.configure(self.world, Configured.ALL)
+        taken = {row["id"] for row in self.world.look(LIVE) if row["owner"] == "human"}
+        for run in [run for run in self.world.runs.values() if run.conversation_id in taken]:
+            staff.change(self.world, run, Change.RELEASED)
+            self._plays([])
+
+    def _writes(self, customer: int, words: str = "Hello", *, file: bool = False) -> None:
+        customers.write(self.world, customer, customers.Said(words, file=file))
 
     def _turn(self, customer: int, said: Sequence[ModelSays], served: Served = Served.DONE) -> None:
         self._writes(customer)
@@ -300,7 +329,7 @@ class ConversationMachine(RuleBasedStateMachine):
             elif all(run.rests for run in self.world.runs.values()):
                 return
             else:
-                self.world.pass_time(_RETRY_SECONDS)
+                self.world.pass_until_next(_MOST_SECONDS)
 
     def _until(self, phase: Phase, says: Any, served: Served, taken: Taken) -> Actor | None:
         """The actor that has come so far; None if nobody does."""
@@ -313,7 +342,7 @@ class ConversationMachine(RuleBasedStateMachine):
             elif all(run.rests for run in self.world.runs.values()):
                 return None
             else:
-                self.world.pass_time(_RETRY_SECONDS)
+                self.world.pass_until_next(_MOST_SECONDS)
         return None
 
     def _goes_on(self, actor: Actor, to: To, says: Any, served: Served, taken: Taken) -> None:
@@ -321,6 +350,7 @@ class ConversationMachine(RuleBasedStateMachine):
             Place.ASK: lambda: next(says, ModelSays.TEXT),
             Place.CALL: lambda: served,
             Place.FETCH: lambda: served,
+            Place.LOOK_UP: lambda: served,
             Place.SEND: lambda: taken,
         }
         for n in range(_MOST):
@@ -340,17 +370,36 @@ _SAYS: dict[Given, list[ModelSays]] = {
     Given.QUESTIONS: [ModelSays.CANCEL_ORDER, ModelSays.CANCEL_ORDER],
     Given.APPROVAL: [ModelSays.TICKET],
     Given.CALL: [ModelSays.HANDOFF],
+    Given.DECIDED: [ModelSays.TICKET],
     Given.TICKET: [ModelSays.TICKET],
+    Given.FORGOTTEN: [ModelSays.TEXT],
+    Given.HELD_BY_TICKET: [ModelSays.TICKET],
     Given.HUMAN: [ModelSays.TEXT],
     Given.HELD: [ModelSays.TEXT],
     Given.CLOSED: [ModelSays.TEXT],
 }
+_LACKING = {
+    **dict.fromkeys((Given.QUESTION, Given.QUESTIONS), (Configured.NO_ENDPOINTS,)),
+    Given.TICKET: (Configured.APPROVALS,),
+}
+"""Configurations under which it does not come to be."""
 _THEN: dict[Given, list[DrawnEvent]] = {
+    Given.FORGOTTEN: [DrawnEvent.FORGOTTEN],
+    Given.HELD_BY_TICKET: [DrawnEvent.MESSAGE],
+    Given.DECIDED: [DrawnEvent.APPROVED],
     Given.HUMAN: [DrawnEvent.TAKE_OVER],
     Given.HELD: [DrawnEvent.TAKE_OVER, DrawnEvent.MESSAGE],
     Given.CLOSED: [DrawnEvent.CLOSE],
 }
+_OTHERS_USE = {Given.FULL: DrawnEvent.ACCOUNT_FULL, Given.MINUTE: DrawnEvent.MINUTE_USED}
 _COMMITS = {Phase.COMMITS, Phase.COMMITTED, Phase.SETTLES, Phase.SETTLED}
+
+
+def _has_stored(world: World, doors: Sequence[Actor]) -> bool:
+    """A message, of which nobody is told yet."""
+    return any(
+        (each.place, each.what) == (Place.AFTER, "store messages") for door in doors for each in world.stops.of(door)
+    )
 
 
 def _nothing() -> None:

@@ -87,12 +87,14 @@ FAILURES: dict[ModelSays, ModelFailureKind] = {
 
 @dataclass(frozen=True)
 class AskedPrompt:
-    """A question as it was put for conversation *of* (its letter), and what the model answered."""
+    """A question as it was put for conversation *of* (its letter), and what the model answered. *lost*: it failed, for
+    upstream has forgotten its thread."""
 
     question: ModelPrompt
     said: ModelSays
     of: str
     backend_uuid: str | None = None
+    lost: bool = False
 
     @property
     def words(self) -> str:
@@ -104,24 +106,48 @@ class ModelPerplexity(ScriptedPerplexity):
         super().__init__()
         self._stops = stops
         self.asked: list[AskedPrompt] = []
+        self.forgotten: set[str] = set()
+        """Threads that upstream knows no more."""
+        self.unsure = False
+        """Upstream could not say of a thread whether it knows it."""
 
     async def ask(self, question: ModelPrompt, on_text: OnText | None = None) -> Answer:
         said = await self._stops.at(Place.ASK, "the model", question) or ModelSays.TEXT
         number, actor = len(self.asked) + 1, ACTOR.get()
         of = actor.name[0] if actor else ""
+        lost = question.backend_uuid is not None and question.frontend_context_uuid in self.forgotten
+        if lost and said not in FAILURES:
+            said = ModelSays.FAILS
         if said in FAILURES:
-            self.asked.append(AskedPrompt(question, said, of))
+            self.asked.append(AskedPrompt(question, said, of, lost=lost))
             await self._stops.at(Place.ANSWER, f"{said}")
             raise AskFailed(FAILURES[said], "as the example says")
         answer = Answer(
             text=OUTPUTS.get(said, f"Answer {number}."),
             backend_uuid=str(uuid5(_NAMES, f"answer {number}")),
             frontend_context_uuid=question.frontend_context_uuid,
-            thread_url_slug=f"thread-{question.frontend_context_uuid[:8]}",
+            thread_url_slug=slug_of(question.frontend_context_uuid),
         )
         self.asked.append(AskedPrompt(question, said, of, answer.backend_uuid))
         await self._stops.at(Place.ANSWER, f"{said}")
         return answer
+
+    def forget(self) -> bool:
+        """All threads that it has answered in, as where the wrapper's account is another. False if there are none."""
+        known = {each.question.frontend_context_uuid for each in self.asked if each.backend_uuid}
+        self.forgotten |= known
+        return bool(known)
+
+    async def has_thread(self, account_name: str, slug: str) -> bool | None:
+        served = await self._stops.at(Place.LOOK_UP, "the thread", slug) or Served.DONE
+        if served is not Served.DONE:
+            self.unsure = True
+            return None
+        return slug not in {slug_of(each) for each in self.forgotten}
+
+
+def slug_of(frontend_context_uuid: str) -> str:
+    return f"thread-{frontend_context_uuid[:8]}"
 
 
 @dataclass(frozen=True)

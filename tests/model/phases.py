@@ -25,6 +25,7 @@ class Phase(Name):
     TAKEN = "the channel has it"
     SENT = "the part is sent"
     FETCHES = "a file is fetched"
+    LOOKS_UP = "a thread is looked up"
 
 
 _BY_STOP: dict[tuple[Place, str], Phase] = {
@@ -53,6 +54,7 @@ _BY_PLACE = {
     Place.SEND: Phase.SENDS,
     Place.TAKEN: Phase.TAKEN,
     Place.FETCH: Phase.FETCHES,
+    Place.LOOK_UP: Phase.LOOKS_UP,
 }
 
 

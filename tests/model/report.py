@@ -12,10 +12,12 @@ from tests.model.phases import Phase
 
 Met = Counter[tuple[DrawnEvent, Phase]]
 
+_WITHOUT_A_STATEMENT = (Phase.ANSWERED, Phase.CALLS, Phase.CALLED, Phase.FETCHES, Phase.LOOKS_UP)
+
 IMPOSSIBLE: dict[tuple[DrawnEvent, Phase], str] = {
     **dict.fromkeys([(event, Phase.RESTS) for event in OF_ACTORS], "nobody is there for it to happen to"),
     **dict.fromkeys(
-        [(DrawnEvent.BREAKS, phase) for phase in (Phase.ANSWERED, Phase.CALLS, Phase.CALLED, Phase.FETCHES)],
+        [(DrawnEvent.BREAKS, phase) for phase in _WITHOUT_A_STATEMENT],
         "no statement is under way whose connection could break",
     ),
 }
@@ -27,7 +29,8 @@ RARE = frozenset(
         *(f"action {status}" for status in ActionStatus),
         *(f"effect {status}" for status in EffectStatus),
         *(f"part {status}" for status in EffectStatus),
-        *("action withheld", "reply withheld", "over the limit", "a place in the queue", "a thread that ended"),
+        *("action withheld", "reply withheld", "over the limit", "a place in the queue", "an interim notice"),
+        *("a thread that ended", "a thread that was lost"),
         *("file kept", "file refused", "conversation merged", "conversation stopped", "customer erased"),
     }
 )

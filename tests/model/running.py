@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import hypothesis.internal.conjecture.engine as engine
 from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test
 
 from tests.model.machine import ConversationMachine
@@ -14,6 +15,14 @@ from tests.model.world import Composes, World
 from worker.app import create_activities
 
 engine.MAX_SHRINKING_SECONDS = 30  # of Hypothesis: five minutes are more than a smaller script is worth
+
+
+class EachAnew(HypothesisProvider):
+    """Draws as Hypothesis does, but each example anew: Hypothesis itself plays each one six times more, hardly
+    changed, and an example costs too much for that."""
+
+
+AVAILABLE_PROVIDERS["each anew"] = EachAnew
 
 STEPS = 10
 """Rules of an example, at most."""
@@ -50,6 +59,7 @@ def examples(
         phases=phases,
         deadline=None,
         database=None,
+        backend="each anew",
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
         print_blob=False,

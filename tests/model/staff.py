@@ -28,17 +28,25 @@ def change(world: World, run: DrivenRun, event: Change) -> None:
     """By one statement, of which the workflow is told."""
     world.tell(f"staff: {run.letter} is {event}")
     world.loop.advance(STEP_SECONDS)
-    _tell(world, run, world.run(Standings(world.database).change(run.conversation_id, event, who="Ann")))
+    world.changed.add(run.letter)
+    world.at_front_door("changes", lambda: _change(world, run, event))
+
+
+async def _change(world: World, run: DrivenRun, event: Change) -> None:
+    changed = await Standings(world.database).change(run.conversation_id, event, who="Ann")
     if event is Change.TAKEN:
         world.taken.setdefault(run.conversation_id, world.passed)
     else:
         world.taken.pop(run.conversation_id, None)
+    _tell(world, run, changed)
 
 
 def reset(world: World, run: DrivenRun) -> None:
     world.tell(f"{run.letter} is reset")
     world.loop.advance(STEP_SECONDS)
+    world.changed.add(run.letter)
     _tell(world, run, world.run(Standings(world.database).reset(run.conversation_id, new_thread=True, who="Ann")))
+    world.loop.run_until_quiet()
     world.taken.pop(run.conversation_id, None)
     world.resets.append((run.letter, len(world.perplexity.asked)))
 
@@ -48,24 +56,32 @@ def write(world: World, run: DrivenRun) -> None:
     world.tell(f"staff write in {run.letter}")
     world.loop.advance(STEP_SECONDS)
     world.staff_said += 1
-    message_id = uuid5(run.conversation_id, f"staff {world.staff_said}")
-    outbox, text = Outbox(world.database), f"Ann here {world.staff_said}."
-    world.run(outbox.add(run.conversation_id, text, message_id=message_id, author="agent", author_name="Ann"))
+    text = f"Ann here {world.staff_said}."
+    world.at_front_door("writes", lambda: _add(world, run, text))
+
+
+async def _add(world: World, run: DrivenRun, text: str) -> None:
+    message_id = uuid5(run.conversation_id, text)
+    outbox = Outbox(world.database)
+    await outbox.add(run.conversation_id, text, message_id=message_id, author="agent", author_name="Ann")
     world.signalled(world.workflow_of(run), "delivery_due")
-    world.loop.run_until_quiet()
 
 
 def resolve_newest_ticket(world: World) -> bool:
     """False if none is open."""
     tickets = world.look(inside.OPEN_TICKETS)
-    resolved = world.run(Desk(world.database).resolve_ticket(tickets[0]["id"], who="Ann")) if tickets else None
+    if tickets:
+        world.tell("staff resolve the newest ticket")
+        world.at_front_door("resolves", lambda: _resolve(world, tickets[0]["id"]))
+    return bool(tickets)
+
+
+async def _resolve(world: World, ticket_id: str) -> None:
+    resolved = await Desk(world.database).resolve_ticket(ticket_id, who="Ann")
     if resolved is not None:
-        world.tell(f"a ticket of {world.name_of(resolved.conversation_id)} is resolved")
         world.standing_changed(resolved.workflow_id)
         if resolved.seq:
             world.signalled(resolved.workflow_id, "message_stored", resolved.seq)
-        world.loop.run_until_quiet()
-    return resolved is not None
 
 
 def decide(world: World, *, approved: bool) -> bool:
@@ -107,15 +123,16 @@ def _hand_in(world: World, workflow_id: str, decision: ApprovalDecision) -> None
     """Under a name that tells which question it was; then update-with-start."""
     conversation_id, who = UUID(workflow_id.rpartition("/")[2]), f"Ann of {decision.digest[:8]}"
     world.tell(f"staff {'approve' if decision.approved else 'decline'} in {world.name_of(conversation_id)}")
-    by = world.run(Actions(world.database).hand_in(conversation_id, approved=decision.approved, who=who))
-    world.decides(workflow_id, decision.model_copy(update={"by": by}))
-    world.loop.run_until_quiet()
+
+    async def hand_in() -> None:
+        by = await Actions(world.database).hand_in(conversation_id, approved=decision.approved, who=who)
+        world.decides(workflow_id, decision.model_copy(update={"by": by}))
+
+    world.at_front_door("decides", hand_in)
 
 
 def _tell(world: World, run: DrivenRun, changed: Changed) -> None:
     """What the API tells after a change."""
-    world.changed.add(run.letter)
     world.standing_changed(world.workflow_of(run))
     if changed.waiting_seq is not None:
         world.signalled(world.workflow_of(run), "message_stored", changed.waiting_seq)
-    world.loop.run_until_quiet()

@@ -32,6 +32,7 @@ class Place(StrEnum):
     SEND = "send"  #: a part of a reply is about to be sent
     TAKEN = "taken"  #: the channel has taken it, or not; its answer is on the way
     FETCH = "fetch"  #: a file is about to be fetched
+    LOOK_UP = "look up"  #: upstream is about to be asked whether it knows a thread
 
 
 @dataclass

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.model.machine import ConversationMachine
 from tests.model.outside import ModelSays, Served, Taken
 from tests.model.phases import Phase
 from tests.model.stage import Stage, stage_at
+from tests.model.statements import BY_MARKER
 
 S = ConversationMachine
 ALL = Configured.ALL
@@ -198,6 +200,13 @@ def played(stage: Stage, number: int, hole: Hole | None = None) -> None:
 
 def test_each_hole_has_a_script() -> None:
     assert {hole.number for hole in HOLES} == SCRIPTS.keys()
+
+
+def test_each_named_statement_is_in_the_core() -> None:
+    """Else nobody would stop there any more."""
+    storage = "\n".join(each.read_text() for each in (Path(__file__).parents[2] / "storage").rglob("*.py"))
+
+    assert [marker for marker in BY_MARKER if marker not in storage] == []
 
 
 @pytest.mark.parametrize("number", SCRIPTS)

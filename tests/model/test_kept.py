@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from schemas.assistants import Texts
+from tests.model import inside
 from tests.model.configurations import Configured
-from tests.model.drawing import Meeting, To
+from tests.model.drawing import Given, Meeting, To
 from tests.model.events import DrawnEvent
 from tests.model.machine import ConversationMachine
 from tests.model.outside import ModelSays, Taken
@@ -25,13 +27,16 @@ def stage(postgres_url: str) -> Iterator[Stage]:
 @pytest.fixture
 def state(stage: Stage) -> Iterator[ConversationMachine]:
     """Its last step is that everybody comes to rest, and all promises are judged."""
-    machine: type[ConversationMachine] = type(
-        "Machine", (ConversationMachine,), {"make_world": staticmethod(stage.world)}
-    )
-    state = machine()
+    state = machine_on(stage)
     state.begins(which=Configured.ALL)
     yield state
     state.teardown()
+
+
+def machine_on(stage: Stage) -> ConversationMachine:
+    made = {"make_world": staticmethod(stage.world)}
+    machine: type[ConversationMachine] = type("Machine", (ConversationMachine,), made)
+    return machine()
 
 
 def test_of_what_may_have_left_before_a_take_over_staff_are_told(state: ConversationMachine) -> None:
@@ -46,3 +51,36 @@ def test_no_part_is_planned_for_who_is_erased(
     """An erasure between reading what is due and planning its parts left one that nobody would end."""
     first = DrawnEvent.MESSAGE if then else DrawnEvent.ERASE
     state.meets(meeting=Meeting(first, Phase.PLANS, said=(ModelSays.TEXT,), others=To.NEXT, rounds=1, then=then))
+
+
+def test_who_waits_for_the_accounts_minute_is_told_once_and_answered(state: ConversationMachine) -> None:
+    state.meets(meeting=Meeting(DrawnEvent.MINUTE_USED, Phase.CLAIMS, rounds=1))
+
+    assert state.world.come_to_rest()
+    told = [begun.text for begun in state.world.whatsapp.begun]
+    assert [text == Texts().still_working for text in told] == [True, False]
+
+
+def test_a_forgotten_thread_costs_the_customer_nothing(state: ConversationMachine) -> None:
+    """The question fails twice as it must, upstream knows no such thread, and it is put in another."""
+    state.meets(meeting=Meeting(DrawnEvent.TIME, Phase.LOOKS_UP, Given.FORGOTTEN, (ModelSays.TEXT,)))
+
+    assert state.world.come_to_rest()
+    assert [row["failed_twice"] for row in state.world.look(inside.LOST)] == [True]
+    assert [asked.lost for asked in state.world.perplexity.asked] == [False, True, True, False]
+
+
+def test_what_was_held_under_a_ticket_is_not_forgotten_when_it_is_held_no_more(state: ConversationMachine) -> None:
+    """The assistant's configuration changes from holding to answering."""
+    state.meets(meeting=Meeting(DrawnEvent.CONFIGURED, Phase.CLAIMS, Given.HELD_BY_TICKET))
+
+    assert state.world.come_to_rest()
+    assert [turn["status"] for turn in state.world.look(inside.TURNS)] == ["answered", "held", "answered"]
+
+
+def test_what_is_about_to_be_held_when_the_ticket_ends_is_answered(stage: Stage) -> None:
+    """The turn was claimed under the ticket, and nobody would have asked about it."""
+    state = machine_on(stage)
+    state.begins(which=Configured.HOLDS)
+    state.meets(meeting=Meeting(DrawnEvent.RESOLVED, Phase.CLAIMED, Given.TICKET))
+    state.teardown()

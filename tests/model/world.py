@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -17,7 +17,6 @@ from temporalio.testing import ActivityEnvironment
 from config.clock import Clock
 from config.settings import Settings
 from integrations.whatsapp.channel import only
-from schemas.conversation_ref import ConversationRef
 from schemas.conversations import ApprovalDecision
 from schemas.deliveries import read_delivery_id
 from schemas.messages import ChannelMessage
@@ -29,7 +28,7 @@ from tests.model.driver import DrivenRun, GivenUp
 from tests.model.events import DrawnEvent
 from tests.model.outside import ModelEndpoints, ModelPerplexity, ModelTemporal, ModelWhatsApp
 from tests.model.phases import Phase
-from tests.model.stops import Actor, Stopped, Stops
+from tests.model.stops import Actor, Lost, Stopped, Stops
 from tests.model.virtual_loop import VirtualLoop
 from tests.support import clock
 from worker.app import Activities, Outside, create_activities
@@ -49,7 +48,7 @@ SETTINGS: dict[str, Any] = {
     "newer_message_poll_seconds": 10.0,
     "restart_within_seconds": 15.0,
     "account_calls_in_flight": 1,
-    "account_calls_per_minute": 1_000,
+    "account_calls_per_minute": 40,
     "account_slot_seconds": 45.5,
     "account_place_seconds": 60.5,
     "delivery_attempts": 3,
@@ -68,15 +67,6 @@ def model_settings(**changes: Any) -> Settings:
     return Settings(**values)
 
 
-@dataclass(frozen=True)
-class Written:
-    """A message as the channel brought it. `ref` names its conversation."""
-
-    message: ChannelMessage
-    ref: ConversationRef
-    seq: int
-
-
 Composes = Callable[[Client, ModelDatabase, Outside, Settings, Clock, Callable[[], float]], Activities]
 
 
@@ -90,7 +80,7 @@ class World:
         self.database = database
         self.settings = settings
         self.stops = Stops(loop)
-        database.stops = self.stops
+        database.stops, database.waited = self.stops, []
         self.perplexity = ModelPerplexity(self.stops)
         self.endpoints = ModelEndpoints(self.stops, self._is_begun_late)
         self.whatsapp = ModelWhatsApp(self.stops, self._is_too_late)
@@ -101,7 +91,10 @@ class World:
         """Letters of conversations that were reset, and after how many questions."""
         self.decided: list[tuple[str, ApprovalDecision]] = []
         """Staff's decisions as they were handed in, and to which workflow."""
-        self.written: list[Written] = []
+        self.composed: list[ChannelMessage] = []
+        """Messages that customers wrote, as the channel brings them."""
+        self.doors: list[Actor] | None = None
+        """What API processes do, while they do it step by step (`front_doors`)."""
         self.reported_failed: list[str] = []
         """Delivery ids that the channel reported as failed."""
         self.troubled: set[str] = set()
@@ -149,6 +142,25 @@ class World:
         task = self.loop.create_task(in_real_time())
         self.loop.run_until_quiet()
         return task.result()
+
+    def at_front_door(self, name: str, does: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """What an API process does: at once, or as an actor that stops where others do."""
+        if self.doors is None:
+            self.run(does())
+        else:
+            door = self.stops.start(f"door {len(self.doors) + 1} {name}", does)
+            door.ended.add_done_callback(self._door_ended)
+            self.doors.append(door)
+        self.loop.run_until_quiet()
+
+    @contextmanager
+    def front_doors(self) -> Iterator[list[Actor]]:
+        """What comes to the API within the block begins, and goes on with the others at work."""
+        self.doors = doors = []
+        try:
+            yield doors
+        finally:
+            self.doors = None
 
     def pass_time(self, seconds: float) -> None:
         self.tell(f"{seconds} s pass")
@@ -298,6 +310,10 @@ class World:
     def _rests(self) -> bool:
         idle = all(run.rests for run in self.runs.values()) and all(update.done() for update in self.updates)
         return idle and not self.look(inside.OVERDUE)
+
+    def _door_ended(self, ended: asyncio.Future[Any]) -> None:
+        if (error := ended.exception()) is not None and not isinstance(error, Lost):
+            self.defects.append(f"a front door: {type(error).__name__} {error}")
 
     def _unheard(self, context: dict[str, Any]) -> None:
         error = context.get("exception")
