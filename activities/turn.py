@@ -194,7 +194,8 @@ class TurnActivities:
             lambda: self._commits.commit(fence, decision, commit_id, output, kept),
             self._settings.database_retry_seconds,
         )
-        TurnTelemetry(turn, self._settings).committed(decision, committed, output, self._now())
+        telemetry = TurnTelemetry(turn, self._settings)
+        telemetry.committed(decision, committed, output, assistant.registry, self._now())
         after = committed.turn
         if after.standing.owner is Owner.BOT and (turn.standing.owner is not Owner.BOT or isinstance(decision, Hold)):
             after = await self._turns.get(turn.id)  # the commit may have had what was held asked about

@@ -64,7 +64,7 @@ class FailureRecorder:
             unknown_attempts=turn.unknown_attempts + int(unknown),
             retry_after=failed.error.retry_after,
         )
-        TurnTelemetry(turn, self._settings, registry).failed(failed, pause)
+        TurnTelemetry(turn, self._settings).failed(failed, pause, registry)
         return ApplicationError(
             f"no answer: {failed.error.kind}",  # what upstream said is in raw_outputs, not in Temporal
             type=failed.error.kind,

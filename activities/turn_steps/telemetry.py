@@ -28,25 +28,28 @@ if TYPE_CHECKING:
 
 log = get_logger("turn")
 
-_NO_ACTIONS = Registry()
-
 
 class TurnTelemetry:
     """Reports how one attempt at one turn ended. What the model wrote stands in `raw_output` and nowhere else."""
 
-    def __init__(self, turn: ClaimedTurn, settings: Settings, registry: Registry = _NO_ACTIONS) -> None:
+    def __init__(self, turn: ClaimedTurn, settings: Settings) -> None:
         self._turn = turn
         self._settings = settings
-        self._registry = registry
 
     def committed(
-        self, decision: TurnDecision, committed: Committed, output: OutputRecord | None, now: datetime
+        self,
+        decision: TurnDecision,
+        committed: Committed,
+        output: OutputRecord | None,
+        registry: Registry,
+        now: datetime,
     ) -> None:
-        """A step has its outcome; if *committed* was not won, another attempt's was stored first."""
+        """A step has its outcome; if *committed* was not won, another attempt's was stored first. *registry* knows
+        which values of *output* are sensitive."""
         turn = committed.turn
         handler = decision.handler if isinstance(decision, PerformAction | PerformConfirmed) else None
         verdict = output.verdict if output else turn.verdict
-        fields = {"verdict": verdict, "handler": handler, **self._output(output), **self._fields()}
+        fields = {"verdict": verdict, "handler": handler, **self._output(output, registry), **self._fields()}
         status = turn.status if committed.won else "superseded"
         if isinstance(decision, Repair | PerformAction | PerformConfirmed):
             action = decision.action.request.action if isinstance(decision, PerformAction) else None
@@ -60,8 +63,9 @@ class TurnTelemetry:
         failure = decision.failure if isinstance(decision, GiveReply) else None
         log.info("turn", status=status, failure=failure, total_ms=int(waited * 1000), **fields)
 
-    def failed(self, failed: Unanswered, pause: float | None) -> None:
-        """The attempt got no answer; *pause* is the seconds until the next, None if there is none."""
+    def failed(self, failed: Unanswered, pause: float | None, registry: Registry) -> None:
+        """The attempt got no answer; *pause* is the seconds until the next, None if there is none. *registry* as in
+        `committed`."""
         metrics.FAILURES.labels(failed.error.kind).inc()
         log.warning(
             "turn_attempt_failed",
@@ -70,7 +74,7 @@ class TurnTelemetry:
             said=self._cut(failed.error.said),
             retry_in_seconds=pause,
             model_ms=failed.model_ms,
-            raw_output=self._shown(failed.error.partial),
+            raw_output=self._shown(failed.error.partial, registry),
             **self._fields(),
         )
 
@@ -84,18 +88,18 @@ class TurnTelemetry:
         metrics.FAILURES.labels("abandoned").inc()
         log.warning("turn_attempt_abandoned", **self._fields())
 
-    def _output(self, output: OutputRecord | None) -> dict[str, Any]:
+    def _output(self, output: OutputRecord | None, registry: Registry) -> dict[str, Any]:
         if output is None:
             return {}
         return {
             "purpose": output.purpose,
-            "errors": [self._named(error) for error in output.errors],
+            "errors": [_named(error, registry) for error in output.errors],
             "backend_uuid": output.backend_uuid,
             "prompt_pack": output.prompt_pack,
             "pack_echoed": _version(output.pack_echoed),
             "model_ms": output.model_ms,
             "first_text_ms": output.first_text_ms,
-            "raw_output": self._shown(output.text),
+            "raw_output": self._shown(output.text, registry),
         }
 
     def _fields(self) -> dict[str, Any]:
@@ -117,16 +121,17 @@ class TurnTelemetry:
             fields["customer_words"] = joined_text(turn.messages)
         return fields
 
-    def _named(self, error: OutputError) -> dict[str, str]:
-        """*error* without names that the model made up."""
-        return {"path": self._registry.known_path(error.path), "message": error.message, "code": error.code}
-
-    def _shown(self, output: str) -> str:
-        return self._cut(output_to_show(output, self._registry))
+    def _shown(self, output: str, registry: Registry) -> str:
+        return self._cut(output_to_show(output, registry))
 
     def _cut(self, text: str) -> str:
         limit = self._settings.log_raw_output_characters
         return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def _named(error: OutputError, registry: Registry) -> dict[str, str]:
+    """*error* without names that the model made up."""
+    return {"path": registry.known_path(error.path), "message": error.message, "code": error.code}
 
 
 def _version(echoed: str | None) -> str | None:

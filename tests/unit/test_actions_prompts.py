@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from actions.prompt_pack import (
     before_words,
-    customer_words,
     encoded_bytes,
     prompt_pack,
     repair_prompt,
@@ -26,6 +25,11 @@ from schemas.actions import ActionRequest, AssistantActions
 from schemas.encoding import dump_json
 from schemas.turns import Verdict
 from tests.unit.outputs.corpus import REGISTRY
+
+
+def customer_words(text: str) -> str:
+    """As `activities.turn_steps.prompt` marks them."""
+    return wrap_untrusted("customer_message", text)
 
 
 def examples(text: str) -> list[str]:
