@@ -26,7 +26,8 @@ END $$;
 --
 -- record_statuses: what the channel says of parts of ours. A part is found by our own id, or else by the channel's; how
 -- far it came only moves forward: a lower status changes nothing, FAILED replaces only what never arrived. One that
--- failed is due again, for the sender to decide what follows; returns its conversation. All parts are locked beforehand,
+-- failed is due again, for the sender to decide what follows; returns its conversation. A message that was withheld
+-- while nobody knew, and has arrived with it, is done. All parts are locked beforehand,
 -- and the conversations of those that failed, in the order in which all take them.
 CREATE OR REPLACE FUNCTION record_statuses(p_channel text, p_statuses jsonb)
 RETURNS TABLE (conversation_id uuid, workflow_id text, channel text, assistant text)
@@ -68,6 +69,7 @@ BEGIN
                    external_id = coalesce(external_id, v_status ->> 'channel_message_id'),
                    settled_at = CASE WHEN v_part.status = 'confirmed' THEN settled_at ELSE agent_now() END
              WHERE id = v_part.id;
+            UPDATE messages SET delivery = 'done' WHERE id = v_part.message_id AND delivery = 'withheld' AND has_arrived(id);
         END IF;
     END LOOP;
 END $$;

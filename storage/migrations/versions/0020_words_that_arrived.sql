@@ -1,0 +1,16 @@
+-- has_arrived: the channel has taken all parts of the message, whatever was known of them before.
+CREATE FUNCTION has_arrived(p_message uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT coalesce(bool_and(e.status = 'confirmed'), false) FROM effects e WHERE e.message_id = p_message
+$$;
+--
+-- kept_words: what the bot has said to the customer and what did not leave, for a person took the conversation before:
+-- withheld, or about to be. What may have left in part (an outcome that nobody knows) was passed on to staff by a note.
+-- What arrived after all, by a status that came late, is told.
+CREATE OR REPLACE FUNCTION kept_words(p_conversation uuid) RETURNS SETOF messages LANGUAGE sql STABLE AS $$
+    SELECT r.* FROM messages r JOIN conversations c ON c.id = r.conversation_id
+     WHERE r.conversation_id = p_conversation AND r.direction = 'out' AND r.author = 'assistant'
+       AND (r.delivery = 'withheld' OR r.delivery = 'due' AND r.owner_version < c.taken_version AND NOT EXISTS (
+            SELECT 1 FROM effects e WHERE e.message_id = r.id AND e.status IN ('sending', 'confirmed')))
+       AND NOT EXISTS (SELECT 1 FROM effects e WHERE e.message_id = r.id AND e.status = 'unknown')
+       AND NOT has_arrived(r.id)
+$$;
