@@ -1,4 +1,4 @@
-"""A reply of which nobody knew, withheld at a take-over, and told by the channel's status to have arrived: it is told."""
+"""A reply of unknown outcome, withheld at a take-over, that a status then tells to have arrived: it is told."""
 
 from __future__ import annotations
 

@@ -10,6 +10,16 @@ CREATE FUNCTION waits_for_ticket(p_conversation uuid) RETURNS boolean LANGUAGE s
       FROM conversations c WHERE c.id = p_conversation
 $$;
 --
+-- What a merge moves stood elsewhere before: what staff had said here until then was no answer to it.
+CREATE FUNCTION note_the_move() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.moved_at := agent_now();
+    RETURN NEW;
+END $$;
+--
+CREATE TRIGGER messages_note_the_move BEFORE UPDATE OF conversation_id ON messages FOR EACH ROW
+    WHEN (NEW.conversation_id <> OLD.conversation_id) EXECUTE FUNCTION note_the_move();
+--
 -- held_messages: the customer's words that wait for somebody: of an unanswered turn, newer than staff's last word, not
 -- taken back, and not answered since in a turn that took them up again (by a message of kind `held`, which names them).
 CREATE OR REPLACE FUNCTION held_messages(p_conversation uuid) RETURNS SETOF messages LANGUAGE sql STABLE AS $$
@@ -25,30 +35,33 @@ CREATE OR REPLACE FUNCTION held_messages(p_conversation uuid) RETURNS SETOF mess
       JOIN messages m ON m.conversation_id = p_conversation AND m.seq BETWEEN u.first_seq AND u.last_seq
      WHERE m.kind NOT IN ('held', 'deleted') AND m.seq NOT IN (SELECT seq FROM taken_up)
        AND persons_word(p_conversation) < coalesce(
-           CASE WHEN u.is_done THEN (SELECT r.stored_at FROM messages r WHERE r.id = u.reply_id) END, m.stored_at)
+           CASE WHEN u.is_done THEN (SELECT greatest(r.stored_at, r.moved_at) FROM messages r WHERE r.id = u.reply_id) END,
+           greatest(m.stored_at, m.moved_at))
 $$;
 --
 -- bring_questions: of a reply that moved here by a merge and was withheld here, what it answered comes after it: behind
 -- all other messages, to be held or answered like them. Not where something was done for it (its words are told), nor
--- what a person has written to the customer after.
+-- what a person has answered: where it stood, or here, since the reply came.
 CREATE FUNCTION bring_questions(p_conversation uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     WITH unanswered AS MATERIALIZED (
-        SELECT t.conversation_id, t.first_seq, t.last_seq
+        SELECT t.conversation_id, t.first_seq, t.last_seq, k.moved_at
           FROM kept_words(p_conversation) k JOIN turns t ON t.id = k.turn_id
          WHERE t.conversation_id <> p_conversation AND t.status IN ('answered', 'apologised')
            AND k.delivery = 'withheld' AND NOT is_done(t.id)
     ), took AS MATERIALIZED (
-        SELECT m.* FROM unanswered u JOIN messages m ON m.conversation_id = u.conversation_id
+        SELECT m.*, u.moved_at AS reply_moved_at FROM unanswered u JOIN messages m ON m.conversation_id = u.conversation_id
            AND m.seq BETWEEN u.first_seq AND u.last_seq
     ), asked AS (
-        SELECT id FROM took
+        SELECT id, reply_moved_at FROM took
         UNION  -- what a message of kind `held` names
-        SELECT m.id FROM took k CROSS JOIN LATERAL jsonb_array_elements_text(k.meta -> 'held') AS named(seq)
+        SELECT m.id, k.reply_moved_at FROM took k CROSS JOIN LATERAL jsonb_array_elements_text(k.meta -> 'held') AS named(seq)
           JOIN messages m ON m.conversation_id = k.conversation_id AND m.seq = named.seq::bigint
     ), wanted AS MATERIALIZED (
-        SELECT m.id, row_number() OVER (ORDER BY m.stored_at, m.seq) AS place FROM asked JOIN messages m USING (id)
-         WHERE m.kind NOT IN ('held', 'deleted') AND m.stored_at > persons_word(p_conversation)
+        SELECT m.id, row_number() OVER (ORDER BY m.stored_at, m.seq) AS place
+          FROM (SELECT id, max(reply_moved_at) AS reply_moved_at FROM asked GROUP BY id) AS asked JOIN messages m USING (id)
+         WHERE m.kind NOT IN ('held', 'deleted') AND m.stored_at > persons_word(m.conversation_id)
+           AND greatest(m.stored_at, asked.reply_moved_at) > persons_word(p_conversation)
     ), moved AS (
         UPDATE messages m SET conversation_id = p_conversation, seq = c.newest_seq + wanted.place
           FROM wanted, conversations c WHERE m.id = wanted.id AND c.id = p_conversation RETURNING m.id, m.seq
