@@ -49,6 +49,41 @@ async def test_what_was_done_is_told_in_their_place(promised: Conversation, *, w
     assert (await promised.held(), (await promised.customer.session())["waiting_messages"]) == (0, 0)
 
 
+async def test_a_sender_that_read_the_promise_plans_what_came_in_its_place(promised: Conversation) -> None:
+    await promised.change(Event.TAKEN)
+    plan = DatabaseStop("planned AS (")
+    sending = asyncio.create_task(promised.deliver(plan))
+    await within("the plan", plan.reached.wait(), lambda: promised.customer.received)
+    await approve(promised)
+    plan.released.set()
+    await sending
+    await promised.change(Event.RELEASED)
+    await promised.deliver()
+
+    assert promised.customer.received == [OPENED]
+    assert (await promised.held(), (await promised.customer.session())["waiting_messages"]) == (0, 0)
+
+
+@pytest.mark.parametrize("statement", ["renewed AS (", "claimed AS ("])
+async def test_a_sender_of_parts_that_are_none_any_more_plans_anew(promised: Conversation, statement: str) -> None:
+    """They leave after all, and a person takes the conversation once more before they do."""
+    await promised.change(Event.TAKEN)
+    await promised.deliver()
+    await promised.change(Event.RELEASED)
+    at = DatabaseStop(statement)
+    sending = asyncio.create_task(promised.deliver(at))
+    await within(statement, at.reached.wait(), lambda: promised.customer.received)
+    await promised.change(Event.TAKEN)
+    await approve(promised)
+    at.released.set()
+    await sending
+    await promised.change(Event.RELEASED)
+    await promised.deliver()
+
+    assert promised.customer.received == [OPENED]
+    assert (await promised.held(), (await promised.customer.session())["waiting_messages"]) == (0, 0)
+
+
 async def test_where_the_decision_itself_is_told_they_end(promised: Conversation) -> None:
     await promised.change(Event.TAKEN)
     await promised.deliver()
