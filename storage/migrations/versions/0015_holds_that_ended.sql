@@ -218,8 +218,18 @@ BEGIN
       FROM conversations c WHERE c.id = p_conversation;
 END $$;
 --
+-- is_acted_on: something was done for the message, in its own turn or in one that took it up: held or not, it is not
+-- asked about any more.
+CREATE FUNCTION is_acted_on(p_conversation uuid, p_seq bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT 1 FROM unanswered_turns(p_conversation) u JOIN messages k ON k.conversation_id = p_conversation
+           AND k.seq BETWEEN u.first_seq AND u.last_seq
+         WHERE u.is_done AND (k.seq = p_seq OR k.kind = 'held' AND k.meta -> 'held' @> to_jsonb(p_seq)))
+$$;
+--
 -- revise_waiting: an edit or a deletion takes effect in place while its message waits, or is held. New words come too
--- late for a turn that has taken the message; a message that was taken back is not asked about once more.
+-- late for a turn that has taken the message, and where something was done for it; a message that was taken back is not
+-- asked about once more.
 CREATE OR REPLACE FUNCTION revise_waiting(p_conversation conversations, p_id_scope text, p jsonb) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -231,7 +241,7 @@ BEGIN
        AND m.channel_message_id = p #>> '{meta,concerns}' AND m.conversation_id = p_conversation.id
        AND m.direction = 'in'
        AND (m.seq > p_conversation.cursor OR m.id IN (SELECT h.id FROM held_messages(p_conversation.id) h))
-       AND (p ->> 'kind' = 'delete' OR NOT EXISTS (
+       AND (p ->> 'kind' = 'delete' OR NOT is_acted_on(m.conversation_id, m.seq) AND NOT EXISTS (
             SELECT 1 FROM turns t JOIN messages k ON k.conversation_id = t.conversation_id AND k.seq >= t.first_seq
              WHERE t.conversation_id = m.conversation_id AND t.finished_at IS NULL
                AND (k.id = m.id OR k.kind = 'held' AND k.meta -> 'held' @> to_jsonb(m.seq))));
