@@ -34,7 +34,7 @@ LONG = "\n\n".join(f"Paragraph {number}. " + "Many words of it. " * 50 for numbe
 @pytest.fixture
 async def still(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
     """A system without a worker: the test runs each attempt itself."""
-    settings = {**SETTINGS, "delivery_settle_seconds": 0.001}
+    settings = {**SETTINGS, "delivery_settle_seconds": 0.001, "take_over_wait_seconds": 1.0}
     async with running_system(postgres_url, temporal_address, worker=False, **settings) as system:
         yield system
 
@@ -265,9 +265,9 @@ async def test_what_staff_decided_is_told_after_the_release(still: System) -> No
     assert talk.customer.received[1:] == ["I have opened a ticket for you. Its number is T-1001."]
 
 
-async def approve(talk: Conversation, *stops: DatabaseStop) -> None:
+async def approve(talk: Conversation, *stops: DatabaseStop, approved: bool = True) -> None:
     [question] = (await talk.customer.session())["questions"]
-    by = await Actions(talk.system.database).hand_in(await talk.id, approved=True, who="Ann")
-    decision = ApprovalDecision(digest=question["digest"], approved=True, by=by, conversation_id=await talk.id)
+    by = await Actions(talk.system.database).hand_in(await talk.id, approved=approved, who="Ann")
+    decision = ApprovalDecision(digest=question["digest"], approved=approved, by=by, conversation_id=await talk.id)
     async with activities(talk.system, *stops) as does:
         await ActivityEnvironment().run(does.actions.resolve_approval, decision)

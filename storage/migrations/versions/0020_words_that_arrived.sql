@@ -1,3 +1,15 @@
+-- is_done: something was, or may be, done for the turn that outlasts it: asked again, it could be done twice. So is what
+-- staff have still to decide, and what they decided that came to nothing: the turn is settled by the words that say so.
+CREATE OR REPLACE FUNCTION is_done(p_turn uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT 1 FROM actions a LEFT JOIN effects e ON e.key = a.effect_key
+         WHERE a.turn_id = p_turn
+           AND (a.stands AND (e.status IN ('planned', 'sending', 'confirmed', 'unknown')
+                              OR a.status = 'awaiting_confirmation' AND a.confirmation_by = 'staff')
+                OR a.confirmation_by = 'staff' AND a.decided_by IS NOT NULL
+                   AND (e.key IS NULL OR e.status = 'failed' AND e.failure <> 'withheld')))
+$$;
+--
 -- has_arrived: the channel has taken all parts of the message, whatever was known of them before.
 CREATE FUNCTION has_arrived(p_message uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT coalesce(bool_and(e.status = 'confirmed'), false) FROM effects e WHERE e.message_id = p_message
