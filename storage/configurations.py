@@ -6,6 +6,9 @@ from schemas.assistants import Assistant, AssistantConfig
 from schemas.encoding import dump_json
 from storage.database import Database
 
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('configurations', 0))"
+"""Whoever applies comes before or after all others: of a number, and of an account, one is the first."""
+
 _APPLY = """
 INSERT INTO configurations (assistant, version, body, created_by)
 SELECT :name, coalesce(max(version), 0) + 1, CAST(:body AS jsonb), :created_by
@@ -20,7 +23,6 @@ SELECT c.assistant, a.channel, account.value AS account
  WHERE c.assistant <> :name
    AND c.version = (SELECT max(n.version) FROM configurations n WHERE n.assistant = c.assistant)
 """
-
 
 _PASTED = """
 INSERT INTO pasted_packs (assistant, version, pasted_by) VALUES (:name, :version, :pasted_by)
@@ -69,13 +71,14 @@ class Configurations:
         Raises AccountTaken for an account that another assistant's newest version names.
         """
         wanted = config.accounts.model_dump()
-        for taken in await self._database.rows(_ACCOUNTS, {"name": name}):
-            if taken["account"] in wanted.get(taken["channel"], ()):
-                raise AccountTaken("{channel} account {account} belongs to assistant {assistant}".format(**taken))
         body = dump_json(config.model_dump(mode="json"))
-        row = await self._database.row(_APPLY, {"name": name, "body": body, "created_by": created_by})
-        assert row is not None
-        return int(row["version"])
+        async with self._database.transaction() as one_at_a_time:
+            await one_at_a_time.rows(_LOCK)
+            for taken in await one_at_a_time.rows(_ACCOUNTS, {"name": name}):
+                if taken["account"] in wanted.get(taken["channel"], ()):
+                    raise AccountTaken("{channel} account {account} belongs to assistant {assistant}".format(**taken))
+            [applied] = await one_at_a_time.rows(_APPLY, {"name": name, "body": body, "created_by": created_by})
+        return int(applied["version"])
 
     async def pasted(self, name: str, pack_version: str, pasted_by: str) -> None:
         """Somebody has put that version of the prompt pack into the assistant's Space."""
