@@ -28,11 +28,12 @@ CREATE OR REPLACE FUNCTION kept_words(p_conversation uuid) RETURNS SETOF message
 $$;
 --
 -- words_to_tell: kept words of what was done, or decided by staff, and still stands (a handoff that was released does
--- not), newer than a person's last (of those said since a merge brought them here): they are told once.
+-- not), newer than a person's last (of those said since a merge brought them here): they are told once. So is a template,
+-- which stands for a reply that its turn is done with.
 CREATE OR REPLACE FUNCTION words_to_tell(p_conversation uuid) RETURNS SETOF messages LANGUAGE sql STABLE AS $$
     SELECT r.* FROM kept_words(p_conversation) r
      WHERE greatest(r.stored_at, r.moved_at) > persons_word(p_conversation)
-       AND (r.turn_id IS NOT NULL AND is_done(r.turn_id) OR r.id_scope = 'action' AND EXISTS (
+       AND (r.meta ? 'template' OR r.turn_id IS NOT NULL AND is_done(r.turn_id) OR r.id_scope = 'action' AND EXISTS (
             SELECT 1 FROM actions a WHERE a.id::text = r.channel_message_id AND (a.stands OR NOT EXISTS (
                 SELECT 1 FROM effects e WHERE e.key = a.effect_key AND e.status = 'confirmed'))))
 $$;
