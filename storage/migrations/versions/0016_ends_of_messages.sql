@@ -85,7 +85,8 @@ $$
 --
 -- tell_decision: what came of an action that staff decided on is said once, and with it the owner changes where the
 -- action does that (*p_event*, *p_rules*): only under the version that the decision was made under, else *p_instead* is
--- said and the action counts as not done. Under the owners *p_told_under* the bot tells the customer; else it is a note.
+-- said and the action counts as not done. A close is the bot's own: what the customer wrote meanwhile comes after it.
+-- Under the owners *p_told_under* the bot tells the customer; else it is a note.
 -- Words of before, that somebody has still to agree, are never told after it: where the customer is told now, they end;
 -- where a person has the conversation, what came of it is kept in their place.
 CREATE OR REPLACE FUNCTION tell_decision(
@@ -116,6 +117,7 @@ BEGIN
     IF p_event IS NOT NULL THEN
         v_overtaken := v_before.owner_version <> v_version;
         PERFORM change_owner(p_conversation, p_event, p_rules, v_action.decided_by, p_reason, p_version => v_version);
+        UPDATE conversations SET closed_seq = v_before.closed_seq WHERE id = p_conversation;
     END IF;
     IF v_overtaken THEN
         UPDATE effects SET status = 'failed', failure = 'withheld', fence = fence + 1, settled_at = agent_now(),
