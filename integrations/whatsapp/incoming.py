@@ -80,7 +80,14 @@ class InboundMessage(BaseModel):
 
 
 class DeliveryStatus(StrEnum):
-    """How far a message of ours came. See `statuses.py` for which may follow which."""
+    """How far a message of ours came, as a channel reports it, repeated and in any order.
+
+        queued ──▶ sent ──▶ delivered ──▶ read        only forward; steps may be left out
+           └─────────┴──▶ failed                      only what never arrived; final
+        any but failed ──▶ deleted                    final
+
+    The SQL function `record_statuses` applies this to the ledger.
+    """
 
     QUEUED = "queued"
     SENT = "sent"
