@@ -20,6 +20,7 @@ from activities.assistants import LoadedAssistant
 from schemas.actions import ActionDefinition, ActionRequest, Confirmation, ParsedOutput
 from schemas.effects import Recovery
 from schemas.encoding import dump_json
+from schemas.messages import MessageKind
 from schemas.standing import Owner, Standing
 from schemas.transitions import Event
 from schemas.turn_decisions import (
@@ -39,7 +40,7 @@ from schemas.turn_record import Purpose, TurnStatus
 from schemas.turns import Source, Verdict
 from storage.turns import ClaimedTurn, StoredConfirmation
 
-_UNREADABLE = {"unknown", "unsupported"}
+_UNREADABLE = {MessageKind.UNKNOWN, MessageKind.UNSUPPORTED}
 
 
 @dataclass(frozen=True)

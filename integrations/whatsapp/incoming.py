@@ -9,33 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from integrations.channels.port import MediaRef
-from schemas.messages import CustomerIdentity
-
-
-class MessageKind(StrEnum):
-    """What a message is. Values are stored, so they never change their meaning."""
-
-    TEXT = "text"
-    BUTTON = "button"  # a tapped button, of ours or of a template
-    LIST = "list"  # a chosen row of a list
-    FORM = "form"  # a filled-in WhatsApp Flow
-    REACTION = "reaction"  # an emoji put on a message, or taken back
-    IMAGE = "image"
-    AUDIO = "audio"
-    VIDEO = "video"
-    DOCUMENT = "document"
-    STICKER = "sticker"
-    LOCATION = "location"
-    CONTACTS = "contacts"
-    ORDER = "order"
-    WELCOME = "welcome"  # the chat was opened for the first time, nothing was written yet
-    UNSUPPORTED = "unsupported"  # WhatsApp itself cannot pass it on (polls, view-once, …)
-    SYSTEM = "system"  # the customer's number or id changed
-    EDIT = "edit"  # new words for the message `concerns`
-    DELETE = "delete"  # the message `concerns` was taken back
-    ECHO = "echo"  # staff wrote this on the phone itself; `identities` are the customer's
-    UNKNOWN = "unknown"  # of a type, or in a shape, that is not known here
-
+from schemas.messages import CustomerIdentity, MessageKind
 
 CUSTOMER_SPEAKS = frozenset(MessageKind) - {
     MessageKind.REACTION,
@@ -44,6 +18,9 @@ CUSTOMER_SPEAKS = frozenset(MessageKind) - {
     MessageKind.DELETE,
     MessageKind.ECHO,
     MessageKind.WELCOME,
+    MessageKind.HELD,
+    MessageKind.DELETED,
+    MessageKind.NOTE,
 }
 """Kinds that ask for an answer. The others change what is stored, and whether one is answered is a policy."""
 

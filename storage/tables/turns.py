@@ -158,7 +158,7 @@ tickets = Table(
     Column("description", Text, nullable=False),
     Column("priority", Text, nullable=False, server_default="normal"),
     Column("category", Text),
-    Column("status", Text, nullable=False, server_default="open"),
+    Column("status", Text, nullable=False, server_default="open"),  # storage.desk.TicketState
     moment("created_at", always=True),
     moment("updated_at", always=True),
     UniqueConstraint("desk", "external_id"),
