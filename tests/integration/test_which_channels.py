@@ -47,8 +47,8 @@ async def test_all_words_leave_over_the_next_channel_once_the_database_knows_it(
     assert row is not None
     conversation: UUID = row["id"]
     await system.database.rows(
-        "CREATE OR REPLACE FUNCTION needs_delivery(p_channel text, p_account text) RETURNS boolean LANGUAGE sql IMMUTABLE"
-        f" AS $$ SELECT p_channel IN ('whatsapp', '{NEXT}') AND p_account <> '' $$"
+        "CREATE OR REPLACE FUNCTION needs_delivery(p_channel text, p_account text) RETURNS boolean"
+        f" LANGUAGE sql IMMUTABLE AS $$ SELECT p_channel IN ('whatsapp', '{NEXT}') AND p_account <> '' $$"
     )
 
     await Outbox(system.database).add(conversation, "Staff's words", message_id=uuid4(), author="agent")
