@@ -85,8 +85,8 @@ class Webhooks:
         return [
             RateLimit(
                 key=limit_key("account", channel, message.account),
-                per_minute=settings.account_messages_per_minute,
-                burst=settings.account_messages_burst,
+                per_minute=settings.channel_account_messages_per_minute,
+                burst=settings.channel_account_messages_burst,
             ),
             RateLimit(
                 key=limit_key("customer", channel, message.account, customer.kind, customer.value),
