@@ -1,7 +1,7 @@
 """The turn, step by step: claim → decide → commit.
 
 Attempt 2 of a step may run while attempt 1 still does, so everything is decided by the database: whoever commits a
-step first wins, who finds a turn in another step (or finished) returns that, and how often a question may be put
+step first wins, who finds a turn in another step (or finished) returns that, and how often the model may be asked
 again is counted there.
 """
 
@@ -41,6 +41,7 @@ from schemas.turn_decisions import (
 from schemas.turn_record import TurnStatus
 from storage.account_slots import AccountSlots, NoRoom, Superseded
 from storage.database import retry_while_unavailable
+from storage.turn_commits import TurnCommits
 from storage.turns import ClaimedTurn, Turns
 
 
@@ -50,6 +51,7 @@ class TurnActivities:
     def __init__(
         self,
         turns: Turns,
+        commits: TurnCommits,
         assistants: AssistantCache,
         prompts: Prompts,
         slots: AccountSlots,
@@ -62,6 +64,7 @@ class TurnActivities:
         now: Clock = utc_now,
     ) -> None:
         self._turns = turns
+        self._commits = commits
         self._assistants = assistants
         self._prompts = prompts
         self._slots = slots
@@ -102,7 +105,7 @@ class TurnActivities:
             return await self._commit(turn, assistant, request.thread, sorry)
 
     async def _step(self, request: TurnRequest, *, may_yield: bool) -> TurnOutcome | None:
-        """None: the question was dropped for a newer message."""
+        """None: the model call was dropped for a newer message."""
         turn = await self._claim(request)
         if turn is None:
             return TurnOutcome(cursor=request.cursor)
@@ -162,7 +165,7 @@ class TurnActivities:
     async def _put(
         self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: PreparedPrompt, *, may_yield: bool
     ) -> Answered | None:
-        """As `_ask`; a question that nobody wants any more is recorded at once, for that frees its slot."""
+        """As `_ask`; a call that nobody wants any more is recorded at once, for that frees its slot."""
         try:
             return await self._model_calls.ask(turn, assistant, prepared, may_yield=may_yield)
         except OwnerChanged:
@@ -188,7 +191,8 @@ class TurnActivities:
         fence, commit_id = turn.fence(thread, lost_thread), uuid4()
         kept = assistant.texts.action_done if turn.something_done else None
         committed = await retry_while_unavailable(
-            lambda: self._turns.commit(fence, decision, commit_id, output, kept), self._settings.database_retry_seconds
+            lambda: self._commits.commit(fence, decision, commit_id, output, kept),
+            self._settings.database_retry_seconds,
         )
         telemetry = TurnTelemetry(turn, self._settings)
         telemetry.committed(decision, committed, output, assistant.registry, self._now())

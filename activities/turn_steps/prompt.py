@@ -27,7 +27,8 @@ from schemas.encoding import dump_json
 from schemas.messages import WaitingMessage
 from schemas.turn_record import Purpose
 from storage.actions import Actions
-from storage.turns import ClaimedTurn, RecapLine, Turns
+from storage.earlier_words import EarlierWords, RecapLine
+from storage.turns import ClaimedTurn
 
 _CUT = "\n[… shortened …]\n"
 _LEAST = 200
@@ -41,7 +42,7 @@ Said = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class PreparedPrompt:
-    """A question ready to be put, on *thread*; *shortened*: the customer's words were cut.
+    """A prompt ready to be put, on *thread*; *shortened*: the customer's words were cut.
 
     `pack_told`: the version of the prompt pack that the thread then knows from a message. `lost_thread`: the one that
     upstream forgot, and that *thread* takes the place of.
@@ -63,10 +64,12 @@ class _Words:
 
 
 class Prompts:
-    """Makes the question of a turn's step."""
+    """Makes the prompt of a turn's step."""
 
-    def __init__(self, turns: Turns, actions: Actions, perplexity: Perplexity, settings: Settings, now: Clock) -> None:
-        self._turns = turns
+    def __init__(
+        self, earlier: EarlierWords, actions: Actions, perplexity: Perplexity, settings: Settings, now: Clock
+    ) -> None:
+        self._earlier = earlier
         self._actions = actions
         self._perplexity = perplexity
         self._settings = settings
@@ -75,24 +78,24 @@ class Prompts:
     async def prepare(
         self, turn: ClaimedTurn, assistant: LoadedAssistant, thread: Thread, heard: GateResult
     ) -> PreparedPrompt:
-        """The question of this step on *thread*, or on a new one with what was said so far if upstream forgot it.
+        """The prompt of this step on *thread*, or on a new one with what was said so far if upstream forgot it.
 
         After a merge *thread* is told, once, what was said in the other conversation.
         """
         lost = await self._lost(turn, thread, assistant)
         words = await self._words(turn, assistant, heard)
         if lost is None:
-            is_first = turn.purpose is Purpose.ANSWER and not turn.thread_ended
-            merged = await self._turns.merged_recap(turn, _RECAP_MESSAGES) if is_first else []
+            is_told = turn.untold_merges and turn.purpose is Purpose.ANSWER and not turn.thread_ended
+            merged = await self._earlier.merged_recap(turn, _RECAP_MESSAGES) if is_told else []
             return self._fitted(turn, assistant, words, thread, turn.pack_told, _said(merged))
-        recap = _said(await self._turns.recap(turn, _RECAP_MESSAGES))
+        recap = _said(await self._earlier.recap(turn, _RECAP_MESSAGES))
         new = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
         return self._fitted(turn, assistant, words, new, None, recap, lost)
 
     async def _lost(self, turn: ClaimedTurn, thread: Thread, assistant: LoadedAssistant) -> UUID | None:
-        """The thread, if upstream forgot it: the question surely failed there twice, and it knows no such thread.
+        """The thread, if upstream forgot it: the prompt surely failed there twice, and it knows no such thread.
 
-        That a question without it is answered shows with this one; only then the old thread ends.
+        That a prompt without it is answered shows with this one; only then the old thread ends.
         """
         if turn.purpose is not Purpose.ANSWER or turn.final_failures < _FAILURES_OF_A_LOST_THREAD:
             return None
@@ -106,7 +109,7 @@ class Prompts:
         """The customer's words, a repair, or an action's result."""
         if turn.purpose is Purpose.REPAIR:
             await asyncio.sleep(assistant.registry.config.repair_pause_seconds)
-            invalid = await self._turns.last_invalid(turn.id)
+            invalid = await self._earlier.last_invalid(turn.id)
             return _Words(invalid.text, lambda raw: repair_prompt(invalid.errors, raw, assistant.registry))
         if turn.purpose is Purpose.CONCLUDE:
             last = await self._actions.last_result(turn.id)
@@ -115,7 +118,7 @@ class Prompts:
         return _Words(joined_text(turn.messages), lambda text: self._customers(turn, heard, text))
 
     def _customers(self, turn: ClaimedTurn, heard: GateResult, text: str) -> str:
-        """The customer's words as every question shows them, the first of a thread or not: marked, and unable to forge;
+        """The customer's words as every prompt shows them, the first of a thread or not: marked, and unable to forge;
         after what they were asked to confirm, and have not answered with a plain yes or no."""
         words = wrap_untrusted("customer_message", text)
         asked, now = turn.question, self._now()
@@ -138,8 +141,8 @@ class Prompts:
         pack = _pack_to_send(assistant, self._settings, known_pack)
 
         def put_as(text: str, said: Said) -> ModelPrompt:
-            question = with_recap(said, words.frame(text)) if said else words.frame(text)
-            whole = before_words(pack, question) if pack else question
+            told = with_recap(said, words.frame(text)) if said else words.frame(text)
+            whole = before_words(pack, told) if pack else told
             return prompt_for(whole, assistant.stored, thread, self._settings)
 
         told = recap_that_fits(recap, lambda said: self._perplexity.room_for(put_as(words.text, said)))
@@ -158,7 +161,7 @@ def joined_text(messages: Sequence[WaitingMessage]) -> str:
 
 
 def prompt_for(text: str, assistant: Assistant, thread: Thread, settings: Settings) -> ModelPrompt:
-    """The question with everything the assistant's configuration says, and the thread it belongs to."""
+    """The prompt with everything the assistant's configuration says, and the thread it belongs to."""
     config = assistant.config
     return ModelPrompt(
         text=text,

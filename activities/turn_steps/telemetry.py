@@ -20,7 +20,8 @@ from schemas.effects import EffectOutcome, EffectStatus, LedgerRow
 from schemas.turn_decisions import GiveReply, OutputRecord, PerformAction, PerformConfirmed, Repair, TurnDecision
 from schemas.turns import OutputError
 from storage.actions import AcceptedAction
-from storage.turns import ClaimedTurn, Committed
+from storage.turn_commits import Committed
+from storage.turns import ClaimedTurn
 
 if TYPE_CHECKING:
     from activities.turn_steps.model_calls import Unanswered
@@ -78,7 +79,7 @@ class TurnTelemetry:
         )
 
     def interrupted(self, why: str) -> None:
-        """The question was dropped: the customer wrote on, or the owner changed."""
+        """The model call was dropped: the customer wrote on, or the owner changed."""
         metrics.FAILURES.labels("interrupted").inc()
         log.info("turn_attempt_interrupted", why=why, **self._fields())
 
