@@ -102,7 +102,7 @@ def test_compose_gives_each_worker_a_port_for_what_it_counts() -> None:
     documented = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
     for setting in ("WORKER_METRICS_PORT", "WORKER_COUNTERS_PORT"):
         [port] = re.findall(rf'{setting}: "([0-9]+)"', compose)
-        assert f"names: [worker], type: A, port: {port}" in documented
+        assert f"`worker:{port}`" in documented
 
 
 @pytest.mark.parametrize("setting", ["WORKER_METRICS_PORT", "WORKER_COUNTERS_PORT"])
