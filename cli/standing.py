@@ -69,8 +69,7 @@ def _handoff(session: Session) -> str:
     if session.handoff is None:
         return "none"
     handoff = session.handoff
-    opened = datetime.fromisoformat(handoff["opened_at"])
-    return f"{handoff['team']}, since {_moment(opened)}, by {handoff['opened_by']}: {handoff['reason']}"
+    return f"{handoff.team}, since {_moment(handoff.since)}, by {handoff.opened_by}: {handoff.reason}"
 
 
 def _turns(turns: list[Turn]) -> Iterator[str]:

@@ -77,7 +77,7 @@ class MessageRow(BaseModel):
     """Not sent, for a person took the conversation before it left."""
 
 
-class InvalidOutput(BaseModel):
+class UnusableOutput(BaseModel):
     """What is wrong with an output, the version of the prompt pack it was asked with, and the one it names itself."""
 
     errors: list[OutputError]
@@ -94,7 +94,7 @@ class TroubleRow(BaseModel):
     conversation_id: UUID
     at: datetime
     details: str
-    invalid: InvalidOutput | None = None
+    invalid: UnusableOutput | None = None
 
 
 class Overview:

@@ -165,7 +165,7 @@ async function look() {
     ["workflow", now.workflow_id],
     ["run", now.run_id],
     ["tickets", now.tickets.join(", ")],
-    ["waits for", now.pending_action && `${now.pending_action.action} (${now.pending_action.confirmation_by})`],
+    ["waits for", now.pending_action && `${now.pending_action.action} (${now.pending_action.kind})`],
   ]);
   if (kept.size) await showAnswersToKept(now);
   const turns = await call(session("/turns?limit=1"));
