@@ -24,9 +24,12 @@ SELECT c.id, c.channel, c.assistant, c.state, c.turns, c.newest_seq - c.cursor A
 """
 
 _MESSAGES = f"""
-SELECT direction, author, text, stored_at, delivery IS NOT DISTINCT FROM 'withheld' AS withheld FROM messages
- WHERE conversation_id IN {WITH_MERGED} AND kind <> 'held' ORDER BY stored_at DESC LIMIT :limit
+SELECT direction, author, text, stored_at, delivery IS NOT DISTINCT FROM 'withheld' AS withheld,
+       direction = 'event' AND author <> 'customer' AS for_staff
+  FROM messages WHERE conversation_id IN {WITH_MERGED} AND kind <> 'held'
+ ORDER BY stored_at DESC, direction = 'event' DESC, direction = 'out' DESC, seq DESC, id LIMIT :limit
 """
+"""Of what was stored in one moment: what came in, what went out, then what is noted of it."""
 
 _TROUBLE = """
 SELECT 'no answer: ' || coalesce(t.failure, '') AS what, t.conversation_id, t.finished_at AS at, '' AS details,
@@ -75,6 +78,8 @@ class MessageRow(BaseModel):
     stored_at: datetime
     withheld: bool = False
     """Not sent, for a person took the conversation before it left."""
+    for_staff: bool = False
+    """A note of ours that the customer never sees."""
 
 
 class InvalidOutput(BaseModel):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import httpx2
 import pytest
 
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
+from storage.overview import Overview
 from tests.support.shop import output
 from tests.system_in_process import System, running_system
 
@@ -131,3 +133,20 @@ async def test_an_approval_says_what_would_be_done_and_why(system: System, visit
 
     assert "Shall I open a ticket for you?\n• Subject: Lamp\n• Description: Broken</p>" in page
     assert "Why: Asked for it" in page
+
+
+async def test_a_note_is_staffs_and_stands_after_what_it_is_about(system: System, visitor: httpx2.AsyncClient) -> None:
+    turn = (await system.send("Hello")).json()
+    stored = "INSERT INTO messages (conversation_id, direction, author, channel, id_scope, kind, text) VALUES "
+    note, words = "'event', 'assistant', 'http', '', 'note', 'A note'", "'out', 'assistant', 'http', '', 'text', 'Words'"
+    for order in ([note, words], [words, note]):  # of one moment: their ids are random
+        values = ", ".join(f"(:conversation_id, {row})" for row in order * 3)
+        await system.database.rows(stored + values + " RETURNING id", {"conversation_id": turn["conversation_id"]})
+    await visitor.get(LINK)
+
+    page = (await visitor.get(f"/dashboard/conversations/{turn['conversation_id']}")).text
+    shown = await Overview(system.database).messages(UUID(turn["conversation_id"]), 20)
+
+    assert page.count('<li class="event note"><small>note for staff ·') == 6
+    assert [message.text for message in shown[2:]] == [*["Words"] * 3, *["A note"] * 3] * 2
+    assert [message.for_staff for message in shown[2:]] == [*[False] * 3, *[True] * 3] * 2
