@@ -95,7 +95,8 @@ def _words(messages: list[MessageRow]) -> Iterator[str]:
     if messages:
         yield "last words"
     for message in messages:
-        yield f"  {_moment(message.stored_at)}  {message.author}: {_plain(message.text) or '(nothing)'}"
+        author = "note for staff" if message.for_staff else message.author
+        yield f"  {_moment(message.stored_at)}  {author}: {_plain(message.text) or '(nothing)'}"
 
 
 def _line(name: str, value: str) -> str:
