@@ -86,10 +86,10 @@ class Settings(BaseSettings):
     perplexity_breaker_failures: int = Field(default=5, ge=1, le=1_000)
     perplexity_breaker_open_seconds: Seconds = 15.0
     perplexity_patience_seconds: Seconds = 180.0
-    account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
-    account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
-    account_slot_seconds: Seconds = 45.0
-    account_place_seconds: Seconds = 15.0
+    perplexity_account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
+    perplexity_account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
+    perplexity_account_slot_seconds: Seconds = 45.0
+    perplexity_account_place_seconds: Seconds = 15.0
 
     # A turn
     turn_attempts: int = Field(default=4, ge=1, le=20)
@@ -148,8 +148,8 @@ class Settings(BaseSettings):
     # Limits on what comes in; 0 a minute: none. A burst may come at once
     customer_messages_per_minute: float = Field(default=1_200.0, ge=0, le=1_000_000)
     customer_messages_burst: int = Field(default=1_200, ge=1, le=1_000_000)
-    account_messages_per_minute: float = Field(default=60_000.0, ge=0, le=10_000_000)
-    account_messages_burst: int = Field(default=5_000, ge=1, le=10_000_000)
+    channel_account_messages_per_minute: float = Field(default=60_000.0, ge=0, le=10_000_000)
+    channel_account_messages_burst: int = Field(default=5_000, ge=1, le=10_000_000)
     channel_customer_messages_per_minute: float = Field(default=60.0, ge=0, le=1_000_000)
     channel_customer_messages_burst: int = Field(default=60, ge=1, le=1_000_000)
     over_limit_tell_seconds: Seconds = 600.0
@@ -162,6 +162,7 @@ class Settings(BaseSettings):
     worker_abandon_seconds: Seconds = 4.0
     worker_last_write_seconds: Seconds = 1.5
     worker_metrics_port: int = Field(default=0, ge=0, le=65_535)
+    worker_counters_port: int = Field(default=0, ge=0, le=65_535)
 
     # The launcher (`make run`)
     disk_free_bytes: int = Field(default=300_000_000, ge=0)

@@ -77,8 +77,8 @@ def _limits(body: MessageRequest, settings: Settings) -> list[RateLimit]:
     return [
         RateLimit(
             key=limit_key("account", body.channel),
-            per_minute=settings.account_messages_per_minute,
-            burst=settings.account_messages_burst,
+            per_minute=settings.channel_account_messages_per_minute,
+            burst=settings.channel_account_messages_burst,
         ),
         RateLimit(
             key=limit_key("customer", body.channel, body.customer_id),

@@ -142,7 +142,7 @@ async def test_an_approval_that_nobody_gave_is_told_once(system: System, let_pas
     notes = await system.database.rows("SELECT text FROM messages WHERE kind = 'note'")
     trouble = await Overview(system.database).trouble(10)
     assert len(told) == 1
-    assert [note["text"] for note in notes] == ["Nobody approved create_ticket in time; the customer was told."]
+    assert notes == [{"text": "Nobody approved create_ticket in time. A message for the customer says so."}]
     assert [row.what for row in trouble] == ["nobody approved in time: create_ticket"]
     assert (await decide(system, let_pass)).status_code == 404
 

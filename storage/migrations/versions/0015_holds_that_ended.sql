@@ -2,6 +2,12 @@
 -- conversation that was closed after it is opened again. Once the reason is over it is answered, also where it ended
 -- between a turn's claim and the commit that holds it.
 
+-- needs_delivery: whether replies go out by ourselves, as schemas.channels.needs_delivery: the one place in SQL that names
+-- channels.
+CREATE FUNCTION needs_delivery(p_channel text, p_account text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_channel = 'whatsapp' AND p_account <> ''
+$$;
+--
 -- waits_for_ticket: whether the assistant answers nothing in this conversation now, for a ticket is open.
 CREATE FUNCTION waits_for_ticket(p_conversation uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT 1 FROM tickets k WHERE k.conversation_id = c.id AND k.status NOT IN ('resolved', 'closed'))
@@ -89,7 +95,7 @@ BEGIN
     IF v_conversation.owner <> 'bot' THEN RETURN; END IF;
     WITH told AS (
         UPDATE messages m SET owner_version = v_conversation.owner_version,
-               delivery = CASE WHEN v_conversation.channel IN ('whatsapp') AND v_conversation.account <> '' THEN 'due' END,
+               delivery = CASE WHEN needs_delivery(v_conversation.channel, v_conversation.account) THEN 'due' END,
                stored_at = agent_now() - place * interval '1 microsecond'  -- before what is said with this change
           FROM (SELECT w.id, row_number() OVER (ORDER BY w.stored_at DESC, w.id DESC) AS place
                   FROM words_to_tell(p_conversation) w) AS wanted

@@ -131,7 +131,7 @@ BEGIN
                           owner_version, delivery)
     SELECT c.id, CASE WHEN v_told THEN 'out' ELSE 'event' END, 'assistant', c.channel, 'action', p_action::text,
            CASE WHEN v_told THEN 'text' ELSE 'note' END, v_words, c.owner_version,
-           CASE WHEN v_told AND c.channel IN ('whatsapp') AND c.account <> '' THEN 'due' END
+           CASE WHEN v_told AND needs_delivery(c.channel, c.account) THEN 'due' END
       FROM conversations c WHERE c.id = p_conversation;
 END $$;
 --

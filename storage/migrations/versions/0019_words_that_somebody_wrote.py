@@ -1,0 +1,20 @@
+"""When a conversation's last message came: only what somebody wrote counts, not what we store after a release."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0019"
+down_revision = "0016"
+
+FUNCTIONS = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split("\n--\n")
+
+
+def upgrade() -> None:
+    for function in FUNCTIONS:
+        op.execute(sa.text(function.replace(":", "\\:")))
+
+
+def downgrade() -> None:
+    raise RuntimeError("This migration is not undone: restore a backup instead.")
