@@ -110,6 +110,10 @@ class Registry:
         values = without_sensitive(behind.params_schema, metadata) if behind else metadata
         return without_sensitive(definition.metadata_schema, values)
 
+    def is_field(self, name: str) -> bool:
+        """Whether a definition has a field of that name: it is no word of the model's own then."""
+        return escaped(name) in self._fields
+
     def known_path(self, path: str) -> str:
         """*path*, a JSON pointer into an output, with `…` for each name that is in no definition: the model's words."""
         return "/".join(each if each in self._fields or _INDEX.fullmatch(each) else "…" for each in path.split("/"))
