@@ -24,7 +24,7 @@ SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.owner, 
           FROM handoffs h WHERE h.conversation_id = c.id AND h.released_at IS NULL) AS handoff,
        (SELECT jsonb_build_object('action', a.name, 'reason', a.reason, 'metadata', a.metadata,
                                   'digest', a.digest, 'confirmation_by', a.confirmation_by, 'expires_at', a.expires_at,
-                                  'version', a.assistant_version)
+                                  'assistant', a.assistant, 'version', a.assistant_version)
           FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation'
          ORDER BY a.created_at DESC LIMIT 1) AS pending_action
   FROM channel_identities i
@@ -100,8 +100,7 @@ class Sessions:
         values: dict[str, Any] = dict(row)
         thread = SessionThread.model_validate({name: values.pop(name) for name in _THREAD_FIELDS})
         if (pending := values["pending_action"]) is not None:
-            version = pending.pop("version")
-            values["pending_action"] = await self._registries.shown(values["assistant"], pending, version)
+            values["pending_action"] = await self._registries.shown(pending)
         questions = await self._questions.open(values["conversation_id"])
         return Session(customer_id=customer_id, thread=thread, questions=questions, **values)
 
