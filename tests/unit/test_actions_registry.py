@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.metadata_schemas import schema_problems
 from actions.registry import Registry, configuration_problems
 from actions.simulation import simulate
+from config.settings import Settings
 from schemas.actions import BUILT_IN_NAMES, ActionDefinition, ActionRequest, AssistantActions, Confirmation, Endpoint
 from schemas.standing import Owner, Standing
 from schemas.turns import State, Verdict
@@ -151,8 +153,8 @@ def test_a_configuration_with_a_flaw_is_refused(config: AssistantActions, path: 
     ("name", "secret"),
     [
         ("Authorization", "Bearer abc"),
-        ("Authorization", "sk-LITERALSECRETMARK01"),
-        ("X-Api-Key", "d41d8cd98f00b204e9800998ecf8427e"),
+        ("Authorization", "Authorization:abc"),
+        ("X-Api-Key", "x" * 201),
         ("Cookie", "session=1"),
         ("X-Token", "orders_token\r\nX-Evil: 1"),
         ("X-Token", "orders_token\n"),
@@ -179,9 +181,22 @@ def test_a_header_that_names_no_secret_is_refused_in_one_line(name: str, secret:
 
 
 @pytest.mark.parametrize(
-    "secret", ["orders_token", "CRM", "crm.token-2026", "sk_production", "shop2_api_key_for_orders_v2"]
+    "secret",
+    [
+        "orders_token",
+        "crm.token-2026",
+        "shop2_api_key_for_orders_v2",
+        "payments2024",
+        "sk_warehouse1",
+        "hubspotproductiontoken2024",
+        "2checkout/token",
+        "clé",
+    ],
 )
-def test_the_name_of_a_secret_is_taken(secret: str) -> None:
+def test_the_name_of_a_secret_is_taken_whatever_it_looks_like(secret: str) -> None:
+    settings = Settings(_env_file=None, endpoint_secrets=json.dumps({secret: "Bearer abc"}))  # type: ignore[call-arg,arg-type]
+    assert list(settings.endpoint_secrets) == [secret]
+
     order = Endpoint(**WEATHER, headers={"Authorization": secret, "X-Api-Key": secret})
 
     assert configuration_problems(AssistantActions(endpoints=(order,))) == []

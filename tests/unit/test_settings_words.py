@@ -46,6 +46,8 @@ REFUSED = [
     ("ENDPOINT_SECRETS", "crm=hidden", "JSON, like"),
     ("ENDPOINT_SECRETS", '{"crm": ["hidden"]}', "ENDPOINT_SECRETS (at crm)"),
     ("ENDPOINT_SECRETS", '{"crm": "hidden\\r\\nX: y"}', "one line of ASCII"),
+    ("ENDPOINT_SECRETS", '{"Bearer hidden": "crm"}', "names of secrets have at most 200 characters"),
+    ("ENDPOINT_SECRETS", '{"": "hidden"}', "names of secrets have at most 200 characters"),
     ("API_KEY", "hid den", "without blanks"),
 ]
 
