@@ -68,14 +68,18 @@ class Configurations:
 
         Raises AccountTaken for an account that another assistant's newest version names.
         """
-        wanted = config.accounts.model_dump()
-        for taken in await self._database.rows(_ACCOUNTS, {"name": name}):
-            if taken["account"] in wanted.get(taken["channel"], ()):
-                raise AccountTaken("{channel} account {account} belongs to assistant {assistant}".format(**taken))
+        await self.check_accounts(name, config)
         body = dump_json(config.model_dump(mode="json"))
         row = await self._database.row(_APPLY, {"name": name, "body": body, "created_by": created_by})
         assert row is not None
         return int(row["version"])
+
+    async def check_accounts(self, name: str, config: AssistantConfig) -> None:
+        """Raises AccountTaken for an account of *config* that the newest version of another than *name* names."""
+        wanted = config.accounts.model_dump()
+        for taken in await self._database.rows(_ACCOUNTS, {"name": name}):
+            if taken["account"] in wanted.get(taken["channel"], ()):
+                raise AccountTaken("{channel} account {account} belongs to assistant {assistant}".format(**taken))
 
     async def pasted(self, name: str, pack_version: str, pasted_by: str) -> None:
         """Somebody has put that version of the prompt pack into the assistant's Space."""
