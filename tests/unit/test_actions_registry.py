@@ -139,6 +139,19 @@ def test_a_sound_configuration_is_taken() -> None:
             AssistantActions(custom=(REFUND,), confirmations={"refund_order": Confirmation.NONE}),
             "/confirmations/refund_order",
         ),
+        (AssistantActions(confirmations={"api_call": Confirmation.NONE}), "/confirmations/api_call"),
+        (
+            AssistantActions(
+                endpoints=(Endpoint(**WEATHER | {"method": "POST"}),),
+                custom=(
+                    REFUND.model_copy(
+                        update={"safe": True, "safe_because": "x", "settings": {"endpoint": WEATHER["name"]}}
+                    ),
+                ),
+                confirmations={"refund_order": Confirmation.NONE},
+            ),
+            "/confirmations/refund_order",
+        ),
         (
             AssistantActions(endpoints=(Endpoint(**WEATHER, params_schema={"type": "array"}),)),
             "/endpoints/0/params_schema/type",

@@ -184,6 +184,13 @@ def test_a_former_name_is_named_with_the_new_one_wherever_it_is_set(tmp_path: Pa
     ]
 
 
+@pytest.mark.parametrize("name", ["METRICS_DIR", "STREAM_KEEPALIVE_SECONDS"])
+def test_a_setting_that_nothing_took_the_place_of_is_named(tmp_path: Path, name: str) -> None:
+    [told] = former_names({name: "1"}, tmp_path / ".env")
+
+    assert told.endswith(f"{name} is no setting any more and has no effect; nothing takes its place")
+
+
 def test_a_former_name_is_no_setting_and_the_new_one_is() -> None:
     settings = {name.upper() for name in Settings.model_fields}
 
