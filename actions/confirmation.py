@@ -1,7 +1,7 @@
 """Confirmation: an open question is bound to exactly one action, for a time, and answered once.
 
 The database keeps the `PendingConfirmation`; `interpret` tells what an answer does to it (what was said since the
-question, and by when the channel had it, comes with `storage.turn_statements.CLAIM`; COMMIT looks once more whether it
+question, and by when the channel had it, comes with `storage.turns.Turns.claim`; COMMIT looks once more whether it
 is still open). Everything is a function of what is given: the clock too.
 """
 

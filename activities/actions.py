@@ -37,6 +37,7 @@ from storage.actions import AcceptedAction, Actions, Decided, Told
 from storage.database import retry_while_unavailable
 from storage.ledger import Ledger
 from storage.standings import Standings
+from storage.turn_commits import TurnCommits
 from storage.turns import Turns
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ class ActionActivities:
     def __init__(
         self,
         turns: Turns,
+        commits: TurnCommits,
         actions: Actions,
         ledger: Ledger,
         standings: Standings,
@@ -92,6 +94,7 @@ class ActionActivities:
         now: Clock = utc_now,
     ) -> None:
         self._turns = turns
+        self._commits = commits
         self._actions = actions
         self._ledger = ledger
         self._standings = standings
@@ -301,7 +304,7 @@ class ActionActivities:
         fence, commit_id = work.action.fence, uuid4()
         kept = work.assistant.texts.partly_done if work.action.something_done else None
         committed = await self._retry_while_unavailable(
-            lambda: self._turns.commit(fence, decision, commit_id, kept=kept)
+            lambda: self._commits.commit(fence, decision, commit_id, kept=kept)
         )
         report_performed(work.action, committed)
 

@@ -41,6 +41,7 @@ from schemas.turn_decisions import (
 from schemas.turn_record import TurnStatus
 from storage.account_slots import AccountSlots, NoRoom, Superseded
 from storage.database import retry_while_unavailable
+from storage.turn_commits import TurnCommits
 from storage.turns import ClaimedTurn, Turns
 
 
@@ -50,6 +51,7 @@ class TurnActivities:
     def __init__(
         self,
         turns: Turns,
+        commits: TurnCommits,
         assistants: AssistantCache,
         prompts: Prompts,
         slots: AccountSlots,
@@ -62,6 +64,7 @@ class TurnActivities:
         now: Clock = utc_now,
     ) -> None:
         self._turns = turns
+        self._commits = commits
         self._assistants = assistants
         self._prompts = prompts
         self._slots = slots
@@ -188,7 +191,8 @@ class TurnActivities:
         fence, commit_id = turn.fence(thread, lost_thread), uuid4()
         kept = assistant.texts.action_done if turn.something_done else None
         committed = await retry_while_unavailable(
-            lambda: self._turns.commit(fence, decision, commit_id, output, kept), self._settings.database_retry_seconds
+            lambda: self._commits.commit(fence, decision, commit_id, output, kept),
+            self._settings.database_retry_seconds,
         )
         telemetry = TurnTelemetry(turn, self._settings)
         telemetry.committed(decision, committed, output, assistant.registry, self._now())

@@ -1,6 +1,6 @@
 """Actions: what the model asked for, and what people said to it. What came of one is its effect's to tell.
 
-An action's effect is planned in the same commit that accepts it (`storage.turns`), or with staff's approval
+An action's effect is planned in the same commit that accepts it (`storage.turn_commits`), or with staff's approval
 (`decide`).
 """
 

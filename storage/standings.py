@@ -1,7 +1,7 @@
 """Who has a conversation, changed by one statement that wins at once; and how it stands, read.
 
 A turn or an effect that belongs to an older version of the owner is withheld by the statement that would
-commit or begin it (`turn_statements.COMMIT`, `ledger.CLAIM`): nobody has to be asked or waited for.
+commit or begin it (`commit_statement.COMMIT`, `ledger.CLAIM`): nobody has to be asked or waited for.
 """
 
 from __future__ import annotations

@@ -1,8 +1,13 @@
-"""From a decision to the values of the one COMMIT statement: the only place where a decision becomes stored values."""
+"""The commit of a step: the only place where a decision becomes stored values, those of the one COMMIT statement.
+
+Of several attempts at one step the first to commit wins; what any attempt brought is kept in `raw_outputs`, used or
+not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, assert_never
 from uuid import UUID
 
@@ -26,6 +31,9 @@ from schemas.turn_decisions import (
 )
 from schemas.turn_record import TurnFence, TurnStatus
 from schemas.turns import Verdict
+from storage.commit_statement import COMMIT
+from storage.database import Database
+from storage.turns import GET, TurnRow
 
 _NOTHING: dict[str, Any] = {
     "status": None,
@@ -61,10 +69,47 @@ _NOTHING: dict[str, Any] = {
 }
 
 
-def commit_values(
+@dataclass(frozen=True)
+class Committed:
+    """The turn after a commit; *won* is false when another attempt's outcome stands, which is then *turn*.
+
+    What was decided is withheld, or the turn reopened, where the conversation has another owner by then.
+    """
+
+    turn: TurnRow
+    won: bool
+
+
+class TurnCommits:
+    """Ends steps, one statement each."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def commit(
+        self,
+        fence: TurnFence,
+        decision: TurnDecision,
+        commit_id: UUID,
+        output: OutputRecord | None = None,
+        kept: str | None = None,
+    ) -> Committed:
+        """Commits one step's outcome, unless the step has one. Safe to repeat under the same *commit_id*.
+
+        *kept*: words of what the turn has done already, for a turn that ends in silence: they are told later.
+        """
+        row = await self._database.row(COMMIT, _values(fence, decision, commit_id, output, kept))
+        if row is None:  # the step is another's by now
+            row = await self._database.row(GET, {"turn_id": fence.turn_id})
+        assert row is not None
+        turn = TurnRow.model_validate(dict(row))
+        return Committed(turn, won=turn.commit_id == commit_id)
+
+
+def _values(
     fence: TurnFence, decision: TurnDecision, commit_id: UUID, output: OutputRecord | None, kept: str | None
 ) -> dict[str, Any]:
-    """The values that `turn_statements.COMMIT` names."""
+    """The values that COMMIT names."""
     values = {**_NOTHING, **_decided(decision)}
     accepted = values.pop("accepted")
     has_begun = TurnStatus.ACTING in fence.from_statuses and not isinstance(decision, NotBegun)

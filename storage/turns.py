@@ -1,17 +1,17 @@
-"""Turns in the database: claimed for a step, then completed by the step's first commit, or failed.
+"""Turns in the database: claimed for a step, and read as they stand, one round trip each.
 
-That a question is about to be put is committed before it is put. Of several attempts at one step the first to commit
-wins; what any attempt brought is kept in `raw_outputs`, used or not.
+A turn's `step` is its fence for outcomes, and the owner's version the one against people: a claim notes both, and what
+ends the step names them (`storage.turn_commits`). A question that got no answer is in `storage.failed_attempts`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from schemas.actions import ActionRequest, Confirmation, PendingConfirmation
 from schemas.channels import needs_delivery
@@ -19,12 +19,10 @@ from schemas.conversations import NextStep, Thread, TurnOutcome
 from schemas.failures import NOT_REACHED, WAITED_OUT, ModelFailureKind
 from schemas.messages import WaitingMessage
 from schemas.standing import Standing
-from schemas.turn_decisions import OutputRecord, TurnDecision
 from schemas.turn_record import Purpose, TurnAtStep, TurnFence, TurnStatus
-from schemas.turns import OutputError, State, Verdict
-from storage import turn_statements as sql
+from schemas.turns import State, Verdict
 from storage.database import Database
-from storage.turn_commits import commit_values
+from storage.merges import WITH_MERGED
 
 _NEXT_STEPS = {
     TurnStatus.INVALID: NextStep.REPAIR,
@@ -33,6 +31,123 @@ _NEXT_STEPS = {
     TurnStatus.REOPENED: NextStep.AGAIN,
 }
 """What the workflow does next with a turn in this status; with any other, nothing."""
+
+TURN = """
+       turn.id, turn.conversation_id, turn.first_seq, turn.last_seq, turn.status, turn.step, turn.purpose, turn.attempt,
+       turn.commit_id, turn.state, turn.owner_version, turn.verdict, turn.finished_at, turn.frontend_context_uuid,
+       turn.backend_uuid, turn.newest_backend_uuid, turn.ticket_id, conversation.channel, conversation.account,
+       (SELECT max(k.seq) FROM messages k WHERE k.conversation_id = turn.conversation_id AND k.kind = 'held'
+           AND k.seq > turn.last_seq) AS waiting_seq"""
+"""How far a turn has come: the columns of `TurnRow`, but for the thread's slug, the newest action and the standing."""
+
+_STANDING = "(SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = turn.conversation_id) AS standing"
+NEWEST_ACTION = "(SELECT a.id FROM actions a WHERE a.turn_id = turn.id ORDER BY a.index DESC LIMIT 1)"
+_UNDECIDED = "('claimed', 'asking', 'failed', 'reopened')"
+_CLAIMABLE = "('claimed', 'asking', 'failed', 'reopened', 'invalid', 'resulted')"
+_FROM_THE_BEGINNING = f"(turns.step = 0 AND turns.status IN {_UNDECIDED} OR turns.status = 'reopened')"
+_MESSAGE = """id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'limited' AS limited,
+           channel_message_id, sent_at, stored_at, wants_stream, request_id"""
+
+_CLAIM = f"""
+WITH waiting AS (
+    SELECT {_MESSAGE}, meta -> 'held' AS held FROM messages
+     WHERE conversation_id = :conversation_id AND direction = 'in' AND seq > :cursor
+       AND seq <= coalesce((SELECT last_seq FROM turns WHERE conversation_id = :conversation_id
+              AND first_seq = CAST(:cursor AS bigint) + 1
+              AND (purpose <> 'answer' OR status NOT IN {_UNDECIDED})), {2**62})
+     ORDER BY seq LIMIT :limit
+), held AS (
+    SELECT {_MESSAGE} FROM messages WHERE conversation_id = :conversation_id AND direction = 'in'
+       AND seq IN (SELECT CAST(jsonb_array_elements(waiting.held) AS bigint) FROM waiting WHERE kind = 'held')
+), newest AS (
+    SELECT max(version) AS version FROM configurations c
+      JOIN conversations v ON v.assistant = c.assistant WHERE v.id = :conversation_id
+), turn AS (
+    INSERT INTO turns (conversation_id, first_seq, last_seq, status, frontend_context_uuid, assistant_version,
+                       owner_version, thread_version)
+    SELECT :conversation_id, min(seq), max(seq), 'claimed', :frontend_context_uuid, (SELECT version FROM newest),
+           (SELECT owner_version FROM conversations WHERE id = :conversation_id),
+           (SELECT owner_version FROM conversations WHERE id = :conversation_id)
+      FROM waiting HAVING count(*) > 0
+    ON CONFLICT (conversation_id, first_seq) DO UPDATE SET
+        attempt = turns.attempt + (turns.status IN {_CLAIMABLE})::int,
+        unknown_attempts = turns.unknown_attempts + (turns.status = 'asking')::int,
+        purpose = CASE turns.status WHEN 'invalid' THEN 'repair' WHEN 'resulted' THEN 'conclude'
+                  ELSE turns.purpose END,
+        assistant_version = CASE WHEN {_FROM_THE_BEGINNING}
+                            THEN excluded.assistant_version ELSE turns.assistant_version END,
+        frontend_context_uuid = CASE WHEN {_FROM_THE_BEGINNING}
+                                THEN excluded.frontend_context_uuid ELSE turns.frontend_context_uuid END,
+        owner_version = CASE WHEN turns.status IN {_CLAIMABLE} THEN excluded.owner_version
+                        ELSE turns.owner_version END,
+        status = CASE WHEN turns.status IN {_CLAIMABLE} THEN 'claimed' ELSE turns.status END
+    RETURNING *
+)
+SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id,
+       thread.ended_at IS NOT NULL OR turn.thread_version < conversation.thread_version AS thread_ended,
+       turn.unknown_attempts, turn.times_asked, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
+       coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
+       (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
+         ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
+       conversation.assistant, conversation.closed_seq,
+       (SELECT max(c.merged_at) FROM conversations c
+         WHERE c.merged_into = conversation.id AND c.merged_at <= turn.started_at
+           AND c.merged_at > coalesce(conversation.merges_told_at, '-infinity') AND EXISTS (
+               SELECT 1 FROM threads h WHERE h.conversation_id = conversation.id AND h.end_reason = 'merged'))
+           AS untold_merges,
+       (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,
+       EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
+                WHERE a.turn_id = turn.id AND a.side_effect AND e.status = 'confirmed')
+           AS something_done,
+       (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
+           AS final_failures,
+       (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out)
+           AND NOT EXISTS (SELECT 1 FROM raw_outputs r WHERE r.turn_id = turn.id AND r.created_at > o.created_at
+                              AND (r.failure IS NULL OR r.failure <> ALL(:not_reached)))) AS unreachable_since,
+       (SELECT to_jsonb(p) || jsonb_build_object('accepted_at', taken.accepted_at, 'said_otherwise', EXISTS (
+               SELECT 1 FROM messages m
+                WHERE m.conversation_id IN {WITH_MERGED} AND m.direction = 'in' AND m.kind NOT IN ('deleted', 'held')
+                  AND CASE m.conversation_id WHEN p.conversation_id THEN m.seq > p.asked_seq AND m.seq < turn.first_seq
+                      ELSE m.stored_at > p.created_at END
+                  AND (m.sent_at IS NULL OR taken.accepted_at IS NULL
+                       OR date_trunc('second', m.sent_at) > date_trunc('second', taken.accepted_at))))
+          FROM actions p CROSS JOIN LATERAL (SELECT (SELECT CASE WHEN m.delivery IS NOT NULL
+                   THEN coalesce((SELECT max(e.settled_at) FROM effects e
+                                   WHERE e.message_id = m.id AND e.status = 'confirmed' AND e.reached <> 'deleted'),
+                                 '9999-12-31T00:00:00Z') END
+                  FROM messages m WHERE m.turn_id = p.turn_id AND m.direction = 'out') AS accepted_at) taken
+         WHERE p.conversation_id = :conversation_id
+           AND p.status = 'awaiting_confirmation' AND p.confirmation_by = 'customer'
+         ORDER BY p.created_at DESC LIMIT 1) AS question,
+       (SELECT jsonb_agg(to_jsonb(taken) ORDER BY sent_at NULLS LAST, seq)
+          FROM (SELECT * FROM held UNION ALL
+                SELECT id, seq, kind, text, choice_id, limited, channel_message_id, sent_at, stored_at, wants_stream,
+                       request_id FROM waiting) taken) AS messages
+  FROM turn
+  JOIN conversations conversation ON conversation.id = :conversation_id
+  LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
+"""
+"""Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is.
+
+Of an open question, `said_otherwise`: an earlier turn had a message that was written since it could be read (the same
+rule as in `actions.confirmation`), and did not settle it."""
+
+GET = f"""
+SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
+  FROM turns turn
+  JOIN conversations conversation ON conversation.id = turn.conversation_id
+  LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
+ WHERE turn.id = :turn_id
+"""
+"""A turn as it stands, in the columns of `TurnRow`."""
+
+_RESULTED = """
+UPDATE turns SET status = 'resulted', step = step + 1, rounds = rounds + 1, commit_id = NULL, times_asked = 0
+ WHERE id = :turn_id AND status = 'acting' AND step = :step
+"""
+"""The action's effect is confirmed, and the model says the final words."""
+
+_POSITION = "SELECT newest_seq, owner_version FROM conversations WHERE id = :conversation_id"
 
 
 class StoredConfirmation(BaseModel):
@@ -178,40 +293,6 @@ class ClaimedTurn(TurnRow):
         return replace(fence, merges_told=self.untold_merges, lost_thread=lost_thread)
 
 
-@dataclass(frozen=True)
-class Committed:
-    """The turn after a commit; *won* is false when another attempt's outcome stands, which is then *turn*.
-
-    What was decided is withheld, or the turn reopened, where the conversation has another owner by then.
-    """
-
-    turn: TurnRow
-    won: bool
-
-
-class FailedAttempt(BaseModel):
-    """A question that got no answer. `unknown`: an answer may exist that we did not get.
-
-    `anew`: it was dropped for one with newer messages, so the turn begins again. `given_back`: nobody was reached, so
-    it counts neither as a try nor as one of the account's calls.
-    """
-
-    turn_id: UUID
-    conversation_id: UUID
-    attempt: int
-    raw_output_id: UUID
-    purpose: Purpose
-    failure: str
-    explanation: str
-    unknown: bool
-    anew: bool = False
-    given_back: bool = False
-    text: str = ""
-    slot: UUID | None = None
-    model_ms: int | None = None
-    first_text_ms: int | None = None
-
-
 class Position(BaseModel):
     """Where a conversation is by now: its newest message's number, and its owner's version."""
 
@@ -219,23 +300,8 @@ class Position(BaseModel):
     owner_version: int
 
 
-class InvalidOutput(BaseModel):
-    """What was wrong with a raw output."""
-
-    text: str = ""
-    errors: list[OutputError] = Field(default_factory=list)
-
-
-class RecapLine(BaseModel):
-    """One message of the conversation so far."""
-
-    direction: str
-    author: str
-    text: str
-
-
 class Turns:
-    """Claim → commit · fail, one statement each."""
+    """Turns, claimed and read."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -255,62 +321,21 @@ class Turns:
             "waited_out": list(WAITED_OUT),
             "not_reached": list(NOT_REACHED),
         }
-        row = await self._database.row(sql.CLAIM, values)
+        row = await self._database.row(_CLAIM, values)
         return None if row is None else ClaimedTurn.model_validate(dict(row))
 
     async def get(self, turn_id: UUID) -> TurnRow:
         """A turn as it stands."""
-        row = await self._database.row(sql.GET, {"turn_id": turn_id})
+        row = await self._database.row(GET, {"turn_id": turn_id})
         assert row is not None
         return TurnRow.model_validate(dict(row))
 
-    async def commit(
-        self,
-        fence: TurnFence,
-        decision: TurnDecision,
-        commit_id: UUID,
-        output: OutputRecord | None = None,
-        kept: str | None = None,
-    ) -> Committed:
-        """Commits one step's outcome, unless the step has one. Safe to repeat under the same *commit_id*.
-
-        *kept*: words of what the turn has done already, for a turn that ends in silence: they are told later.
-        """
-        row = await self._database.row(sql.COMMIT, commit_values(fence, decision, commit_id, output, kept))
-        turn = TurnRow.model_validate(dict(row)) if row is not None else await self.get(fence.turn_id)
-        return Committed(turn, won=turn.commit_id == commit_id)
-
     async def resulted(self, fence: TurnFence) -> None:
         """The turn's action is done, and its result goes back to the model: the next step concludes. Repeatable."""
-        await self._database.rows(sql.RESULTED, {"turn_id": fence.turn_id, "step": fence.step})
-
-    async def fail(self, failed: FailedAttempt) -> None:
-        """Records that this attempt is over without an answer, and what had come by then."""
-        values = failed.model_dump(exclude={"unknown"})
-        await self._database.rows(sql.FAIL, {**values, "unknown_attempts": int(failed.unknown)})
-
-    async def recap(self, turn: TurnRow, limit: int) -> list[RecapLine]:
-        """Up to *limit* messages before the turn, oldest first: what a new thread must be told."""
-        values = {"conversation_id": turn.conversation_id, "before_seq": turn.first_seq, "limit": limit}
-        rows = await self._database.rows(sql.RECAP, values)
-        return [RecapLine.model_validate(dict(row)) for row in reversed(rows)]
-
-    async def merged_recap(self, turn: ClaimedTurn, limit: int) -> list[RecapLine]:
-        """Up to *limit* messages, oldest first, of conversations merged into the turn's, of which its thread knows
-        nothing."""
-        if turn.untold_merges is None:
-            return []
-        values = {"conversation_id": turn.conversation_id, "until": turn.untold_merges, "limit": limit}
-        rows = await self._database.rows(sql.MERGED_RECAP, values)
-        return [RecapLine.model_validate(dict(row)) for row in reversed(rows)]
+        await self._database.rows(_RESULTED, {"turn_id": fence.turn_id, "step": fence.step})
 
     async def position(self, conversation_id: UUID) -> Position:
         """What makes an answer useless that is still to come."""
-        row = await self._database.row(sql.POSITION, {"conversation_id": conversation_id})
+        row = await self._database.row(_POSITION, {"conversation_id": conversation_id})
         assert row is not None
         return Position.model_validate(dict(row))
-
-    async def last_invalid(self, turn_id: UUID) -> InvalidOutput:
-        """The output that a repair is to quote."""
-        row = await self._database.row(sql.LAST_INVALID, {"turn_id": turn_id})
-        return InvalidOutput() if row is None else InvalidOutput.model_validate(dict(row))

@@ -37,6 +37,8 @@ from storage.actions import Actions
 from storage.configurations import Configurations
 from storage.database import Database
 from storage.desk import Desk
+from storage.earlier_words import EarlierWords
+from storage.failed_attempts import FailedAttempts
 from storage.ledger import Ledger
 from storage.media import Media
 from storage.merges import Merges
@@ -45,6 +47,7 @@ from storage.questions import Questions
 from storage.sessions import Sessions
 from storage.standings import Standings
 from storage.streams import StreamEvents
+from storage.turn_commits import TurnCommits
 from storage.turns import Turns
 from storage.waiting import Waiting
 from worker.wordless import Wordless
@@ -99,7 +102,7 @@ def create_activities(
     """The activities over what is passed in; the caller closes that."""
     events, slots = StreamEvents(database), _account_slots(database, settings)
     turns, actions, assistants = Turns(database), Actions(database), AssistantCache(Configurations(database), settings)
-    ledger = Ledger(database)
+    commits, ledger = TurnCommits(database), Ledger(database)
     handlers = Handlers(Desk(database), outside.endpoints)
     outbox, channels = Outbox(database), outside.channels
     conversations = Conversations(client, settings)
@@ -107,17 +110,18 @@ def create_activities(
     files = FileActivities(Media(database), channels, settings, activity.heartbeat)
     standings, expiry = Standings(database), Expiry(Questions(database), assistants, settings)
     performing = ActionActivities(
-        turns, actions, ledger, standings, assistants, handlers, settings, activity.heartbeat, now
+        turns, commits, actions, ledger, standings, assistants, handlers, settings, activity.heartbeat, now
     )
     return Activities(
         turn=TurnActivities(
             turns,
+            commits,
             assistants,
-            Prompts(turns, actions, outside.perplexity, settings, now),
+            Prompts(EarlierWords(database), actions, outside.perplexity, settings, now),
             slots,
             ModelCalls(outside.perplexity, slots, turns, events, settings),
             Presence(channels, outbox, delivery.deliver, settings, now),
-            FailureRecorder(turns, settings, now),
+            FailureRecorder(FailedAttempts(database), settings, now),
             performing,
             settings,
             activity.heartbeat,

@@ -16,14 +16,15 @@ from config.clock import Clock
 from config.settings import Settings
 from schemas.failures import WAITED_OUT, Certainty, ModelFailureKind, TryLimits, may_ask, pause_before_retry
 from storage.database import StorageUnavailable, retry_while_unavailable
-from storage.turns import ClaimedTurn, FailedAttempt, Turns
+from storage.failed_attempts import FailedAttempt, FailedAttempts
+from storage.turns import ClaimedTurn
 
 
 class FailureRecorder:
     """Records attempts without an answer, by the table in `schemas.failures`."""
 
-    def __init__(self, turns: Turns, settings: Settings, now: Clock) -> None:
-        self._turns = turns
+    def __init__(self, attempts: FailedAttempts, settings: Settings, now: Clock) -> None:
+        self._attempts = attempts
         self._settings = settings
         self._now = now
         self._limits = TryLimits(
@@ -55,7 +56,7 @@ class FailureRecorder:
             slot=turn.slot,
             model_ms=failed.model_ms,
         )
-        await retry_while_unavailable(lambda: self._turns.fail(attempt), self._settings.database_retry_seconds)
+        await retry_while_unavailable(lambda: self._attempts.record(attempt), self._settings.database_retry_seconds)
         pause = pause_before_retry(
             failed.error.kind,
             self._limits,
@@ -83,21 +84,21 @@ class FailureRecorder:
         failed = _ended(turn, ModelFailureKind.ABANDONED, "the worker stopped or lost its lease", unknown=True)
         with contextlib.suppress(StorageUnavailable, TimeoutError):
             async with asyncio.timeout(self._settings.worker_last_write_seconds):
-                await self._turns.fail(failed)
+                await self._attempts.record(failed)
 
     async def interrupted(self, turn: ClaimedTurn) -> None:
         """The question was dropped, for the customer wrote on; it counts as asked, and its outcome as known."""
         why = "the customer wrote on; asked again with both"
         TurnTelemetry(turn, self._settings).interrupted(why)
         dropped = _ended(turn, ModelFailureKind.INTERRUPTED, why, unknown=False)
-        await self._turns.fail(dropped.model_copy(update={"anew": True}))
+        await self._attempts.record(dropped.model_copy(update={"anew": True}))
 
     async def owner_changed(self, turn: ClaimedTurn) -> None:
         """The question was dropped, for the conversation has another owner: what follows, the step's commit says."""
         why = "the conversation has another owner, or started over, since it was asked"
         TurnTelemetry(turn, self._settings).interrupted(why)
         dropped = _ended(turn, ModelFailureKind.INTERRUPTED, why, unknown=False)
-        await retry_while_unavailable(lambda: self._turns.fail(dropped), self._settings.database_retry_seconds)
+        await retry_while_unavailable(lambda: self._attempts.record(dropped), self._settings.database_retry_seconds)
 
 
 def _of_the_outage(turn: ClaimedTurn, kind: ModelFailureKind) -> UUID:

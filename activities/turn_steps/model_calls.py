@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
@@ -33,8 +32,6 @@ from storage.streams import StreamEvents
 from storage.turns import ClaimedTurn, Turns
 
 UNKNOWN_PACK = "unknown"
-
-OnText = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -123,18 +120,20 @@ class ModelCalls:
         return NewerMessage()
 
     async def _answer(self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: PreparedPrompt) -> Answered:
-        clock = _Clock()
+        asked_at = time.monotonic()
         lease = asyncio.create_task(self._keep_slot(turn))
         try:
-            answer = await self._put(turn, assistant, prepared.prompt, clock)
+            answer = await self._put(turn, assistant, prepared.prompt)
         except AskFailed as error:
-            raise Unanswered(error, clock.elapsed_ms()) from error
+            raise Unanswered(error, _ms_since(asked_at)) from error
         finally:
             lease.cancel()
-        model_ms = clock.elapsed_ms()
+        model_ms = _ms_since(asked_at)
         metrics.MODEL_SECONDS.observe(model_ms / 1000)
+        if answer.first_text_ms is not None:
+            metrics.FIRST_TEXT_SECONDS.observe(answer.first_text_ms / 1000)
         parsed = read_output(answer.text, assistant.registry, limits=assistant.limits)
-        return Answered(parsed, answer.sources, _record(turn, prepared, answer, parsed, model_ms, clock.first_text_ms))
+        return Answered(parsed, answer.sources, _record(turn, prepared, answer, parsed, model_ms))
 
     async def _keep_slot(self, turn: ClaimedTurn) -> None:
         """Renews the slot while the question is out. A database that is unavailable may cost the slot, not more."""
@@ -143,15 +142,18 @@ class ModelCalls:
             with suppress(StorageUnavailable):
                 await self._slots.renew(turn.slot)
 
-    async def _put(self, turn: ClaimedTurn, assistant: LoadedAssistant, prompt: ModelPrompt, clock: _Clock) -> Answer:
+    async def _put(self, turn: ClaimedTurn, assistant: LoadedAssistant, prompt: ModelPrompt) -> Answer:
         metrics.MODEL_CALLS.inc()
         if not any(message.wants_stream for message in turn.messages):
-            return await self._perplexity.ask(prompt, _listener(clock, lambda _: None))
+            return await self._perplexity.ask(prompt)
         async with publishing(self._events, turn, self._settings.stream_flush_seconds) as publisher:
             stream = StreamFilter(assistant.registry, assistant.limits)  # a customer never sees an action being written
-            answer = await self._perplexity.ask(
-                prompt, _listener(clock, lambda text: publisher.show(stream.feed(text).text))
-            )
+
+            async def show(text: str) -> None:
+                if text:
+                    publisher.show(stream.feed(text).text)
+
+            answer = await self._perplexity.ask(prompt, show)
             publisher.end(stream.finish(answer.text).text)
             return answer
 
@@ -163,38 +165,12 @@ async def _within(ended: asyncio.Event, seconds: float) -> bool:
     return ended.is_set()
 
 
-class _Clock:
-    """Milliseconds since the question was put, and until the first text."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-        self.first_text_ms: int | None = None
-
-    def elapsed_ms(self) -> int:
-        return int((time.monotonic() - self._start) * 1000)
-
-    def first_text(self) -> None:
-        if self.first_text_ms is None:
-            self.first_text_ms = self.elapsed_ms()
-            metrics.FIRST_TEXT_SECONDS.observe(self.first_text_ms / 1000)
-
-
-def _listener(clock: _Clock, show: OnText) -> Callable[[str], Awaitable[None]]:
-    async def on_text(text: str) -> None:
-        if text:
-            clock.first_text()
-            show(text)
-
-    return on_text
+def _ms_since(moment: float) -> int:
+    return int((time.monotonic() - moment) * 1000)
 
 
 def _record(
-    turn: ClaimedTurn,
-    prepared: PreparedPrompt,
-    answer: Answer,
-    parsed: ParsedOutput,
-    model_ms: int,
-    first_text_ms: int | None,
+    turn: ClaimedTurn, prepared: PreparedPrompt, answer: Answer, parsed: ParsedOutput, model_ms: int
 ) -> OutputRecord:
     """What the model really wrote, with the verdict."""
     prompt = prepared.prompt
@@ -216,5 +192,5 @@ def _record(
         pack_told=prepared.pack_told,
         slot=turn.slot,
         model_ms=model_ms,
-        first_text_ms=first_text_ms,
+        first_text_ms=answer.first_text_ms,
     )

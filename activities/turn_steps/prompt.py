@@ -27,7 +27,8 @@ from schemas.encoding import dump_json
 from schemas.messages import WaitingMessage
 from schemas.turn_record import Purpose
 from storage.actions import Actions
-from storage.turns import ClaimedTurn, RecapLine, Turns
+from storage.earlier_words import EarlierWords, RecapLine
+from storage.turns import ClaimedTurn
 
 _CUT = "\n[… shortened …]\n"
 _LEAST = 200
@@ -65,8 +66,10 @@ class _Words:
 class Prompts:
     """Makes the question of a turn's step."""
 
-    def __init__(self, turns: Turns, actions: Actions, perplexity: Perplexity, settings: Settings, now: Clock) -> None:
-        self._turns = turns
+    def __init__(
+        self, earlier: EarlierWords, actions: Actions, perplexity: Perplexity, settings: Settings, now: Clock
+    ) -> None:
+        self._earlier = earlier
         self._actions = actions
         self._perplexity = perplexity
         self._settings = settings
@@ -82,10 +85,10 @@ class Prompts:
         lost = await self._lost(turn, thread, assistant)
         words = await self._words(turn, assistant, heard)
         if lost is None:
-            is_first = turn.purpose is Purpose.ANSWER and not turn.thread_ended
-            merged = await self._turns.merged_recap(turn, _RECAP_MESSAGES) if is_first else []
+            is_told = turn.untold_merges and turn.purpose is Purpose.ANSWER and not turn.thread_ended
+            merged = await self._earlier.merged_recap(turn, _RECAP_MESSAGES) if is_told else []
             return self._fitted(turn, assistant, words, thread, turn.pack_told, _said(merged))
-        recap = _said(await self._turns.recap(turn, _RECAP_MESSAGES))
+        recap = _said(await self._earlier.recap(turn, _RECAP_MESSAGES))
         new = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
         return self._fitted(turn, assistant, words, new, None, recap, lost)
 
@@ -106,7 +109,7 @@ class Prompts:
         """The customer's words, a repair, or an action's result."""
         if turn.purpose is Purpose.REPAIR:
             await asyncio.sleep(assistant.registry.config.repair_pause_seconds)
-            invalid = await self._turns.last_invalid(turn.id)
+            invalid = await self._earlier.last_invalid(turn.id)
             return _Words(invalid.text, lambda raw: repair_prompt(invalid.errors, raw, assistant.registry))
         if turn.purpose is Purpose.CONCLUDE:
             last = await self._actions.last_result(turn.id)

@@ -20,7 +20,8 @@ from schemas.effects import EffectOutcome, EffectStatus, LedgerRow
 from schemas.turn_decisions import GiveReply, OutputRecord, PerformAction, PerformConfirmed, Repair, TurnDecision
 from schemas.turns import OutputError
 from storage.actions import AcceptedAction
-from storage.turns import ClaimedTurn, Committed
+from storage.turn_commits import Committed
+from storage.turns import ClaimedTurn
 
 if TYPE_CHECKING:
     from activities.turn_steps.model_calls import Unanswered

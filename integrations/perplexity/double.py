@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
@@ -38,7 +39,9 @@ class ScriptedPerplexity:
 
     async def ask(self, prompt: ModelPrompt, on_text: OnText | None = None) -> Answer:
         self.prompts.append(prompt)
+        asked_at = time.monotonic()
         said = await self._next(prompt)
+        first_text_ms = int((time.monotonic() - asked_at) * 1000)
         if on_text and isinstance(said, str):
             await on_text(said[: len(said) // 2])
         await self.gate.wait()
@@ -54,6 +57,7 @@ class ScriptedPerplexity:
             backend_uuid=str(uuid4()),
             frontend_context_uuid=prompt.frontend_context_uuid,
             thread_url_slug=f"{self.slug}-{prompt.frontend_context_uuid[:8]}",
+            first_text_ms=first_text_ms if said else None,
         )
 
     async def _next(self, prompt: ModelPrompt) -> Said:

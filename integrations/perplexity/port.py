@@ -40,6 +40,8 @@ class Answer(BaseModel):
     backend_uuid: str
     frontend_context_uuid: str
     thread_url_slug: str | None = None
+    first_text_ms: int | None = None
+    """From the question to the first of its text, in milliseconds."""
     details: dict[str, Any] = Field(default_factory=dict)
     """Other fields of the last message worth keeping (mode, model, title, …); never a private one."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from config.clock import Monotonic
 from integrations.perplexity.answer import accepted_answer
 from integrations.perplexity.characters import storable
 from integrations.perplexity.failures import from_error_text
@@ -15,10 +17,21 @@ from schemas.failures import ModelFailureKind
 
 
 class Reading:
-    """Reads one answer. `messages.text` is what had come by the time something failed."""
+    """Reads one answer, timed from now on. `messages.text` is what had come by the time something failed."""
 
-    def __init__(self, prompt: ModelPrompt, on_text: OnText | None, *, message_bytes: int, stream_bytes: int) -> None:
+    def __init__(
+        self,
+        prompt: ModelPrompt,
+        on_text: OnText | None,
+        *,
+        message_bytes: int,
+        stream_bytes: int,
+        monotonic: Monotonic = time.monotonic,
+    ) -> None:
         self.messages = MessagesSoFar()
+        self._monotonic = monotonic
+        self._began = monotonic()
+        self._first_text_ms: int | None = None
         self._question = prompt
         self._on_text = on_text
         self._shown = ""
@@ -28,7 +41,7 @@ class Reading:
     def accepted(self) -> Answer | None:
         """The answer, if a whole one had come before the stream broke; else None."""
         try:
-            return accepted_answer(self.messages, self._question)
+            return self._answer()
         except AskFailed:
             return None
 
@@ -39,9 +52,9 @@ class Reading:
             if reader.received + len(piece) > self._stream_bytes:
                 raise _too_large(f"the stream has more than {self._stream_bytes} bytes")
             if await self._take(_fed(reader, piece)):
-                return accepted_answer(self.messages, self._question)
+                return self._answer()
         if await self._take(reader.finish()) or self.messages.accepted is not None:
-            return accepted_answer(self.messages, self._question)
+            return self._answer()
         raise _ended_without_done(reader)
 
     async def body(self, pieces: AsyncIterator[bytes]) -> Answer:
@@ -56,7 +69,7 @@ class Reading:
         if not message.keys() & {"answer", "blocks", "status"}:
             raise AskFailed(ModelFailureKind.MALFORMED, "the body is JSON, but no answer of a known shape")
         await self._add(message)
-        return accepted_answer(self.messages, self._question)
+        return self._answer()
 
     async def _whole(self, pieces: AsyncIterator[bytes]) -> bytes:
         body = bytearray()
@@ -83,9 +96,15 @@ class Reading:
     async def _add(self, message: dict[str, Any]) -> None:
         self.messages.add(message)
         text = storable(self.messages.text)
+        if text and self._first_text_ms is None:
+            self._first_text_ms = int((self._monotonic() - self._began) * 1000)
         if self._on_text and text != self._shown:
             self._shown = text
             await self._on_text(text)
+
+    def _answer(self) -> Answer:
+        answer = accepted_answer(self.messages, self._question)
+        return answer.model_copy(update={"first_text_ms": self._first_text_ms})
 
     def _check_done(self) -> None:
         if not self.messages.count:

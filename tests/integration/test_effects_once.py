@@ -78,7 +78,7 @@ def dying(boundary: str, system: System) -> Activities:
     parts: dict[str, tuple[Any, str]] = {
         "before the call": (does.actions._handlers, "of"),
         "between call and record": (does.actions._ledger, "complete"),
-        "between record and report": (does.actions._turns, "commit"),
+        "between record and report": (does.actions._commits, "commit"),
     }
     part, name = parts[boundary]
     object.__setattr__(part, name, die)

@@ -37,6 +37,7 @@ from storage.deliveries import Deliveries
 from storage.delivery_reports import DeliveryReports
 from storage.desk import Desk
 from storage.erasure import Erasure
+from storage.failed_attempts import FailedAttempt, FailedAttempts
 from storage.inbox import Inbox
 from storage.ledger import Ledger
 from storage.merges import Merges
@@ -44,7 +45,8 @@ from storage.outbox import Outbox
 from storage.questions import Questions
 from storage.sessions import Sessions
 from storage.standings import Standings
-from storage.turns import ClaimedTurn, FailedAttempt, Turns
+from storage.turn_commits import TurnCommits
+from storage.turns import ClaimedTurn, Turns
 from tests.integration.test_unsaid import TICKET, Conversation
 from tests.support import clock
 from tests.support.waiting import until, within
@@ -217,12 +219,12 @@ async def _end_of_a_move(scene: Scene) -> None:
     """What the turn did to the owner was done, and counts no more."""
     [moved] = await scene.system.database.rows("SELECT key FROM effects WHERE status = 'confirmed' AND kind <> 'part'")
     move = Move(Event.HANDOFF, Owner.HUMAN, effect_key=moved["key"])
-    await Turns(scene.database).commit(scene.fence, GiveReply("Words", move=move), uuid4(), scene.output)
+    await TurnCommits(scene.database).commit(scene.fence, GiveReply("Words", move=move), uuid4(), scene.output)
 
 
 async def _late_output(scene: Scene) -> None:
     late = replace(scene.fence, step=scene.turn.step + 7)
-    await Turns(scene.database).commit(late, GiveReply("Words"), uuid4(), scene.output)
+    await TurnCommits(scene.database).commit(late, GiveReply("Words"), uuid4(), scene.output)
 
 
 async def _statuses(scene: Scene) -> None:
@@ -266,11 +268,13 @@ DEEDS: dict[str, Callable[[Scene], Awaitable[Any]]] = {
         scene.id, scene.action_id, Told(Event.APPROVED, "Done", moves=Event.HANDOFF)
     ),
     "a question expires": _expire,
-    "a step ends": lambda scene: Turns(scene.database).commit(scene.fence, GiveReply("Words"), uuid4(), scene.output),
+    "a step ends": lambda scene: TurnCommits(scene.database).commit(
+        scene.fence, GiveReply("Words"), uuid4(), scene.output
+    ),
     "a step with a move ends": _end_of_a_move,
     "an output comes late": _late_output,
-    "an attempt fails": lambda scene: Turns(scene.database).fail(_lost(scene, scene.turn.attempt)),
-    "an attempt fails late": lambda scene: Turns(scene.database).fail(_lost(scene, scene.turn.attempt + 7)),
+    "an attempt fails": lambda scene: FailedAttempts(scene.database).record(_lost(scene, scene.turn.attempt)),
+    "an attempt fails late": lambda scene: FailedAttempts(scene.database).record(_lost(scene, scene.turn.attempt + 7)),
     "messages are claimed": lambda scene: Turns(scene.database).claim(scene.id, scene.turn.first_seq - 1, uuid4(), 10),
     "a run is cancelled": lambda scene: Sessions(scene.database).stop(scene.id),
     "a reply is planned": lambda scene: Outbox(scene.database).plan(scene.due, [], 60),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 from structlog.testing import LogCapture
 
 from config.logs import without_secrets
@@ -35,8 +36,19 @@ async def test_one_line_a_turn_with_ids_verdict_timings_and_raw_output(lines: An
     assert (line["status"], line["verdict"], line["attempt"]) == ("answered", "text", 1)
     assert line["raw_output"] == "You said: A private question"
     assert line["request_id"] == response.headers["X-Request-ID"]
-    assert {"model_ms", "first_text_ms", "total_ms", "handler", "assistant_version"} <= set(line)
+    assert {"total_ms", "handler", "assistant_version"} <= set(line)
+    assert 0 <= line["first_text_ms"] <= line["model_ms"]
     assert "customer_words" not in line
+
+
+async def test_the_first_text_is_counted_though_nobody_watches_it(system: System) -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("agent_first_text_seconds_count") or 0.0
+
+    before = counted()
+    await system.send("Hello")
+
+    assert counted() == before + 1
 
 
 async def test_a_failed_attempt_has_a_line_of_its_own(lines: Any, system: System) -> None:

@@ -1,9 +1,11 @@
 """What the client and a wrapper have to agree on: against the simulator on a real socket, and against a real wrapper
-when PERPLEXITY_BASE_URL is set (then with DEFAULT_ACCOUNT_NAME)."""
+when PERPLEXITY_BASE_URL is set (then with DEFAULT_ACCOUNT_NAME). What the double has to do like them, it is asked too.
+"""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ import httpx2
 import pytest
 
 from config.settings import Settings
-from integrations.perplexity.port import AskFailed, ModelPrompt
+from integrations.perplexity.double import ScriptedPerplexity
+from integrations.perplexity.port import AskFailed, ModelPrompt, Perplexity
 from integrations.perplexity.request_line import Way
 from integrations.perplexity.simulator.serve import running
 from integrations.perplexity.simulator.shapes import PRIVATE
@@ -93,6 +96,35 @@ async def test_text_comes_before_the_answer_is_whole(base_url: str) -> None:
 
     assert len(texts) > 10
     assert texts[-1] == answer.text
+
+
+@pytest.fixture(params=["double", "simulator", "real"] if REAL else ["double", "simulator"])
+def perplexity(request: pytest.FixtureRequest, simulator: str) -> Perplexity:
+    if request.param == "double":
+        return ScriptedPerplexity()
+    return client_of(simulator if request.param == "simulator" else REAL)
+
+
+async def test_an_answer_says_when_its_first_text_came(perplexity: Perplexity) -> None:
+    asked_at, heard_ms = time.monotonic(), list[float]()
+
+    async def on_text(text: str) -> None:
+        if text:
+            heard_ms.append((time.monotonic() - asked_at) * 1000)
+
+    answer = await perplexity.ask(question("What are the latest news on renewable energy?"), on_text)
+
+    assert answer.first_text_ms is not None
+    assert 0 <= answer.first_text_ms <= heard_ms[0]
+
+
+async def test_an_answer_says_so_to_those_who_do_not_listen(perplexity: Perplexity) -> None:
+    asked_at = time.monotonic()
+
+    answer = await perplexity.ask(question("What are the latest news on renewable energy?"))
+
+    assert answer.first_text_ms is not None
+    assert 0 <= answer.first_text_ms <= (time.monotonic() - asked_at) * 1000
 
 
 async def test_a_thread_goes_on_with_the_newest_backend_uuid(base_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class ModelDatabase(Database):
         super().__init__(url, now=now)
         self._loop = loop
         self._clock = now
+        self._one_by_one = asyncio.Lock()
+        """Whose statement is under way: in the order in which they were sent, not in that of their ends."""
         self.stops = Stops(loop)
         self.rewrites: Sequence[Rewrite] = ()
         self.rewritten: set[Rewrite] = set()
@@ -45,8 +48,9 @@ class ModelDatabase(Database):
         known = statement_of(statement, values)
         if known is not None:
             await self.stops.at(Place.BEFORE, known.name)
-        with self._loop.real():
-            result = await super().rows(self._rewritten(statement), values)
+        async with self._one_by_one:
+            with self._loop.real():
+                result = await super().rows(self._rewritten(statement), values)
         if known is not None and known.name == BEGINS and result[0]["wait_seconds"] > 0:
             assert values is not None
             self.waited.append((values["turn_id"], self._clock()))

@@ -21,8 +21,6 @@ from temporalio.exceptions import ApplicationError
 from activities.actions import ActionActivities, _Work
 from activities.assistants import AssistantCache, LoadedAssistant
 from activities.turn import TurnActivities
-from activities.turn_steps.failures import FailureRecorder
-from activities.turn_steps.prompt import Prompts
 from config.clock import Clock, Monotonic
 from config.settings import Settings
 from schemas.effects import Claim, EffectOutcome
@@ -296,16 +294,19 @@ def composed(
         return does
     was, answering = does.actions, does.turn
     turns, assistants = hole.turns(database), hole.assistants(Configurations(database), settings)
-    beat, actions = activity.heartbeat, was._actions
-    acting = hole.acting(turns, actions, was._ledger, was._standings, assistants, was._handlers, settings, beat, now)
+    beat, commits = activity.heartbeat, was._commits
+    acting = hole.acting(
+        turns, commits, was._actions, was._ledger, was._standings, assistants, was._handlers, settings, beat, now
+    )
     answers = TurnActivities(
         turns,
+        commits,
         assistants,
-        Prompts(turns, actions, outside.perplexity, settings, now),
+        answering._prompts,
         answering._slots,
         answering._model_calls,
         answering._presence,
-        FailureRecorder(turns, settings, now),
+        answering._failures,
         acting,
         settings,
         beat,

@@ -1,4 +1,4 @@
-"""The statements behind `storage.turns`, one round trip each.
+"""COMMIT, the statement that ends a step of a turn: all of its outcome or nothing. Its values: `storage.turn_commits`.
 
 A turn's `step` is its fence for outcomes: a commit names the step it belongs to and raises it, so within a step the
 first committed output wins, and what an earlier step or attempt brings later touches no row. What it brought is kept
@@ -14,146 +14,10 @@ from __future__ import annotations
 
 from storage.actions import EFFECT_OF_ACTION
 from storage.channels import DELIVERY
-from storage.merges import WITH_MERGED
+from storage.turns import NEWEST_ACTION, TURN
 
-_TURN = """
-       turn.id, turn.conversation_id, turn.first_seq, turn.last_seq, turn.status, turn.step, turn.purpose, turn.attempt,
-       turn.commit_id, turn.state, turn.owner_version, turn.verdict, turn.finished_at, turn.frontend_context_uuid,
-       turn.backend_uuid, turn.newest_backend_uuid, turn.ticket_id, conversation.channel, conversation.account,
-       (SELECT max(k.seq) FROM messages k WHERE k.conversation_id = turn.conversation_id AND k.kind = 'held'
-           AND k.seq > turn.last_seq) AS waiting_seq"""
-"""How far a turn has come: the columns of `TurnRow`, but for the thread's slug, the newest action and the standing."""
-
-_STANDING = "(SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = turn.conversation_id) AS standing"
-_NEWEST_ACTION = "(SELECT a.id FROM actions a WHERE a.turn_id = turn.id ORDER BY a.index DESC LIMIT 1)"
-_UNDECIDED = "('claimed', 'asking', 'failed', 'reopened')"
-_CLAIMABLE = "('claimed', 'asking', 'failed', 'reopened', 'invalid', 'resulted')"
-_FROM_THE_BEGINNING = f"(turns.step = 0 AND turns.status IN {_UNDECIDED} OR turns.status = 'reopened')"
-_MESSAGE = """id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'limited' AS limited,
-           channel_message_id, sent_at, stored_at, wants_stream, request_id"""
-
-CLAIM = f"""
-WITH waiting AS (
-    SELECT {_MESSAGE}, meta -> 'held' AS held FROM messages
-     WHERE conversation_id = :conversation_id AND direction = 'in' AND seq > :cursor
-       AND seq <= coalesce((SELECT last_seq FROM turns WHERE conversation_id = :conversation_id
-              AND first_seq = CAST(:cursor AS bigint) + 1
-              AND (purpose <> 'answer' OR status NOT IN {_UNDECIDED})), {2**62})
-     ORDER BY seq LIMIT :limit
-), held AS (
-    SELECT {_MESSAGE} FROM messages WHERE conversation_id = :conversation_id AND direction = 'in'
-       AND seq IN (SELECT CAST(jsonb_array_elements(waiting.held) AS bigint) FROM waiting WHERE kind = 'held')
-), newest AS (
-    SELECT max(version) AS version FROM configurations c
-      JOIN conversations v ON v.assistant = c.assistant WHERE v.id = :conversation_id
-), turn AS (
-    INSERT INTO turns (conversation_id, first_seq, last_seq, status, frontend_context_uuid, assistant_version,
-                       owner_version, thread_version)
-    SELECT :conversation_id, min(seq), max(seq), 'claimed', :frontend_context_uuid, (SELECT version FROM newest),
-           (SELECT owner_version FROM conversations WHERE id = :conversation_id),
-           (SELECT owner_version FROM conversations WHERE id = :conversation_id)
-      FROM waiting HAVING count(*) > 0
-    ON CONFLICT (conversation_id, first_seq) DO UPDATE SET
-        attempt = turns.attempt + (turns.status IN {_CLAIMABLE})::int,
-        unknown_attempts = turns.unknown_attempts + (turns.status = 'asking')::int,
-        purpose = CASE turns.status WHEN 'invalid' THEN 'repair' WHEN 'resulted' THEN 'conclude'
-                  ELSE turns.purpose END,
-        assistant_version = CASE WHEN {_FROM_THE_BEGINNING}
-                            THEN excluded.assistant_version ELSE turns.assistant_version END,
-        frontend_context_uuid = CASE WHEN {_FROM_THE_BEGINNING}
-                                THEN excluded.frontend_context_uuid ELSE turns.frontend_context_uuid END,
-        owner_version = CASE WHEN turns.status IN {_CLAIMABLE} THEN excluded.owner_version
-                        ELSE turns.owner_version END,
-        status = CASE WHEN turns.status IN {_CLAIMABLE} THEN 'claimed' ELSE turns.status END
-    RETURNING *
-)
-SELECT {_TURN}, {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id,
-       thread.ended_at IS NOT NULL OR turn.thread_version < conversation.thread_version AS thread_ended,
-       turn.unknown_attempts, turn.times_asked, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
-       coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
-       (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
-         ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
-       conversation.assistant, conversation.closed_seq,
-       (SELECT max(c.merged_at) FROM conversations c
-         WHERE c.merged_into = conversation.id AND c.merged_at <= turn.started_at
-           AND c.merged_at > coalesce(conversation.merges_told_at, '-infinity') AND EXISTS (
-               SELECT 1 FROM threads h WHERE h.conversation_id = conversation.id AND h.end_reason = 'merged'))
-           AS untold_merges,
-       (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,
-       EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
-                WHERE a.turn_id = turn.id AND a.side_effect AND e.status = 'confirmed')
-           AS something_done,
-       (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
-           AS final_failures,
-       (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out)
-           AND NOT EXISTS (SELECT 1 FROM raw_outputs r WHERE r.turn_id = turn.id AND r.created_at > o.created_at
-                              AND (r.failure IS NULL OR r.failure <> ALL(:not_reached)))) AS unreachable_since,
-       (SELECT to_jsonb(p) || jsonb_build_object('accepted_at', taken.accepted_at, 'said_otherwise', EXISTS (
-               SELECT 1 FROM messages m
-                WHERE m.conversation_id IN {WITH_MERGED} AND m.direction = 'in' AND m.kind NOT IN ('deleted', 'held')
-                  AND CASE m.conversation_id WHEN p.conversation_id THEN m.seq > p.asked_seq AND m.seq < turn.first_seq
-                      ELSE m.stored_at > p.created_at END
-                  AND (m.sent_at IS NULL OR taken.accepted_at IS NULL
-                       OR date_trunc('second', m.sent_at) > date_trunc('second', taken.accepted_at))))
-          FROM actions p CROSS JOIN LATERAL (SELECT (SELECT CASE WHEN m.delivery IS NOT NULL
-                   THEN coalesce((SELECT max(e.settled_at) FROM effects e
-                                   WHERE e.message_id = m.id AND e.status = 'confirmed' AND e.reached <> 'deleted'),
-                                 '9999-12-31T00:00:00Z') END
-                  FROM messages m WHERE m.turn_id = p.turn_id AND m.direction = 'out') AS accepted_at) taken
-         WHERE p.conversation_id = :conversation_id
-           AND p.status = 'awaiting_confirmation' AND p.confirmation_by = 'customer'
-         ORDER BY p.created_at DESC LIMIT 1) AS question,
-       (SELECT jsonb_agg(to_jsonb(taken) ORDER BY sent_at NULLS LAST, seq)
-          FROM (SELECT * FROM held UNION ALL
-                SELECT id, seq, kind, text, choice_id, limited, channel_message_id, sent_at, stored_at, wants_stream,
-                       request_id FROM waiting) taken) AS messages
-  FROM turn
-  JOIN conversations conversation ON conversation.id = :conversation_id
-  LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
-"""
-"""Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is.
-
-Of an open question, `said_otherwise`: an earlier turn had a message that was written since it could be read (the same
-rule as in `actions.confirmation`), and did not settle it."""
-
-GET = f"""
-SELECT {_TURN}, {_STANDING}, thread.thread_url_slug, {_NEWEST_ACTION} AS action_id
-  FROM turns turn
-  JOIN conversations conversation ON conversation.id = turn.conversation_id
-  LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
- WHERE turn.id = :turn_id
-"""
-
-RESULTED = """
-UPDATE turns SET status = 'resulted', step = step + 1, rounds = rounds + 1, commit_id = NULL, times_asked = 0
- WHERE id = :turn_id AND status = 'acting' AND step = :step
-"""
-"""The action's effect is confirmed, and the model says the final words."""
-
-_RAW_COLUMNS = """id, turn_id, conversation_id, attempt, purpose, verdict, errors, notes, failure, explanation, text,
+RAW_COLUMNS = """id, turn_id, conversation_id, attempt, purpose, verdict, errors, notes, failure, explanation, text,
                   details, prompt_pack, pack_echoed, backend_uuid, model_ms, first_text_ms"""
-
-FAIL = f"""
-WITH turn AS MATERIALIZED (
-    SELECT id FROM turns WHERE id = :turn_id FOR UPDATE
-), failed AS (
-    UPDATE turns SET status = 'failed', failure = :failure, unknown_attempts = unknown_attempts + :unknown_attempts,
-           times_asked = times_asked - CAST(:given_back AS boolean)::int,
-           purpose = CASE WHEN CAST(:anew AS boolean) THEN 'answer' ELSE purpose END
-     WHERE id = (SELECT id FROM turn) AND attempt = :attempt AND status IN ('claimed', 'asking') RETURNING id
-), slot AS (
-    UPDATE account_calls SET ended_at = agent_now() WHERE id = :slot AND NOT CAST(:given_back AS boolean)
-), call AS (
-    DELETE FROM account_calls WHERE id = :slot AND CAST(:given_back AS boolean)
-)
-INSERT INTO raw_outputs ({_RAW_COLUMNS})
-SELECT :raw_output_id, turn.id, :conversation_id, :attempt, :purpose, NULL, '[]', '[]', :failure, :explanation,
-       :text, '{{}}', NULL, NULL, NULL, :model_ms, :first_text_ms
-  FROM turn
-ON CONFLICT DO NOTHING
-"""
-"""An attempt ends without an answer. `anew`: the step is given up for a question with newer messages. `given_back`: it
-counts neither as a try nor as one of the account's calls."""
 
 _FATE = """
 moving AS MATERIALIZED (
@@ -300,7 +164,7 @@ other_threads AS (
 
 _OUTPUT = f"""
 output AS (
-    INSERT INTO raw_outputs ({_RAW_COLUMNS}, used)
+    INSERT INTO raw_outputs ({RAW_COLUMNS}, used)
     SELECT :output_id, :turn_id, :conversation_id, :attempt, :output_purpose, :output_verdict, CAST(:errors AS jsonb),
            CAST(:notes AS jsonb), NULL, NULL, :raw_text, CAST(:details AS jsonb), :prompt_pack, :pack_echoed,
            :output_backend_uuid, :model_ms, :first_text_ms,
@@ -369,8 +233,8 @@ COMMIT = f"""
 /* the commit of a step, which is known by its commit_id */
 WITH {_FATE}, {_WON}, {_CONVERSATION}, {_REPLY}, {_THREAD}, {_OTHER_THREADS}, {_FREE_SLOTS}, {_QUEUE}, {_OUTPUT},
      {_ACTIONS}
-SELECT {_TURN}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread_url_slug,
-       coalesce(:action_id, :confirmed_id, {_NEWEST_ACTION}) AS action_id,
+SELECT {TURN}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread_url_slug,
+       coalesce(:action_id, :confirmed_id, {NEWEST_ACTION}) AS action_id,
        jsonb_build_object('owner', after.owner_after, 'version', after.version_after, 'questions', after.questions,
            'approvals', after.approvals, 'tickets', after.tickets, 'seconds_left',
            extract(epoch FROM after.next_deadline - agent_now()),
@@ -381,31 +245,3 @@ SELECT {_TURN}, coalesce(:thread_url_slug, thread.thread_url_slug) AS thread_url
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
 """
 """One step's outcome, all of it or nothing; no row if the step is another's by now."""
-
-RECAP = f"""
-SELECT direction, author, text FROM messages
- WHERE conversation_id IN {WITH_MERGED} AND text <> ''
-   AND (direction = 'out' AND delivery IS DISTINCT FROM 'withheld'
-        OR direction = 'in' AND (seq < :before_seq OR conversation_id <> :conversation_id))
- ORDER BY stored_at DESC LIMIT :limit
-"""
-
-MERGED_RECAP = """
-WITH merged AS (
-    SELECT c.id FROM conversations c JOIN conversations mine ON mine.id = c.merged_into
-     WHERE mine.id = :conversation_id AND c.merged_at <= :until
-       AND c.merged_at > coalesce(mine.merges_told_at, '-infinity')
-)
-SELECT direction, author, text FROM messages m
- WHERE text <> '' AND direction IN ('in', 'out') AND delivery IS DISTINCT FROM 'withheld'
-   AND (conversation_id IN (SELECT id FROM merged) OR conversation_id = :conversation_id AND turn_id IN (
-        SELECT t.id FROM turns t WHERE t.conversation_id IN (SELECT id FROM merged)))
- ORDER BY stored_at DESC LIMIT :limit
-"""
-
-POSITION = "SELECT newest_seq, owner_version FROM conversations WHERE id = :conversation_id"
-
-LAST_INVALID = """
-SELECT text, errors FROM raw_outputs WHERE turn_id = :turn_id AND verdict = 'invalid' AND used
- ORDER BY created_at DESC LIMIT 1
-"""
