@@ -6,11 +6,17 @@ Runs as ASGI middleware: a route says the name (`api.problems.name_message`), wh
 from __future__ import annotations
 
 import string
+from typing import Any
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HEADER = b"message-id"
+_TOLD = (
+    "The message's id, percent-encoded: of its UTF-8 all that is no visible ASCII, and `%`. Decoded, it is `message_id`"
+)
+MESSAGE_ID_DOCS: dict[str, Any] = {"Message-Id": {"description": _TOLD, "schema": {"type": "string"}}}
+"""For OpenAPI: every answer to a message that could be read has it."""
 _AS_THEY_ARE = string.punctuation.replace("%", "")
 
 

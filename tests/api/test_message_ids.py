@@ -68,6 +68,15 @@ async def test_what_cannot_be_answered_now_names_the_message_to_send_again(postg
     assert events[1].data["message_id"] == events[0].data["message_id"]
 
 
+@pytest.mark.parametrize("path", ["message", "query_async"])
+async def test_the_header_is_documented_with_its_encoding(system: System, path: str) -> None:
+    described = (await system.http.get("/openapi.json")).json()["paths"][f"/api/{path}"]["post"]["responses"]
+
+    named = {status for status, answer in described.items() if "Message-Id" in answer.get("headers", {})}
+    assert named >= {"200", "409", "422", "429", "503"}
+    assert "percent-encoded" in described["200"]["headers"]["Message-Id"]["description"]
+
+
 async def test_only_an_answer_to_a_message_has_the_header(system: System) -> None:
     await call(system)
 
