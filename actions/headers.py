@@ -27,11 +27,15 @@ def header_problems(headers: Mapping[str, str] | None) -> list[ConfigurationProb
 
 
 def _problems(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
     for name, secret in headers.items():
         if not _NAME.fullmatch(name):
             yield name, "is no name of a header"
         elif name.lower() in _OF_THE_CALL:
             yield name, "is set by the call itself"
+        elif name.lower() in seen:
+            yield name, "is there in another spelling"
+        seen.add(name.lower())
         if not SECRET_NAME.fullmatch(secret):
             yield name, f"is no name that a secret in ENDPOINT_SECRETS may have ({SECRET_NAME_TOLD})"
 

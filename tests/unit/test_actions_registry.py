@@ -193,6 +193,14 @@ def test_a_header_that_names_no_secret_is_refused_in_one_line(name: str, secret:
     assert not secret or secret not in problem.message
 
 
+def test_one_header_in_two_spellings_is_refused() -> None:
+    order = Endpoint(**WEATHER, headers={"Authorization": "orders", "authorization": "orders"})
+
+    [problem] = configuration_problems(AssistantActions(endpoints=(order,)))
+
+    assert (problem.path, problem.message) == ("/endpoints/0/headers/authorization", "is there in another spelling")
+
+
 @pytest.mark.parametrize(
     "secret",
     [
