@@ -19,10 +19,14 @@ ENV_FILE = Path(".env")
 _SHOWN_CHARACTERS = 120
 """Of a wrong value; the rest says nothing new."""
 
+_OF_A_NAME = "[key]"
+"""How Pydantic says that a dictionary's key is wrong, not its value."""
+
 HttpUrl = Annotated[str | None, AfterValidator(values.http_url)]
 Folder = Annotated[Path, AfterValidator(values.folder)]
 ReadableFile = Annotated[Path, AfterValidator(values.readable_file)]
 Word = BeforeValidator(values.word)
+SecretName = Annotated[str, AfterValidator(values.secret_name)]
 HeaderValue = Annotated[SecretStr | None, AfterValidator(values.header_value)]
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -113,7 +117,7 @@ class Settings(BaseSettings):
     prompt_pack_bytes: int = Field(default=9_000, ge=500, le=15_000)
     action_timeout_seconds: float = Field(default=660.0, ge=630, le=31_536_000)
     endpoint_secrets: Annotated[
-        dict[str, Annotated[SecretStr, AfterValidator(values.header_text)]],
+        dict[SecretName, Annotated[SecretStr, AfterValidator(values.header_text)]],
         NoDecode,
         BeforeValidator(values.json_of(dict, '{"crm": "its token"}')),
     ] = Field(default_factory=dict)
@@ -249,7 +253,8 @@ def load_settings(**overrides: object) -> Settings:
 def _explain(problem: Any) -> str:
     name, *within = (str(part) for part in problem["loc"])
     setting = name.upper()
-    place = f" (at {'.'.join(within)})" if within else ""
+    of_a_name = within[-1:] == [_OF_A_NAME]  # which may be the secret, put where its name belongs
+    place = f" (at {'.'.join(within)})" if within and not of_a_name else ""
     return f"{setting}{place}: got {_shown(setting, problem['input'])}; {problem['msg'].removeprefix('Value error, ')}"
 
 

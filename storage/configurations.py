@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from schemas.assistants import Assistant, AssistantConfig
 from schemas.encoding import dump_json
 from storage.database import Database
@@ -70,16 +73,25 @@ class Configurations:
 
         Raises AccountTaken for an account that another assistant's newest version names.
         """
-        wanted = config.accounts.model_dump()
         body = dump_json(config.model_dump(mode="json"))
         async with self._database.transaction() as one_at_a_time:
             await one_at_a_time.rows(_LOCK)
-            for taken in await one_at_a_time.rows(_ACCOUNTS, {"name": name}):
-                if taken["account"] in wanted.get(taken["channel"], ()):
-                    raise AccountTaken("{channel} account {account} belongs to assistant {assistant}".format(**taken))
+            _check_accounts(config, await one_at_a_time.rows(_ACCOUNTS, {"name": name}))
             [applied] = await one_at_a_time.rows(_APPLY, {"name": name, "body": body, "created_by": created_by})
         return int(applied["version"])
+
+    async def check_accounts(self, name: str, config: AssistantConfig) -> None:
+        """Raises AccountTaken for an account of *config* that the newest version of another than *name* names."""
+        _check_accounts(config, await self._database.rows(_ACCOUNTS, {"name": name}))
 
     async def pasted(self, name: str, pack_version: str, pasted_by: str) -> None:
         """Somebody has put that version of the prompt pack into the assistant's Space."""
         await self._database.rows(_PASTED, {"name": name, "version": pack_version, "pasted_by": pasted_by})
+
+
+def _check_accounts(config: AssistantConfig, others: Sequence[Mapping[str, Any]]) -> None:
+    """Raises AccountTaken for an account of *config* among those of *others*."""
+    wanted = config.accounts.model_dump()
+    for taken in others:
+        if taken["account"] in wanted.get(taken["channel"], ()):
+            raise AccountTaken("{channel} account {account} belongs to assistant {assistant}".format(**taken))

@@ -74,7 +74,7 @@ BEGIN
     ), files AS (
         UPDATE media f SET conversation_id = p_conversation FROM moved WHERE f.message_id = moved.id
     )
-    UPDATE conversations c SET newest_seq = (SELECT max(seq) FROM moved), last_message_at = agent_now()
+    UPDATE conversations c SET newest_seq = (SELECT max(seq) FROM moved)
      WHERE c.id = p_conversation AND EXISTS (SELECT 1 FROM moved);
 END $$;
 --
@@ -106,7 +106,7 @@ BEGIN
     SELECT array_agg(h.seq ORDER BY h.seq), max(coalesce(h.sent_at, h.stored_at)) INTO v_held, v_wrote_at
       FROM messages_to_ask_about(p_conversation) h;
     IF v_held IS NULL THEN RETURN; END IF;
-    UPDATE conversations SET newest_seq = newest_seq + 1, last_message_at = agent_now() WHERE id = p_conversation
+    UPDATE conversations SET newest_seq = newest_seq + 1 WHERE id = p_conversation
     RETURNING newest_seq INTO v_seq;
     INSERT INTO messages (conversation_id, seq, direction, author, channel, id_scope, kind, text, meta, sent_at)
     VALUES (p_conversation, v_seq, 'in', 'customer', v_conversation.channel, '', 'held', '',

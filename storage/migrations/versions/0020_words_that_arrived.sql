@@ -37,36 +37,3 @@ CREATE OR REPLACE FUNCTION words_to_tell(p_conversation uuid) RETURNS SETOF mess
             SELECT 1 FROM actions a WHERE a.id::text = r.channel_message_id AND (a.stands OR NOT EXISTS (
                 SELECT 1 FROM effects e WHERE e.key = a.effect_key AND e.status = 'confirmed'))))
 $$;
---
--- bring_questions: of a reply that moved here by a merge and was withheld here, what it answered comes after it: behind
--- all other messages, to be held or answered like them. Not where something was done for it (its words are told), nor
--- what a person has answered: where it stood, or here, since the reply came.
-CREATE OR REPLACE FUNCTION bring_questions(p_conversation uuid) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    WITH unanswered AS MATERIALIZED (
-        SELECT t.conversation_id, t.first_seq, t.last_seq, k.moved_at
-          FROM kept_words(p_conversation) k JOIN turns t ON t.id = k.turn_id
-         WHERE t.conversation_id <> p_conversation AND t.status IN ('answered', 'apologised')
-           AND k.delivery = 'withheld' AND NOT is_done(t.id)
-    ), took AS MATERIALIZED (
-        SELECT m.*, u.moved_at AS reply_moved_at FROM unanswered u JOIN messages m ON m.conversation_id = u.conversation_id
-           AND m.seq BETWEEN u.first_seq AND u.last_seq
-    ), asked AS (
-        SELECT id, reply_moved_at FROM took
-        UNION  -- what a message of kind `held` names
-        SELECT m.id, k.reply_moved_at FROM took k CROSS JOIN LATERAL jsonb_array_elements_text(k.meta -> 'held') AS named(seq)
-          JOIN messages m ON m.conversation_id = k.conversation_id AND m.seq = named.seq::bigint
-    ), wanted AS MATERIALIZED (
-        SELECT m.id, row_number() OVER (ORDER BY m.stored_at, m.seq) AS place
-          FROM (SELECT id, max(reply_moved_at) AS reply_moved_at FROM asked GROUP BY id) AS asked JOIN messages m USING (id)
-         WHERE m.kind NOT IN ('held', 'deleted') AND m.stored_at > persons_word(m.conversation_id)
-           AND greatest(m.stored_at, asked.reply_moved_at) > persons_word(p_conversation)
-    ), moved AS (
-        UPDATE messages m SET conversation_id = p_conversation, seq = c.newest_seq + wanted.place
-          FROM wanted, conversations c WHERE m.id = wanted.id AND c.id = p_conversation RETURNING m.id, m.seq
-    ), files AS (
-        UPDATE media f SET conversation_id = p_conversation FROM moved WHERE f.message_id = moved.id
-    )
-    UPDATE conversations c SET newest_seq = (SELECT max(seq) FROM moved)
-     WHERE c.id = p_conversation AND EXISTS (SELECT 1 FROM moved);
-END $$;
