@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from sqlalchemy import RowMapping
 
 from schemas.assistants import Assistant, AssistantConfig
 from schemas.encoding import dump_json
@@ -89,7 +90,7 @@ class Configurations:
         await self._database.rows(_PASTED, {"name": name, "version": pack_version, "pasted_by": pasted_by})
 
 
-def _check_accounts(config: AssistantConfig, others: Sequence[Mapping[str, Any]]) -> None:
+def _check_accounts(config: AssistantConfig, others: Sequence[RowMapping]) -> None:
     """Raises AccountTaken for an account of *config* among those of *others*."""
     wanted = config.accounts.model_dump()
     for taken in others:
