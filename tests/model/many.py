@@ -37,7 +37,7 @@ def in_processes(
     ) as pool:
         under_way: list[Future[T]] = [pool.submit(_on_stage, does, *task) for task in tasks]
         for each in as_completed(under_way):
-            yield each.result()
+            yield each.result(timeout=0)  # it is there
 
 
 @dataclass
