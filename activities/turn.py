@@ -1,7 +1,7 @@
 """The turn, step by step: claim → decide → commit.
 
 Attempt 2 of a step may run while attempt 1 still does, so everything is decided by the database: whoever commits a
-step first wins, who finds a turn in another step (or finished) returns that, and how often a question may be put
+step first wins, who finds a turn in another step (or finished) returns that, and how often the model may be asked
 again is counted there.
 """
 
@@ -105,7 +105,7 @@ class TurnActivities:
             return await self._commit(turn, assistant, request.thread, sorry)
 
     async def _step(self, request: TurnRequest, *, may_yield: bool) -> TurnOutcome | None:
-        """None: the question was dropped for a newer message."""
+        """None: the model call was dropped for a newer message."""
         turn = await self._claim(request)
         if turn is None:
             return TurnOutcome(cursor=request.cursor)
@@ -165,7 +165,7 @@ class TurnActivities:
     async def _put(
         self, turn: ClaimedTurn, assistant: LoadedAssistant, prepared: PreparedPrompt, *, may_yield: bool
     ) -> Answered | None:
-        """As `_ask`; a question that nobody wants any more is recorded at once, for that frees its slot."""
+        """As `_ask`; a call that nobody wants any more is recorded at once, for that frees its slot."""
         try:
             return await self._model_calls.ask(turn, assistant, prepared, may_yield=may_yield)
         except OwnerChanged:

@@ -26,9 +26,9 @@ _FROM = typer.Argument(help="A file that `agent backup` wrote.")
 _TO = typer.Argument(help="The file to write; it must not exist yet.", dir_okay=False)
 
 _BEGINNING = b"PGDMP"
+"""The first bytes of PostgreSQL's custom format (`PG_DUMP_MAGIC` in its `pg_backup_archiver.c`)."""
 _TRIES = 5
 """At putting a copy back beside running processes, whose statements may lock the same tables in another order."""
-"""The first bytes of PostgreSQL's custom format (`PG_DUMP_MAGIC` in its `pg_backup_archiver.c`)."""
 
 
 def backup(file: Annotated[Path, _TO]) -> None:

@@ -35,7 +35,7 @@ def run() -> None:
     from launch.main import run
 
     settings = own_settings()
-    warn_of_names()
+    warn_of_names(settings)
     raise typer.Exit(run(settings))
 
 
@@ -48,7 +48,7 @@ def api() -> None:
     from dashboard.playground import playground
 
     settings = found_settings()
-    warn_of_names()
+    warn_of_names(settings)
     check_listening(settings)
     main(settings, pages=[playground(settings), overview(settings), phone(settings)])
 
@@ -59,7 +59,7 @@ def worker() -> None:
     from worker.main import main
 
     settings = found_settings()
-    warn_of_names()
+    warn_of_names(settings)
     if settings.perplexity_base_url is None:
         raise stop("PERPLEXITY_BASE_URL: not set; set it to the wrapper's address, like http://localhost:9000")
     if settings.worker_metrics_port:
@@ -114,5 +114,5 @@ def doctor() -> None:
     from cli.doctor import examine
 
     settings = own_settings()
-    warn_of_names()
+    warn_of_names(settings)
     raise typer.Exit(examine(settings))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from config.env_file import slips
-from config.former_names import FORMER, former_names
+from config.former_names import FORMER, former_names, not_used_yet
 from config.hosts import through_proxies
 from config.proxies import proxy_trouble
 from config.settings import ENV_FILE, Settings, SettingsError, load_settings
@@ -50,11 +50,12 @@ def check_listening(settings: Settings, setting: str = "PORT") -> None:
         raise stop(str(error)) from None
 
 
-def warn_of_names() -> None:
-    """A line on standard error for each name that has no effect: a setting's former one, or a slip of one in `.env`."""
+def warn_of_names(settings: Settings) -> None:
+    """A line on standard error for what has no effect: a setting's former name, a slip of one in `.env`, a setting
+    that is not used yet."""
     former = former_names(os.environ, ENV_FILE)
     known = [*(name.upper() for name in Settings.model_fields), *FORMER]
-    for line in (*former, *slips(ENV_FILE, known)):
+    for line in filter(None, (*former, *slips(ENV_FILE, known), not_used_yet(settings))):
         typer.echo(f"agent: {line}", err=True)
 
 

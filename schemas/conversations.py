@@ -59,7 +59,7 @@ class Deadlines(BaseModel):
     quiet_cap: datetime | None = None
     """The latest end that further messages may move it to."""
     room: datetime | None = None
-    """The account may have room for the turn's question by then."""
+    """The account may have room for the turn's call by then."""
     delivery: datetime | None = None
     """A delivery that was given up is tried anew; None: at once, if one is due."""
     expiry: datetime | None = None
@@ -157,13 +157,13 @@ class NextStep(StrEnum):
     PERFORM = "perform"  # an action is accepted and planned: do it
     CONCLUDE = "conclude"  # an action's result is there: ask the model for the final words
     AGAIN = "again"  # the conversation started over meanwhile: ask from the beginning
-    WAIT = "wait"  # the account takes no further question now: come again after `wait`
+    WAIT = "wait"  # the account takes no further call now: come again after `wait`
 
 
 class TurnOutcome(BaseModel):
     """What a turn came to. `cursor` is unchanged when there was nothing to answer, or the turn is not finished.
 
-    Until it is finished, `thread` is where its next question goes on; it is kept only with an accepted answer.
+    Until it is finished, `thread` is where its next prompt goes on; it is kept only with an accepted answer.
     """
 
     cursor: int

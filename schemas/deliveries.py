@@ -103,19 +103,44 @@ class DueMessage(BaseModel):
         return any(part.failure == "withheld" for part in self.parts)
 
 
-class DeliveryState(StrEnum):
-    """How far a part came, as people see it: the ledger's status, and for what the channel took its own reports."""
+class MessageDelivery(StrEnum):
+    """Where a reply stands on its way out, all of it (`messages.delivery`; None: it is not ours to send).
 
-    DUE = "due"
-    SENDING = "sending"
-    QUEUED = "queued"
+        due ──all parts settled──▶ done
+         │                          └──a part failed after all, or is resent──▶ due
+         ├──erased──▶ done
+         └──another owner has the conversation──▶ withheld ──told after all──▶ due
+
+    On a channel that we do not send over, a reply is withheld or None.
+    """
+
+    DUE = "due"  #: parts are to be planned, sent, or decided about
+    DONE = "done"  #: each part is delivered, or given up
+    WITHHELD = "withheld"  #: kept and not sent, for its owner's version is over
+
+
+class DeliveryState(StrEnum):
+    """How far a part came, as people see it: the ledger's status, and for what the channel took its own reports.
+
+        due ──▶ sending ──▶ sent ──▶ delivered ──▶ read           queued: the channel took it, and has not sent it
+         │         │         └──▶ failed ──resend──▶ due          deleted: after any that the channel took
+         │         ├──▶ failed
+         │         └──▶ unknown ──a status, or a human──▶ sent … failed ; ──resend──▶ sending
+         └──▶ withheld ──told after all──▶ due
+
+    The ledger's side of it: `schemas.effects`; the channel's: `record_statuses`.
+    """
+
+    DUE = "due"  #: not begun
+    SENDING = "sending"  #: begun; nobody has heard what came of it
+    QUEUED = "queued"  #: the channel has it
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
-    DELETED = "deleted"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    WITHHELD = "withheld"
+    DELETED = "deleted"  #: taken back at the channel
+    FAILED = "failed"  #: surely not arrived
+    UNKNOWN = "unknown"  #: nobody knows
+    WITHHELD = "withheld"  #: not sent, for another owner has the conversation
 
 
 class Delivery(BaseModel):

@@ -1,8 +1,8 @@
 """Everything that can go wrong while the model is asked, and what follows: the one table the whole system obeys.
 
-Three questions decide each row (docs/reliability.md: a caller that leaves does not stop a question, so asking twice
+Three things decide each row (docs/reliability.md: a caller that leaves does not stop a model call, so asking twice
 makes a second turn in the thread):
-* was the question certainly not put (`not_sent`), certainly without an answer (`failed`), or may an answer
+* was the prompt certainly not put (`not_sent`), certainly without an answer (`failed`), or may an answer
   exist that we did not get (`unknown`)?
 * is it worth another try, and after how long?
 * what is the customer told once the tries are used up?
@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ModelFailureKind(StrEnum):
-    """Why a question got no answer. Values are stored and counted, so they never change their meaning."""
+    """Why a model call brought no answer. Values are stored and counted, so they never change their meaning."""
 
-    CONNECT = "connect"  # refused, DNS, TLS: no byte of the question left
-    SESSION = "session"  # the wrapper lost its session call before the question was put
+    CONNECT = "connect"  # refused, DNS, TLS: no byte of the prompt left
+    SESSION = "session"  # the wrapper lost its session call before the prompt was put
     RATE_LIMITED = "rate_limited"  # HTTP 429, from a proxy or upstream, with or without Retry-After
     GATEWAY = "gateway"  # HTTP 502 or 503 from a proxy in front, where the wrapper would have begun a stream at once
     OVERLOADED = "overloaded"  # HTTP 502, 503 or 504 from a proxy in front, HTML or not: it may have been asked
@@ -40,7 +40,7 @@ class ModelFailureKind(StrEnum):
 
 
 class Certainty(StrEnum):
-    """What we know of a call that failed: a question to the model, or a message that was to be sent."""
+    """What we know of a call that failed: a prompt to the model, or a message that was to be sent."""
 
     NOT_SENT = "not_sent"  #: no byte of it left
     FAILED = "failed"  #: it surely had no effect
@@ -106,7 +106,7 @@ NOT_REACHED = WAITED_OUT | {ModelFailureKind.BUSY_HERE, ModelFailureKind.INTERRU
 
 
 class TryLimits(BaseModel):
-    """How often a turn's question is put: in all, and again although an answer may exist (settings TURN_*)."""
+    """How often a turn's prompt is put: in all, and again although an answer may exist (settings TURN_*)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -131,5 +131,5 @@ def pause_before_retry(
 
 
 def may_ask(limits: TryLimits, *, attempt: int, unknown_attempts: int) -> bool:
-    """Whether try number *attempt* may put the question, after *unknown_attempts* ones whose outcome nobody knows."""
+    """Whether try number *attempt* may put the prompt, after *unknown_attempts* ones whose outcome nobody knows."""
     return attempt <= limits.attempts and unknown_attempts <= limits.reasks_after_unknown

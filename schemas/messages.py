@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Literal
 from uuid import UUID
@@ -11,6 +12,39 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.conversation_ref import ConversationRef
 from schemas.turns import State
+
+
+class MessageKind(StrEnum):
+    """What a message is. Values are stored, so they never change their meaning.
+
+        stored as it came ──taken back while it waits or is held──▶ deleted
+
+    A kind changes in no other way: an edit puts other words into a message, and is a message of its own.
+    """
+
+    TEXT = "text"
+    BUTTON = "button"  # a tapped button, of ours or of a template
+    LIST = "list"  # a chosen row of a list
+    FORM = "form"  # a filled-in WhatsApp Flow
+    REACTION = "reaction"  # an emoji put on a message, or taken back
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+    DOCUMENT = "document"
+    STICKER = "sticker"
+    LOCATION = "location"
+    CONTACTS = "contacts"
+    ORDER = "order"
+    WELCOME = "welcome"  # the chat was opened for the first time, nothing was written yet
+    UNSUPPORTED = "unsupported"  # WhatsApp itself cannot pass it on (polls, view-once, …)
+    SYSTEM = "system"  # the customer's number or id changed
+    EDIT = "edit"  # new words for the message `concerns`
+    DELETE = "delete"  # the message `concerns` was taken back
+    ECHO = "echo"  # staff wrote this on the phone itself; `identities` are the customer's
+    UNKNOWN = "unknown"  # of a type, or in a shape, that is not known here
+    DELETED = "deleted"  # was something else, until the customer took it back
+    HELD = "held"  # ours: asks for an answer to earlier messages, which were held
+    NOTE = "note"  # ours: for staff alone
 
 
 class CustomerIdentity(BaseModel):
@@ -51,7 +85,7 @@ class IncomingMessage(BaseModel):
     display_name: str | None = None
     id_scope: str
     channel_message_id: str
-    kind: str = "text"
+    kind: MessageKind = MessageKind.TEXT
     text: str
     meta: dict[str, Any] = Field(default_factory=dict)
     sent_at: datetime | None = None
@@ -82,7 +116,7 @@ class ChannelMessage(BaseModel):
     new_identities: list[CustomerIdentity] = Field(default_factory=list)
     display_name: str | None = None
     username: str | None = None
-    kind: str
+    kind: MessageKind
     speaks: bool
     text: str = ""
     choice_id: str | None = None
@@ -136,7 +170,7 @@ class WaitingMessage(BaseModel):
 
     id: UUID
     seq: int
-    kind: str
+    kind: MessageKind
     text: str
     choice_id: str | None = None
     """The id of the button that was pressed, where the channel has them."""
@@ -160,4 +194,4 @@ class WaitingMessage(BaseModel):
     @property
     def is_said(self) -> bool:
         """Whether it is words of the customer that were not taken back."""
-        return self.kind not in {"deleted", "held"}
+        return self.kind not in {MessageKind.DELETED, MessageKind.HELD}

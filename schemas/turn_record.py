@@ -23,8 +23,8 @@ from pydantic import BaseModel
 class TurnStatus(StrEnum):
     """Where a turn stands. Values are stored, so they never change their meaning."""
 
-    CLAIMED = "claimed"  #: an attempt has it, or it waits for its account; the question is not put
-    ASKING = "asking"  #: an attempt may have put the question
+    CLAIMED = "claimed"  #: an attempt has it, or it waits for its account; the prompt is not put
+    ASKING = "asking"  #: an attempt may have put the prompt
     FAILED = "failed"  #: the last attempt ended without an answer
     INVALID = "invalid"  #: the output cannot be used; the model is to be asked again
     ACTING = "acting"  #: an accepted action is under way
@@ -61,7 +61,7 @@ class TurnFence:
     owner_version: int
     from_statuses: tuple[TurnStatus, ...] = (TurnStatus.CLAIMED, TurnStatus.ASKING, TurnStatus.FAILED)
     merges_told: datetime | None = None
-    """Conversations merged by then are told of in this step's question, or were in an earlier one of its turn."""
+    """Conversations merged by then are told of in this step's prompt, or were in an earlier one of its turn."""
     lost_thread: UUID | None = None
     """The thread that upstream forgot, and that this step goes on without."""
 

@@ -1,7 +1,7 @@
 """How often a Perplexity account may be asked: counted in PostgreSQL, so all workers and restarts share it.
 
 A conversation that finds no room keeps one place in the account's queue. With the slot the turn becomes `asking`, in
-one statement; the slot is a lease, renewed while the question is out, so a dead worker's is free soon.
+one statement; the slot is a lease, renewed while the call is out, so a dead worker's is free soon.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class AccountSlots:
         }
 
     async def claim(self, turn_id: UUID, attempt: int, slot: UUID, account: str) -> SlotClaim:
-        """A slot for the turn's question, if there is room."""
+        """A slot for the turn's model call, if there is room."""
         values = {"turn_id": turn_id, "attempt": attempt, "slot": slot, "account": account}
         row = await self._database.row(_CLAIM, {**values, **self._limits})
         assert row is not None

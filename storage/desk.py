@@ -5,6 +5,7 @@ Each is keyed by its place in the ledger, so doing it again finds what was done:
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -63,12 +64,23 @@ ON CONFLICT DO NOTHING
 """Nobody is called where the owner has changed meanwhile: the end of the turn then changes nothing either."""
 
 
+class TicketState(StrEnum):
+    """Where a ticket stands (`tickets.status`): open ──▶ resolved │ closed, and never back.
+
+    `closed` counts as over wherever a ticket is looked at; nothing here sets it yet.
+    """
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
 class Ticket(BaseModel):
     """A ticket as its customer may know it."""
 
     ticket_id: str
     subject: str = ""
-    status: str
+    status: TicketState
     priority: str = ""
 
 

@@ -1,4 +1,4 @@
-"""Earlier words that a question quotes: the conversation so far, a merged one's, an output that could not be used."""
+"""Earlier words that a prompt quotes: the conversation so far, a merged one's, an output that could not be used."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class RecapLine(BaseModel):
 
 
 class EarlierWords:
-    """Words that are stored already, for a question to quote."""
+    """Words that are stored already, for a prompt to quote."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -29,12 +29,12 @@ SELECT :raw_output_id, turn.id, :conversation_id, :attempt, :purpose, NULL, '[]'
   FROM turn
 ON CONFLICT DO NOTHING
 """
-"""An attempt ends without an answer. `anew`: the step is given up for a question with newer messages. `given_back`: it
+"""An attempt ends without an answer. `anew`: the step is given up for a prompt with newer messages. `given_back`: it
 counts neither as a try nor as one of the account's calls."""
 
 
 class FailedAttempt(BaseModel):
-    """A question that got no answer. `unknown`: an answer may exist that we did not get.
+    """A model call that brought no answer. `unknown`: an answer may exist that we did not get.
 
     `anew`: it was dropped for one with newer messages, so the turn begins again. `given_back`: nobody was reached, so
     it counts neither as a try nor as one of the account's calls.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -28,6 +29,20 @@ UPDATE media SET status = CASE WHEN :final THEN 'refused' ELSE 'due' END, proble
        updated_at = agent_now()
  WHERE id = :id AND status = 'due'
 """
+
+
+class MediaState(StrEnum):
+    """Where a file stands (`media.status`).
+
+    due ──▶ kept
+     │
+     ├──a failure that may pass──▶ due      until MEDIA_ATTEMPTS are used up
+     └──▶ refused                           for good, or its customer is erased
+    """
+
+    DUE = "due"  #: to be fetched
+    KEPT = "kept"  #: its bytes lie in MEDIA_DIR
+    REFUSED = "refused"  #: never fetched; `problem` says why
 
 
 class DueFile(BaseModel):

@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 
 from pydantic import BaseModel
 
-from schemas.deliveries import DueMessage, Part, PlannedPart
+from schemas.deliveries import DeliveryState, DueMessage, Part, PlannedPart
 from schemas.effects import EffectOutcome, EffectStatus
 from schemas.encoding import dump_json
 from storage.channels import DELIVERY
@@ -219,7 +219,7 @@ class Outbox:
     async def sent(self, part: Part, channel_message_id: str) -> None:
         """The channel took it. A status that came before this answer stands."""
         outcome = EffectOutcome(status=EffectStatus.CONFIRMED, external_id=channel_message_id)
-        await self._database.rows(COMPLETE, complete_values(part, outcome, reached="sent"))
+        await self._database.rows(COMPLETE, complete_values(part, outcome, reached=DeliveryState.SENT))
 
     async def give_up(self, message: DueMessage, failure: str, explanation: str | None, note: str | None) -> bool:
         """What is left of the message is not sent; *note* is for staff, in the conversation. False if it is not due any

@@ -1,4 +1,7 @@
-"""Conversations whose messages were stored and never processed: what the sweep looks for."""
+"""Messages that were stored and not processed: which conversations the sweep wakes, how many `/metrics` counts.
+
+What else the sweep does away with here: limits that nobody uses, and old leftovers.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ SELECT id AS conversation_id, workflow_id, channel, assistant, newest_seq AS seq
    AND last_message_at < agent_now() - make_interval(secs => :after)
  ORDER BY last_message_at LIMIT :limit
 """
-
-
 _FORGET = """
 WITH limits AS (DELETE FROM rate_limits WHERE arrival < extract(epoch FROM agent_now()) - 86400)
 DELETE FROM leftovers WHERE received_at < agent_now() - make_interval(secs => :leftovers_seconds)

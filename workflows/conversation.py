@@ -353,7 +353,7 @@ class Conversation:
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     def _come_to(self, request: TurnRequest, outcome: TurnOutcome, signalled_seq: int) -> None:
-        """What the turn came to; where the account has no room for its question, it comes again."""
+        """What the turn came to; where the account has no room for its model call, it comes again."""
         if outcome.step is NextStep.WAIT:
             self._current.deadlines.room = workflow.now() + outcome.wait
             return

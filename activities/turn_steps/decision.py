@@ -1,5 +1,6 @@
-"""What one step of a turn decides: without the model where it is not asked, else from its output. Pure.
+"""What one step of a turn decides: without the model where it is not asked, else from its output. No I/O.
 
+All it needs is handed to it, the time too; only the id of a planned action is drawn here, and stored by the commit.
 The customer's words come first: they may be held, set aside, or answer an open question. An output's words are the
 reply, it is repaired, or its action is done, asked about first, or refused.
 """
@@ -19,6 +20,7 @@ from activities.assistants import LoadedAssistant
 from schemas.actions import ActionDefinition, ActionRequest, Confirmation, ParsedOutput
 from schemas.effects import Recovery
 from schemas.encoding import dump_json
+from schemas.messages import MessageKind
 from schemas.standing import Owner, Standing
 from schemas.transitions import Event
 from schemas.turn_decisions import (
@@ -38,7 +40,7 @@ from schemas.turn_record import Purpose, TurnStatus
 from schemas.turns import Source, Verdict
 from storage.turns import ClaimedTurn, StoredConfirmation
 
-_UNREADABLE = {"unknown", "unsupported"}
+_UNREADABLE = {MessageKind.UNKNOWN, MessageKind.UNSUPPORTED}
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _decide_without_model(
 
 
 def given_up(turn: ClaimedTurn) -> Hold:
-    """The question is not wanted any more, and the turn ends in silence; *withheld*: the model has spoken in it."""
+    """The answer is not wanted any more, and the turn ends in silence; *withheld*: the model has spoken in it."""
     return Hold(TurnStatus.HELD if turn.purpose is Purpose.ANSWER else TurnStatus.WITHHELD)
 
 

@@ -1,4 +1,4 @@
-"""When a question got no answer: records it, and tells Temporal whether and when to try again."""
+"""When a model call brought no answer: records it, and tells Temporal whether and when to try again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FailureRecorder:
         )
 
     def check_tries(self, turn: ClaimedTurn) -> None:
-        """Raises ApplicationError, not to be retried, if the question was put as often as it may be."""
+        """Raises ApplicationError, not to be retried, if the model was asked as often as it may be."""
         if not may_ask(self._limits, attempt=turn.step_attempt, unknown_attempts=turn.unknown_attempts):
             raise ApplicationError("tries are used up", type=ModelFailureKind.ABANDONED, non_retryable=True)
 
@@ -87,14 +87,14 @@ class FailureRecorder:
                 await self._attempts.record(failed)
 
     async def interrupted(self, turn: ClaimedTurn) -> None:
-        """The question was dropped, for the customer wrote on; it counts as asked, and its outcome as known."""
+        """The call was dropped, for the customer wrote on; it counts as asked, and its outcome as known."""
         why = "the customer wrote on; asked again with both"
         TurnTelemetry(turn, self._settings).interrupted(why)
         dropped = _ended(turn, ModelFailureKind.INTERRUPTED, why, unknown=False)
         await self._attempts.record(dropped.model_copy(update={"anew": True}))
 
     async def owner_changed(self, turn: ClaimedTurn) -> None:
-        """The question was dropped, for the conversation has another owner: what follows, the step's commit says."""
+        """The call was dropped, for the conversation has another owner: what follows, the step's commit says."""
         why = "the conversation has another owner, or started over, since it was asked"
         TurnTelemetry(turn, self._settings).interrupted(why)
         dropped = _ended(turn, ModelFailureKind.INTERRUPTED, why, unknown=False)

@@ -1,8 +1,8 @@
-"""Puts one question, in the account's slot, for as long as somebody wants its answer; reads what comes.
+"""Puts one prompt, in the account's slot, for as long as somebody wants its answer; reads what comes.
 
 A person who takes the conversation, and whoever resets or closes it, makes any answer useless (`OwnerChanged`). A
 customer who writes on makes it stale (`NewerMessage`): both messages are asked at once, only on channels where people
-write in bursts, only as the settings allow, only soon after the question was put, and never after an effect began (then
+write in bursts, only as the settings allow, only soon after the prompt was put, and never after an effect began (then
 the newer message waits for its own turn).
 """
 
@@ -44,7 +44,7 @@ class Answered:
 
 
 class Unanswered(Exception):
-    """The question got no answer."""
+    """The call brought no answer."""
 
     def __init__(self, error: AskFailed, model_ms: int) -> None:
         super().__init__(str(error))
@@ -53,11 +53,11 @@ class Unanswered(Exception):
 
 
 class OwnerChanged(Exception):
-    """The question was dropped, for the conversation has another owner, or started over, since it was claimed."""
+    """The call was dropped, for the conversation has another owner, or started over, since it was claimed."""
 
 
 class NewerMessage(Exception):
-    """The question was dropped, for the customer wrote on."""
+    """The call was dropped, for the customer wrote on."""
 
 
 class ModelCalls:
@@ -93,7 +93,7 @@ class ModelCalls:
         raise watching.result()
 
     def _yields(self, turn: ClaimedTurn) -> bool:
-        """Whether a newer message makes the question stale."""
+        """Whether a newer message makes the prompt stale."""
         settings = self._settings
         policies = {
             Purpose.ANSWER: settings.newer_message_while_asking,
@@ -136,7 +136,7 @@ class ModelCalls:
         return Answered(parsed, answer.sources, _record(turn, prepared, answer, parsed, model_ms))
 
     async def _keep_slot(self, turn: ClaimedTurn) -> None:
-        """Renews the slot while the question is out. A database that is unavailable may cost the slot, not more."""
+        """Renews the slot while the call is out. A database that is unavailable may cost the slot, not more."""
         while True:
             await asyncio.sleep(self._slots.lease_seconds / 3)
             with suppress(StorageUnavailable):

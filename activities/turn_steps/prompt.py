@@ -42,7 +42,7 @@ Said = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class PreparedPrompt:
-    """A question ready to be put, on *thread*; *shortened*: the customer's words were cut.
+    """A prompt ready to be put, on *thread*; *shortened*: the customer's words were cut.
 
     `pack_told`: the version of the prompt pack that the thread then knows from a message. `lost_thread`: the one that
     upstream forgot, and that *thread* takes the place of.
@@ -64,7 +64,7 @@ class _Words:
 
 
 class Prompts:
-    """Makes the question of a turn's step."""
+    """Makes the prompt of a turn's step."""
 
     def __init__(
         self, earlier: EarlierWords, actions: Actions, perplexity: Perplexity, settings: Settings, now: Clock
@@ -78,7 +78,7 @@ class Prompts:
     async def prepare(
         self, turn: ClaimedTurn, assistant: LoadedAssistant, thread: Thread, heard: GateResult
     ) -> PreparedPrompt:
-        """The question of this step on *thread*, or on a new one with what was said so far if upstream forgot it.
+        """The prompt of this step on *thread*, or on a new one with what was said so far if upstream forgot it.
 
         After a merge *thread* is told, once, what was said in the other conversation.
         """
@@ -93,9 +93,9 @@ class Prompts:
         return self._fitted(turn, assistant, words, new, None, recap, lost)
 
     async def _lost(self, turn: ClaimedTurn, thread: Thread, assistant: LoadedAssistant) -> UUID | None:
-        """The thread, if upstream forgot it: the question surely failed there twice, and it knows no such thread.
+        """The thread, if upstream forgot it: the prompt surely failed there twice, and it knows no such thread.
 
-        That a question without it is answered shows with this one; only then the old thread ends.
+        That a prompt without it is answered shows with this one; only then the old thread ends.
         """
         if turn.purpose is not Purpose.ANSWER or turn.final_failures < _FAILURES_OF_A_LOST_THREAD:
             return None
@@ -118,7 +118,7 @@ class Prompts:
         return _Words(joined_text(turn.messages), lambda text: self._customers(turn, heard, text))
 
     def _customers(self, turn: ClaimedTurn, heard: GateResult, text: str) -> str:
-        """The customer's words as every question shows them, the first of a thread or not: marked, and unable to forge;
+        """The customer's words as every prompt shows them, the first of a thread or not: marked, and unable to forge;
         after what they were asked to confirm, and have not answered with a plain yes or no."""
         words = wrap_untrusted("customer_message", text)
         asked, now = turn.question, self._now()
@@ -141,8 +141,8 @@ class Prompts:
         pack = _pack_to_send(assistant, self._settings, known_pack)
 
         def put_as(text: str, said: Said) -> ModelPrompt:
-            question = with_recap(said, words.frame(text)) if said else words.frame(text)
-            whole = before_words(pack, question) if pack else question
+            told = with_recap(said, words.frame(text)) if said else words.frame(text)
+            whole = before_words(pack, told) if pack else told
             return prompt_for(whole, assistant.stored, thread, self._settings)
 
         told = recap_that_fits(recap, lambda said: self._perplexity.room_for(put_as(words.text, said)))
@@ -161,7 +161,7 @@ def joined_text(messages: Sequence[WaitingMessage]) -> str:
 
 
 def prompt_for(text: str, assistant: Assistant, thread: Thread, settings: Settings) -> ModelPrompt:
-    """The question with everything the assistant's configuration says, and the thread it belongs to."""
+    """The prompt with everything the assistant's configuration says, and the thread it belongs to."""
     config = assistant.config
     return ModelPrompt(
         text=text,

@@ -79,7 +79,7 @@ class TurnTelemetry:
         )
 
     def interrupted(self, why: str) -> None:
-        """The question was dropped: the customer wrote on, or the owner changed."""
+        """The model call was dropped: the customer wrote on, or the owner changed."""
         metrics.FAILURES.labels("interrupted").inc()
         log.info("turn_attempt_interrupted", why=why, **self._fields())
 

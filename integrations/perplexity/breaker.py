@@ -1,6 +1,6 @@
 """A circuit breaker: after several failures to reach the model in a row, nobody knocks for a while.
 
-The wrapper runs out of file descriptors after some 490 questions and then refuses each one at once, while `/health`
+The wrapper runs out of file descriptors after some 490 calls and then refuses each one at once, while `/health`
 stays green (docs/wrapper.md): a state to be noticed, not hammered.
 """
 
@@ -39,7 +39,7 @@ class CircuitBreaker:
         return 0.0
 
     def failed(self, kind: ModelFailureKind) -> None:
-        """A question failed; a failure of another kind shows that the wrapper was reached."""
+        """A call failed; a failure of another kind shows that the wrapper was reached."""
         if kind is ModelFailureKind.BUSY_HERE:
             return None  # nothing left this machine, so nothing was learnt
         if kind not in WAITED_OUT:

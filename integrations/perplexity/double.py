@@ -33,7 +33,7 @@ class ScriptedPerplexity:
         self.threads_known: dict[str, bool | None] = {}
         """By slug, as `has_thread` answers; every other thread is known."""
         self.slug = "thread"
-        """Upstream makes a slug of the first question's words."""
+        """Upstream makes a slug of the first prompt's words."""
         self.fail_after_text: list[AskFailed] = []
         """Raised one by one after the first half of a text was shown; that text is then still to be said."""
 

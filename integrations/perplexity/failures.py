@@ -23,7 +23,7 @@ _MAX_RETRY_AFTER = 86_400.0
 _TEXTS: tuple[tuple[re.Pattern[str], ModelFailureKind], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for pattern, kind in (
-        # Each question first calls upstream's session address: what fails there was never asked.
+        # Each call first calls upstream's session address: what fails there was never asked.
         (r"/auth/session|session (address|call|request)", ModelFailureKind.SESSION),
         (r"account .*(not found|already exists)|missing essential cookies", ModelFailureKind.ACCOUNT),
         (
@@ -34,7 +34,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], ModelFailureKind], ...] = tuple(
         # curl: no proxy, no address, no connection (also: out of file descriptors), no TLS; nothing was sent.
         (r"curl: \((5|6|7|35|60)\)|(connection|resolving) timed out", ModelFailureKind.CONNECT),
         (r"curl: \(28\)", ModelFailureKind.SILENT),
-        # curl: partial file, HTTP/2, nothing, send, receive, HTTP/2 stream: it broke after the question had left.
+        # curl: partial file, HTTP/2, nothing, send, receive, HTTP/2 stream: it broke after the prompt had left.
         (r"curl: \((16|18|52|55|56|92)\)", ModelFailureKind.CUT),
         (r"http error 429|rate.?limit|too many requests", ModelFailureKind.RATE_LIMITED),
         (r"http error 403|'nonetype' object", ModelFailureKind.BLOCKED),
@@ -54,7 +54,7 @@ _STATUSES: dict[int, ModelFailureKind] = {
 
 _NEVER_TAKEN = {502, 503}
 """Of a proxy with no wrapper behind it. A stream's headers come before upstream is asked (docs/wrapper.md), so
-where this status comes in their place, nothing was asked; behind a 504 the wrapper may still take the question."""
+where this status comes in their place, nothing was asked; behind a 504 the wrapper may still take the prompt."""
 
 _EXCEPTIONS: tuple[tuple[type[Exception], ModelFailureKind], ...] = (
     (httpx2.PoolTimeout, ModelFailureKind.BUSY_HERE),
@@ -94,7 +94,7 @@ def from_status(
 
 
 def from_exception(error: Exception) -> AskFailed:
-    """For the HTTP client's own errors. Broken after the connection stood: the question may have been put."""
+    """For the HTTP client's own errors. Broken after the connection stood: the prompt may have been put."""
     kind = next((kind for known, kind in _EXCEPTIONS if isinstance(error, known)), ModelFailureKind.CUT)
     return AskFailed(kind, type(error).__name__, said=_short(str(error)))
 
@@ -121,7 +121,7 @@ def _kind_of_status(status: int, text: str) -> ModelFailureKind:
         return _STATUSES[status]
     if status == 400 and "Invalid HTTP request" in text:
         return ModelFailureKind.QUESTION_TOO_LONG
-    # Any other 5xx comes from a proxy or from a wrapper in pieces: it may have passed the question on.
+    # Any other 5xx comes from a proxy or from a wrapper in pieces: it may have passed the prompt on.
     return ModelFailureKind.OVERLOADED if status >= 500 else ModelFailureKind.REJECTED
 
 

@@ -15,7 +15,7 @@ OnText = Callable[[str], Awaitable[None]]
 
 
 class ModelPrompt(BaseModel):
-    """One question to one thread. `backend_uuid` is the newest accepted answer's, None in a thread's first turn."""
+    """What is put to one thread. `backend_uuid` is the newest accepted answer's, None in a thread's first turn."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,15 +41,15 @@ class Answer(BaseModel):
     frontend_context_uuid: str
     thread_url_slug: str | None = None
     first_text_ms: int | None = None
-    """From the question to the first of its text, in milliseconds."""
+    """From the prompt to the first of its text, in milliseconds."""
     details: dict[str, Any] = Field(default_factory=dict)
     """Other fields of the last message worth keeping (mode, model, title, …); never a private one."""
 
 
 class AskFailed(Exception):
-    """The question got no answer. `partial` is the text that had come by then, never shown as an answer.
+    """The call brought no answer. `partial` is the text that had come by then, never shown as an answer.
 
-    `said` is what upstream itself said of it: somebody else's words, which may quote a question or an answer.
+    `said` is what upstream itself said of it: somebody else's words, which may quote a prompt or an answer.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class AskFailed(Exception):
 
 
 class Perplexity(Protocol):
-    """Asks a question and waits for the whole answer. Raises AskFailed, and nothing else but cancellation."""
+    """Puts a prompt and waits for the whole answer. Raises AskFailed, and nothing else but cancellation."""
 
     async def ask(self, prompt: ModelPrompt, on_text: OnText | None = None) -> Answer: ...
 

@@ -32,7 +32,7 @@ class Reading:
         self._monotonic = monotonic
         self._began = monotonic()
         self._first_text_ms: int | None = None
-        self._question = prompt
+        self._prompt = prompt
         self._on_text = on_text
         self._shown = ""
         self._message_bytes = message_bytes
@@ -103,7 +103,7 @@ class Reading:
             await self._on_text(text)
 
     def _answer(self) -> Answer:
-        answer = accepted_answer(self.messages, self._question)
+        answer = accepted_answer(self.messages, self._prompt)
         return answer.model_copy(update={"first_text_ms": self._first_text_ms})
 
     def _check_done(self) -> None:

@@ -16,7 +16,7 @@ _AROUND_TARGET = len("GET  HTTP/1.1\r\n")
 def target_of(prompt: ModelPrompt, way: Way, *, answer_only: bool = False, path_prefix: str = "") -> str:
     """Path and query, percent-encoded: `/api/query_async?q=…`.
 
-    Everything goes into the query string: the wrapper takes questions by GET only. Half a surrogate pair, which has
+    Everything goes into the query string: the wrapper takes prompts by GET only. Half a surrogate pair, which has
     no UTF-8, becomes `?`.
     """
     fields = {

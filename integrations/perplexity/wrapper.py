@@ -1,6 +1,6 @@
-"""The client of the Perplexity wrapper: one question, one request, one Answer or one AskFailed.
+"""The client of the Perplexity wrapper: one prompt, one request, one Answer or one AskFailed.
 
-It never repeats a question by itself: a caller that leaves does not stop it, so a second try is a second turn in the
+It never repeats a call by itself: a caller that leaves does not stop it, so a second try is a second turn in the
 thread. `schemas.failures` decides about tries.
 """
 
@@ -87,7 +87,7 @@ class WrapperClient:
         return answer
 
     async def healthy(self) -> bool:
-        """Whether `/health` answers as it should. Says nothing about questions (docs/wrapper.md)."""
+        """Whether `/health` answers as it should. Says nothing about model calls (docs/wrapper.md)."""
         try:
             url = f"{self._origin}{self._path_prefix}/health"
             response = await self._http.get(url, timeout=self._settings.perplexity_connect_timeout_seconds)
@@ -150,7 +150,7 @@ class WrapperClient:
 def _http_client(settings: Settings, transport: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:
     connect = settings.perplexity_connect_timeout_seconds
     return httpx2.AsyncClient(
-        # No connection is used twice: one that the server just closed would make a question's fate unknown.
+        # No connection is used twice: one that the server just closed would make a prompt's fate unknown.
         limits=httpx2.Limits(max_connections=settings.worker_activities, max_keepalive_connections=0),
         timeout=httpx2.Timeout(connect=connect, read=settings.perplexity_silence_seconds, write=connect, pool=connect),
         # A compressing proxy would hold text back until its block is full.

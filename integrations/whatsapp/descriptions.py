@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from integrations.channels.port import MediaRef
-from integrations.whatsapp.incoming import MessageKind
+from schemas.messages import MessageKind
 
 TEXT_CHARACTERS = 65_536
 """The longest text WhatsApp lets anybody write; more is cut, the whole stays in `raw`."""

@@ -9,33 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from integrations.channels.port import MediaRef
-from schemas.messages import CustomerIdentity
-
-
-class MessageKind(StrEnum):
-    """What a message is. Values are stored, so they never change their meaning."""
-
-    TEXT = "text"
-    BUTTON = "button"  # a tapped button, of ours or of a template
-    LIST = "list"  # a chosen row of a list
-    FORM = "form"  # a filled-in WhatsApp Flow
-    REACTION = "reaction"  # an emoji put on a message, or taken back
-    IMAGE = "image"
-    AUDIO = "audio"
-    VIDEO = "video"
-    DOCUMENT = "document"
-    STICKER = "sticker"
-    LOCATION = "location"
-    CONTACTS = "contacts"
-    ORDER = "order"
-    WELCOME = "welcome"  # the chat was opened for the first time, nothing was written yet
-    UNSUPPORTED = "unsupported"  # WhatsApp itself cannot pass it on (polls, view-once, …)
-    SYSTEM = "system"  # the customer's number or id changed
-    EDIT = "edit"  # new words for the message `concerns`
-    DELETE = "delete"  # the message `concerns` was taken back
-    ECHO = "echo"  # staff wrote this on the phone itself; `identities` are the customer's
-    UNKNOWN = "unknown"  # of a type, or in a shape, that is not known here
-
+from schemas.messages import CustomerIdentity, MessageKind
 
 CUSTOMER_SPEAKS = frozenset(MessageKind) - {
     MessageKind.REACTION,
@@ -44,6 +18,9 @@ CUSTOMER_SPEAKS = frozenset(MessageKind) - {
     MessageKind.DELETE,
     MessageKind.ECHO,
     MessageKind.WELCOME,
+    MessageKind.HELD,
+    MessageKind.DELETED,
+    MessageKind.NOTE,
 }
 """Kinds that ask for an answer. The others change what is stored, and whether one is answered is a policy."""
 
@@ -80,7 +57,14 @@ class InboundMessage(BaseModel):
 
 
 class DeliveryStatus(StrEnum):
-    """How far a message of ours came. See `statuses.py` for which may follow which."""
+    """How far a message of ours came, as a channel reports it, repeated and in any order.
+
+        queued ──▶ sent ──▶ delivered ──▶ read        only forward; steps may be left out
+           └─────────┴──▶ failed                      only what never arrived; final
+        any but failed ──▶ deleted                    final
+
+    The SQL function `record_statuses` applies this to the ledger.
+    """
 
     QUEUED = "queued"
     SENT = "sent"

@@ -20,7 +20,7 @@ media = Table(
     Column("mime_type", Text, nullable=False),
     Column("announced_sha256", Text),
     Column("filename", Text),
-    Column("status", Text, nullable=False, server_default="due"),  # due | kept | refused
+    Column("status", Text, nullable=False, server_default="due"),  # storage.media.MediaState
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("problem", Text),
     Column("sha256", Text),  # of the kept bytes: the file's name in MEDIA_DIR

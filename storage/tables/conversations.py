@@ -107,7 +107,7 @@ messages = Table(
     # Within which scope the channel's message id is unique: the customer for HTTP, our number for WhatsApp.
     Column("id_scope", Text, nullable=False),
     Column("channel_message_id", Text),
-    Column("kind", Text, nullable=False, server_default="text"),
+    Column("kind", Text, nullable=False, server_default="text"),  # schemas.messages.MessageKind
     Column("text", Text, nullable=False),
     Column("content_hash", Text, nullable=False, server_default=""),
     Column("sources", JSONB, nullable=False, server_default=LIST),
@@ -115,9 +115,7 @@ messages = Table(
     Column("turn_id", UUID(as_uuid=True), index=True),  # outgoing ones: the turn they answer
     Column("wants_stream", Boolean, nullable=False, server_default=text("false")),
     Column("request_id", Text),
-    # Outgoing ones on a channel that we send over: due until each part is delivered or given up, then done; withheld
-    # on any channel: a person took the conversation before it left.
-    Column("delivery", Text),
+    Column("delivery", Text),  # outgoing ones: schemas.deliveries.MessageDelivery
     # Outgoing ones of the bot: the owner's version they belong to. Staff's own have none.
     Column("owner_version", BigInteger),
     moment("sent_at"),

@@ -29,10 +29,10 @@ turns = Table(
     Column("status", Text, nullable=False),  # schemas.turn_record.TurnStatus draws the life cycle
     Column("step", Integer, nullable=False, server_default="0"),  # the fence of outcomes: each commit raises it
     Column("commit_id", UUID(as_uuid=True)),  # of the commit that made this step
-    Column("purpose", Text, nullable=False, server_default="answer"),  # of the question of this step
+    Column("purpose", Text, nullable=False, server_default="answer"),  # of this step's prompt
     Column("attempt", Integer, nullable=False, server_default="1"),  # the fence: each take raises it
     Column("unknown_attempts", Integer, nullable=False, server_default="0"),  # attempts whose outcome nobody knows
-    Column("times_asked", Integer, nullable=False, server_default="0"),  # how often this step's question was put
+    Column("times_asked", Integer, nullable=False, server_default="0"),  # how often this step's prompt was put
     Column("repairs", Integer, nullable=False, server_default="0"),  # invalid outputs that were asked again
     Column("rounds", Integer, nullable=False, server_default="0"),  # results that went back to the model
     Column("state", Text, nullable=False, server_default="bot"),  # the conversation's, once the turn is finished
@@ -45,7 +45,7 @@ turns = Table(
     Column("prompt_pack", Text),
     Column("frontend_context_uuid", UUID(as_uuid=True)),
     Column("backend_uuid", Text),  # of the newest accepted output
-    Column("newest_backend_uuid", Text),  # of the newest output, accepted or not: the turn's next question follows it
+    Column("newest_backend_uuid", Text),  # of the newest output, accepted or not: the turn's next prompt follows it
     Column("ticket_id", Text),
     Column("model_ms", Integer),
     Column("first_text_ms", Integer),
@@ -158,7 +158,7 @@ tickets = Table(
     Column("description", Text, nullable=False),
     Column("priority", Text, nullable=False, server_default="normal"),
     Column("category", Text),
-    Column("status", Text, nullable=False, server_default="open"),
+    Column("status", Text, nullable=False, server_default="open"),  # storage.desk.TicketState
     moment("created_at", always=True),
     moment("updated_at", always=True),
     UniqueConstraint("desk", "external_id"),
@@ -185,9 +185,9 @@ account_calls = Table(
     metadata,
     id_column(),
     Column("perplexity_account", Text, nullable=False),
-    Column("turn_id", UUID(as_uuid=True), index=True),  # whose question it is: its next attempt takes the slot over
+    Column("turn_id", UUID(as_uuid=True), index=True),  # whose call it is: its next attempt takes the slot over
     moment("started_at", always=True),
-    Column("expires_at", DateTime(timezone=True), nullable=False),  # a lease: renewed while the question is out
+    Column("expires_at", DateTime(timezone=True), nullable=False),  # a lease: renewed while the call is out
     moment("ended_at"),
     Index("account_calls_account_started_at_idx", "perplexity_account", "started_at"),
 )

@@ -10,12 +10,13 @@ import pytest
 
 from integrations.channels.failures import SendFailed
 from integrations.channels.port import Recipient
-from integrations.whatsapp.incoming import InboundMessage, MessageKind
+from integrations.whatsapp.incoming import InboundMessage
 from integrations.whatsapp.meta.signature import HEADER, is_valid
 from integrations.whatsapp.meta.webhook import parse_webhook
 from integrations.whatsapp.port import SendRequest
 from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from integrations.whatsapp.standin.switches import Switches
+from schemas.messages import MessageKind
 from tests.support.clock import now
 from tests.whatsapp_servers import APP_SECRET, MetaSide, Webhook, meta_side
 

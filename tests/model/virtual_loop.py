@@ -36,8 +36,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """To a tenth of a second: deadlines come from the database, whose clock runs while it counts what is left, so
         by a hair each differs from run to run. What asyncpg keeps for a while from one example to the next never ends
         while time stands still."""
-        of_driver = getattr(callback, "__module__", "").startswith("asyncpg.")
-        return super().call_at(math.inf if of_driver else round(when, 1), callback, *args, context=context)
+        if getattr(callback, "__module__", "").startswith("asyncpg."):
+            when = math.inf
+        elif (tenth := round(when, 1)) > self._seconds:  # else it is so short that it would take no time at all
+            when = tenth
+        return super().call_at(when, callback, *args, context=context)
 
     def advance(self, seconds: float) -> None:
         """Lets time pass; what is due by then runs with the next `run_until_quiet`."""

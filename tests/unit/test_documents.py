@@ -63,6 +63,41 @@ def test_an_example_of_a_message_would_be_taken(body: str) -> None:
     MessageRequest.model_validate_json(body)
 
 
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_link_leads_somewhere(name: str) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", (ROOT / name).read_text())
+
+    assert [link for link in links if "://" not in link and not leads_somewhere(name, link)] == []
+
+
+def leads_somewhere(name: str, link: str) -> bool:
+    """Whether the file is there, and the heading in it."""
+    path, _, heading = link.partition("#")
+    target = (ROOT / name).parent / path if path else ROOT / name
+    return target.exists() and (not heading or heading in headings(target.read_text()))
+
+
+def headings(text: str) -> set[str]:
+    """As a link names them."""
+    return {
+        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_file_that_is_named_is_there(name: str) -> None:
+    named = re.findall(r"`([\w.]+/[\w./-]+\.(?:py|sql|yaml|md|json))`", (ROOT / name).read_text())
+
+    assert [path for path in named if not path.startswith("DATA_DIR/") and not (ROOT / path).exists()] == []
+
+
+def test_each_page_is_found_from_the_front() -> None:
+    front = "".join((ROOT / name).read_text() for name in ("README.md", "ARCHITECTURE.md"))
+
+    assert [name for name in DOCUMENTS if name.startswith("docs/") and f"({name}" not in front] == []
+
+
 def prose(text: str) -> Iterator[str]:
     """Neither tables nor code."""
     in_code = False

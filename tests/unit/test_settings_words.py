@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from cli.surroundings import warn_of_names
 from config.env_file import slips
-from config.former_names import FORMER, former_names
+from config.former_names import FORMER, NOT_YET, former_names
 from config.proxies import proxy_trouble, usable_proxies
 from config.settings import Settings, SettingsError, load_settings
 from config.values import masked, masked_within
 
+ROOT = Path(__file__).parents[2]
 ENCODE = "must be percent-encoded"
 DATABASE = "the address of a PostgreSQL"
 REFUSED = [
@@ -180,6 +183,32 @@ def test_a_former_name_is_named_with_the_new_one_wherever_it_is_set(tmp_path: Pa
         f"{tmp_path / '.env'}: WORKER_RECORD_SECONDS is no setting any more and has no effect; "
         "it is called WORKER_LAST_WRITE_SECONDS now",
     ]
+
+
+def test_a_setting_that_nothing_reads_yet_is_named_where_it_is_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ADMIN_EMAIL", "ann@example.org")
+    monkeypatch.setenv("ADMIN_PASSWORD", "her-password")
+
+    warn_of_names(load_settings())
+
+    assert capsys.readouterr().err == "agent: ADMIN_EMAIL and ADMIN_PASSWORD: without effect until users can sign in\n"
+
+
+def test_nothing_is_said_of_what_is_not_set(capsys: pytest.CaptureFixture[str]) -> None:
+    warn_of_names(load_settings())
+
+    assert capsys.readouterr().err == ""
+
+
+def test_each_setting_is_read_somewhere_or_said_to_be_without_effect() -> None:
+    sources = [path for path in ROOT.glob("*/**/*.py") if path.relative_to(ROOT).parts[0] not in {".venv", "tests"}]
+    text = "\n".join(path.read_text() for path in sources)
+
+    unread = [name.upper() for name in Settings.model_fields if not re.search(rf"\.{name}\b|\"{name}\"", text)]
+
+    assert unread == [*NOT_YET]
 
 
 def test_a_former_name_is_no_setting_and_the_new_one_is() -> None:

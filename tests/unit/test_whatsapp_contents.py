@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from integrations.channels.port import MediaRef
-from integrations.whatsapp.incoming import CUSTOMER_SPEAKS, MessageKind
-from schemas.messages import CustomerIdentity
+from integrations.whatsapp.incoming import CUSTOMER_SPEAKS
+from schemas.messages import CustomerIdentity, MessageKind
 from tests.whatsapp_bodies import NOW, PHONE, USER_ID, message, parse, parse_one, payload
 
 TYPES: list[tuple[dict[str, Any], MessageKind, str]] = [

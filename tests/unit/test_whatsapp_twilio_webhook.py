@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from integrations.whatsapp.incoming import DeliveryStatus, InboundMessage, MessageKind, ParsedBatch
+from integrations.whatsapp.incoming import DeliveryStatus, InboundMessage, ParsedBatch
 from integrations.whatsapp.twilio.webhook import parse_webhook
+from schemas.messages import MessageKind
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MESSAGE = {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.whatsapp.incoming import DeliveryStatus, MessageKind
-from schemas.messages import CustomerIdentity
+from integrations.whatsapp.incoming import DeliveryStatus
+from schemas.messages import CustomerIdentity, MessageKind
 from tests.support.clock import NOW, stamp
 from tests.whatsapp_bodies import ACCOUNT, PHONE, USER_ID, message, parse, parse_one, payload
 

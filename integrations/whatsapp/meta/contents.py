@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from integrations.channels.port import MediaRef
 from integrations.whatsapp.descriptions import MEDIA_WORDS, TEXT_CHARACTERS, UNREADABLE, describe_media
-from integrations.whatsapp.incoming import MessageKind
 from integrations.whatsapp.reading import file_name, line, mapping, number, objects, text
+from schemas.messages import MessageKind
 
 _LISTED = 20
 

@@ -15,7 +15,6 @@ from integrations.whatsapp.incoming import (
     ChannelError,
     DeliveryStatus,
     InboundMessage,
-    MessageKind,
     ParsedBatch,
     StatusUpdate,
     Unreadable,
@@ -34,6 +33,7 @@ from integrations.whatsapp.reading import (
     text,
     user_id,
 )
+from schemas.messages import MessageKind
 
 _KNOWN_VALUE_KEYS = {"messaging_product", "metadata", "contacts", "messages", "message_echoes", "statuses", "errors"}
 _STATUSES = {status.value: status for status in DeliveryStatus} | {

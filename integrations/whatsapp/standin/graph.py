@@ -20,8 +20,8 @@ from integrations.whatsapp.splitting import measure
 from integrations.whatsapp.standin import bodies
 from integrations.whatsapp.standin.chats import Chats, StoredFile
 from integrations.whatsapp.standin.postman import Postman
+from integrations.whatsapp.standin.statuses import advanced
 from integrations.whatsapp.standin.switches import Switches
-from integrations.whatsapp.statuses import advanced
 
 _TEXT_UNITS, _BUTTON_UNITS, _CALLBACK_CHARACTERS = 4_096, 1_024, 512
 

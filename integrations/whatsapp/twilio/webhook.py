@@ -15,13 +15,13 @@ from integrations.whatsapp.incoming import (
     ChannelError,
     DeliveryStatus,
     InboundMessage,
-    MessageKind,
     ParsedBatch,
     StatusUpdate,
     Unreadable,
 )
 from integrations.whatsapp.reading import clean, identities, line, number, phone, text, user_id
 from integrations.whatsapp.twilio.signature import Form
+from schemas.messages import MessageKind
 
 DELIVERY_ID = "delivery_id"
 """The query parameter of our StatusCallback address that brings the delivery id back."""

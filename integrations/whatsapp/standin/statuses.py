@@ -1,9 +1,7 @@
-"""Delivery statuses come repeated and out of order; what we show only moves forward.
+"""What the stand-in's phone shows of a message of ours: it posts statuses shuffled, and shows the furthest.
 
-`queued → sent → delivered → read`, or `failed`. Rules:
-* a status of a lower rank than the one held changes nothing (READ, then SENT);
-* FAILED replaces only what never arrived (QUEUED, SENT), for a message that was delivered cannot fail any more;
-* FAILED and DELETED are final: staff may have been told by then. DELIVERED after FAILED is a contradiction.
+`queued → sent → delivered → read`, or `failed` for what never arrived; `failed` and `deleted` are final. The product
+has the same rules in SQL, where they count: `record_statuses`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,72 @@
+"""A status or kind that a statement names is a member of its enum: a slip would match no row, and say nothing."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+from schemas.actions import ActionStatus
+from schemas.deliveries import DeliveryState, MessageDelivery
+from schemas.effects import EffectStatus
+from schemas.messages import MessageKind
+from schemas.turn_record import TurnStatus
+from storage.desk import TicketState
+from storage.media import MediaState
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*ROOT.glob("storage/**/*.py"), *ROOT.glob("storage/**/*.sql")])
+
+STATUSES: tuple[type[StrEnum], ...] = (TurnStatus, EffectStatus, ActionStatus, DeliveryState, TicketState, MediaState)
+OTHER_KINDS = {"part", "phone", "user_id", "TABLE"}
+"""Of effects, of identities, and of what the schema consists of."""
+MEMBERS = {
+    "delivery": {*MessageDelivery},
+    "kind": {*MessageKind} | OTHER_KINDS,
+    "status": {member for each in STATUSES for member in each},
+}
+OF_ONE_TABLE = {"storage/media.py": {*MediaState}, "storage/desk.py": {*TicketState}}
+"""Files whose every `status` is this one's."""
+
+COMPARED = r"(?:=|<>|:=|(?:NOT )?IN|IS (?:NOT )?DISTINCT FROM)\s*\(?\s*((?:'\w*'(?:,\s*)?)+)"
+CHOSEN = r"=\s*CASE\b((?:(?!\bEND\b).)*)\bEND"
+RESULT = r"\b(?:THEN|ELSE)\s+'(\w*)'"
+
+
+def named(column: str, sql: str) -> list[str]:
+    """Each value that *sql* compares *column* with, or puts into it."""
+    lists = re.findall(rf"(?<!\w){column}\s*{COMPARED}", sql, re.DOTALL)
+    cases = re.findall(rf"(?<!\w){column}\s*{CHOSEN}", sql, re.DOTALL)
+    return [word for each in lists for word in re.findall(r"'(\w*)'", each)] + [
+        word for each in cases for word in re.findall(RESULT, each)
+    ]
+
+
+@pytest.mark.parametrize("column", MEMBERS)
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_statement_names_is_a_member(source: Path, column: str) -> None:
+    members = (
+        OF_ONE_TABLE.get(str(source.relative_to(ROOT)), MEMBERS[column]) if column == "status" else MEMBERS[column]
+    )
+
+    assert [value for value in named(column, source.read_text()) if value not in members] == []
+
+
+@pytest.mark.parametrize("column", MEMBERS)
+def test_statements_do_name_them(column: str) -> None:
+    assert len({value for source in SOURCES for value in named(column, source.read_text())}) > 2
+
+
+@pytest.mark.parametrize(
+    ("sql", "values"),
+    [
+        ("m.delivery = 'dew'", ["dew"]),
+        ("delivery IS DISTINCT FROM 'due' OR delivery IN ('done', 'gone')", ["due", "done", "gone"]),
+        ("SET delivery = CASE WHEN EXISTS (\n SELECT 1) THEN 'withheld' ELSE 'don' END", ["withheld", "don"]),
+        ("needs_delivery = 'x'", []),
+    ],
+)
+def test_a_value_is_seen(sql: str, values: list[str]) -> None:
+    assert named("delivery", sql) == values
