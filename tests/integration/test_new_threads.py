@@ -209,3 +209,26 @@ async def test_asked_again_without_an_answer_the_thread_of_a_lost_ones_place_is_
 
     assert len(set(asked_in(still))) == 2
     assert await rows(still, IN_USE) == [(str(begun_in.thread.frontend_context_uuid),)]
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+async def test_what_follows_a_lost_thread_is_told_what_was_said_until_an_answer_counts(
+    system: System, is_reset: bool
+) -> None:
+    """The answer in its place was of no use. A reset forgets all the same."""
+    await configure(system, repairs=0)
+    old = await begun(system)
+    system.perplexity.threads_known[old["thread_url_slug"]] = False
+    system.perplexity.scripts.extend([failed(), failed(), INVALID])
+    await system.send("And to Ipoh?")
+    if is_reset:
+        await reset(system, (await system.session())["conversation_id"])
+
+    await system.send("Hello?")
+    await system.send("Thanks")
+
+    next_question, last_question = system.perplexity.prompts[-2:]
+    assert next_question.backend_uuid is None
+    assert ("Penang" in next_question.text) is not is_reset
+    assert last_question.backend_uuid is not None
+    assert "Penang" not in last_question.text
