@@ -3,7 +3,8 @@
 Pure: the caller says what occurred and gets a `GateResult`; nothing the model or a customer writes widens it. What has
 no cell is refused. Changes from outside are one statement of the database, which is handed its event's row
 (`rules_of`) and applies the owner's cell under a lock. Only an assistant's configuration varies two cells
-(`ticket_open`, `unclear_answer`).
+(`ticket_open`, `unclear_answer`). A merge happens within the database, which has the cells of `evaluate_merge` itself
+(`own_after_merge`, `hand_over`); tests/integration/test_gates_in_the_database.py compares each.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ class _Rule(BaseModel):
     """Leaves a transition, though the owner stays the same."""
     answers: bool = False
     """What was held is answered, though the bot had the conversation before."""
+    asks: Confirmation = Confirmation.NONE
+    """Whose question is open then. Of the customer's there is one: it takes the place of another."""
+    same_version: bool = False
+    """The owner changes under the same version: what is under way still counts."""
 
 
 _CUSTOMERS = (Confirmation.CUSTOMER,)
@@ -67,6 +72,7 @@ _NEW_TICKET = _Rule(why="a ticket is opened; who has the conversation stays", no
 _TICKET_DONE = _Rule(why="a ticket is resolved; the owner stays", note=True, answers=True)
 _BEGUN_ANEW = _Rule(why="starts over", to=Owner.BOT, drops=_ALL, anew=True, answers=True)
 _ERASED = _Rule(why="the customer is erased", to=Owner.CLOSED, drops=_ALL, anew=True)
+_DROPPED = _Rule(why="a question is dropped, as the cell of what happened says")
 _SAID = _Rule(why="staff decided", tell=True)
 _SAID_TO_STAFF = _Rule(why="staff decided; a person tells the customer")
 
@@ -83,11 +89,21 @@ _TABLE: dict[Event, dict[Owner, _Rule]] = {
         Owner.BOT: _Rule(why="a person is called", to=Owner.HUMAN),
         Owner.CLOSED: _Rule(why="a person is called, as staff approved", to=Owner.HUMAN),
     },
+    Event.ASKED: {
+        Owner.BOT: _Rule(why="the customer is asked to confirm", asks=Confirmation.CUSTOMER),
+    },
+    Event.APPROVAL_ASKED: {
+        Owner.BOT: _Rule(why="staff are asked to approve", asks=Confirmation.STAFF),
+    },
     Event.CONFIRMED: {
         Owner.BOT: _Rule(why="confirmed", needs="question"),
     },
     Event.DECLINED: {
         Owner.BOT: _Rule(why="declined: nothing is done", needs="question", drops=_CUSTOMERS),
+    },
+    Event.CANCELLED: {Owner.BOT: _DROPPED, Owner.HUMAN: _DROPPED, Owner.CLOSED: _DROPPED},
+    Event.REFUSED: {
+        Owner.BOT: _Rule(why="not configured any more: nothing is done", needs="question", drops=_CUSTOMERS),
     },
     Event.EXPIRED: {  # of a question, or of an approval
         Owner.BOT: _Rule(why="nobody answered in time: nothing is done", drops=_CUSTOMERS, tell=True),
@@ -120,12 +136,21 @@ _TABLE: dict[Event, dict[Owner, _Rule]] = {
     Event.RESET: {Owner.BOT: _BEGUN_ANEW, Owner.HUMAN: _BEGUN_ANEW, Owner.CLOSED: _BEGUN_ANEW},
     Event.TICKET_OPENED: {Owner.BOT: _NEW_TICKET, Owner.HUMAN: _NEW_TICKET, Owner.CLOSED: _NEW_TICKET},
     Event.TICKET_RESOLVED: {Owner.BOT: _TICKET_DONE, Owner.HUMAN: _TICKET_DONE, Owner.CLOSED: _TICKET_DONE},
+    Event.MERGED: {  # of the conversation that goes on, where a merge brings neither a person nor a question
+        Owner.BOT: _Rule(why="the customer turned out to be another one; the bot goes on"),
+        Owner.HUMAN: _Rule(why="no question is open to a person's customer", drops=_CUSTOMERS),
+        Owner.CLOSED: _Rule(why="the customer turned out to be another one; it stays closed"),
+    },
     Event.ERASED: {Owner.BOT: _ERASED, Owner.HUMAN: _ERASED, Owner.CLOSED: _ERASED},
 }
 
 _TICKET_HOLDS = _Rule(why="held while a ticket is open", hold=True)
 _FROM_BEFORE_THE_CLOSE = _Rule(why="written before it was closed: held until it is opened again", hold=True)
 _QUESTION_STAYS = _Rule(why="neither yes nor no: the question stays open")
+_BRINGS_A_PERSON = _Rule(why="who had the merged one has this one, as if taken", to=Owner.HUMAN, drops=_CUSTOMERS)
+_BRINGS_A_QUESTION = _Rule(why="a question came to a closed one", to=Owner.BOT)
+_MERGED_AWAY = _Rule(why="it goes on in another one", to=Owner.CLOSED, same_version=True)
+_ASKS = {Confirmation.CUSTOMER: Event.ASKED, Confirmation.STAFF: Event.APPROVAL_ASKED}
 _NEEDS = {"question": "no question is open", "no question": "another action waits for its confirmation"}
 
 
@@ -142,13 +167,22 @@ def evaluate(
         return GateResult(allowed=False, why=f"not while the owner is {standing.owner}", after=standing)
     if rule.needs and (rule.needs == "question") != bool(standing.questions):
         return GateResult(allowed=False, why=_NEEDS[rule.needs], after=standing)
-    return GateResult(
-        allowed=True,
-        why=rule.why,
-        after=_after(standing, rule),
-        hold=rule.hold,
-        drops=rule.drops,
-    )
+    return _result(standing, rule)
+
+
+def evaluate_merge(standing: Standing, *, brings_person: bool = False, goes_on: bool = True) -> GateResult:
+    """What a merge does to a conversation that stands as *standing*, with the questions that moved to it.
+
+    *brings_person*: one has, or is called to, the conversation that is merged into it. Not *goes_on*: it is itself the
+    merged one, and nothing of it is under way.
+    """
+    if not goes_on:
+        return _result(standing, _MERGED_AWAY)
+    if brings_person and standing.owner is not Owner.HUMAN:
+        return _result(standing, _BRINGS_A_PERSON)
+    if standing.questions and standing.owner is Owner.CLOSED:
+        return _result(standing, _BRINGS_A_QUESTION)
+    return evaluate(Event.MERGED, standing)
 
 
 def evaluate_action(
@@ -174,8 +208,8 @@ def evaluate_action(
         return GateResult(allowed=False, why=why, after=standing)
     if by is Confirmation.NONE:
         return gate
-    after = standing.model_copy(update={"questions": 1} if by is Confirmation.CUSTOMER else {"approvals": 1})
-    return GateResult(allowed=True, why=f"needs a confirmation by {by}", after=after, confirm_by=by)
+    asked = evaluate(_ASKS[by], standing, config)
+    return asked.model_copy(update={"why": f"needs a confirmation by {by}", "confirm_by": by})
 
 
 def event_of(definition: ActionDefinition) -> Event | None:
@@ -197,14 +231,21 @@ def told_by_the_bot(event: Event) -> list[str]:
     return [owner for owner, rule in _TABLE[event].items() if rule.tell]
 
 
+def _result(standing: Standing, rule: _Rule) -> GateResult:
+    return GateResult(allowed=True, why=rule.why, after=_after(standing, rule), hold=rule.hold, drops=rule.drops)
+
+
 def _after(standing: Standing, rule: _Rule) -> Standing:
     owner = rule.to or standing.owner
+    is_changed = owner is not standing.owner and not rule.same_version
+    questions = 0 if Confirmation.CUSTOMER in rule.drops else standing.questions
+    approvals = 0 if Confirmation.STAFF in rule.drops else standing.approvals
     return standing.model_copy(
         update={
             "owner": owner,
-            "version": standing.version + (owner is not standing.owner or rule.anew),
-            "questions": 0 if Confirmation.CUSTOMER in rule.drops else standing.questions,
-            "approvals": 0 if Confirmation.STAFF in rule.drops else standing.approvals,
+            "version": standing.version + (is_changed or rule.anew),
+            "questions": 1 if rule.asks is Confirmation.CUSTOMER else questions,
+            "approvals": approvals + (rule.asks is Confirmation.STAFF),
         }
     )
 

@@ -27,6 +27,9 @@ _MARKS = rf"{_SPACE}(?:\[\d{{1,3}}\]{_SPACE})*+"
 _AFTER = re.compile(rf"{_MARKS}(?P<fence>```)?{_MARKS}")
 
 
+_FORM = re.compile(rf"(?:{_MARKS})?(?:```[ \t]*(?:json)?)?{_MARKS}", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class _Suspect:
     """A whole object that was meant as an action."""
@@ -70,6 +73,11 @@ def stands_alone(output: str, start: int, end: int) -> bool:
     before = _BEFORE.fullmatch(output, 0, start)
     after = _AFTER.fullmatch(output, end)
     return before is not None and after is not None and bool(before["fence"]) == bool(after["fence"])
+
+
+def is_formal(gap: str) -> bool:
+    """Whether *gap* is nothing but white space, half a fence and citation marks."""
+    return _FORM.fullmatch(gap) is not None
 
 
 def _suspects(output: str, scanner: ObjectScanner, registry: Registry) -> Iterator[_Suspect]:

@@ -110,6 +110,10 @@ class Registry:
         values = without_sensitive(behind.params_schema, metadata) if behind else metadata
         return without_sensitive(definition.metadata_schema, values)
 
+    def is_field(self, name: str) -> bool:
+        """Whether a definition has a field of that name: it is no word of the model's own then."""
+        return escaped(name) in self._fields
+
     def known_path(self, path: str) -> str:
         """*path*, a JSON pointer into an output, with `…` for each name that is in no definition: the model's words."""
         return "/".join(each if each in self._fields or _INDEX.fullmatch(each) else "…" for each in path.split("/"))
@@ -195,11 +199,22 @@ def _safety_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]
             yield ConfigurationProblem(path=f"{path}/safe_because", message="say why it needs nobody's confirmation")
         if each.safe and each.destructive:
             yield ConfigurationProblem(path=f"{path}/safe", message="what is destructive is not safe")
-    unsafe = {each.name for each in config.custom if not each.safe}
     for name in sorted(name for name, by in config.confirmations.items() if by is Confirmation.NONE):
-        if name in unsafe:
-            message = "only an action that is declared safe is done without confirmation"
+        if (message := _why_asked(name, config)) is not None:
             yield ConfigurationProblem(path=f"/confirmations/{name}", message=message)
+
+
+def _why_asked(name: str, config: AssistantActions) -> str | None:
+    """Why somebody is asked to confirm the action *name*, whatever `confirmations` says; None: nobody need be."""
+    if name == API_CALL:
+        return "each endpoint says for itself whether it is safe; what is not safe is never called without confirmation"
+    unsafe = {each.name for each in config.endpoints if not each.is_safe}
+    for each in (each for each in config.custom if each.name == name):
+        if not each.safe:
+            return "only an action that is declared safe is done without confirmation"
+        if each.settings.get("endpoint") in unsafe:
+            return "only an action whose endpoint is safe is done without confirmation"
+    return None
 
 
 def _fields_of(schema: dict[str, Any]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from actions.confirmation_text import question_text
+from actions.confirmation_text import action_text, question_text
 from actions.gates import evaluate, evaluate_action, event_of
 from actions.reading import read_output
 from actions.registry import Registry
@@ -75,14 +75,20 @@ def _judged(
     done = allowed and rules is not None and by is Confirmation.NONE
     after = _after_doing(rules, gate.after) if done and rules else gate.after
     simulated = SimulatedGate(allowed=allowed, why=gate.why, next_state=after.state)
-    asked = (
-        question_text(rules, registry.parameters_of(request), language)
-        if rules and by is not Confirmation.NONE
-        else None
-    )
+    asked = _asked(by, rules, request, registry, language) if rules else None
     confirmation = SimulatedConfirmation(needed=by is not Confirmation.NONE, by=by, question=asked)
     handler = SimulatedHandler(name=rules.handler if rules else None)
     return simulation.model_copy(update={"gate": simulated, "confirmation": confirmation, "handler": handler})
+
+
+def _asked(
+    by: Confirmation, definition: ActionDefinition, request: ActionRequest, registry: Registry, language: str
+) -> str | None:
+    """What the customer is asked, or what staff read: them nobody tells to answer yes or no."""
+    if by is Confirmation.NONE:
+        return None
+    words = action_text if by is Confirmation.STAFF else question_text
+    return words(definition, registry.parameters_of(request), language)
 
 
 def _after_doing(definition: ActionDefinition, standing: Standing) -> Standing:

@@ -136,7 +136,9 @@ class ActionActivities:
                 await self._actions.tell(decision.conversation_id, decided.action_id, told)
             standing = await self._standings.of(decision.conversation_id)
         is_wanted = decided is not None and needs_delivery(decided.channel, decided.account)
-        return SessionChanged(state=standing.state, standing=standing, needs_delivery=is_wanted)
+        return SessionChanged(
+            state=standing.state, standing=standing, needs_delivery=is_wanted, decided=decided is not None
+        )
 
     async def _carried_on(self, action_id: UUID, *, inline: bool = False) -> TurnOutcome | None:
         """What comes after the action, which is done now where it still is to be. None: it cannot be done *inline*."""

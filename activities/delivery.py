@@ -48,6 +48,10 @@ class Withheld(Exception):
     """A person has taken the conversation: the rest of the message is kept. Raised by `_send`, handled by `deliver`."""
 
 
+class Replaced(Exception):
+    """It has ended since it was read, or other words came in its place. Raised by `_send_all`, handled by `deliver`."""
+
+
 class DeliveryActivities:
     """*channels*: the adapter for each channel that replies are sent over, as far as one is configured.
 
@@ -104,6 +108,8 @@ class DeliveryActivities:
         except Withheld:
             is_withheld = True
             await self._withhold(message)
+        except Replaced:
+            pass  # read again, if it is due
         if is_withheld:
             delivered.waiting_seq = await self._outbox.waiting_seq(message.conversation_id) or delivered.waiting_seq
 
@@ -116,6 +122,8 @@ class DeliveryActivities:
         parts = message.parts or await self._plan(message, channel, assistant)
         if message.leaves_after_all:
             parts = await self._outbox.renew(message, self._settings.delivery_give_up_seconds)
+            if not parts:
+                raise Replaced
         waiting = [part for part in parts if not part.is_over]
         for part in waiting:
             if part.status is EffectStatus.FAILED:
@@ -128,7 +136,10 @@ class DeliveryActivities:
             planned = channel.plan(message.account, _whole(message, assistant))
         except SendFailed as failed:  # nobody carries this account (any more): an operator repairs it
             self._wait(message, failed.kind, failed.explanation, self._pause(None), attempt=1)
-        return await self._outbox.plan(message, planned, self._settings.delivery_give_up_seconds)
+        parts = await self._outbox.plan(message, planned, self._settings.delivery_give_up_seconds)
+        if planned and not parts:
+            raise Replaced
+        return parts
 
     async def _send(self, message: DueMessage, part: Part, channel: Channel) -> None:
         if part.status is EffectStatus.PLANNED:
@@ -157,7 +168,10 @@ class DeliveryActivities:
         that gives way: the next attempt finds whether the words may still leave.
         """
         asked = self._monotonic()
-        claimed = await self._outbox.claim(part, self._settings.delivery_timeout_seconds)
+        try:
+            claimed = await self._outbox.claim(part, self._settings.delivery_timeout_seconds)
+        except LookupError:
+            raise Replaced from None
         if claimed.withheld:
             raise Withheld
         if claimed.part is None:

@@ -16,9 +16,9 @@ from storage.questions import Questions
 log = get_logger(__name__)
 
 _UNTOLD = "Nobody decided {action} in time. The customer was not told, for a person has the conversation."
-_NOTES = {
-    Confirmation.STAFF: "Nobody approved {action} in time; the customer was told.",
-    Confirmation.CUSTOMER: "The customer did not answer in time whether to do {action}; they were told.",
+_NOTES = {  # whether the message arrives is not known yet: the trouble page has those that could not be delivered
+    Confirmation.STAFF: "Nobody approved {action} in time. A message for the customer says so.",
+    Confirmation.CUSTOMER: "The customer did not answer in time whether to do {action}. A message for them says so.",
 }
 
 

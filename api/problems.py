@@ -159,12 +159,13 @@ def _pointer(location: tuple[Any, ...]) -> str:
     return "/" + "/".join(str(part) for part in location)
 
 
-def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For OpenAPI: which problems a call may answer with."""
+def problem_docs(*statuses: int, **of_each: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: which problems a call may answer with; *of_each* stands in every one, as `headers`."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+            **of_each,
         }
         for status in statuses
     }

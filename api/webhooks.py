@@ -9,7 +9,7 @@ from config import metrics
 from config.logs import get_logger
 from config.settings import Settings
 from integrations.whatsapp.incoming import CUSTOMER_SPEAKS, InboundMessage, ParsedBatch, StatusUpdate
-from schemas.deliveries import Leftover, StatusReport, read_delivery_id
+from schemas.deliveries import StatusReport, read_delivery_id
 from schemas.messages import BatchOptions, ChannelMessage, RateLimit, limit_key
 from storage.delivery_reports import DeliveryReports
 from storage.inbox import Inbox
@@ -37,7 +37,7 @@ class Webhooks:
             reports = [_report(status) for status in batch.statuses]
             self._signals.delivery_due(await self._reports.record(channel, reports))
             metrics.WEBHOOKS.labels(channel, "status").inc(len(reports))
-        leftovers = [Leftover(**each.model_dump()) for each in (*batch.unreadable, *batch.ignored)]
+        leftovers = [*batch.unreadable, *batch.ignored]
         if leftovers:
             log.warning("webhook_leftovers", channel=channel, why=[leftover.why for leftover in leftovers][:20])
             await self._reports.keep_leftovers(channel, leftovers)
@@ -85,8 +85,8 @@ class Webhooks:
         return [
             RateLimit(
                 key=limit_key("account", channel, message.account),
-                per_minute=settings.account_messages_per_minute,
-                burst=settings.account_messages_burst,
+                per_minute=settings.channel_account_messages_per_minute,
+                burst=settings.channel_account_messages_burst,
             ),
             RateLimit(
                 key=limit_key("customer", channel, message.account, customer.kind, customer.value),

@@ -9,14 +9,15 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from actions.prompt_pack import PromptPack, prompt_pack
 from actions.registry import Registry, configuration_problems
 from activities.action_handlers import configuration_errors
-from cli.surroundings import found_settings, on_database, own_settings, stop, unreadable
+from cli.surroundings import completed, found_settings, on_database, own_settings, stop, unreadable
 from config.settings import Settings
 from schemas.assistants import Assistant, AssistantConfig
+from schemas.requests import AssistantName
 from storage.configurations import AccountTaken, Configurations
 
 app = typer.Typer(help="Assistants: show and change their configuration.", no_args_is_help=True)
@@ -42,13 +43,15 @@ def apply(
 ) -> None:
     """Store FILE as a new version, in force from each conversation's next turn on. What is wrong in it is listed."""
     settings = own_settings() if check else found_settings()
+    _check_name(name)
     config = _read(file)
     if problems := problems_of(config, settings):
         raise stop(f"{file}: " + "; ".join(problems))
-    if check:
-        typer.echo(f"{file}: nothing is wrong")
-        return
+    _warn_of_unset_secrets(file, config, settings)
     try:
+        if check:
+            typer.echo(f"{file}: {_checked(name, config, settings)}")
+            return
         version = _with(lambda configurations: configurations.apply(name, config, created_by=getpass.getuser()))
     except AccountTaken as taken:
         raise stop(f"{file}: {taken}") from None
@@ -77,6 +80,35 @@ def problems_of(config: AssistantConfig, settings: Settings) -> list[str]:
     problems = [f"{each.path}: {each.message}" for each in configuration_problems(config.actions)]
     problems += [f"{each.path}: {each.message}" for each in configuration_errors(config.actions)]
     return problems + _pack_problems(config, settings)
+
+
+def _check_name(name: str) -> None:
+    try:
+        TypeAdapter(AssistantName).validate_python(name)
+    except ValidationError:
+        told = "1 to 64 of a-z, 0-9, _ and -, a letter or a digit first"
+        raise stop(f"--assistant: {name!r} is no name of an assistant: {told}") from None
+
+
+def _checked(name: str, config: AssistantConfig, settings: Settings) -> str:
+    """That nothing is wrong, by the file and by what is stored. Raises AccountTaken."""
+    if not any(config.accounts.model_dump().values()):
+        return "nothing is wrong"
+    if completed(settings).database_url is None:
+        return "nothing is wrong in it; no database is known to look up whether another assistant has its accounts"
+    _with(lambda configurations: configurations.check_accounts(name, config))
+    return "nothing is wrong"
+
+
+def _warn_of_unset_secrets(file: Path, config: AssistantConfig, settings: Settings) -> None:
+    """Which header names a secret that this command does not know; the workers' settings count, so it is no error."""
+    for index, endpoint in enumerate(config.actions.endpoints):
+        of_look_up = (endpoint.look_up and endpoint.look_up.headers) or {}
+        for place, headers in (("headers", endpoint.headers), ("look_up/headers", of_look_up)):
+            for header in (each for each, secret in headers.items() if secret not in settings.endpoint_secrets):
+                path = f"/endpoints/{index}/{place}/{header}"
+                told = f"{path}: ENDPOINT_SECRETS has no secret of that name here; the workers' must have it"
+                typer.echo(f"agent: {file}: {told}", err=True)
 
 
 def _read(file: Path) -> AssistantConfig:

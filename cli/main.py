@@ -62,8 +62,9 @@ def worker() -> None:
     warn_of_names(settings)
     if settings.perplexity_base_url is None:
         raise stop("PERPLEXITY_BASE_URL: not set; set it to the wrapper's address, like http://localhost:9000")
-    if settings.worker_metrics_port:
-        check_listening(settings, "WORKER_METRICS_PORT")
+    for setting in ("WORKER_METRICS_PORT", "WORKER_COUNTERS_PORT"):
+        if getattr(settings, setting.lower()):
+            check_listening(settings, setting)
     main(settings)
 
 

@@ -69,8 +69,7 @@ def _handoff(session: Session) -> str:
     if session.handoff is None:
         return "none"
     handoff = session.handoff
-    opened = datetime.fromisoformat(handoff["opened_at"])
-    return f"{handoff['team']}, since {_moment(opened)}, by {handoff['opened_by']}: {handoff['reason']}"
+    return f"{handoff.team}, since {_moment(handoff.since)}, by {handoff.opened_by}: {handoff.reason}"
 
 
 def _turns(turns: list[Turn]) -> Iterator[str]:
@@ -96,7 +95,8 @@ def _words(messages: list[MessageRow]) -> Iterator[str]:
     if messages:
         yield "last words"
     for message in messages:
-        yield f"  {_moment(message.stored_at)}  {message.author}: {_plain(message.text) or '(nothing)'}"
+        author = "note for staff" if message.for_staff else message.author
+        yield f"  {_moment(message.stored_at)}  {author}: {_plain(message.text) or '(nothing)'}"
 
 
 def _line(name: str, value: str) -> str:

@@ -1,11 +1,14 @@
-"""What Prometheus reads: of all processes of a machine where PROMETHEUS_MULTIPROC_DIR is set (`make run` does)."""
+"""What Prometheus reads: each process shows its own, the API at `/metrics`, a worker on WORKER_COUNTERS_PORT.
+
+Where PROMETHEUS_MULTIPROC_DIR is set (`make run` does), whichever is asked shows those of all processes.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
 
@@ -42,11 +45,20 @@ class _QueueDepth(Collector):
 
 
 def exposition(waiting_messages: float) -> bytes:
-    """All metrics in Prometheus' text format, and the queue's depth."""
-    registry = REGISTRY
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    """The metrics in Prometheus' text format, and the queue's depth."""
     depth = CollectorRegistry()
     depth.register(_QueueDepth(waiting_messages))
-    return generate_latest(registry) + generate_latest(depth)
+    return generate_latest(_registry()) + generate_latest(depth)
+
+
+def serve(host: str, port: int) -> None:
+    """Shows them on a port of their own until the process ends. Raises OSError where the port is taken."""
+    start_http_server(port, addr=host, registry=_registry())
+
+
+def _registry() -> CollectorRegistry:
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        return REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry

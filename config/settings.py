@@ -19,10 +19,14 @@ ENV_FILE = Path(".env")
 _SHOWN_CHARACTERS = 120
 """Of a wrong value; the rest says nothing new."""
 
+_OF_A_NAME = "[key]"
+"""How Pydantic says that a dictionary's key is wrong, not its value."""
+
 HttpUrl = Annotated[str | None, AfterValidator(values.http_url)]
 Folder = Annotated[Path, AfterValidator(values.folder)]
 ReadableFile = Annotated[Path, AfterValidator(values.readable_file)]
 Word = BeforeValidator(values.word)
+SecretName = Annotated[str, AfterValidator(values.secret_name)]
 HeaderValue = Annotated[SecretStr | None, AfterValidator(values.header_value)]
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -86,10 +90,10 @@ class Settings(BaseSettings):
     perplexity_breaker_failures: int = Field(default=5, ge=1, le=1_000)
     perplexity_breaker_open_seconds: Seconds = 15.0
     perplexity_patience_seconds: Seconds = 180.0
-    account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
-    account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
-    account_slot_seconds: Seconds = 45.0
-    account_place_seconds: Seconds = 15.0
+    perplexity_account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
+    perplexity_account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
+    perplexity_account_slot_seconds: Seconds = 45.0
+    perplexity_account_place_seconds: Seconds = 15.0
 
     # A turn
     turn_attempts: int = Field(default=4, ge=1, le=20)
@@ -113,7 +117,7 @@ class Settings(BaseSettings):
     prompt_pack_bytes: int = Field(default=9_000, ge=500, le=15_000)
     action_timeout_seconds: float = Field(default=660.0, ge=630, le=31_536_000)
     endpoint_secrets: Annotated[
-        dict[str, Annotated[SecretStr, AfterValidator(values.header_text)]],
+        dict[SecretName, Annotated[SecretStr, AfterValidator(values.header_text)]],
         NoDecode,
         BeforeValidator(values.json_of(dict, '{"crm": "its token"}')),
     ] = Field(default_factory=dict)
@@ -148,8 +152,8 @@ class Settings(BaseSettings):
     # Limits on what comes in; 0 a minute: none. A burst may come at once
     customer_messages_per_minute: float = Field(default=1_200.0, ge=0, le=1_000_000)
     customer_messages_burst: int = Field(default=1_200, ge=1, le=1_000_000)
-    account_messages_per_minute: float = Field(default=60_000.0, ge=0, le=10_000_000)
-    account_messages_burst: int = Field(default=5_000, ge=1, le=10_000_000)
+    channel_account_messages_per_minute: float = Field(default=60_000.0, ge=0, le=10_000_000)
+    channel_account_messages_burst: int = Field(default=5_000, ge=1, le=10_000_000)
     channel_customer_messages_per_minute: float = Field(default=60.0, ge=0, le=1_000_000)
     channel_customer_messages_burst: int = Field(default=60, ge=1, le=1_000_000)
     over_limit_tell_seconds: Seconds = 600.0
@@ -162,6 +166,7 @@ class Settings(BaseSettings):
     worker_abandon_seconds: Seconds = 4.0
     worker_last_write_seconds: Seconds = 1.5
     worker_metrics_port: int = Field(default=0, ge=0, le=65_535)
+    worker_counters_port: int = Field(default=0, ge=0, le=65_535)
 
     # The launcher (`make run`)
     disk_free_bytes: int = Field(default=300_000_000, ge=0)
@@ -248,7 +253,8 @@ def load_settings(**overrides: object) -> Settings:
 def _explain(problem: Any) -> str:
     name, *within = (str(part) for part in problem["loc"])
     setting = name.upper()
-    place = f" (at {'.'.join(within)})" if within else ""
+    of_a_name = within[-1:] == [_OF_A_NAME]  # which may be the secret, put where its name belongs
+    place = f" (at {'.'.join(within)})" if within and not of_a_name else ""
     return f"{setting}{place}: got {_shown(setting, problem['input'])}; {problem['msg'].removeprefix('Value error, ')}"
 
 

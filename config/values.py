@@ -14,6 +14,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
+from schemas.secret_names import SECRET_NAME, SECRET_NAME_TOLD
+
 _PORT = re.compile(r"[0-9]{1,5}")
 _DATABASES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2")
 _ENCODE = (
@@ -123,6 +125,13 @@ def word(value: object) -> object:
         return value
     found = value.strip().lower()
     return {"warn": "warning"}.get(found, found)
+
+
+def secret_name(name: str) -> str:
+    """What an endpoint's headers can name."""
+    if not SECRET_NAME.fullmatch(name):
+        raise ValueError(f"names of secrets have {SECRET_NAME_TOLD}")
+    return name
 
 
 def header_value(value: SecretStr | None) -> SecretStr | None:

@@ -54,6 +54,7 @@ def overview(settings: Settings) -> APIRouter:
             database = request.app.state.database
             return {
                 "id": conversation_id,
+                "standing": await _overview(request).standing(conversation_id),
                 "messages": await _overview(request).messages(conversation_id, _ROWS),
                 "turns": await TurnViews(database).newest(conversation_id, _ROWS),
                 "questions": await Questions(database, settings.default_language).open(conversation_id),

@@ -37,13 +37,13 @@ def phone(settings: Settings) -> APIRouter:
 
     @router.post("/api/files")
     async def upload(request: Request) -> dict[str, Any]:
-        _refuse_strangers(request)
+        _refuse_other_sites(request)
         kind = request.headers.get("content-type", "application/octet-stream")
         return await standin.upload(await _body(request, settings.media_bytes), kind)
 
     @router.api_route("/api/{name}", methods=["GET", "POST", "PUT"])
     async def call(request: Request, name: str) -> Response:
-        _refuse_strangers(request)
+        _refuse_other_sites(request)
         if (request.method, name) not in _PASSED_ON:
             raise HTTPException(404, "There is no such call.")
         return await standin.pass_on(request.method, name, request.url.query, await _body(request, _BODY_BYTES))
@@ -97,7 +97,7 @@ class _Standin:
             raise HTTPException(502, f"The stand-in does not answer: {type(error).__name__}.") from None
 
 
-def _refuse_strangers(request: Request) -> None:
+def _refuse_other_sites(request: Request) -> None:
     """Another site's page may not write on this phone."""
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise HTTPException(403, "Only this page may do that.")

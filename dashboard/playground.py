@@ -18,7 +18,7 @@ from config.settings import Settings
 from dashboard.headers import PAGE_HEADERS
 
 _STATIC = Path(__file__).parent / "static"
-_FILES = {"playground.js": "text/javascript", "playground.css": "text/css"}
+_FILES = {"playground.js": "text/javascript", "playground.css": "text/css", "markup.js": "text/javascript"}
 _HEALTH_SECONDS = 2.0
 
 

@@ -18,7 +18,7 @@ from config.settings import Settings
 from launch.clusters import Cluster, prepare_cluster
 from launch.failures import LaunchError
 from launch.logs import last_lines
-from launch.processes import end, end_strangers, spawn
+from launch.processes import end, end_orphans, spawn
 
 FAST_SHUTDOWN = signal.SIGINT
 """Open transactions are rolled back and the server ends at once, without recovery at the next start."""
@@ -117,7 +117,7 @@ def kill_orphaned_servers(cluster: Cluster, settings: Settings, stop_asked: Call
     server = _lock_file(cluster)[0]
     has_server = any(str(process.pid) == server for process in left)
     seconds = _STOP_SECONDS if has_server else settings.postgres_orphans_seconds
-    end_strangers(left, FAST_SHUTDOWN, seconds, settings.killed_seconds, stop_asked)
+    end_orphans(left, FAST_SHUTDOWN, seconds, settings.killed_seconds, stop_asked)
     (cluster.folder / "postmaster.pid").unlink(missing_ok=True)
 
 

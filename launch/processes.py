@@ -83,23 +83,23 @@ def end_together(processes: Sequence[tuple[subprocess.Popen[bytes], signal.Signa
         _ended(process, max(0.0, deadline - time.monotonic()))
 
 
-def end_strangers(
+def end_orphans(
     processes: Iterable[psutil.Process],
     number: signal.Signals,
     seconds: float,
     killed_seconds: float,
     stop_asked: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Ends processes that are not our children: by *number*; by force after *seconds*, or once *stop_asked*.
+    """Ends what an earlier start left, no children of ours: by *number*; by force after *seconds*, or *stop_asked*.
 
     What was killed is gone at once, unless the system itself holds it: it is waited for *killed_seconds*.
     """
     waiting = list(processes)
-    for stranger in waiting:
-        _send(stranger, number)
+    for orphan in waiting:
+        _send(orphan, number)
     stubborn = _left_of(waiting, seconds, stop_asked)
-    for stranger in stubborn:
-        _send(stranger, signal.SIGKILL)
+    for orphan in stubborn:
+        _send(orphan, signal.SIGKILL)
     _left_of(stubborn, killed_seconds, lambda: False)
 
 
@@ -116,17 +116,17 @@ def _left_of(processes: list[psutil.Process], seconds: float, stop_asked: Callab
     return left
 
 
-def _runs(stranger: psutil.Process) -> bool:
+def _runs(orphan: psutil.Process) -> bool:
     """One that has ended may stay a zombie for long: whose child it is now looks after it, and not we."""
     try:
-        return stranger.is_running() and stranger.status() != psutil.STATUS_ZOMBIE
+        return orphan.is_running() and orphan.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def _send(stranger: psutil.Process, number: signal.Signals) -> None:
+def _send(orphan: psutil.Process, number: signal.Signals) -> None:
     try:
-        stranger.send_signal(number)
+        orphan.send_signal(number)
     except psutil.NoSuchProcess:
         return
 

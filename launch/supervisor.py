@@ -19,7 +19,7 @@ from launch.failures import LaunchError, StopRequested
 from launch.files import read_json, write_json
 from launch.logs import in_words, keep_short, last_lines
 from launch.parts import LaunchedPart
-from launch.processes import end_strangers, end_together, how_it_ended
+from launch.processes import end_orphans, end_together, how_it_ended
 from launch.restarts import RestartBudget
 from launch.stopping import StopClock
 
@@ -178,12 +178,12 @@ def kill_orphaned_parts(processes: Path, settings: Settings, stop_asked: Callabl
 
     By force after STOP_SECONDS, or once *stop_asked*.
     """
-    strangers = []
+    orphans = []
     for pid, started in read_json(processes).items():
         known = pid.isdecimal() and isinstance(started, int | float)
         if known and abs(_created(int(pid)) - started) < _SAME_START_SECONDS:
-            strangers.append(psutil.Process(int(pid)))
-    end_strangers(strangers, signal.SIGTERM, settings.stop_seconds, settings.killed_seconds, stop_asked)
+            orphans.append(psutil.Process(int(pid)))
+    end_orphans(orphans, signal.SIGTERM, settings.stop_seconds, settings.killed_seconds, stop_asked)
 
 
 def _created(pid: int) -> float:

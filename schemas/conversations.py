@@ -257,3 +257,5 @@ class SessionChanged(BaseModel):
     needs_delivery: bool = False
     waiting_seq: int | None = None
     """The newest message's number, where the change leaves some to be answered."""
+    decided: bool = True
+    """Of a decision: it is the one that holds. False where the action was decided otherwise, or had ended, before."""

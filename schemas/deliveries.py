@@ -186,7 +186,8 @@ class StatusReport(BaseModel):
 
 
 class Leftover(BaseModel):
-    """What a webhook brought that cannot be read or is not for us: kept as it came."""
+    """What a webhook brought that cannot be read or is not for us: kept as it came, and why. `account` is ours, if it
+    could be read."""
 
     account: str | None = None
     why: str

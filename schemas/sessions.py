@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -52,6 +52,34 @@ class OpenQuestion(BaseModel):
     digest: str
 
 
+class Notification(BaseModel):
+    """What was told to staff of a handoff, and whether it came there."""
+
+    target: str
+    status: str
+    at: datetime
+    error: str | None = None
+
+
+class Handoff(BaseModel):
+    """A human has the conversation, or is called. `opened_by`: `assistant` (an action), or who approved that or took
+    it; `taken_by` None: nobody has taken it from the bot."""
+
+    id: UUID
+    reason: str
+    team: str
+    since: datetime
+    step: int | None = None
+    """Of a ladder of steps, and when the next is due: None, for no handoff has a ladder."""
+    next_step_at: datetime | None = None
+    opened_by: str
+    taken_by: str | None = None
+    taken_at: datetime | None = None
+    waiting_messages: int = 0
+    """The customer's, that nobody has answered (`held` of the session)."""
+    notifications: list[Notification] = Field(default_factory=list)
+
+
 class Session(BaseModel):
     """Where a conversation stands. `run_id` is Temporal's newest run, None while none is known."""
 
@@ -65,11 +93,11 @@ class Session(BaseModel):
     state: State
     """What callers see of the owner and of what is open."""
     thread: SessionThread
-    pending_action: dict[str, Any] | None = None
-    """The newest of `questions`."""
+    pending_action: OpenQuestion | None = None
+    """The newest of `questions`; None once its time is over."""
     questions: list[OpenQuestion] = Field(default_factory=list)
     tickets: list[str] = Field(default_factory=list)
-    handoff: dict[str, Any] | None = None
+    handoff: Handoff | None = None
     turns: int = 0
     waiting_messages: int = 0
     """Stored and not processed."""

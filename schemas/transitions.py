@@ -1,4 +1,5 @@
-"""What can happen to a conversation: rows of the gates' table, and the reason of each row in `transitions`."""
+"""What can happen to a conversation: each event is a row of the gates' table (`actions.gates`), and the reason of each
+row in `transitions` is one of them."""
 
 from __future__ import annotations
 

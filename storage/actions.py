@@ -30,14 +30,13 @@ owner that it belongs to; NULL: it is staff's."""
 
 _GET = """
 SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.effect_key,
-       a.assistant_version, c.assistant,
+       a.assistant, a.assistant_version,
        (SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = a.conversation_id) AS standing,
        to_jsonb(t) AS turn,
        EXISTS (SELECT 1 FROM actions b JOIN effects e ON e.key = b.effect_key
                 WHERE b.turn_id = a.turn_id AND b.id <> a.id AND b.side_effect AND e.status = 'confirmed')
            AS something_done
   FROM actions a
-  JOIN conversations c ON c.id = a.conversation_id
   JOIN turns t ON t.id = a.turn_id
  WHERE a.id = :action_id
 """
@@ -79,16 +78,16 @@ WITH who AS (
                 WHEN CAST(:approved AS boolean) THEN 'confirmed' ELSE 'declined' END, decided_by
       FROM decided, place
 ), found AS (
-    SELECT id, conversation_id FROM decided
+    SELECT id, conversation_id, assistant FROM decided
     UNION
-    SELECT id, conversation_id FROM actions
+    SELECT id, conversation_id, assistant FROM actions
      WHERE conversation_id = :conversation_id AND digest = :digest
        AND decided_by = CASE WHEN CAST(:by AS bigint) IS NULL THEN decided_by ELSE (SELECT name FROM who) END
        AND EXISTS (SELECT 1 FROM effects e WHERE e.key = effect_key) = CAST(:approved AS boolean)
        AND status NOT IN ('awaiting_confirmation', 'expired')
 )
-SELECT f.id AS action_id, c.assistant, c.channel, c.account,
-       (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS newest_version
+SELECT f.id AS action_id, f.assistant, c.channel, c.account,
+       (SELECT max(version) FROM configurations v WHERE v.assistant = f.assistant) AS newest_version
   FROM found f JOIN conversations c ON c.id = f.conversation_id LIMIT 1
 """
 
@@ -128,7 +127,7 @@ class AcceptedAction(BaseModel):
     turn: TurnAtStep
     assistant: str
     assistant_version: int | None
-    """The configuration it was accepted under."""
+    """The configuration it was accepted under: the assistant may not be the conversation's, since a merge."""
     something_done: bool
     """Another effect of the same turn is confirmed."""
 

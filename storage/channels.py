@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from schemas.channels import PUSH_CHANNELS
-
-_NAMES = ", ".join(repr(name) for name in PUSH_CHANNELS)
-
-DELIVERY = f"CASE WHEN channel IN ({_NAMES}) AND account <> '' THEN 'due' END"
-"""SQL, as `schemas.channels.needs_delivery`: `messages.delivery` of a new message in the conversation that is
-selected."""
+DELIVERY = "CASE WHEN needs_delivery(channel, account) THEN 'due' END"
+"""SQL: `messages.delivery` of a new message in the conversation that is selected. `needs_delivery` is the same rule as
+`schemas.channels.needs_delivery` (migration 0015); a test compares the two."""

@@ -198,12 +198,12 @@ closed AS (
 ), action AS (
     INSERT INTO actions (id, turn_id, conversation_id, index, name, reason, metadata, status, digest, request_hash,
                          effect_key, confirmation_by, expires_at, asked_seq, side_effect, stands, recovery,
-                         assistant_version)
+                         assistant, assistant_version)
     SELECT :action_id, :turn_id, :conversation_id, :action_index, :action_name, :action_reason,
            CAST(:action_metadata AS jsonb), CASE WHEN after.fate = 'withheld' THEN 'cancelled' ELSE :action_status END,
            :action_digest, :request_hash, :effect_key, :confirmation_by, :expires_at,
            (SELECT newest_seq FROM conversations WHERE id = :conversation_id), :side_effect, :stands, :recovery,
-           won.assistant_version
+           (SELECT assistant FROM conversations WHERE id = :conversation_id), won.assistant_version
       FROM won, after WHERE CAST(:action_id AS uuid) IS NOT NULL AND after.fate <> 'again'
     RETURNING *
 ), effect AS ({EFFECT_OF_ACTION}, after.version_after

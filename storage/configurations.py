@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from sqlalchemy import RowMapping
+
 from schemas.assistants import Assistant, AssistantConfig
 from schemas.encoding import dump_json
 from storage.database import Database
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('configurations', 0))"
+"""Whoever applies comes before or after all others: of a number, and of an account, one is the first."""
 
 _APPLY = """
 INSERT INTO configurations (assistant, version, body, created_by)
@@ -20,7 +27,6 @@ SELECT c.assistant, a.channel, account.value AS account
  WHERE c.assistant <> :name
    AND c.version = (SELECT max(n.version) FROM configurations n WHERE n.assistant = c.assistant)
 """
-
 
 _PASTED = """
 INSERT INTO pasted_packs (assistant, version, pasted_by) VALUES (:name, :version, :pasted_by)
@@ -68,15 +74,25 @@ class Configurations:
 
         Raises AccountTaken for an account that another assistant's newest version names.
         """
-        wanted = config.accounts.model_dump()
-        for taken in await self._database.rows(_ACCOUNTS, {"name": name}):
-            if taken["account"] in wanted.get(taken["channel"], ()):
-                raise AccountTaken("{channel} account {account} belongs to assistant {assistant}".format(**taken))
         body = dump_json(config.model_dump(mode="json"))
-        row = await self._database.row(_APPLY, {"name": name, "body": body, "created_by": created_by})
-        assert row is not None
-        return int(row["version"])
+        async with self._database.transaction() as one_at_a_time:
+            await one_at_a_time.rows(_LOCK)
+            _check_accounts(config, await one_at_a_time.rows(_ACCOUNTS, {"name": name}))
+            [applied] = await one_at_a_time.rows(_APPLY, {"name": name, "body": body, "created_by": created_by})
+        return int(applied["version"])
+
+    async def check_accounts(self, name: str, config: AssistantConfig) -> None:
+        """Raises AccountTaken for an account of *config* that the newest version of another than *name* names."""
+        _check_accounts(config, await self._database.rows(_ACCOUNTS, {"name": name}))
 
     async def pasted(self, name: str, pack_version: str, pasted_by: str) -> None:
         """Somebody has put that version of the prompt pack into the assistant's Space."""
         await self._database.rows(_PASTED, {"name": name, "version": pack_version, "pasted_by": pasted_by})
+
+
+def _check_accounts(config: AssistantConfig, others: Sequence[RowMapping]) -> None:
+    """Raises AccountTaken for an account of *config* among those of *others*."""
+    wanted = config.accounts.model_dump()
+    for taken in others:
+        if taken["account"] in wanted.get(taken["channel"], ()):
+            raise AccountTaken("{channel} account {account} belongs to assistant {assistant}".format(**taken))

@@ -52,7 +52,8 @@ WITH customer AS MATERIALIZED (
     SELECT id FROM conversations WHERE id = (SELECT conversation_id FROM messages WHERE id = :message_id)
        AND EXISTS (SELECT 1 FROM customer) FOR KEY SHARE
 ), due AS MATERIALIZED (
-    SELECT * FROM messages WHERE id = :message_id AND delivery = 'due' AND EXISTS (SELECT 1 FROM place) FOR SHARE
+    SELECT * FROM messages
+     WHERE id = :message_id AND delivery = 'due' AND text = :text AND EXISTS (SELECT 1 FROM place) FOR SHARE
 ), planned AS (
     INSERT INTO effects (key, kind, conversation_id, message_id, turn_id, owner_version, request, recovery, deadline)
     SELECT m.id || '/' || (p.part ->> 'part'), 'part', m.conversation_id, m.id,
@@ -63,7 +64,8 @@ WITH customer AS MATERIALIZED (
 )
 SELECT {_PART} AS part FROM planned e ORDER BY (e.request ->> 'part')::int
 """
-"""Only of a message that is due: its customer may be erased meanwhile, or be merged. Locks are taken in their order."""
+"""Only of a message that is due, and says what was read: its customer may be erased meanwhile, or be merged, or other
+words come in its place (`end_promise`). Locks are taken in their order."""
 
 _PARTS = f"""
 SELECT {_PART} AS part FROM effects e JOIN messages m ON m.id = e.message_id AND m.delivery = 'due'
@@ -156,9 +158,9 @@ class Outbox:
 
     async def plan(self, message: DueMessage, parts: Sequence[PlannedPart], give_up_seconds: float) -> list[Part]:
         """Fixes in which parts a reply is sent, and until when each may be tried; the first plan holds. Empty if
-        it is not due any more."""
+        it is not due any more, or has other words by now."""
         planned = dump_json([part.model_dump() for part in parts])
-        values = {"message_id": message.id, "parts": planned, "give_up": give_up_seconds}
+        values = {"message_id": message.id, "text": message.text, "parts": planned, "give_up": give_up_seconds}
         rows = await self._database.rows(_PLAN, values)
         if not rows:
             rows = await self._database.rows(_PARTS, {"message_id": message.id})
@@ -170,7 +172,7 @@ class Outbox:
         return [Part.model_validate(row["part"]) for row in rows]
 
     async def claim(self, part: Part, lease_seconds: float) -> ClaimedPart:
-        """Takes the part for sending, if it is as *part* says and may leave."""
+        """Takes the part for sending, if it is as *part* says and may leave. LookupError: it is none any more."""
         claim = await self.ledger.claim(
             part.key,
             from_statuses=[part.status],

@@ -17,16 +17,35 @@ _SHOWN_CHARACTERS = 500
 """Of an output that could not be used; the conversation's page has all of it."""
 
 _CONVERSATIONS = """
-SELECT c.id, c.channel, c.assistant, c.state, c.turns, c.newest_seq - c.cursor AS waiting, c.last_message_at
-  FROM conversations c
- WHERE c.merged_into IS NULL AND (CAST(:before AS timestamptz) IS NULL OR c.last_message_at < :before)
- ORDER BY c.last_message_at DESC NULLS LAST LIMIT :limit
+WITH page AS MATERIALIZED (
+    SELECT c.id, c.channel, c.assistant, c.state, c.turns, c.newest_seq - c.cursor AS waiting, c.last_message_at
+      FROM conversations c
+     WHERE c.merged_into IS NULL AND (CAST(:before AS timestamptz) IS NULL OR c.last_message_at < :before)
+     ORDER BY c.last_message_at DESC NULLS LAST LIMIT :limit
+)
+SELECT page.*, (SELECT count(*) FROM held_messages(page.id)) AS held
+  FROM page ORDER BY last_message_at DESC NULLS LAST
+"""
+
+_STANDING = """
+SELECT c.state, c.channel, c.assistant, c.newest_seq - c.cursor AS waiting,
+       (SELECT count(*) FROM held_messages(c.id)) AS held,
+       (SELECT jsonb_build_object('team', h.team, 'reason', h.reason, 'opened_at', h.opened_at,
+                                  'opened_by', h.opened_by)
+          FROM handoffs h WHERE h.conversation_id = c.id AND h.released_at IS NULL) AS handoff,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('id', 'T-' || k.number, 'subject', k.subject,
+                                                     'status', k.status) ORDER BY k.number), '[]')
+          FROM tickets k WHERE k.conversation_id = c.id AND k.status NOT IN ('resolved', 'closed')) AS tickets
+  FROM conversations c WHERE c.id = :conversation_id
 """
 
 _MESSAGES = f"""
-SELECT direction, author, text, stored_at, delivery IS NOT DISTINCT FROM 'withheld' AS withheld FROM messages
- WHERE conversation_id IN {WITH_MERGED} AND kind <> 'held' ORDER BY stored_at DESC LIMIT :limit
+SELECT direction, author, text, stored_at, delivery IS NOT DISTINCT FROM 'withheld' AS withheld,
+       direction = 'event' AND author <> 'customer' AS for_staff
+  FROM messages WHERE conversation_id IN {WITH_MERGED} AND kind <> 'held'
+ ORDER BY stored_at DESC, direction = 'event' DESC, direction = 'out' DESC, seq DESC, id LIMIT :limit
 """
+"""Of what was stored in one moment: what came in, what went out, then what is noted of it."""
 
 _TROUBLE = """
 SELECT 'no answer: ' || coalesce(t.failure, '') AS what, t.conversation_id, t.finished_at AS at, '' AS details,
@@ -57,7 +76,8 @@ SELECT 'stopped by an operator, messages waiting: ' || c.newest_seq - c.cursor, 
 
 
 class ConversationRow(BaseModel):
-    """One line of the list. `waiting`: messages stored and not processed."""
+    """One line of the list. `waiting`: messages stored and not processed; `held`: kept for a person, who has not
+    answered them."""
 
     id: UUID
     channel: str
@@ -65,7 +85,33 @@ class ConversationRow(BaseModel):
     state: State
     turns: int
     waiting: int
+    held: int
     last_message_at: datetime | None
+
+
+class OpenHandoff(BaseModel):
+    team: str
+    reason: str
+    opened_at: datetime
+    opened_by: str
+
+
+class OpenTicket(BaseModel):
+    id: str
+    subject: str
+    status: str
+
+
+class StandingRow(BaseModel):
+    """Where a conversation stands: who has it and since when, what waits for whom, what is open."""
+
+    state: State
+    channel: str
+    assistant: str
+    waiting: int
+    held: int
+    handoff: OpenHandoff | None
+    tickets: list[OpenTicket]
 
 
 class MessageRow(BaseModel):
@@ -75,9 +121,11 @@ class MessageRow(BaseModel):
     stored_at: datetime
     withheld: bool = False
     """Not sent, for a person took the conversation before it left."""
+    for_staff: bool = False
+    """A note of ours that the customer never sees."""
 
 
-class InvalidOutput(BaseModel):
+class UnusableOutput(BaseModel):
     """What is wrong with an output, the version of the prompt pack it was asked with, and the one it names itself."""
 
     errors: list[OutputError]
@@ -94,7 +142,7 @@ class TroubleRow(BaseModel):
     conversation_id: UUID
     at: datetime
     details: str
-    invalid: InvalidOutput | None = None
+    invalid: UnusableOutput | None = None
 
 
 class Overview:
@@ -107,6 +155,11 @@ class Overview:
     async def conversations(self, limit: int, before: datetime | None = None) -> list[ConversationRow]:
         rows = await self._database.rows(_CONVERSATIONS, {"limit": limit, "before": before})
         return [ConversationRow.model_validate(dict(row)) for row in rows]
+
+    async def standing(self, conversation_id: UUID) -> StandingRow | None:
+        """None of a conversation that there is not."""
+        row = await self._database.row(_STANDING, {"conversation_id": conversation_id})
+        return None if row is None else StandingRow.model_validate(dict(row))
 
     async def messages(self, conversation_id: UUID, limit: int) -> list[MessageRow]:
         """The newest *limit* messages, oldest of them first."""

@@ -20,8 +20,8 @@ _OPEN = """
 SELECT a.id, CASE a.confirmation_by WHEN 'staff' THEN 'approval' ELSE 'confirmation' END AS kind, a.name AS action,
        CASE WHEN a.confirmation_by <> 'staff' THEN (SELECT m.text FROM messages m
              WHERE m.turn_id = a.turn_id AND m.direction = 'out' AND m.author = 'assistant' LIMIT 1) END AS text,
-       a.reason, a.metadata, a.expires_at, a.digest, c.assistant, a.assistant_version
-  FROM actions a JOIN conversations c ON c.id = a.conversation_id
+       a.reason, a.metadata, a.expires_at, a.digest, a.assistant, a.assistant_version
+  FROM actions a
  WHERE a.conversation_id = :conversation_id AND a.status = 'awaiting_confirmation' AND a.expires_at > agent_now()
  ORDER BY a.created_at DESC, a.id
 """

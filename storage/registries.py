@@ -28,7 +28,9 @@ class Registries:
         """Of the words around a question."""
         return (await self._configurations.at(assistant, version)).config.language or otherwise
 
-    async def shown(self, assistant: str, action: dict[str, Any], version: int | None) -> dict[str, Any]:
-        """*action* (`action`, `metadata`, …) without what is sensitive in its metadata."""
-        registry = await self.at(assistant, version)
+    async def shown(self, action: dict[str, Any]) -> dict[str, Any]:
+        """*action* (`action`, `metadata`, …) without what is sensitive in its metadata, as the definition says that it
+        was accepted under: `assistant` and `version` of that one are taken out."""
+        action = dict(action)
+        registry = await self.at(action.pop("assistant"), action.pop("version"))
         return {**action, "metadata": registry.shown_metadata(action["action"], action["metadata"])}

@@ -9,7 +9,6 @@ from schemas.conversations import Thread, WorkflowState
 from schemas.sessions import PastThread, Session, SessionThread, ThreadHistory
 from storage.database import Database
 from storage.questions import Questions
-from storage.registries import Registries
 
 _SESSION = """
 SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.owner, c.state, c.turns, c.last_message_at,
@@ -18,15 +17,15 @@ SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.owner, 
        (SELECT coalesce(array_agg('T-' || k.number ORDER BY k.number), '{}') FROM tickets k
          WHERE k.conversation_id = c.id) AS tickets,
        (SELECT count(*) FROM held_messages(c.id)) AS held,
-       (SELECT jsonb_build_object('team', h.team, 'reason', h.reason, 'opened_at', h.opened_at,
-                                  'opened_by', h.opened_by, 'waiting_messages',
-                                  (SELECT count(*) FROM held_messages(c.id)))
-          FROM handoffs h WHERE h.conversation_id = c.id AND h.released_at IS NULL) AS handoff,
-       (SELECT jsonb_build_object('action', a.name, 'reason', a.reason, 'metadata', a.metadata,
-                                  'digest', a.digest, 'confirmation_by', a.confirmation_by, 'expires_at', a.expires_at,
-                                  'version', a.assistant_version)
-          FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation'
-         ORDER BY a.created_at DESC LIMIT 1) AS pending_action
+       (SELECT jsonb_build_object('id', h.id, 'team', h.team, 'reason', h.reason, 'since', h.opened_at,
+                                  'opened_by', h.opened_by, 'taken_by', taken.who, 'taken_at', taken.at,
+                                  'waiting_messages', (SELECT count(*) FROM held_messages(c.id)))
+          FROM handoffs h
+          LEFT JOIN LATERAL (
+               SELECT x.who, x.at FROM transitions x JOIN conversations m ON m.id = x.conversation_id
+                WHERE c.id IN (m.id, m.merged_into) AND x.why = 'taken' AND x.at >= h.opened_at
+                ORDER BY x.id DESC LIMIT 1) taken ON true
+         WHERE h.conversation_id = c.id AND h.released_at IS NULL) AS handoff
   FROM channel_identities i
   JOIN conversations c ON c.customer_id = i.customer_id AND c.channel = i.channel AND c.merged_into IS NULL
   LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL
@@ -90,7 +89,6 @@ class Sessions:
 
     def __init__(self, database: Database, language: str = "en") -> None:
         self._database = database
-        self._registries = Registries(database)
         self._questions = Questions(database, language)
 
     async def find(self, channel: str, customer_id: str) -> Session | None:
@@ -99,11 +97,9 @@ class Sessions:
             return None
         values: dict[str, Any] = dict(row)
         thread = SessionThread.model_validate({name: values.pop(name) for name in _THREAD_FIELDS})
-        if (pending := values["pending_action"]) is not None:
-            version = pending.pop("version")
-            values["pending_action"] = await self._registries.shown(values["assistant"], pending, version)
         questions = await self._questions.open(values["conversation_id"])
-        return Session(customer_id=customer_id, thread=thread, questions=questions, **values)
+        newest = questions[0] if questions else None
+        return Session(customer_id=customer_id, thread=thread, questions=questions, pending_action=newest, **values)
 
     async def threads(self, conversation_id: UUID) -> ThreadHistory:
         """Every thread the conversation ever had; they are never deleted."""

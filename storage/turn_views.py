@@ -27,7 +27,7 @@ SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.status, t.state, t.ver
                'failure', o.failure, 'raw_output', CASE WHEN :with_raw THEN o.text END) ORDER BY o.created_at), '[]')
           FROM raw_outputs o WHERE o.turn_id = t.id) AS attempts,
        (SELECT jsonb_build_object('action', a.name, 'reason', a.reason, 'metadata', a.metadata,
-               'version', a.assistant_version,
+               'assistant', a.assistant, 'version', a.assistant_version,
                'status', CASE WHEN a.status = 'accepted' THEN e.status ELSE a.status END, 'result', e.result)
           FROM actions a LEFT JOIN effects e ON e.key = a.effect_key
          WHERE a.turn_id = t.id ORDER BY a.index DESC LIMIT 1) AS action
@@ -129,7 +129,7 @@ class TurnViews:
         values: dict[str, Any] = dict(row)
         assistant, action = values["assistant"], values["action"]
         if action is not None:
-            action = await self._registries.shown(assistant, action, action.pop("version"))
+            action = await self._registries.shown(action)
         attempts = [Attempt.model_validate(attempt) for attempt in values["attempts"]]
         if any(attempt.raw_output for attempt in attempts):
             registry = await self._registries.at(assistant, values["assistant_version"])

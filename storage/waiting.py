@@ -9,10 +9,14 @@ from schemas.conversation_ref import ConversationRef
 from storage.database import Database
 
 _OVERDUE = """
-SELECT id AS conversation_id, workflow_id, channel, assistant, newest_seq AS seq FROM conversations
+SELECT id AS conversation_id, workflow_id, channel, assistant, newest_seq AS seq
+  FROM conversations c, LATERAL (  -- what a release stores is newer than the customer's last message
+       SELECT greatest(c.last_message_at, (SELECT m.stored_at FROM messages m
+                                            WHERE m.conversation_id = c.id AND m.seq = c.newest_seq)) AS newest_at
+       ) AS newest
  WHERE cursor < newest_seq AND newest_seq > coalesce(stopped_seq, 0)
-   AND last_message_at < agent_now() - make_interval(secs => :after)
- ORDER BY last_message_at LIMIT :limit
+   AND newest_at < agent_now() - make_interval(secs => :after)
+ ORDER BY newest_at LIMIT :limit
 """
 _FORGET = """
 WITH limits AS (DELETE FROM rate_limits WHERE arrival < extract(epoch FROM agent_now()) - 86400)

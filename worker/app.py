@@ -139,10 +139,10 @@ def create_activities(
 def _account_slots(database: Database, settings: Settings) -> AccountSlots:
     return AccountSlots(
         database,
-        in_flight=settings.account_calls_in_flight,
-        per_minute=settings.account_calls_per_minute,
-        lease_seconds=settings.account_slot_seconds,
-        place_seconds=settings.account_place_seconds,
+        in_flight=settings.perplexity_account_calls_in_flight,
+        per_minute=settings.perplexity_account_calls_per_minute,
+        lease_seconds=settings.perplexity_account_slot_seconds,
+        place_seconds=settings.perplexity_account_place_seconds,
     )
 
 

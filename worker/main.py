@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
+from config import metrics
 from config.hosts import listening_address
 from config.logs import configure_logs, get_logger
 from config.settings import Settings
@@ -38,6 +39,8 @@ def main(settings: Settings) -> None:
     Gone at the latest WORKER_ABANDON_SECONDS after that.
     """
     configure_logs(settings, "worker")
+    if settings.worker_counters_port:
+        metrics.serve(settings.host, settings.worker_counters_port)
     under_way = UnderWay()
     stop = StopSignals(settings.worker_shutdown_seconds + settings.worker_abandon_seconds, under_way.names)
     stop.listen()

@@ -165,23 +165,23 @@ def _answer_to_question(
     event = interpret_all(question.pending if question else None, turn.said, now)
     if event is None:  # a button of a question that is not open any more
         return GiveReply(assistant.texts.expired, move_of(turn, heard))
+    if question is not None and event is Event.CONFIRMED and not _is_configured(question, assistant):
+        event = Event.REFUSED
     if question is None or not gates.evaluate(event, turn.standing, assistant.registry.config).allowed:
         return None
     if event is Event.CONFIRMED:
-        return _confirmed(turn, question, assistant)
-    if event is Event.DECLINED:
-        return GiveReply(assistant.texts.cancelled, closed=ClosedQuestion(question.id, event))
-    if event is Event.EXPIRED:
-        return GiveReply(assistant.texts.expired, closed=ClosedQuestion(question.id, event))
-    return None
+        definition = assistant.registry.rules_for(question.pending.request)
+        assert definition is not None
+        return PerformConfirmed(question.id, turn.actions, definition.handler)
+    texts = assistant.texts
+    words = {Event.DECLINED: texts.cancelled, Event.EXPIRED: texts.expired, Event.REFUSED: texts.refused}.get(event)
+    return None if words is None else GiveReply(words, closed=ClosedQuestion(question.id, event))
 
 
-def _confirmed(turn: ClaimedTurn, question: StoredConfirmation, assistant: LoadedAssistant) -> TurnDecision:
+def _is_configured(question: StoredConfirmation, assistant: LoadedAssistant) -> bool:
     """The action is done as it was accepted, unless the configuration of now has it no more."""
-    definition = assistant.registry.rules_for(question.pending.request)
-    if definition is None or question.name not in assistant.registry.enabled:
-        return GiveReply(assistant.texts.refused, closed=ClosedQuestion(question.id, Event.REFUSED))
-    return PerformConfirmed(question.id, turn.actions, definition.handler)
+    known = assistant.registry.rules_for(question.pending.request)
+    return known is not None and question.name in assistant.registry.enabled
 
 
 def _on_action(
@@ -237,4 +237,7 @@ def _planned(request: ActionRequest, turn: ClaimedTurn, assistant: LoadedAssista
 
 def _dropped(turn: ClaimedTurn, heard: gates.GateResult) -> ClosedQuestion | None:
     """The open question, if the customer's words cancel it."""
-    return ClosedQuestion(turn.question.id, Event.CANCELLED) if turn.question and heard.drops_question else None
+    if turn.question is None or not heard.drops_question:
+        return None
+    is_dropped = gates.evaluate(Event.CANCELLED, turn.standing).allowed
+    return ClosedQuestion(turn.question.id, Event.CANCELLED) if is_dropped else None

@@ -154,7 +154,7 @@ class ModelCalls:
                     publisher.show(stream.feed(text).text)
 
             answer = await self._perplexity.ask(prompt, show)
-            publisher.end(stream.finish(answer.text).text)
+            publisher.show(stream.finish(answer.text).text)
             return answer
 
 

@@ -1,12 +1,15 @@
 """Shows an answer while it is being written: coalesces the model's text into stream events.
 
 The model's reader is never held up: it only leaves the newest text here, and one task writes what is new since the
-last event. A database that is unavailable costs the customer the live view, not the answer.
+last event. A text that was replaced is begun anew (`reset`); one whose citations alone were renumbered goes on as it is
+(upstream renumbers them in its last message), and `done` brings the final numbers. A database that is unavailable costs
+the customer the live view, not the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
@@ -17,6 +20,34 @@ from storage.streams import EVENTS_PER_ATTEMPT, StreamEvent, StreamEvents
 from storage.turns import ClaimedTurn
 
 log = get_logger(__name__)
+
+_CITATION = re.compile(r"\[\d{1,3}\]")
+_BROKEN_OFF = re.compile(r"\[\d{0,3}\Z")
+
+
+def continuation(shown: str, text: str) -> str | None:
+    """What *text* says after *shown*, whose citations may have other numbers; None if it is another text."""
+    if text.startswith(shown):
+        return text[len(shown) :]
+    whole = _BROKEN_OFF.sub("", shown)
+    words = _CITATION.split(whole)
+    cited = list(_CITATION.finditer(text))
+    if len(words) - 1 > len(cited):
+        return None
+    begin = cited[len(words) - 2].end() if len(words) > 1 else 0
+    if _CITATION.split(text[:begin])[:-1] != words[:-1] or not text.startswith(words[-1], begin):
+        return None
+    return _after_citation(shown[len(whole) :], text[begin + len(words[-1]) :])
+
+
+def _after_citation(broken_off: str, rest: str) -> str | None:
+    """*rest* without what was shown of the citation that it begins with: nothing, `[`, or `[` and a number."""
+    if not broken_off:
+        return rest
+    cited = _CITATION.match(rest)
+    if cited is None:
+        return None
+    return rest[1:] if broken_off == "[" else f"]{rest[cited.end() :]}"
 
 
 class Publisher:
@@ -36,11 +67,6 @@ class Publisher:
         """The whole text so far."""
         self._newest = text
         self._changed.set()
-
-    def end(self, text: str) -> None:
-        """All that is to be shown at last. Where only citations were renumbered, `done` brings it: no need to reset."""
-        if not text or text.startswith(self._newest):
-            self.show(text)
 
     async def begin(self) -> None:
         """Takes back what an earlier attempt may have shown."""
@@ -67,10 +93,12 @@ class Publisher:
         text, shown = self._newest, self._shown
         if text == shown:
             return
-        if not text.startswith(shown):
+        added = continuation(shown, text)
+        if added is None:
             await self._add("reset")
-            shown = ""
-        await self._add("chunk", text[len(shown) :])
+            added = text
+        if added:
+            await self._add("chunk", added)
         self._shown = text
 
     async def _add(self, kind: Literal["chunk", "reset"], text: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from actions.prompt_pack import prompt_pack
 from actions.registry import Registry
@@ -17,7 +17,7 @@ from api.problems import ProblemError, problem_docs
 from api.services import Services, Serving
 from schemas.assistants import Assistant
 from schemas.cursors import Cursor, Moment
-from schemas.requests import AssistantName, ChannelName, CustomerId, Text
+from schemas.requests import AssistantName, ChannelName, CustomerId, not_blank, storable
 from schemas.turns import Drift
 
 router = APIRouter(
@@ -25,7 +25,10 @@ router = APIRouter(
 )
 
 
-_PARTS = ("action", "reason", "metadata")
+_PARTS = ("action", "reason", "metadata", "pack")
+
+
+RawOutput = Annotated[str, Field(max_length=200_000), AfterValidator(storable), AfterValidator(not_blank)]
 
 
 class SimulateRequest(BaseModel):
@@ -45,10 +48,11 @@ class SimulateRequest(BaseModel):
     customer_id: CustomerId | None = None
     channel: ChannelName = "http"
     assistant: AssistantName = "default"
-    output: Text | None = Field(default=None, max_length=200_000)
+    output: RawOutput | None = None
     action: Any = None
     reason: Any = None
     metadata: Any = None
+    pack: Any = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> SimulateRequest:

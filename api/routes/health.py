@@ -38,8 +38,10 @@ async def readyz(
     return JSONResponse(found.model_dump(), 200 if good else 503)
 
 
-@router.get("/metrics", summary="Prometheus metrics of all processes on this machine", response_class=Response)
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def show_metrics(services: Serving) -> Response:
+    """Of this process: messages that came in, webhooks, wake-ups; and how many messages wait. A worker's own (turns,
+    actions, deliveries) are on its WORKER_COUNTERS_PORT. Under `make run`, all of them are here."""
     try:
         waiting = float(await services.waiting.count())
     except StorageUnavailable:

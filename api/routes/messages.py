@@ -13,6 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BeforeValidator
 
 from api.authentication import caller
+from api.message_ids import MESSAGE_ID_DOCS
 from api.problems import ProblemError, name_message, problem_docs
 from api.services import Services, Serving
 from api.streaming import Following, follow
@@ -24,6 +25,10 @@ from schemas.turns import Turn
 from storage.inbox import OverLimit
 
 router = APIRouter(prefix="/api", tags=["messages"], dependencies=[Depends(caller)])
+
+
+_PROBLEMS = problem_docs(400, 401, 413, 415) | problem_docs(409, 422, 429, 503, headers=MESSAGE_ID_DOCS)
+"""The latter of a message that could be read: they name it."""
 
 
 def _as_in_a_body(value: object) -> object:
@@ -77,8 +82,8 @@ def _limits(body: MessageRequest, settings: Settings) -> list[RateLimit]:
     return [
         RateLimit(
             key=limit_key("account", body.channel),
-            per_minute=settings.account_messages_per_minute,
-            burst=settings.account_messages_burst,
+            per_minute=settings.channel_account_messages_per_minute,
+            burst=settings.channel_account_messages_burst,
         ),
         RateLimit(
             key=limit_key("customer", body.channel, body.customer_id),
@@ -110,8 +115,13 @@ async def store_for_stream(
     "/message",
     summary="Send a message, wait for its answer",
     responses={
-        202: {"model": Turn, "description": "A human has the conversation; the message is kept and passed on"},
-        **problem_docs(400, 401, 409, 413, 415, 422, 429, 503),
+        200: {"headers": MESSAGE_ID_DOCS},
+        202: {
+            "model": Turn,
+            "description": "A human has the conversation; the message is kept and passed on",
+            "headers": MESSAGE_ID_DOCS,
+        },
+        **_PROBLEMS,
     },
 )
 async def message(
@@ -129,7 +139,7 @@ async def message(
     "/query_async",
     summary="Send a message, read the answer as it is written",
     response_class=EventSourceResponse,
-    responses=problem_docs(400, 401, 409, 413, 415, 422, 429, 503),
+    responses={200: {"headers": MESSAGE_ID_DOCS}, **_PROBLEMS},
 )
 async def query_async(
     stored: Annotated[StoredMessage, Depends(store_for_stream)],

@@ -169,20 +169,27 @@ async def approve(session: Deciding, body: ApprovalBody, services: Serving) -> S
     return await _again(session, services)
 
 
-@router.post("/{customer_id}/questions/{question_id}", summary="Decide an open question", responses=problem_docs(404))
+@router.post(
+    "/{customer_id}/questions/{question_id}", summary="Decide an open question", responses=problem_docs(404, 409)
+)
 async def decide_question(session: Deciding, question_id: UUID, body: QuestionBody, services: Serving) -> Session:
-    """An approval, or a question to the customer in the customer's place. One that is not open any more is 404."""
+    """An approval, or a question to the customer in the customer's place. One that is not open any more is 404;
+    one that somebody else decided at this moment, or whose time ended, is 409."""
     asked = next((each for each in session.questions if each.id == question_id), None)
     if asked is None:
         raise ProblemError(404, "There is no such open question; GET the session for those that are open.")
-    await _decide(session, services, asked.digest, body, for_customer=asked.kind == "confirmation")
+    if not await _decide(session, services, asked.digest, body, for_customer=asked.kind == "confirmation"):
+        raise ProblemError(
+            409, "This question was decided, or ended, just before; GET the session for what came of it."
+        )
     return await _again(session, services)
 
 
 async def _decide(
     session: Session, services: Services, digest: str, body: ApprovalBody | QuestionBody, *, for_customer: bool = False
-) -> None:
-    """Hands the decision in. Who decided is in the database; what goes to the workflow is the entry's number.
+) -> bool:
+    """Hands the decision in; whether it holds. Who decided is in the database; what goes to the workflow is the
+    entry's number.
 
     Raises TemporalUnavailable once Temporal is silent for READINESS_TIMEOUT_SECONDS, and StillWaiting while a turn is
     under way for CHANGE_WAIT_SECONDS."""
@@ -190,7 +197,8 @@ async def _decide(
     decision = ApprovalDecision(digest=digest, approved=body.approved, by=by, for_customer=for_customer)
     settings = services.settings
     deciding = services.conversations.resolve_approval(_ref_of(session), decision, settings.change_wait_seconds)
-    await services.readiness.while_temporal_answers(deciding, settings.readiness_timeout_seconds)
+    changed = await services.readiness.while_temporal_answers(deciding, settings.readiness_timeout_seconds)
+    return changed.decided
 
 
 async def _going_on(session: Session, changed: Changed, services: Services) -> Session:

@@ -24,6 +24,20 @@ function link(address, into) {
   node.target = "_blank";
 }
 
+// What stands as it is, and Markdown's marks: strong, emphasis, strike, a heading, a link.
+const MARKDOWN = /(```[\s\S]*?```|`[^`\n]+`)|(?:\*\*(?=\S)(.+?)\*\*|__(?=\S)(.+?)__(?!\w))|(?<![\w*])\*([^*\s](?:[^*\n]*[^*\s])?)\*(?![\w*])|~~(?=\S)(.+?)~~|^#{1,6} +(.+?)[ #]*$|\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)/gm;
+
+// Markdown in WhatsApp's marks, for `blocks`. Over WhatsApp the server does that, more thoroughly.
+export function fromMarkdown(text) {
+  return text.replace(MARKDOWN, (found, code, strong, alike, em, strike, heading, words, address) => {
+    if (code) return code;
+    if (strong || alike || heading) return `*${strong || alike || heading.replace(/\*\*/g, "")}*`;
+    if (em) return `_${em}_`;
+    if (strike) return `~${strike}~`;
+    return `${words} (${address})`;
+  });
+}
+
 const KINDS = [
   ["quote", /^> ?/, "blockquote"],
   ["bullet", /^[-*] /, "ul"],

@@ -1,11 +1,21 @@
 // The playground: talks to the public API only. Text of customers and models becomes text nodes, never markup.
+import { blocks, fromMarkdown } from "/playground/markup.js";
+
 const $ = (id) => document.getElementById(id);
 const RETRIES = 5;
-const LOOK_AGAIN_MS = 2000; // while a message is kept for a human
+const LOOK_AGAIN_MS = 2000; // others may change the conversation: time, staff, a human
+const SAID = {
+  expired: "The question has expired: nothing was done.",
+  approved: "Staff agree to the action.",
+  disapproved: "Staff do not agree to the action: nothing was done.",
+};
 const kept = new Set(); // messages that nobody has answered: asked for again once the bot answers them
 const answers = new Set(); // turns whose reply is shown: one may answer several messages
 let last = null; // the last message, to send it again under the same id
 let temporal = null;
+let seen = null; // the newest transition that is shown; null before the first look
+let known = false; // whether the customer has a conversation
+let looking = false;
 
 function el(tag, text, name) {
   const node = document.createElement(tag);
@@ -18,6 +28,11 @@ function bubble(text, name) {
   const node = $("messages").appendChild(el("li", text, name));
   node.scrollIntoView({ block: "end" });
   return node;
+}
+
+// A text as the phone shows it.
+function write(text, node) {
+  node.replaceChildren(...blocks(fromMarkdown(text)));
 }
 
 async function call(path, body, extra = {}) {
@@ -56,15 +71,16 @@ async function* events(response) {
 
 // Streams the answer into *node*; a lost connection is taken up again where it broke.
 async function stream(message, node) {
-  let seen = null;
+  let newest = null;
+  let text = "";
   for (let attempt = 0; attempt < RETRIES; attempt += 1) {
     try {
-      const response = await call("/api/query_async", message, seen ? { "Last-Event-ID": seen } : {});
+      const response = await call("/api/query_async", message, newest ? { "Last-Event-ID": newest } : {});
       if (!response.ok) throw new Error(await explain(response));
       for await (const { event, data, id } of events(response)) {
-        seen = id;
-        if (event === "chunk") node.textContent += data.text;
-        if (event === "reset") node.textContent = "";
+        newest = id;
+        if (event === "chunk") write((text += data.text), node);
+        if (event === "reset") write((text = ""), node);
         if (event === "done") return data;
         if (event === "error") throw new Error(`${data.title}: ${data.detail}`);
         node.scrollIntoView({ block: "end" });
@@ -86,7 +102,7 @@ async function ask(message, node) {
 function showReply(turn, node) {
   node.classList.remove("writing");
   const why = turn.state === "human_handoff" ? "A human has the conversation; your" : "Your";
-  node.textContent = turn.reply ? turn.reply.text : `${why} message is kept.`;
+  write(turn.reply ? turn.reply.text : `${why} message is kept.`, node);
   const cited = (turn.reply?.sources || []).filter((source) => turn.reply.text.includes(`[${source.n}]`));
   if (!cited.length) return;
   const list = node.appendChild(el("ol", undefined, "sources"));
@@ -151,9 +167,13 @@ function facts(pairs) {
 }
 
 async function look() {
+  const customer = $("customer").value;
   const response = await call(session());
+  if (customer !== $("customer").value) return;
+  if (response.status === 404) seen = 0; // nothing has happened yet
   if (!response.ok) return;
   const now = await response.json();
+  known = true;
   $("state").textContent = now.state;
   $("release").hidden = now.state !== "human_handoff";
   if (temporal) $("temporal").href = temporal + encodeURIComponent(now.workflow_id);
@@ -165,15 +185,36 @@ async function look() {
     ["workflow", now.workflow_id],
     ["run", now.run_id],
     ["tickets", now.tickets.join(", ")],
-    ["waits for", now.pending_action && `${now.pending_action.action} (${now.pending_action.confirmation_by})`],
+    ["waits for", now.pending_action && `${now.pending_action.action} (${now.pending_action.kind})`],
   ]);
+  await showTransitions(customer);
   if (kept.size) await showAnswersToKept(now);
   const turns = await call(session("/turns?limit=1"));
   if (turns.ok) attempts((await turns.json())[0]);
 }
 
+// What became of a question that no message answered.
+async function showTransitions(customer) {
+  const response = await call(session("/transitions?limit=20"));
+  if (!response.ok) return;
+  const newest = await response.json();
+  if (customer !== $("customer").value) return;
+  const fresh = seen === null ? [] : newest.filter((each) => each.id > seen);
+  seen = newest[0]?.id ?? 0;
+  for (const each of fresh.reverse()) if (SAID[each.why]) bubble(SAID[each.why], "note");
+}
+
+async function lookAgain() {
+  if (!known || looking || document.hidden || $("send").disabled) return;
+  looking = true;
+  await look().catch(() => {}); // no connection: the next look has one, maybe
+  looking = false;
+}
+
 function attempts(turn) {
-  if (!turn) return;
+  const shown = JSON.stringify(turn?.attempts);
+  if (!turn || $("attempts").dataset.shown === shown) return; // it may be being read
+  $("attempts").dataset.shown = shown;
   $("attempts").replaceChildren(
     ...turn.attempts.map((attempt) => {
       const box = el("div");
@@ -189,7 +230,8 @@ function begin() {
   $("state").textContent = "–";
   $("session").replaceChildren();
   kept.clear();
-  last = null;
+  known = false;
+  seen = last = null;
   $("again").disabled = true;
 }
 
@@ -230,6 +272,7 @@ $("fresh").addEventListener("click", () => {
   $("customer").value = `visitor-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   sessionStorage.setItem("customer", $("customer").value);
   begin();
+  seen = 0;
 });
 $("reset").addEventListener("click", async () => {
   const response = await call(session("/reset"), { new_thread: true });
@@ -244,8 +287,10 @@ $("release").addEventListener("click", async () => {
 for (const name of ["key", "customer"]) {
   $(name).addEventListener("change", () => {
     sessionStorage.setItem(name, $(name).value);
+    known = false;
+    seen = null;
     look();
   });
 }
-setInterval(() => kept.size && look(), LOOK_AGAIN_MS);
+setInterval(lookAgain, LOOK_AGAIN_MS);
 start();

@@ -83,9 +83,10 @@ class HttpEndpoints:
         )
 
     def _headers(self, endpoint: Endpoint) -> dict[str, str]:
-        missing = [name for name in endpoint.headers.values() if name not in self._secrets]
-        if missing:
-            raise EndpointFailed(CallFailureKind.REFUSED, f"{endpoint.name}: no secret named {missing[0]} is set")
+        missing = [header for header, name in endpoint.headers.items() if name not in self._secrets]
+        if missing:  # the name is not told: somebody may have put the secret itself there
+            why = f"ENDPOINT_SECRETS has not the secret that the header {missing[0]} names"
+            raise EndpointFailed(CallFailureKind.REFUSED, f"{endpoint.name}: {why}")
         return {header: self._secrets[name].get_secret_value() for header, name in endpoint.headers.items()}
 
     async def _send(self, request: httpx2.Request, endpoint: Endpoint) -> EndpointResult:

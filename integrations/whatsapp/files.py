@@ -1,4 +1,4 @@
-"""Downloads a customer's file within limits. What a stranger sends is never trusted: neither its type nor its size.
+"""Downloads a customer's file within limits. What a customer sends is never trusted: neither its type nor its size.
 
 Shared by both adapters. Nothing is decompressed or opened in here, so a bomb stays as small as it came.
 """

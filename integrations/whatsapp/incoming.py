@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from integrations.channels.port import MediaRef
+from schemas.deliveries import Leftover
 from schemas.messages import CustomerIdentity, MessageKind
 
 CUSTOMER_SPEAKS = frozenset(MessageKind) - {
@@ -96,18 +97,10 @@ class StatusUpdate(BaseModel):
     raw: dict[str, Any] = Field(default_factory=dict)
 
 
-class Unreadable(BaseModel):
-    """A part of a webhook that is kept as it came, and why. `account` is ours, if it could be read."""
-
-    account: str | None = None
-    why: str
-    raw: Any = None
-
-
 class ParsedBatch(BaseModel):
     """All that one webhook call brought. `ignored` are parts that we know are not for us (other fields, receipts)."""
 
     messages: list[InboundMessage] = Field(default_factory=list)
     statuses: list[StatusUpdate] = Field(default_factory=list)
-    unreadable: list[Unreadable] = Field(default_factory=list)
-    ignored: list[Unreadable] = Field(default_factory=list)
+    unreadable: list[Leftover] = Field(default_factory=list)
+    ignored: list[Leftover] = Field(default_factory=list)

@@ -120,6 +120,7 @@ messages = Table(
     Column("owner_version", BigInteger),
     moment("sent_at"),
     moment("stored_at", always=True),
+    moment("moved_at"),  # a merge brought it to this conversation: what staff said here before does not answer it
     UniqueConstraint("channel", "id_scope", "channel_message_id"),
     UniqueConstraint("conversation_id", "seq"),
     Index("messages_conversation_id_stored_at_idx", "conversation_id", "stored_at"),

@@ -137,6 +137,7 @@ actions = Table(
     Column("side_effect", Boolean, nullable=False, server_default=text("true")),  # false: it only reads
     Column("stands", Boolean, nullable=False, server_default=text("true")),  # done, it outlasts the turn
     Column("recovery", Text, nullable=False, server_default="none"),  # of its effect, once it is accepted
+    Column("assistant", Text, nullable=False),  # whose configuration it was accepted under; a merge keeps it
     Column("assistant_version", Integer),  # the configuration it was accepted under
     moment("expires_at"),
     moment("created_at", always=True),

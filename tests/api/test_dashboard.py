@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import httpx2
 import pytest
 
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
+from storage.overview import Overview
 from tests.support.shop import output
 from tests.system_in_process import System, running_system
 
@@ -131,3 +134,44 @@ async def test_an_approval_says_what_would_be_done_and_why(system: System, visit
 
     assert "Shall I open a ticket for you?\n• Subject: Lamp\n• Description: Broken</p>" in page
     assert "Why: Asked for it" in page
+
+
+async def test_a_note_is_staffs_and_stands_after_what_it_is_about(system: System, visitor: httpx2.AsyncClient) -> None:
+    turn = (await system.send("Hello")).json()
+    stored = "INSERT INTO messages (conversation_id, direction, author, channel, id_scope, kind, text) VALUES "
+    note, words = (
+        "'event', 'assistant', 'http', '', 'note', 'A note'",
+        "'out', 'assistant', 'http', '', 'text', 'Words'",
+    )
+    for order in ([note, words], [words, note]):  # of one moment: their ids are random
+        values = ", ".join(f"(:conversation_id, {row})" for row in order * 3)
+        await system.database.rows(stored + values + " RETURNING id", {"conversation_id": turn["conversation_id"]})
+    await visitor.get(LINK)
+
+    page = (await visitor.get(f"/dashboard/conversations/{turn['conversation_id']}")).text
+    shown = await Overview(system.database).messages(UUID(turn["conversation_id"]), 20)
+
+    assert page.count('<li class="event note"><small>note for staff ·') == 6
+    assert [message.text for message in shown[2:]] == [*["Words"] * 3, *["A note"] * 3] * 2
+    assert [message.for_staff for message in shown[2:]] == [*[False] * 3, *[True] * 3] * 2
+
+
+async def test_what_is_held_is_counted_and_the_handoff_and_open_tickets_are_named(
+    system: System, visitor: httpx2.AsyncClient
+) -> None:
+    system.perplexity.scripts.append(output("create_ticket", subject="<i>Lamp</i>", description="Broken"))
+    turn = (await system.send("My lamp broke")).json()
+    await system.send("yes")
+    body = {"state": "human_handoff", "reason": "Ann looks"}
+    (await system.http.post("/api/session/c-1/state", json=body)).raise_for_status()
+    for text in ("Anybody there?", "It is urgent"):
+        await system.send(text)
+    await visitor.get(LINK)
+
+    listed = (await visitor.get("/dashboard")).text
+    page = (await visitor.get(f"/dashboard/conversations/{turn['conversation_id']}")).text
+
+    assert '<span class="pill held">2</span>' in listed
+    assert "2 messages that nobody has answered" in page
+    assert re.search(r"support, since \S+ \S+,\s+by api key \S[^<]*: Ann looks", page)
+    assert 'T-1001 <span class="pill">open</span> &lt;i&gt;Lamp&lt;/i&gt;' in page

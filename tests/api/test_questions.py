@@ -102,6 +102,26 @@ async def test_a_question_that_is_not_open_is_not_found(system: System) -> None:
     assert (await decide(system, question)).status_code == 404
 
 
+async def test_of_two_who_decide_at_once_one_is_told_that_they_came_late(system: System) -> None:
+    """Both saw it open: the turn under way keeps both decisions waiting."""
+    [question] = await ask(system, Confirmation.STAFF, "lamp")
+    system.perplexity.gate.clear()
+    answering = asyncio.create_task(system.send("And my chair?"))
+    await system.until_asked(2)
+    deciding = [asyncio.create_task(decide(system, question, approved=approved)) for approved in (True, False)]
+    await until("both handed in", lambda: handed_in(system), lambda count: count == 2)
+    system.perplexity.gate.set()
+    await answering
+
+    told = sorted([(await each).status_code for each in deciding])
+    assert told == [200, 409]
+    assert len(await replies(system)) == 3
+
+
+async def handed_in(system: System) -> int:
+    return len(await system.database.rows("SELECT 1 FROM audit WHERE deed = 'action.answered'"))
+
+
 @pytest.fixture
 async def let_pass(system: System) -> dict[str, Any]:
     [question] = await ask(system, Confirmation.STAFF, "lamp")
@@ -122,7 +142,7 @@ async def test_an_approval_that_nobody_gave_is_told_once(system: System, let_pas
     notes = await system.database.rows("SELECT text FROM messages WHERE kind = 'note'")
     trouble = await Overview(system.database).trouble(10)
     assert len(told) == 1
-    assert [note["text"] for note in notes] == ["Nobody approved create_ticket in time; the customer was told."]
+    assert notes == [{"text": "Nobody approved create_ticket in time. A message for the customer says so."}]
     assert [row.what for row in trouble] == ["nobody approved in time: create_ticket"]
     assert (await decide(system, let_pass)).status_code == 404
 

@@ -62,9 +62,9 @@ async def test_only_json_is_taken(system: System, kind: str) -> None:
 
 @pytest.mark.parametrize("key", ["wrong", "ключ", "x" * 5_000, "a b"])
 async def test_a_wrong_key_is_refused(system: System, key: str) -> None:
-    async with httpx2.AsyncClient(base_url=system.http.base_url) as stranger:
+    async with httpx2.AsyncClient(base_url=system.http.base_url) as without_key:
         headers = [(b"Authorization", f"Bearer {key}".encode())]
-        response = await stranger.get("/api/session/c-1", headers=headers)
+        response = await without_key.get("/api/session/c-1", headers=headers)
 
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == "Bearer"

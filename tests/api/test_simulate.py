@@ -30,6 +30,32 @@ async def test_the_object_itself_is_taken_too(system: System) -> None:
     assert simulated["action"] == TICKET
 
 
+async def test_the_objects_pack_is_taken_as_the_models_is(system: System) -> None:
+    simulated = (await system.http.post("/api/actions/simulate", json={**TICKET, "pack": "abc"})).json()
+    wrong = (await system.http.post("/api/actions/simulate", json={**TICKET, "pack": 5})).json()
+
+    assert (simulated["verdict"], simulated["action"]) == ("action", {**TICKET, "pack": "abc"})
+    assert [error["path"] for error in wrong["errors"]] == ["/pack"]
+
+
+async def test_the_question_is_what_staff_read_where_staff_is_asked(system: System) -> None:
+    config = AssistantConfig(actions=AssistantActions(confirmations={"create_ticket": Confirmation.STAFF}))
+    await system.services.configurations.apply("default", config, "test")
+    simulated = (await system.http.post("/api/actions/simulate", json=TICKET)).json()
+    system.perplexity.scripts.append(json.dumps(TICKET))
+    await system.send("My lamp broke")
+    [question] = (await system.session())["questions"]
+
+    assert simulated["confirmation"] == {"needed": True, "by": "staff", "question": question["text"]}
+
+
+async def test_a_long_output_is_told_in_characters(system: System) -> None:
+    refused = (await system.http.post("/api/actions/simulate", json={"output": "x" * 200_001})).json()
+
+    [error] = refused["errors"]
+    assert error == {"path": "/body/output", "message": "String should have at most 200000 characters"}
+
+
 async def test_errors_name_their_place(system: System) -> None:
     wrong = {**TICKET, "metadata": {"subject": "Lamp", "colour": "red"}}
 

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
+from schemas.actions import AssistantActions, Confirmation
+from schemas.assistants import AssistantConfig
+from tests.support.shop import output
 from tests.system_in_process import KEY, System
 
 ARGUMENTS = [
@@ -96,6 +99,43 @@ async def test_what_a_human_had_is_answered_after_the_release(system: System, pa
     await expect(page.locator("#state")).to_have_text("bot")
     await expect(answer).to_have_count(1)
     assert len(system.perplexity.prompts) == 2
+
+
+async def test_a_question_that_expires_is_seen_to_be_over(system: System, page: Page) -> None:
+    actions = AssistantActions(confirmations={"create_ticket": Confirmation.CUSTOMER}, confirmation_seconds=2)
+    await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
+    system.perplexity.scripts.append(output("create_ticket", subject="Lamp", description="Broken"))
+
+    await say(page, "My lamp broke")
+    await expect(page.locator("#messages")).to_contain_text("Shall I open a ticket for you?")
+
+    await expect(page.locator("#messages .note", has_text="The question has expired")).to_have_count(1)
+    await expect(page.locator("#state")).to_have_text("bot")
+    await expect(page.locator("#session")).not_to_contain_text("create_ticket")
+
+
+async def test_markdown_is_shown_as_it_is_meant(system: System, page: Page) -> None:
+    system.perplexity.scripts.append("We open at **9 h**, *always* and `**here**`; 2*3*4.\n- one\n- ~~two~~")
+
+    await say(page, "When?")
+
+    answer = page.locator("#messages > li:not(.mine):not(.note)")
+    await expect(answer).to_have_text("We open at 9 h, always and **here**; 2*3*4.onetwo")
+    for tag, text in (("strong", "9 h"), ("em", "always"), ("code", "**here**"), ("s", "two")):
+        await expect(answer.locator(tag)).to_have_text(text)
+
+
+async def test_sources_are_a_list_and_no_bubbles(page: Page) -> None:
+    source = {"n": 1, "title": "Hours", "url": "https://shop.example/hours"}
+    turn = {"turn_id": "t", "state": "bot", "reply": {"text": "We open at 9 h.[1]", "sources": [source]}}
+    await page.route("**/api/message", lambda route: route.fulfill(json=turn))
+    await page.get_by_label("as it is written").set_checked(False)
+
+    await say(page, "When?")
+
+    entry = page.locator("#messages .sources li")
+    await expect(entry).to_have_text("Hours")
+    assert await entry.evaluate("node => getComputedStyle(node).borderTopWidth") == "0px"
 
 
 async def test_words_never_become_markup(system: System, page: Page) -> None:

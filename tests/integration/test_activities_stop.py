@@ -23,7 +23,12 @@ PHOTO = {"id": "77", "mime_type": "image/png", "sha256": "x"}
 
 @pytest.fixture
 async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
-    settings = {**SETTINGS, "account_calls_in_flight": 1, "still_working_seconds": 0.05, "media_dir": "unused"}
+    settings = {
+        **SETTINGS,
+        "perplexity_account_calls_in_flight": 1,
+        "still_working_seconds": 0.05,
+        "media_dir": "unused",
+    }
     async with running_system(postgres_url, temporal_address, worker=False, **settings) as system:
         yield system
 

@@ -82,7 +82,7 @@ async def test_a_webhook_turn_adds_16_events_and_3_billable_actions(postgres_url
 @pytest.mark.parametrize("last", [60, pytest.param(1_000, marks=pytest.mark.chaos)])
 async def test_a_late_turn_costs_no_more_than_turn_10(postgres_url: str, temporal_address: str, last: int) -> None:
     """The key is looked up once per API_KEY_CACHE_SECONDS, whatever the turn: here once for all."""
-    settings = {"account_calls_per_minute": 100_000, "api_key_cache_seconds": 3_600}
+    settings = {"perplexity_account_calls_per_minute": 100_000, "api_key_cache_seconds": 3_600}
     async with running_system(postgres_url, temporal_address, **settings) as system:
         sizes = {}
         for number in range(1, last + 1):

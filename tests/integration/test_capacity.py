@@ -20,7 +20,7 @@ async def crowded(
     postgres_url: str, temporal_address: str, customers: int, **settings: Any
 ) -> AsyncIterator[tuple[System, list[asyncio.Task[Any]]]]:
     """One call at a time: the first customer's question is out and held, the others' wait, one after the other."""
-    settings = {"account_calls_in_flight": 1, **settings}
+    settings = {"perplexity_account_calls_in_flight": 1, **settings}
     async with running_system(postgres_url, temporal_address, **settings) as system:
         system.perplexity.gate.clear()
         sending: list[asyncio.Task[Any]] = []
@@ -80,7 +80,11 @@ async def test_waiting_turns_hold_no_activity_slot(postgres_url: str, temporal_a
 
 
 async def test_over_the_minutes_limit_the_turn_waits_and_is_answered(postgres_url: str, temporal_address: str) -> None:
-    settings = {"account_calls_in_flight": 100, "account_calls_per_minute": 1, "account_place_seconds": 3}
+    settings = {
+        "perplexity_account_calls_in_flight": 100,
+        "perplexity_account_calls_per_minute": 1,
+        "perplexity_account_place_seconds": 3,
+    }
     async with running_system(postgres_url, temporal_address, **settings) as system:
         await system.send("first")
         second = asyncio.create_task(system.send("second", customer="c-2"))
@@ -104,7 +108,7 @@ async def test_a_dead_workers_slot_is_free_when_its_lease_is_over(postgres_url: 
 
 
 async def test_a_long_answer_keeps_its_slot(postgres_url: str, temporal_address: str) -> None:
-    async with crowded(postgres_url, temporal_address, 2, account_slot_seconds=0.6) as (system, _):
+    async with crowded(postgres_url, temporal_address, 2, perplexity_account_slot_seconds=0.6) as (system, _):
         [before] = await system.database.rows("SELECT expires_at FROM account_calls")
 
         expiry = "SELECT expires_at FROM account_calls"
@@ -118,7 +122,7 @@ async def test_a_long_answer_keeps_its_slot(postgres_url: str, temporal_address:
 
 
 async def test_a_place_is_given_up_when_nobody_comes_for_it(postgres_url: str, temporal_address: str) -> None:
-    async with crowded(postgres_url, temporal_address, 2, account_place_seconds=1) as (system, sending):
+    async with crowded(postgres_url, temporal_address, 2, perplexity_account_place_seconds=1) as (system, sending):
         await system.database.rows(
             "INSERT INTO account_places (conversation_id, perplexity_account, queued_at)"
             " SELECT gen_random_uuid(), perplexity_account, queued_at - interval '1 minute' FROM account_places"
@@ -130,7 +134,7 @@ async def test_a_place_is_given_up_when_nobody_comes_for_it(postgres_url: str, t
 
 
 async def test_replies_go_out_while_a_question_waits(postgres_url: str, temporal_address: str) -> None:
-    settings = {**SETTINGS, "account_calls_in_flight": 1}
+    settings = {**SETTINGS, "perplexity_account_calls_in_flight": 1}
     async with running_system(postgres_url, temporal_address, **settings) as system:
         first, second = Customer(system), Customer(system, "16505550002")
         await second.write("Hello")
@@ -149,7 +153,7 @@ async def test_replies_go_out_while_a_question_waits(postgres_url: str, temporal
 
 
 async def test_a_customer_who_waits_long_is_told_once(postgres_url: str, temporal_address: str) -> None:
-    settings = {**SETTINGS, "account_calls_in_flight": 1, "still_working_seconds": 1.0}
+    settings = {**SETTINGS, "perplexity_account_calls_in_flight": 1, "still_working_seconds": 1.0}
     async with running_system(postgres_url, temporal_address, **settings) as system:
         first, second = Customer(system), Customer(system, "16505550002")
         system.perplexity.gate.clear()

@@ -145,3 +145,17 @@ async def test_the_name_of_who_decided_stands_in_the_record(system: System) -> N
     assert await rows(system, "SELECT decided_by FROM actions") == [("Ann",)]
     assert ("Ann",) in await rows(system, "SELECT actor FROM audit WHERE deed = 'action.decided'")
     assert ("human", "Ann") in await rows(system, "SELECT to_owner, who FROM transitions")
+
+
+async def test_what_the_customer_wrote_before_a_close_was_approved_opens_the_conversation(still: System) -> None:
+    """The close is the bot's own, and the bot had not read that when it asked for it."""
+    decision = await waiting(still, CLOSE)
+    later = await stored(still, "Wait, one more thing", 2)
+    async with activities(still) as does:
+        await ActivityEnvironment().run(does.actions.resolve_approval, decision)
+        closed = (await still.session())["owner"]
+        await answer(does, later)
+
+    session = await still.session()
+    assert (closed, session["owner"], session["held"]) == ("closed", "bot", 0)
+    assert ("You said: Wait, one more thing",) in await rows(still, "SELECT text FROM messages WHERE direction = 'out'")

@@ -107,7 +107,7 @@ async def test_what_makes_no_request_is_refused_unsent(service: Service, endpoin
 
 
 async def test_a_missing_secret_is_refused_unsent(service: Service, endpoints: HttpEndpoints) -> None:
-    with pytest.raises(EndpointFailed, match="no secret named unset"):
+    with pytest.raises(EndpointFailed, match="the header X-Token names"):
         await endpoints.call(endpoint(service, "ok", headers={"X-Token": "unset"}), {}, "key-1")
 
     assert service.requests == []

@@ -168,7 +168,7 @@ async def test_a_very_long_message_is_shortened_and_the_customer_is_told(system:
 
 
 async def test_an_accounts_calls_in_flight_are_limited(postgres_url: str, temporal_address: str) -> None:
-    async with running_system(postgres_url, temporal_address, account_calls_in_flight=2) as system:
+    async with running_system(postgres_url, temporal_address, perplexity_account_calls_in_flight=2) as system:
         system.perplexity.gate.clear()
         sending = [asyncio.create_task(system.send("Hello", customer=f"c-{n}")) for n in range(5)]
         await system.until_asked(2)

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from schemas.assistants import AssistantConfig, HandoffConfig
+from storage.waiting import Waiting
 from tests.support.waiting import until
 from tests.system_in_process import System
 
@@ -34,6 +35,23 @@ async def test_they_are_counted(system: System) -> None:
     session = await system.session()
 
     assert (session["held"], session["handoff"]["waiting_messages"], session["waiting_messages"]) == (2, 2, 0)
+
+
+async def test_a_release_is_no_message_of_the_customer_and_not_overdue_at_once(system: System) -> None:
+    await held_two(system)
+    await system.database.rows(
+        "UPDATE conversations SET last_message_at = last_message_at - interval '1 hour' RETURNING id"
+    )
+    wrote_at = (await system.session())["last_message_at"]
+    system.perplexity.gate.clear()
+
+    await set_state(system, "bot")
+    session = await system.session()
+    overdue = await Waiting(system.database).overdue(600, 10)
+    system.perplexity.gate.set()
+
+    assert (session["last_message_at"], session["waiting_messages"]) == (wrote_at, 1)
+    assert overdue == []
 
 
 async def test_a_release_answers_them_in_one_turn(system: System) -> None:

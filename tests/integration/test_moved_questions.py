@@ -178,3 +178,49 @@ async def test_what_was_done_is_told_and_not_asked_again(still: System) -> None:
     assert "I have opened a ticket for you. Its number is T-1001." in person.sent
     assert [text for text in person.asked if "lamp" in text] == ["My lamp broke"]
     assert await owed(still) == []
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_what_a_person_said_elsewhere_before_the_merge_is_no_answer(still: System, *, held: bool) -> None:
+    """They wrote in the conversation that goes on, and had never seen the question of the other.
+
+    *held*: a turn finds it under the person; else it is answered at once after the release.
+    """
+    person = Person(still)
+    await person.by_phone("What does the lamp cost?")
+    await person.by_id("Is it in stock?")
+    for each in await conversations(still):
+        await ask(still, each)
+    address = f"/api/session/{PHONE}/messages?channel=whatsapp"
+    (await still.http.post(address, json={"text": "We are open until 6.", "agent_name": "Ann"})).raise_for_status()
+    await person.reacts_with_both()
+    one = await going_on(still)
+    await change(still, one["id"], Event.TAKEN)
+    await deliver(still, one)
+    if held:
+        await answer_what_waits(still)
+        assert (await person.session())["held"] == 1
+    await change(still, one["id"], Event.RELEASED)
+    await answer_what_waits(still)
+
+    assert person.sent == ["We are open until 6.", "You said: Is it in stock?"]
+    assert (await person.session())["held"] == 0
+
+
+async def test_words_of_what_was_done_are_told_after_what_a_person_said_elsewhere(still: System) -> None:
+    person = Person(still)
+    await person.by_phone("What does the lamp cost?")
+    await person.by_id("My lamp broke")
+    one, other = await conversations(still)
+    await ask(still, one)
+    still.perplexity.scripts.append(TICKET)
+    await ask(still, other)
+    address = f"/api/session/{PHONE}/messages?channel=whatsapp"
+    (await still.http.post(address, json={"text": "We are open until 6.", "agent_name": "Ann"})).raise_for_status()
+    await person.reacts_with_both()
+    await change(still, one["id"], Event.TAKEN)
+    await deliver(still, one)
+    await change(still, one["id"], Event.RELEASED)
+    await deliver(still, one)
+
+    assert person.sent == ["We are open until 6.", "I have opened a ticket for you. Its number is T-1001."]

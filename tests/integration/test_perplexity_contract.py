@@ -14,6 +14,8 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from actions.prompt_pack import repair_prompt
+from actions.registry import Registry
 from config.settings import Settings
 from integrations.perplexity.double import ScriptedPerplexity
 from integrations.perplexity.port import AskFailed, ModelPrompt, Perplexity
@@ -22,6 +24,7 @@ from integrations.perplexity.simulator.serve import running
 from integrations.perplexity.simulator.shapes import PRIVATE
 from integrations.perplexity.wrapper import WrapperClient
 from schemas.failures import ModelFailureKind
+from schemas.turns import ErrorCode, OutputError
 
 REAL = os.environ.get("PERPLEXITY_BASE_URL", "")
 ACCOUNT = os.environ.get("DEFAULT_ACCOUNT_NAME", "default")
@@ -244,6 +247,21 @@ async def test_the_healthy_rarities(simulator: str, way: Way, answer_only: bool,
 async def test_a_retry_after_is_passed_on(client: WrapperClient) -> None:
     assert (await failure_of(client, question("Hi [[sim: http429 retry_after=7]]"))).retry_after == 7.0
     assert (await failure_of(client, question("Hi [[sim: http429]]"))).retry_after is None
+
+
+async def test_after_a_repair_the_customers_words_are_the_last(client: WrapperClient) -> None:
+    """Not the words of the question that asked for it, in which "status" and "ticket" stand."""
+    asked = question("When are you open? [[sim: reply={} times=1]]")
+    first = await client.ask(asked)
+    error = OutputError(message="this is the status of no ticket", code=ErrorCode.NOT_JSON)
+    repair = repair_prompt([error], first.text, Registry())
+
+    repaired = await client.ask(asked.model_copy(update={"text": repair, "backend_uuid": first.backend_uuid}))
+    again = {"text": "What did I say first?", "backend_uuid": repaired.backend_uuid}
+    after = await client.ask(asked.model_copy(update=again))
+
+    assert "Saturday" in repaired.text
+    assert after.text.count("“When are you open?”") == 2
 
 
 async def test_citations_are_renumbered_in_the_end(client: WrapperClient) -> None:

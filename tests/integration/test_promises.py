@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from integrations.channels.failures import SendFailed, SendFailureKind
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
 from schemas.transitions import Event
@@ -17,6 +18,8 @@ from tests.system_in_process import System
 
 __all__ = ["still"]
 
+DECLINED = "I'm sorry, my colleague did not agree to that."
+REFUSED = "I'm sorry, I can't do that here. Is there anything else I can help with?"
 OPENED = "I have opened a ticket for you. Its number is T-1001."
 ASKED = "A colleague has to agree to this first. I will tell you as soon as they have."
 
@@ -49,6 +52,41 @@ async def test_what_was_done_is_told_in_their_place(promised: Conversation, *, w
     assert (await promised.held(), (await promised.customer.session())["waiting_messages"]) == (0, 0)
 
 
+async def test_a_sender_that_read_the_promise_plans_what_came_in_its_place(promised: Conversation) -> None:
+    await promised.change(Event.TAKEN)
+    plan = DatabaseStop("planned AS (")
+    sending = asyncio.create_task(promised.deliver(plan))
+    await within("the plan", plan.reached.wait(), lambda: promised.customer.received)
+    await approve(promised)
+    plan.released.set()
+    await sending
+    await promised.change(Event.RELEASED)
+    await promised.deliver()
+
+    assert promised.customer.received == [OPENED]
+    assert (await promised.held(), (await promised.customer.session())["waiting_messages"]) == (0, 0)
+
+
+@pytest.mark.parametrize("statement", ["renewed AS (", "claimed AS ("])
+async def test_a_sender_of_parts_that_are_none_any_more_plans_anew(promised: Conversation, statement: str) -> None:
+    """They leave after all, and a person takes the conversation once more before they do."""
+    await promised.change(Event.TAKEN)
+    await promised.deliver()
+    await promised.change(Event.RELEASED)
+    at = DatabaseStop(statement)
+    sending = asyncio.create_task(promised.deliver(at))
+    await within(statement, at.reached.wait(), lambda: promised.customer.received)
+    await promised.change(Event.TAKEN)
+    await approve(promised)
+    at.released.set()
+    await sending
+    await promised.change(Event.RELEASED)
+    await promised.deliver()
+
+    assert promised.customer.received == [OPENED]
+    assert (await promised.held(), (await promised.customer.session())["waiting_messages"]) == (0, 0)
+
+
 async def test_where_the_decision_itself_is_told_they_end(promised: Conversation) -> None:
     await promised.change(Event.TAKEN)
     await promised.deliver()
@@ -59,6 +97,49 @@ async def test_where_the_decision_itself_is_told_they_end(promised: Conversation
     await promised.deliver()
 
     assert promised.customer.received == [OPENED]
+    assert (await promised.held(), (await promised.customer.session())["waiting_messages"]) == (0, 0)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_where_they_have_not_left_they_end_with_the_decision(
+    still: System, promised: Conversation, *, taken: bool
+) -> None:
+    """The channel did not take them. *taken*: a person has the conversation before the decision's words leave."""
+    still.whatsapp.failures.append(SendFailed(SendFailureKind.TRANSIENT, "down", retry_after=0.001))
+    assert not await promised.delivered()
+    await approve(promised)
+    if taken:
+        await promised.change(Event.TAKEN)
+        await promised.deliver()
+        await promised.change(Event.RELEASED)
+    await promised.deliver()
+
+    assert promised.customer.received == [OPENED]
+    assert len(still.perplexity.prompts) == 1
+    assert (await promised.held(), (await promised.customer.session())["waiting_messages"]) == (0, 0)
+
+
+@pytest.mark.parametrize("withheld_before", [True, False])
+@pytest.mark.parametrize(("approved", "words"), [(False, DECLINED), (True, REFUSED)])
+async def test_what_staff_refused_is_told_in_their_place_and_not_asked_again(
+    still: System, promised: Conversation, words: str, *, approved: bool, withheld_before: bool
+) -> None:
+    """Declined; or approved, and not configured any more."""
+    if approved:
+        left = AssistantConfig(actions=AssistantActions(enabled=("handoff_support",)))
+        await still.services.configurations.apply("default", left, "test")
+    await promised.change(Event.TAKEN)
+    if withheld_before:
+        await promised.deliver()
+    await approve(promised, approved=approved)
+    await promised.deliver()
+    held = await promised.held()
+    await promised.change(Event.RELEASED)
+    await promised.deliver()
+
+    assert held == 1
+    assert promised.customer.received == [words]
+    assert len(still.perplexity.prompts) == 1
     assert (await promised.held(), (await promised.customer.session())["waiting_messages"]) == (0, 0)
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from schemas.actions import AssistantActions, Confirmation
+from schemas.assistants import AssistantConfig
 from schemas.transitions import Event
-from tests.integration.test_unsaid import Conversation
+from tests.integration.test_unsaid import TICKET, Conversation
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, written
 
@@ -131,3 +133,24 @@ async def test_an_edit_while_it_is_asked_is_a_message_of_its_own(talk: Conversat
 
     assert "Is the lamp in stock?" in talk.system.perplexity.prompts[-1].text
     assert len(talk.system.perplexity.prompts) == 3
+
+
+@pytest.mark.parametrize("confirmed_by", [Confirmation.NONE, Confirmation.STAFF])
+async def test_an_edit_of_what_something_was_done_for_is_a_message_of_its_own(
+    talk: Conversation, confirmed_by: Confirmation
+) -> None:
+    """Its words are withheld, so it is held; but it is not asked about any more."""
+    actions = AssistantActions(confirmations={"create_ticket": confirmed_by})
+    await talk.system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
+    await talk.change(Event.RELEASED)
+    talk.system.perplexity.scripts.append(TICKET)
+    [first] = await held(talk, "Two lamps broke")
+    await talk.change(Event.TAKEN)
+    await talk.deliver()
+    await edit(talk, first, "Three lamps broke")
+    await talk.answer()
+    await release(talk)
+
+    assert "Three lamps broke" in talk.system.perplexity.prompts[-1].text
+    assert len(talk.system.perplexity.prompts) == 3
+    assert (await talk.held(), (await talk.customer.session())["waiting_messages"]) == (0, 0)

@@ -167,7 +167,7 @@ async def test_a_reader_of_the_stream_is_done_at_once(system: System) -> None:
 
 async def test_who_waits_for_room_is_free_at_once(postgres_url: str, temporal_address: str) -> None:
     """Taken while it waits for its account: it does not wait for its turn in the queue."""
-    settings = {**POLL, "account_calls_in_flight": 1, "account_calls_per_minute": 1}
+    settings = {**POLL, "perplexity_account_calls_in_flight": 1, "perplexity_account_calls_per_minute": 1}
     async with running_system(postgres_url, temporal_address, **settings) as system:
         await system.send("Hello", customer="c-0")
         waiting = asyncio.create_task(system.send("What does it cost?"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,13 +15,14 @@ from temporalio.testing import ActivityEnvironment
 from integrations.channels.failures import SendFailed, SendFailureKind
 from integrations.whatsapp.double import Posted
 from schemas.actions import AssistantActions, Confirmation
-from schemas.assistants import AssistantConfig
+from schemas.assistants import AssistantConfig, TemplateName
 from schemas.conversations import ApprovalDecision, Deliver, Delivered, Thread, TurnOutcome, TurnRequest
 from schemas.transitions import Event
 from storage.actions import Actions
 from storage.outbox import Outbox
 from storage.standings import Standings
 from tests.support.attempts import activities, answer
+from tests.support.clock import now, stamp
 from tests.support.shop import output
 from tests.support.stopping_database import DatabaseStop
 from tests.support.waiting import until, within
@@ -34,7 +36,7 @@ LONG = "\n\n".join(f"Paragraph {number}. " + "Many words of it. " * 50 for numbe
 @pytest.fixture
 async def still(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
     """A system without a worker: the test runs each attempt itself."""
-    settings = {**SETTINGS, "delivery_settle_seconds": 0.001}
+    settings = {**SETTINGS, "delivery_settle_seconds": 0.001, "take_over_wait_seconds": 1.0}
     async with running_system(postgres_url, temporal_address, worker=False, **settings) as system:
         yield system
 
@@ -265,9 +267,31 @@ async def test_what_staff_decided_is_told_after_the_release(still: System) -> No
     assert talk.customer.received[1:] == ["I have opened a ticket for you. Its number is T-1001."]
 
 
-async def approve(talk: Conversation, *stops: DatabaseStop) -> None:
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_template_that_was_withheld_leaves_after_the_release(still: System, *, answered: bool) -> None:
+    """It is all that is left of the reply. *answered*: a person's word ends it; a template leaves in place of that."""
+    config = AssistantConfig(template=TemplateName(name="we_answered", language="en"))
+    await still.services.configurations.apply("default", config, "test")
+    talk = Conversation(still)
+    await talk.customer.write("What does it cost?", timestamp=stamp(now() - timedelta(hours=25)))
+    await talk.answer()
+    still.whatsapp.failures.append(SendFailed(SendFailureKind.TRANSIENT, "down", retry_after=0.001))
+    assert not await talk.delivered()
+    await talk.change(Event.TAKEN)
+    await talk.deliver()
+    silent = list(still.whatsapp.sent)
+    if answered:
+        await Outbox(still.database).add(await talk.id, "Ten.", message_id=uuid4(), author="agent", author_name="Ann")
+    await talk.change(Event.RELEASED)
+    await until("all that is due to be sent", talk.delivered, bool)
+
+    assert silent == []
+    assert [posted.template is not None for posted in still.whatsapp.sent] == [True]
+
+
+async def approve(talk: Conversation, *stops: DatabaseStop, approved: bool = True) -> None:
     [question] = (await talk.customer.session())["questions"]
-    by = await Actions(talk.system.database).hand_in(await talk.id, approved=True, who="Ann")
-    decision = ApprovalDecision(digest=question["digest"], approved=True, by=by, conversation_id=await talk.id)
+    by = await Actions(talk.system.database).hand_in(await talk.id, approved=approved, who="Ann")
+    decision = ApprovalDecision(digest=question["digest"], approved=approved, by=by, conversation_id=await talk.id)
     async with activities(talk.system, *stops) as does:
         await ActivityEnvironment().run(does.actions.resolve_approval, decision)

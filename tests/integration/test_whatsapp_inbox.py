@@ -10,7 +10,8 @@ import pytest
 
 from schemas.assistants import Accounts, AssistantConfig
 from schemas.messages import BatchOptions, ChannelMessage, CustomerIdentity, RateLimit
-from storage.configurations import AccountTaken
+from storage.configurations import AccountTaken, Configurations
+from storage.database import Database
 from storage.inbox import Inbox
 from tests.system_in_process import System, running_system
 
@@ -164,3 +165,22 @@ async def test_an_account_belongs_to_one_assistant(system: System) -> None:
     assert await configurations.apply("sales", config, "test") == 2
     await configurations.apply("sales", AssistantConfig(), "test")
     assert await configurations.apply("support", config, "test") == 1
+
+
+async def test_of_two_who_apply_at_once_one_comes_first(system: System) -> None:
+    """Each by a database of its own, as processes do."""
+    config = AssistantConfig(accounts=Accounts(whatsapp=("777",)))
+    databases = [Database(system.settings.database_url) for _ in range(6)]
+    try:
+        owners = await asyncio.gather(
+            *(Configurations(each).apply(f"a{n}", config, "test") for n, each in enumerate(databases)),
+            return_exceptions=True,
+        )
+        versions = await asyncio.gather(
+            *(Configurations(each).apply("own", AssistantConfig(), "test") for each in databases)
+        )
+    finally:
+        await asyncio.gather(*(each.close() for each in databases))
+
+    assert len([each for each in owners if isinstance(each, AccountTaken)]) == 5
+    assert sorted(versions) == [1, 2, 3, 4, 5, 6]

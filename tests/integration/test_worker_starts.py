@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import subprocess
 from dataclasses import dataclass, field
@@ -18,9 +19,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from tests.ports import free_port
 from tests.support.waiting import until
-from tests.system_in_process import System
+from tests.system_in_process import System, running_system
 from tests.worker_process import AGENT, worker_process
 from worker.schedules import SWEEP, ensure_schedules
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -72,14 +75,47 @@ async def test_metrics_are_shown_whatever_host_is_called(system: System, host: s
         await until("the SDK's metrics", look, lambda text: "temporal_" in text)
 
 
-async def test_a_port_for_metrics_that_is_taken_is_told_in_one_line(system: System, tmp_path: Path) -> None:
+async def test_a_worker_shows_what_it_counted_itself(postgres_url: str, temporal_address: str) -> None:
+    """The API counts in a process of its own, which cannot know of a worker's turns."""
+    shown = f"http://127.0.0.1:{(port := free_port())}/metrics"
+    async with (
+        running_system(postgres_url, temporal_address, worker=False) as system,
+        worker_process(system, WORKER_COUNTERS_PORT=str(port)) as worker,
+        httpx2.AsyncClient() as http,
+    ):
+        waiting = asyncio.create_task(system.http.post("/api/message", json={"customer_id": "c-1", "text": "Hello"}))
+
+        async def look() -> str:
+            try:
+                return (await http.get(shown)).text
+            except httpx2.TransportError as error:
+                return f"{error!r} {worker.process.returncode} {worker.said()}"
+
+        counted = 'agent_failures_total{kind="connect"}'
+        await until("a question that could not be put, counted", look, lambda text: counted in text)
+        waiting.cancel()
+        assert counted not in (await system.http.get("/metrics")).text
+
+
+def test_compose_gives_each_worker_a_port_for_what_it_counts() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    documented = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
+    for setting in ("WORKER_METRICS_PORT", "WORKER_COUNTERS_PORT"):
+        [port] = re.findall(rf'{setting}: "([0-9]+)"', compose)
+        assert f"`worker:{port}`" in documented
+
+
+@pytest.mark.parametrize("setting", ["WORKER_METRICS_PORT", "WORKER_COUNTERS_PORT"])
+async def test_a_port_for_metrics_that_is_taken_is_told_in_one_line(
+    system: System, tmp_path: Path, setting: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         environment = {
             **os.environ,
             "DATABASE_URL": system.settings.database_url or "",
             "PERPLEXITY_BASE_URL": "http://127.0.0.1:9",
-            "WORKER_METRICS_PORT": str(port),
+            setting: str(port),
             "DATA_DIR": str(tmp_path),
         }
         command = [AGENT, "worker"]
@@ -87,5 +123,5 @@ async def test_a_port_for_metrics_that_is_taken_is_told_in_one_line(system: Syst
             subprocess.run, command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=30
         )
 
-    told = f"agent: WORKER_METRICS_PORT: port {port} is taken on 127.0.0.1; "
+    told = f"agent: {setting}: port {port} is taken on 127.0.0.1; "
     assert (done.returncode, done.stderr.startswith(told), len(done.stderr.splitlines())) == (2, True, 1), done

@@ -92,7 +92,7 @@ def _account_full(world: World, _customer: int, _which: int) -> bool:
 
 def _minute_used(world: World, _customer: int, _which: int) -> bool:
     world.tell("others use up the account's minute")
-    calls = world.settings.account_calls_per_minute
+    calls = world.settings.perplexity_account_calls_per_minute
     world.run(world.database.rows(inside.OTHERS_ASKED, {"seconds": _USED_SECONDS, "calls": calls}))
     return True
 

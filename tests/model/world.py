@@ -47,10 +47,10 @@ SETTINGS: dict[str, Any] = {
     "still_working_seconds": 60.5,
     "newer_message_poll_seconds": 10.0,
     "restart_within_seconds": 15.0,
-    "account_calls_in_flight": 1,
-    "account_calls_per_minute": 40,
-    "account_slot_seconds": 45.5,
-    "account_place_seconds": 60.5,
+    "perplexity_account_calls_in_flight": 1,
+    "perplexity_account_calls_per_minute": 40,
+    "perplexity_account_slot_seconds": 45.5,
+    "perplexity_account_place_seconds": 60.5,
     "delivery_attempts": 3,
     "delivery_resends": 1,
     "delivery_settle_seconds": 60.5,
@@ -58,7 +58,7 @@ SETTINGS: dict[str, Any] = {
     "sweep_after_seconds": 30.5,
     "idle_end_seconds": 5_000.5,
     "channel_customer_messages_per_minute": 0.0,
-    "account_messages_per_minute": 0.0,
+    "channel_account_messages_per_minute": 0.0,
 }
 
 

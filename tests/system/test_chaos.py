@@ -34,8 +34,8 @@ MODEL_SECONDS = 0.5
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(420)]
 
 SETTINGS = {
-    "ACCOUNT_CALLS_IN_FLIGHT": "1000",
-    "ACCOUNT_CALLS_PER_MINUTE": "100000",
+    "PERPLEXITY_ACCOUNT_CALLS_IN_FLIGHT": "1000",
+    "PERPLEXITY_ACCOUNT_CALLS_PER_MINUTE": "100000",
     "RESTART_LIMIT": "1000",  # the launcher gives up on parts that die so often
     "RESTART_PAUSE_MAX_SECONDS": "0.2",
     "TURN_ATTEMPTS": "20",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actions.gates import GateResult, evaluate, evaluate_action, event_of, rules_of, told_by_the_bot
+from actions.gates import GateResult, evaluate, evaluate_action, evaluate_merge, event_of, rules_of, told_by_the_bot
 from actions.registry import Registry
 from schemas.actions import ActionDefinition, AssistantActions, Confirmation
 from schemas.standing import Owner, Standing
@@ -27,8 +27,12 @@ TABLE = {
     Event.MESSAGE: ("drop", "hold", "yes>bot"),
     Event.ACTION: ("yes", "no", "no"),
     Event.HANDOFF: ("yes>human", "no", "yes>human"),
+    Event.ASKED: ("yes", "no", "no"),
+    Event.APPROVAL_ASKED: ("yes", "no", "no"),
     Event.CONFIRMED: ("no", "no", "no"),  # no question is open here
     Event.DECLINED: ("no", "no", "no"),
+    Event.CANCELLED: ("yes", "yes", "yes"),  # what is dropped, the cell of what happened says
+    Event.REFUSED: ("no", "no", "no"),  # no question is open here
     Event.EXPIRED: ("drop", "yes", "yes"),
     Event.APPROVED: ("yes", "yes", "yes"),
     Event.DISAPPROVED: ("yes", "yes", "yes"),
@@ -38,12 +42,12 @@ TABLE = {
     Event.RESET: ("drop all", "drop all>bot", "drop all>bot"),
     Event.TICKET_OPENED: ("yes", "yes", "yes"),
     Event.TICKET_RESOLVED: ("yes", "yes", "yes"),
+    Event.MERGED: ("yes", "drop", "yes"),  # where the merge brings nothing that is open
     Event.ERASED: ("drop all>closed", "drop all>closed", "drop all"),
 }
 ANSWERS = {(Event.RELEASED, Owner.BOT), *product((Event.RESET, Event.TICKET_RESOLVED), Owner)}
 """What was held is answered also where the bot had the conversation before."""
-NEVER_ASKED_ABOUT = {Event.ASKED, Event.APPROVAL_ASKED, Event.CANCELLED, Event.REFUSED, Event.MERGED}
-"""Reasons of transitions that follow from another event's cell, or from a merge (migration 0011)."""
+NEEDS_A_QUESTION = (Event.CONFIRMED, Event.DECLINED, Event.REFUSED)
 
 
 def said(gate: GateResult) -> str:
@@ -75,12 +79,12 @@ def test_a_message_from_before_the_close_opens_nothing(standing: Standing, cell:
 
 
 def test_the_table_above_is_complete_and_has_no_cell_that_nothing_asks() -> None:
-    assert set(TABLE) | NEVER_ASKED_ABOUT == set(Event)
+    assert set(TABLE) == set(Event)
     answered = {
         (event, owner) for event, row in TABLE.items() for owner, cell in zip(Owner, row, strict=True) if cell != "no"
     }
     cells = {(event, owner) for event in TABLE for owner in rules_of(event)}
-    assert cells == answered | {(Event.CONFIRMED, Owner.BOT), (Event.DECLINED, Owner.BOT)}
+    assert cells == answered | set(product(NEEDS_A_QUESTION, [Owner.BOT]))
 
 
 def test_each_row_is_asked_by_the_product() -> None:
@@ -90,10 +94,11 @@ def test_each_row_is_asked_by_the_product() -> None:
     assert [event for event in TABLE if not re.search(rf"Event\.{event.name}\b", text)] == [
         Event.ACTION,  # by gates.evaluate_action
         Event.HANDOFF,  # by gates.event_of
+        Event.MERGED,  # by the database, which is compared (tests/integration/test_gates_in_the_database.py)
     ]
 
 
-@pytest.mark.parametrize("event", [Event.CONFIRMED, Event.DECLINED])
+@pytest.mark.parametrize("event", NEEDS_A_QUESTION)
 def test_a_yes_or_no_needs_an_open_question(event: Event) -> None:
     assert evaluate(event, ASKED).allowed
     assert not evaluate(event, BOT).allowed
@@ -108,6 +113,26 @@ def test_a_new_question_takes_the_place_of_the_open_one() -> None:
     gate = evaluate_action(ASKED, definition("create_ticket", confirmation=Confirmation.CUSTOMER))
     assert (gate.allowed, gate.confirm_by) == (True, Confirmation.CUSTOMER)
     assert gate.after == ASKED
+
+
+def test_who_is_asked_has_a_question_open() -> None:
+    approval = BOT.model_copy(update={"approvals": 1})
+    assert evaluate(Event.ASKED, BOT).after == evaluate(Event.ASKED, ASKED).after == ASKED  # it takes the other's place
+    assert evaluate(Event.APPROVAL_ASKED, BOT).after == approval
+    assert evaluate(Event.APPROVAL_ASKED, approval).after.approvals == 2
+
+
+def test_a_merge_brings_a_person_before_a_question_and_ends_the_other() -> None:
+    asked = CLOSED.model_copy(update={"questions": 1})
+    brought = [evaluate_merge(each, brings_person=True).after for each in (BOT, HUMAN, asked)]
+    assert [(each.owner, each.version, each.questions) for each in brought] == [
+        (Owner.HUMAN, 8, 0),
+        (Owner.HUMAN, 7, 0),
+        (Owner.HUMAN, 8, 0),
+    ]
+    assert evaluate_merge(asked).after == asked.model_copy(update={"owner": Owner.BOT, "version": 8})
+    assert [evaluate_merge(each).after for each in (BOT, ASKED, CLOSED)] == [BOT, ASKED, CLOSED]
+    assert evaluate_merge(HUMAN, goes_on=False).after == CLOSED
 
 
 @pytest.mark.parametrize(("event", "standing"), list(product(TABLE, (BOT, HUMAN, CLOSED, ASKED, WITH_TICKET))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.metadata_schemas import schema_problems
 from actions.registry import Registry, configuration_problems
 from actions.simulation import simulate
+from config.settings import Settings
 from schemas.actions import BUILT_IN_NAMES, ActionDefinition, ActionRequest, AssistantActions, Confirmation, Endpoint
 from schemas.standing import Owner, Standing
 from schemas.turns import State, Verdict
@@ -137,6 +139,19 @@ def test_a_sound_configuration_is_taken() -> None:
             AssistantActions(custom=(REFUND,), confirmations={"refund_order": Confirmation.NONE}),
             "/confirmations/refund_order",
         ),
+        (AssistantActions(confirmations={"api_call": Confirmation.NONE}), "/confirmations/api_call"),
+        (
+            AssistantActions(
+                endpoints=(Endpoint(**WEATHER | {"method": "POST"}),),
+                custom=(
+                    REFUND.model_copy(
+                        update={"safe": True, "safe_because": "x", "settings": {"endpoint": WEATHER["name"]}}
+                    ),
+                ),
+                confirmations={"refund_order": Confirmation.NONE},
+            ),
+            "/confirmations/refund_order",
+        ),
         (
             AssistantActions(endpoints=(Endpoint(**WEATHER, params_schema={"type": "array"}),)),
             "/endpoints/0/params_schema/type",
@@ -151,8 +166,8 @@ def test_a_configuration_with_a_flaw_is_refused(config: AssistantActions, path: 
     ("name", "secret"),
     [
         ("Authorization", "Bearer abc"),
-        ("Authorization", "sk-LITERALSECRETMARK01"),
-        ("X-Api-Key", "d41d8cd98f00b204e9800998ecf8427e"),
+        ("Authorization", "Authorization:abc"),
+        ("X-Api-Key", "x" * 201),
         ("Cookie", "session=1"),
         ("X-Token", "orders_token\r\nX-Evil: 1"),
         ("X-Token", "orders_token\n"),
@@ -178,10 +193,31 @@ def test_a_header_that_names_no_secret_is_refused_in_one_line(name: str, secret:
     assert not secret or secret not in problem.message
 
 
+def test_one_header_in_two_spellings_is_refused() -> None:
+    order = Endpoint(**WEATHER, headers={"Authorization": "orders", "authorization": "orders"})
+
+    [problem] = configuration_problems(AssistantActions(endpoints=(order,)))
+
+    assert (problem.path, problem.message) == ("/endpoints/0/headers/authorization", "is there in another spelling")
+
+
 @pytest.mark.parametrize(
-    "secret", ["orders_token", "CRM", "crm.token-2026", "sk_production", "shop2_api_key_for_orders_v2"]
+    "secret",
+    [
+        "orders_token",
+        "crm.token-2026",
+        "shop2_api_key_for_orders_v2",
+        "payments2024",
+        "sk_warehouse1",
+        "hubspotproductiontoken2024",
+        "2checkout/token",
+        "clé",
+    ],
 )
-def test_the_name_of_a_secret_is_taken(secret: str) -> None:
+def test_the_name_of_a_secret_is_taken_whatever_it_looks_like(secret: str) -> None:
+    settings = Settings(_env_file=None, endpoint_secrets=json.dumps({secret: "Bearer abc"}))  # type: ignore[call-arg,arg-type]
+    assert list(settings.endpoint_secrets) == [secret]
+
     order = Endpoint(**WEATHER, headers={"Authorization": secret, "X-Api-Key": secret})
 
     assert configuration_problems(AssistantActions(endpoints=(order,))) == []

@@ -152,6 +152,18 @@ OUTPUTS = {
     "a function call": json.dumps({"name": "api_call", "arguments": {"endpoint": "pay", "pin": SECRET}}),
     "a key that is there twice": WHOLE.replace('"n"', '"pin"'),
     "spelt oddly": WHOLE.replace("action", "Action"),
+    "fields at top level": json.dumps({"action": "api_call", "reason": "r", "endpoint": "pay", "pin": SECRET}),
+    "parameters for metadata": WHOLE.replace("metadata", "params"),
+    "metadata in another case": WHOLE.replace("metadata", "Metadata"),
+    "a field beside the metadata": json.dumps({**PAY, "pin": SECRET}),
+    "a field in another case": WHOLE.replace("pin", "PIN"),
+    "metadata in metadata": json.dumps({**PAY, "metadata": {"metadata": PAY["metadata"]}}),
+    "parameters flattened": json.dumps({**PAY, "metadata": {"endpoint": "pay", "pin": SECRET}}),
+    "cut before the action": json.dumps(dict(reversed(PAY.items())))[:-4],
+    "broken before the action": json.dumps(dict(reversed(PAY.items()))).replace('"reason"', "reason:="),
+    "another notation": f"action: api_call\nreason: r\nmetadata:\n  pin: {SECRET}",
+    "a comment": f'{{"action":"pay_now","reason":"r","metadata":{{"pin":"" /* pin {SECRET} */}}}}',
+    "text around it": f"I pay with {SECRET}: {WHOLE}",
 }
 
 
@@ -163,9 +175,31 @@ def test_a_raw_output_is_shown_without_it(output: str) -> None:
     assert HIDDEN in shown
 
 
-@pytest.mark.parametrize("output", ["Hello {name}, 4711", '{"a": {"pin": "4711"}}', "{ color: red }", ""])
-def test_what_is_no_action_is_shown_as_it_is(output: str) -> None:
+def test_of_an_unusable_output_only_the_definitions_own_names_are_shown() -> None:
+    metadata = {"endpoint": "pay", "params": {"PIN 4711": 1, "n": 4711}}
+    output = json.dumps({"action": "api_call", "reason": "pin 4711", "metadata": metadata, "list": [4711]})
+
+    assert json.loads(output_to_show(output, REGISTRY)) == {
+        "action": "api_call",
+        "reason": HIDDEN,
+        "metadata": {"endpoint": "pay", "params": {"…": HIDDEN, "n": HIDDEN}},
+        "…": [HIDDEN],
+    }
+
+
+def test_of_an_action_all_but_its_sensitive_values_is_shown() -> None:
+    output = f"```json\n{WHOLE}\n``` [1]"
+
+    assert output_to_show(output, REGISTRY) == output.replace(": ", ":").replace(", ", ",").replace(SECRET, HIDDEN)
+
+
+@pytest.mark.parametrize("output", ["Hello {name}, 4711", "{ color: red }", "Your pin: 4711", ""])
+def test_a_plain_text_is_shown_as_it_is(output: str) -> None:
     assert output_to_show(output, REGISTRY) == output
+
+
+def test_of_an_object_in_a_text_no_value_is_shown() -> None:
+    assert output_to_show('As JSON: {"a": {"pin": "4711"}}.', REGISTRY) == f'As JSON: {{"…":{{"pin":"{HIDDEN}"}}}}.'
 
 
 def test_an_assistant_without_sensitive_fields_has_its_outputs_shown_as_they_are() -> None:

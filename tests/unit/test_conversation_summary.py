@@ -12,6 +12,7 @@ from schemas.sessions import OpenQuestion, Session, SessionThread
 from schemas.standing import Owner
 from schemas.turn_record import TurnStatus
 from schemas.turns import Attempt, State, Timings, Turn, Verdict
+from storage.overview import MessageRow
 from tests.support.clock import NOW
 
 
@@ -26,7 +27,7 @@ def turn(**values: Any) -> Turn:
     return Turn(turn_id=uuid4(), conversation_id=uuid4(), message_id="m", state=State.BOT, finished_at=NOW, **values)
 
 
-def told(*questions: OpenQuestion, turns: tuple[Turn, ...] = ()) -> str:
+def told(*questions: OpenQuestion, turns: tuple[Turn, ...] = (), messages: tuple[MessageRow, ...] = ()) -> str:
     session = Session(
         customer_id="c-1",
         channel="http",
@@ -37,7 +38,9 @@ def told(*questions: OpenQuestion, turns: tuple[Turn, ...] = ()) -> str:
         thread=SessionThread(),
         questions=list(questions),
     )
-    return conversation_text(ConversationSummary(session=session, threads=[], last_turns=list(turns), last_messages=[]))
+    return conversation_text(
+        ConversationSummary(session=session, threads=[], last_turns=list(turns), last_messages=list(messages))
+    )
 
 
 def test_every_open_question_is_told_with_what_is_asked_and_why() -> None:
@@ -66,3 +69,13 @@ def test_every_open_question_is_told_with_what_is_asked_and_why() -> None:
 )
 def test_a_turn_says_how_it_went(values: dict[str, Any], said: str) -> None:
     assert said in told(turns=(turn(**values),))
+
+
+def test_a_note_is_no_word_of_the_assistant() -> None:
+    said = MessageRow(direction="out", author="assistant", text="It has expired.", stored_at=NOW)
+    note = MessageRow(direction="event", author="assistant", text="Nobody approved.", stored_at=NOW, for_staff=True)
+
+    text = told(messages=(said, note))
+
+    assert "assistant: It has expired.\n" in text
+    assert "note for staff: Nobody approved.\n" in text

@@ -18,7 +18,7 @@ from config.settings import Settings
 from launch.failures import StopRequested
 from launch.parts import LaunchedPart
 from launch.probes import answers
-from launch.processes import end_strangers, spawn
+from launch.processes import end_orphans, spawn
 from launch.stopping import StopClock
 from launch.supervisor import Supervisor
 from tests.support.waiting import until_blocking
@@ -161,13 +161,13 @@ def test_one_that_does_not_start_anew_is_forced_to(tmp_path: Path) -> None:
     parts.stop()
 
 
-def test_strangers_are_not_waited_for_once_the_end_is_asked_for(tmp_path: Path, clock: StopClock) -> None:
+def test_orphans_are_not_waited_for_once_the_end_is_asked_for(tmp_path: Path, clock: StopClock) -> None:
     log = tmp_path / "log"
     process = spawn([sys.executable, "-c", STUBBORN], log=log, environment=os.environ)
     until_blocking("a process that is deaf to SIGTERM", log.read_text)
     asked_in(0.3)
 
-    took = seconds_of(lambda: end_strangers([psutil.Process(process.pid)], signal.SIGTERM, 25, 2, clock.asked))
+    took = seconds_of(lambda: end_orphans([psutil.Process(process.pid)], signal.SIGTERM, 25, 2, clock.asked))
 
     assert took < SOON
     assert process.wait(5) == -signal.SIGKILL

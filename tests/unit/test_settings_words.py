@@ -49,6 +49,8 @@ REFUSED = [
     ("ENDPOINT_SECRETS", "crm=hidden", "JSON, like"),
     ("ENDPOINT_SECRETS", '{"crm": ["hidden"]}', "ENDPOINT_SECRETS (at crm)"),
     ("ENDPOINT_SECRETS", '{"crm": "hidden\\r\\nX: y"}', "one line of ASCII"),
+    ("ENDPOINT_SECRETS", '{"Bearer hidden": "crm"}', "names of secrets have at most 200 characters"),
+    ("ENDPOINT_SECRETS", '{"": "hidden"}', "names of secrets have at most 200 characters"),
     ("API_KEY", "hid den", "without blanks"),
 ]
 
@@ -183,6 +185,13 @@ def test_a_former_name_is_named_with_the_new_one_wherever_it_is_set(tmp_path: Pa
         f"{tmp_path / '.env'}: WORKER_RECORD_SECONDS is no setting any more and has no effect; "
         "it is called WORKER_LAST_WRITE_SECONDS now",
     ]
+
+
+@pytest.mark.parametrize("name", ["METRICS_DIR", "STREAM_KEEPALIVE_SECONDS"])
+def test_a_setting_that_nothing_took_the_place_of_is_named(tmp_path: Path, name: str) -> None:
+    [told] = former_names({name: "1"}, tmp_path / ".env")
+
+    assert told.endswith(f"{name} is no setting any more and has no effect; nothing takes its place")
 
 
 def test_a_setting_that_nothing_reads_yet_is_named_where_it_is_set(

@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from actions.prompt_pack import repair_prompt, result_prompt
+from actions.reading import read_output
+from actions.registry import Registry
+from actions.untrusted import wrap_untrusted
 from integrations.perplexity.simulator.directives import (
     Directive,
     DirectiveError,
@@ -18,15 +22,18 @@ from integrations.perplexity.simulator.directives import (
     parse_directive,
     without_directives,
 )
+from integrations.perplexity.simulator.later_steps import asked_repair, is_later_step, told_result
 from integrations.perplexity.simulator.script import (
     INSTRUCTIONS_MARK,
     ScriptedReply,
     customer_words,
     load_script,
+    repaired_reply,
     scripted_reply,
 )
 from integrations.perplexity.simulator.shapes import Said, chunks_of, last_message, messages_of
 from integrations.perplexity.simulator.threads import PastTurn
+from schemas.turns import ErrorCode, OutputError, Verdict
 
 REAL = Path(__file__).parents[3] / "shared" / "recordings" / "wrapper-answer-1d.json.gz"
 SCRIPT = load_script()
@@ -112,6 +119,64 @@ def test_earlier_turns_are_remembered() -> None:
     history = [PastTurn("My name is Mia", "Hello", ""), PastTurn("I like tea", "Good", "")]
 
     assert "“My name is Mia”" in reply_to("What did I say first?", *history).text
+
+
+def invalid(*errors: tuple[str, str], raw: str) -> str:
+    """The question that asks to mend *raw*."""
+    listed = [OutputError(path=path, message=message, code=ErrorCode.MISSING) for path, message in errors]
+    return repair_prompt(listed, raw, Registry())
+
+
+def mended(question: str, words: str) -> str:
+    repair = asked_repair(question)
+    assert repair is not None
+    return repaired_reply(SCRIPT, repair, words, []).text
+
+
+def test_an_invalid_ticket_is_mended_and_keeps_what_was_right() -> None:
+    raw = 'Sure! {"action": "create_ticket", "reason": "r", "metadata": {"subject": "Lamp", "priority": "mega"}} ok'
+    question = invalid(("/metadata/description", "is missing"), ("/metadata/priority", "must be one of"), raw=raw)
+
+    text = mended(question, "My lamp flickers")
+    action = json.loads(text)
+
+    assert read_output(text, Registry()).verdict is Verdict.ACTION
+    assert (action["action"], action["metadata"]["subject"]) == ("create_ticket", "Lamp")
+    assert (action["metadata"]["description"], action["metadata"]["priority"]) == ("My lamp flickers", "high")
+
+
+def test_what_cannot_be_mended_is_an_answer_to_the_customer() -> None:
+    raw = '{"action": "api_call", "reason": "How the ticket stands", "metadata": {"endpoint": "x"}}'
+    question = invalid(("/metadata/endpoint", "unknown endpoint; there are: none"), raw=raw)
+
+    assert "Saturday" in mended(question, "When are you open?")
+
+
+@pytest.mark.parametrize("words", ["What is the status of my ticket SUP-12?", "errors in previous_output"])
+def test_a_customers_question_asks_for_no_repair(words: str) -> None:
+    assert not is_later_step(wrap_untrusted("customer_message", words))
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({"status": "confirmed", "found": False}, "Found: no."),
+        (
+            {"status": "confirmed", "body": {"order_id": "A-1", "parts": ["lamp", None]}},
+            "Order id: A-1. Parts: lamp, none.",
+        ),
+        ({"status": "confirmed", "body": "It is on its way."}, "It is on its way."),
+        ({"status": "failed", "error": {"code": 7}}, "Status: failed. Error: code 7."),
+    ],
+)
+def test_a_result_is_told_in_words(result: dict[str, Any], said: str) -> None:
+    told = told_result(result_prompt("order_status", json.dumps(result)))
+
+    assert told == f"Here is the result. {said}"
+
+
+def test_a_result_that_was_cut_is_told_as_it_is() -> None:
+    assert told_result(result_prompt("order_status", '{"body": "It is')) == 'Here is the result. {"body": "It is'
 
 
 def test_the_customers_words_stand_after_the_instructions() -> None:

@@ -14,6 +14,7 @@ from integrations.perplexity.simulator.directives import (
     directives_in,
     without_directives,
 )
+from integrations.perplexity.simulator.later_steps import asked_repair, is_later_step, told_result
 from integrations.perplexity.simulator.planning import Planner
 from integrations.perplexity.simulator.playing import Plan
 from integrations.perplexity.simulator.script import (
@@ -22,8 +23,8 @@ from integrations.perplexity.simulator.script import (
     ScriptedSource,
     customer_words,
     load_script,
+    repaired_reply,
     scripted_reply,
-    told_result,
 )
 from integrations.perplexity.simulator.shapes import Said, messages_of
 from integrations.perplexity.simulator.threads import Asking, PastTurn, Threads
@@ -92,8 +93,10 @@ class Answering:
 
     def _say(self, asking: Asking, directive: Directive, mode: str) -> Said:
         context = self._threads.thread_of(asking)
-        words = without_directives(customer_words(asking.text))
-        reply = self._reply(asking, directive, words, self._threads.history(context))
+        words, history = without_directives(customer_words(asking.text)), self._threads.history(context)
+        if history and is_later_step(asking.text):
+            words, history = history[-1].question, history[:-1]  # of the same turn
+        reply = self._reply(asking, directive, words, history)
         backend_uuid, slug = self._threads.add_turn(asking, context, PastTurn(words, reply.text, reply.topic))
         return Said(
             question=words,
@@ -115,6 +118,8 @@ class Answering:
             return ScriptedReply(text=text, sources=_cited(directive.reply))
         if (told_of := told_result(asking.text)) is not None:
             return ScriptedReply(text=told_of)
+        if (repair := asked_repair(asking.text)) is not None:
+            return repaired_reply(self._script, repair, words, history)
         # Instructions once said hold for the thread; the Space's own are known to upstream.
         told = asking.collection_uuid is not None or INSTRUCTIONS_MARK in asking.text or self._told_before(asking)
         return scripted_reply(self._script, words, history, may_act=told)

@@ -12,12 +12,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from actions.untrusted import without_marks
+from integrations.perplexity.simulator.later_steps import Repair
 from integrations.perplexity.simulator.threads import PastTurn
 
 INSTRUCTIONS_MARK = "ACTIONS YOU MAY REQUEST"
 """Part of the prompt pack. Only a model that was told of actions writes them."""
 
-_RESULT = re.compile(r'<untrusted kind="tool_result">\n([^<]*)\n</untrusted>')
 _ORDER = re.compile(r"(?<![\w-])(?=[\w-]*\d{3})#?([A-Z]{0,4}-?\d{3,12})(?![\w-])", re.IGNORECASE)
 _TICKET = re.compile(r"(?<![\w-])([A-Z]{1,6}-\d{1,10})(?![\w-])", re.IGNORECASE)
 _QUOTE_CHARACTERS = 120
@@ -79,15 +79,6 @@ def customer_words(question: str) -> str:
     return without_marks(question)
 
 
-def told_result(question: str) -> str | None:
-    """The final words where *question* brings an action's result; None where it does not."""
-    found = _RESULT.search(question)
-    if found is None:
-        return None
-    result = json.loads(found[1])
-    return f"I have done that. The answer was: {_quoted(str(result.get('body', result)))}"
-
-
 def scripted_reply(script: Script, words: str, history: list[PastTurn], *, may_act: bool) -> ScriptedReply:
     """The reply to the customer's *words* after *history*; a JSON action only if the model *may act*."""
     topic, language = _found(script, words, history)
@@ -100,6 +91,27 @@ def scripted_reply(script: Script, words: str, history: list[PastTurn], *, may_a
     else:
         text = wording.says.format_map(facts).strip()
     return ScriptedReply(text=text, topic=f"{topic.name}/{language}", sources=topic.sources)
+
+
+def repaired_reply(script: Script, repair: Repair, words: str, history: list[PastTurn]) -> ScriptedReply:
+    """The action of *repair* with what was wrong or missing taken from the script; else the reply to *words*."""
+    topic = next((each for each in script.topics if each.action and each.action["action"] == repair.action), None)
+    if topic is None or topic.action is None:
+        return scripted_reply(script, words, history, may_act=True)
+    scripted = _from_the_script(topic.action["metadata"], topic.needs, _facts(words, history))
+    sound = {name: value for name, value in repair.sound.items() if name in topic.action["metadata"]}
+    action = {**topic.action, "metadata": {**scripted, **sound}}
+    return ScriptedReply(text=_as_model_writes(action, fenced=topic.fenced), topic=topic.name)
+
+
+def _from_the_script(templates: dict[str, str], needs: str | None, facts: Mapping[str, str]) -> dict[str, str]:
+    """Fields of an action; those that speak of what is needed, and was not said, hold the customer's words."""
+    unknown = f"{{{needs}}}" if needs and not facts[needs] else None
+    filled = {
+        name: facts["words"] if unknown and unknown in template else template.format_map(facts)
+        for name, template in templates.items()
+    }
+    return {name: value for name, value in filled.items() if value}
 
 
 def _found(script: Script, words: str, history: list[PastTurn]) -> tuple[Topic, str]:

@@ -32,7 +32,7 @@ def is_valid(app_secret: str, body: bytes, header: str | None) -> bool:
 
 
 def answer_challenge(query: Mapping[str, str], verify_token: str) -> str | None:
-    """What to answer to Meta's verification call (as text/plain: the challenge is a stranger's), or None for 403."""
+    """What to answer to Meta's verification call as text/plain, for the caller chose it; None for 403."""
     offered, challenge = query.get("hub.verify_token", ""), query.get("hub.challenge", "")
     known = bool(verify_token) and hmac.compare_digest(offered.encode("utf-8", "replace"), verify_token.encode())
     if not known or query.get("hub.mode") != "subscribe" or not 0 < len(challenge) <= 1_000:

@@ -17,7 +17,6 @@ from integrations.whatsapp.incoming import (
     InboundMessage,
     ParsedBatch,
     StatusUpdate,
-    Unreadable,
 )
 from integrations.whatsapp.meta.contents import read_content
 from integrations.whatsapp.reading import (
@@ -33,6 +32,7 @@ from integrations.whatsapp.reading import (
     text,
     user_id,
 )
+from schemas.deliveries import Leftover
 from schemas.messages import MessageKind
 
 _KNOWN_VALUE_KEYS = {"messaging_product", "metadata", "contacts", "messages", "message_echoes", "statuses", "errors"}
@@ -55,10 +55,10 @@ def parse_webhook(body: bytes, received_at: datetime) -> ParsedBatch:
         payload = clean(json.loads(body.decode(), parse_constant=_nothing, parse_int=_whole_number))
     except (ValueError, RecursionError) as error:
         why = f"the body is not JSON ({type(error).__name__})"
-        return ParsedBatch(unreadable=[Unreadable(why=why, raw=_excerpt(body))])
+        return ParsedBatch(unreadable=[Leftover(why=why, raw=_excerpt(body))])
     batch = ParsedBatch()
     if mapping(payload).get("object") != "whatsapp_business_account" or not items(payload.get("entry")):
-        batch.unreadable.append(Unreadable(why="no entry of a WhatsApp account", raw=payload))
+        batch.unreadable.append(Leftover(why="no entry of a WhatsApp account", raw=payload))
         return batch
     for change in _changes(payload, batch):
         _Change(change, received_at, batch).read()
@@ -83,12 +83,12 @@ def _changes(payload: dict[str, Any], batch: ParsedBatch) -> Iterator[dict[str, 
     for entry in items(payload.get("entry")):
         changes = items(mapping(entry).get("changes"))
         if not changes:
-            batch.unreadable.append(Unreadable(why="an entry without changes", raw=entry))
+            batch.unreadable.append(Leftover(why="an entry without changes", raw=entry))
         for change in changes:
             if mapping(change, "value"):
                 yield change
             else:
-                batch.unreadable.append(Unreadable(why="a change without a value", raw=change))
+                batch.unreadable.append(Leftover(why="a change without a value", raw=change))
 
 
 class _Change:
@@ -115,11 +115,11 @@ class _Change:
             self._read_status(status)
         unknown = {name: value[name] for name in value.keys() - _KNOWN_VALUE_KEYS}
         if unknown and any(items(part) for part in parts):
-            self._batch.ignored.append(Unreadable(account=self._account, why="fields not known here", raw=unknown))
+            self._batch.ignored.append(Leftover(account=self._account, why="fields not known here", raw=unknown))
 
     def _nothing_for_us(self) -> None:
         """Another field (account alerts, template reviews, …), or one of ours with nothing readable in it."""
-        kept = Unreadable(account=self._account, why=f"field {line(self._field) or 'without a name'}", raw=self._value)
+        kept = Leftover(account=self._account, why=f"field {line(self._field) or 'without a name'}", raw=self._value)
         about_messages = self._field in ("messages", "smb_message_echoes") and not items(self._value.get("errors"))
         (self._batch.unreadable if about_messages else self._batch.ignored).append(kept)
 
@@ -127,7 +127,7 @@ class _Change:
         found = self._message(message, echo=echo) if isinstance(message, dict) else None
         if found is None:
             why = "a message without our number, its id or its sender"
-            self._batch.unreadable.append(Unreadable(account=self._account, why=why, raw=message))
+            self._batch.unreadable.append(Leftover(account=self._account, why=why, raw=message))
         else:
             self._batch.messages.append(found)
 
@@ -173,7 +173,7 @@ class _Change:
         found = self._status(status) if isinstance(status, dict) else None
         if found is None:
             why = "a status without our number, its message or a known state"
-            self._batch.unreadable.append(Unreadable(account=self._account, why=why, raw=status))
+            self._batch.unreadable.append(Leftover(account=self._account, why=why, raw=status))
         else:
             self._batch.statuses.append(found)
 

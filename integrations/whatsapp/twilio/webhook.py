@@ -17,10 +17,10 @@ from integrations.whatsapp.incoming import (
     InboundMessage,
     ParsedBatch,
     StatusUpdate,
-    Unreadable,
 )
 from integrations.whatsapp.reading import clean, identities, line, number, phone, text, user_id
 from integrations.whatsapp.twilio.signature import Form
+from schemas.deliveries import Leftover
 from schemas.messages import MessageKind
 
 DELIVERY_ID = "delivery_id"
@@ -74,7 +74,7 @@ def _batch(found: InboundMessage | StatusUpdate | None, fields: dict[str, str], 
             return ParsedBatch(messages=[found])
         case StatusUpdate():
             return ParsedBatch(statuses=[found])
-    return ParsedBatch(unreadable=[Unreadable(why=why, raw=fields)])
+    return ParsedBatch(unreadable=[Leftover(why=why, raw=fields)])
 
 
 def _address(value: str | None) -> tuple[str | None, str | None]:

@@ -14,6 +14,7 @@ FUNCTIONS = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split
 def upgrade() -> None:
     op.add_column("conversations", sa.Column("closed_seq", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("conversations", sa.Column("merges_told_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("messages", sa.Column("moved_at", sa.DateTime(timezone=True), nullable=True))
     for function in FUNCTIONS:
         op.execute(sa.text(function.replace(":", "\\:")))
 

@@ -2,6 +2,12 @@
 -- conversation that was closed after it is opened again. Once the reason is over it is answered, also where it ended
 -- between a turn's claim and the commit that holds it.
 
+-- needs_delivery: whether replies go out by ourselves, as schemas.channels.needs_delivery: the one place in SQL that names
+-- channels.
+CREATE FUNCTION needs_delivery(p_channel text, p_account text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_channel = 'whatsapp' AND p_account <> ''
+$$;
+--
 -- waits_for_ticket: whether the assistant answers nothing in this conversation now, for a ticket is open.
 CREATE FUNCTION waits_for_ticket(p_conversation uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT 1 FROM tickets k WHERE k.conversation_id = c.id AND k.status NOT IN ('resolved', 'closed'))
@@ -9,6 +15,16 @@ CREATE FUNCTION waits_for_ticket(p_conversation uuid) RETURNS boolean LANGUAGE s
                       WHERE k.assistant = c.assistant ORDER BY k.version DESC LIMIT 1), false)
       FROM conversations c WHERE c.id = p_conversation
 $$;
+--
+-- What a merge moves stood elsewhere before: what staff had said here until then was no answer to it.
+CREATE FUNCTION note_the_move() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.moved_at := agent_now();
+    RETURN NEW;
+END $$;
+--
+CREATE TRIGGER messages_note_the_move BEFORE UPDATE OF conversation_id ON messages FOR EACH ROW
+    WHEN (NEW.conversation_id <> OLD.conversation_id) EXECUTE FUNCTION note_the_move();
 --
 -- held_messages: the customer's words that wait for somebody: of an unanswered turn, newer than staff's last word, not
 -- taken back, and not answered since in a turn that took them up again (by a message of kind `held`, which names them).
@@ -25,37 +41,40 @@ CREATE OR REPLACE FUNCTION held_messages(p_conversation uuid) RETURNS SETOF mess
       JOIN messages m ON m.conversation_id = p_conversation AND m.seq BETWEEN u.first_seq AND u.last_seq
      WHERE m.kind NOT IN ('held', 'deleted') AND m.seq NOT IN (SELECT seq FROM taken_up)
        AND persons_word(p_conversation) < coalesce(
-           CASE WHEN u.is_done THEN (SELECT r.stored_at FROM messages r WHERE r.id = u.reply_id) END, m.stored_at)
+           CASE WHEN u.is_done THEN (SELECT greatest(r.stored_at, r.moved_at) FROM messages r WHERE r.id = u.reply_id) END,
+           greatest(m.stored_at, m.moved_at))
 $$;
 --
 -- bring_questions: of a reply that moved here by a merge and was withheld here, what it answered comes after it: behind
 -- all other messages, to be held or answered like them. Not where something was done for it (its words are told), nor
--- what a person has written to the customer after.
+-- what a person has answered: where it stood, or here, since the reply came.
 CREATE FUNCTION bring_questions(p_conversation uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     WITH unanswered AS MATERIALIZED (
-        SELECT t.conversation_id, t.first_seq, t.last_seq
+        SELECT t.conversation_id, t.first_seq, t.last_seq, k.moved_at
           FROM kept_words(p_conversation) k JOIN turns t ON t.id = k.turn_id
          WHERE t.conversation_id <> p_conversation AND t.status IN ('answered', 'apologised')
            AND k.delivery = 'withheld' AND NOT is_done(t.id)
     ), took AS MATERIALIZED (
-        SELECT m.* FROM unanswered u JOIN messages m ON m.conversation_id = u.conversation_id
+        SELECT m.*, u.moved_at AS reply_moved_at FROM unanswered u JOIN messages m ON m.conversation_id = u.conversation_id
            AND m.seq BETWEEN u.first_seq AND u.last_seq
     ), asked AS (
-        SELECT id FROM took
+        SELECT id, reply_moved_at FROM took
         UNION  -- what a message of kind `held` names
-        SELECT m.id FROM took k CROSS JOIN LATERAL jsonb_array_elements_text(k.meta -> 'held') AS named(seq)
+        SELECT m.id, k.reply_moved_at FROM took k CROSS JOIN LATERAL jsonb_array_elements_text(k.meta -> 'held') AS named(seq)
           JOIN messages m ON m.conversation_id = k.conversation_id AND m.seq = named.seq::bigint
     ), wanted AS MATERIALIZED (
-        SELECT m.id, row_number() OVER (ORDER BY m.stored_at, m.seq) AS place FROM asked JOIN messages m USING (id)
-         WHERE m.kind NOT IN ('held', 'deleted') AND m.stored_at > persons_word(p_conversation)
+        SELECT m.id, row_number() OVER (ORDER BY m.stored_at, m.seq) AS place
+          FROM (SELECT id, max(reply_moved_at) AS reply_moved_at FROM asked GROUP BY id) AS asked JOIN messages m USING (id)
+         WHERE m.kind NOT IN ('held', 'deleted') AND m.stored_at > persons_word(m.conversation_id)
+           AND greatest(m.stored_at, asked.reply_moved_at) > persons_word(p_conversation)
     ), moved AS (
         UPDATE messages m SET conversation_id = p_conversation, seq = c.newest_seq + wanted.place
           FROM wanted, conversations c WHERE m.id = wanted.id AND c.id = p_conversation RETURNING m.id, m.seq
     ), files AS (
         UPDATE media f SET conversation_id = p_conversation FROM moved WHERE f.message_id = moved.id
     )
-    UPDATE conversations c SET newest_seq = (SELECT max(seq) FROM moved), last_message_at = agent_now()
+    UPDATE conversations c SET newest_seq = (SELECT max(seq) FROM moved)
      WHERE c.id = p_conversation AND EXISTS (SELECT 1 FROM moved);
 END $$;
 --
@@ -76,7 +95,7 @@ BEGIN
     IF v_conversation.owner <> 'bot' THEN RETURN; END IF;
     WITH told AS (
         UPDATE messages m SET owner_version = v_conversation.owner_version,
-               delivery = CASE WHEN v_conversation.channel IN ('whatsapp') AND v_conversation.account <> '' THEN 'due' END,
+               delivery = CASE WHEN needs_delivery(v_conversation.channel, v_conversation.account) THEN 'due' END,
                stored_at = agent_now() - place * interval '1 microsecond'  -- before what is said with this change
           FROM (SELECT w.id, row_number() OVER (ORDER BY w.stored_at DESC, w.id DESC) AS place
                   FROM words_to_tell(p_conversation) w) AS wanted
@@ -87,7 +106,7 @@ BEGIN
     SELECT array_agg(h.seq ORDER BY h.seq), max(coalesce(h.sent_at, h.stored_at)) INTO v_held, v_wrote_at
       FROM messages_to_ask_about(p_conversation) h;
     IF v_held IS NULL THEN RETURN; END IF;
-    UPDATE conversations SET newest_seq = newest_seq + 1, last_message_at = agent_now() WHERE id = p_conversation
+    UPDATE conversations SET newest_seq = newest_seq + 1 WHERE id = p_conversation
     RETURNING newest_seq INTO v_seq;
     INSERT INTO messages (conversation_id, seq, direction, author, channel, id_scope, kind, text, meta, sent_at)
     VALUES (p_conversation, v_seq, 'in', 'customer', v_conversation.channel, '', 'held', '',
@@ -205,8 +224,18 @@ BEGIN
       FROM conversations c WHERE c.id = p_conversation;
 END $$;
 --
+-- is_acted_on: something was done for the message, in its own turn or in one that took it up: held or not, it is not
+-- asked about any more.
+CREATE FUNCTION is_acted_on(p_conversation uuid, p_seq bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT 1 FROM unanswered_turns(p_conversation) u JOIN messages k ON k.conversation_id = p_conversation
+           AND k.seq BETWEEN u.first_seq AND u.last_seq
+         WHERE u.is_done AND (k.seq = p_seq OR k.kind = 'held' AND k.meta -> 'held' @> to_jsonb(p_seq)))
+$$;
+--
 -- revise_waiting: an edit or a deletion takes effect in place while its message waits, or is held. New words come too
--- late for a turn that has taken the message; a message that was taken back is not asked about once more.
+-- late for a turn that has taken the message, and where something was done for it; a message that was taken back is not
+-- asked about once more.
 CREATE OR REPLACE FUNCTION revise_waiting(p_conversation conversations, p_id_scope text, p jsonb) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -218,7 +247,7 @@ BEGIN
        AND m.channel_message_id = p #>> '{meta,concerns}' AND m.conversation_id = p_conversation.id
        AND m.direction = 'in'
        AND (m.seq > p_conversation.cursor OR m.id IN (SELECT h.id FROM held_messages(p_conversation.id) h))
-       AND (p ->> 'kind' = 'delete' OR NOT EXISTS (
+       AND (p ->> 'kind' = 'delete' OR NOT is_acted_on(m.conversation_id, m.seq) AND NOT EXISTS (
             SELECT 1 FROM turns t JOIN messages k ON k.conversation_id = t.conversation_id AND k.seq >= t.first_seq
              WHERE t.conversation_id = m.conversation_id AND t.finished_at IS NULL
                AND (k.id = m.id OR k.kind = 'held' AND k.meta -> 'held' @> to_jsonb(m.seq))));

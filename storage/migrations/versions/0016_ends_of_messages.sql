@@ -26,7 +26,8 @@ END $$;
 --
 -- record_statuses: what the channel says of parts of ours. A part is found by our own id, or else by the channel's; how
 -- far it came only moves forward: a lower status changes nothing, FAILED replaces only what never arrived. One that
--- failed is due again, for the sender to decide what follows; returns its conversation. All parts are locked beforehand,
+-- failed is due again, for the sender to decide what follows; returns its conversation. A message that was withheld
+-- while nobody knew, and has arrived with it, is done. All parts are locked beforehand,
 -- and the conversations of those that failed, in the order in which all take them.
 CREATE OR REPLACE FUNCTION record_statuses(p_channel text, p_statuses jsonb)
 RETURNS TABLE (conversation_id uuid, workflow_id text, channel text, assistant text)
@@ -68,6 +69,7 @@ BEGIN
                    external_id = coalesce(external_id, v_status ->> 'channel_message_id'),
                    settled_at = CASE WHEN v_part.status = 'confirmed' THEN settled_at ELSE agent_now() END
              WHERE id = v_part.id;
+            UPDATE messages SET delivery = 'done' WHERE id = v_part.message_id AND delivery = 'withheld' AND has_arrived(id);
         END IF;
     END LOOP;
 END $$;
@@ -83,9 +85,10 @@ $$
 --
 -- tell_decision: what came of an action that staff decided on is said once, and with it the owner changes where the
 -- action does that (*p_event*, *p_rules*): only under the version that the decision was made under, else *p_instead* is
--- said and the action counts as not done. Under the owners *p_told_under* the bot tells the customer; else it is a note.
--- Words of before, that somebody has still to agree, are never told after it: where they were kept and the customer is
--- told now, they end; where something was done and a person has the conversation, what came of it is kept in their place.
+-- said and the action counts as not done. A close is the bot's own: what the customer wrote meanwhile comes after it.
+-- Under the owners *p_told_under* the bot tells the customer; else it is a note.
+-- Words of before, that somebody has still to agree, are never told after it: where the customer is told now, they end;
+-- where a person has the conversation, what came of it is kept in their place.
 CREATE OR REPLACE FUNCTION tell_decision(
     p_conversation uuid, p_action uuid, p_event text, p_rules jsonb, p_reason text, p_words text, p_instead text,
     p_told_under text[]
@@ -114,6 +117,7 @@ BEGIN
     IF p_event IS NOT NULL THEN
         v_overtaken := v_before.owner_version <> v_version;
         PERFORM change_owner(p_conversation, p_event, p_rules, v_action.decided_by, p_reason, p_version => v_version);
+        UPDATE conversations SET closed_seq = v_before.closed_seq WHERE id = p_conversation;
     END IF;
     IF v_overtaken THEN
         UPDATE effects SET status = 'failed', failure = 'withheld', fence = fence + 1, settled_at = agent_now(),
@@ -127,24 +131,27 @@ BEGIN
                           owner_version, delivery)
     SELECT c.id, CASE WHEN v_told THEN 'out' ELSE 'event' END, 'assistant', c.channel, 'action', p_action::text,
            CASE WHEN v_told THEN 'text' ELSE 'note' END, v_words, c.owner_version,
-           CASE WHEN v_told AND c.channel IN ('whatsapp') AND c.account <> '' THEN 'due' END
+           CASE WHEN v_told AND needs_delivery(c.channel, c.account) THEN 'due' END
       FROM conversations c WHERE c.id = p_conversation;
 END $$;
 --
--- end_promise: words of a turn that were kept and say that somebody has still to decide. They end; or, where something
--- was done for the turn, *p_words* are kept in their place, planned anew. What of them has left stays.
+-- end_promise: words of a turn that say that somebody has still to decide, and have not begun to leave. They end; or,
+-- where the customer is not told now, *p_words* are kept in their place, planned anew: of what was done, or refused. What
+-- of them has left stays.
 CREATE FUNCTION end_promise(p_conversation uuid, p_turn uuid, p_words text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    v_kept uuid;
+    v_promise uuid;
 BEGIN
-    SELECT k.id INTO v_kept FROM kept_words(p_conversation) k WHERE k.turn_id = p_turn AND NOT EXISTS (
-           SELECT 1 FROM effects e WHERE e.message_id = k.id AND e.status = 'confirmed');
+    SELECT m.id INTO v_promise FROM messages m
+     WHERE m.conversation_id = p_conversation AND m.turn_id = p_turn AND m.direction = 'out' AND m.author = 'assistant'
+       AND m.delivery IN ('due', 'withheld') AND NOT EXISTS (
+           SELECT 1 FROM effects e WHERE e.message_id = m.id AND e.status IN ('sending', 'confirmed', 'unknown'));
     IF p_words IS NULL THEN
         UPDATE effects SET status = 'failed', failure = 'superseded', settled_at = agent_now()
-         WHERE message_id = v_kept AND status = 'planned';
-        UPDATE messages SET delivery = 'done' WHERE id = v_kept;
+         WHERE message_id = v_promise AND (status = 'planned' OR failure IS NULL);
+        UPDATE messages SET delivery = 'done' WHERE id = v_promise;
     ELSIF is_done(p_turn) THEN
-        DELETE FROM effects WHERE message_id = v_kept;
-        UPDATE messages SET text = p_words, meta = '{}', sources = '[]' WHERE id = v_kept;
+        DELETE FROM effects WHERE message_id = v_promise;
+        UPDATE messages SET text = p_words, meta = '{}', sources = '[]' WHERE id = v_promise;
     END IF;
 END $$

@@ -1,0 +1,66 @@
+"""The session's parts as the contract with its callers names them: the pending action, the handoff."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.actions import Confirmation
+from tests.api.test_questions import ask
+from tests.incoming import incoming
+from tests.support.shop import output
+from tests.system_in_process import System
+
+HANDOFF = {"id", "reason", "team", "since", "step", "next_step_at", "taken_by", "taken_at", "waiting_messages"}
+
+
+async def take(system: System) -> dict[str, Any]:
+    response = await system.http.post("/api/session/c-1/state", json={"state": "human_handoff", "reason": "mine"})
+    return dict(response.raise_for_status().json())
+
+
+@pytest.mark.parametrize("by", [Confirmation.STAFF, Confirmation.CUSTOMER])
+async def test_the_pending_action_is_the_newest_open_question(system: System, by: Confirmation) -> None:
+    asked = await ask(system, by, "lamp", "chair")
+
+    session = await system.session()
+
+    assert session["pending_action"] == asked[0] == session["questions"][0]
+    assert {"id", "kind", "action", "text", "expires_at"} <= set(session["pending_action"])
+    assert "chair" in session["pending_action"]["text"]
+
+
+async def test_nothing_is_pending_once_its_time_is_over(system: System) -> None:
+    await ask(system, Confirmation.STAFF, "lamp")
+    await system.database.rows("UPDATE actions SET expires_at = agent_now() - interval '1 second'")
+
+    session = await system.session()
+
+    assert (session["pending_action"], session["questions"]) == (None, [])
+
+
+async def test_who_is_called_and_who_has_taken_it_are_told_apart(system: System) -> None:
+    system.perplexity.scripts.append(output("handoff_support", summary="They ask for a person"))
+    await system.send("A human please")
+    called = (await system.session())["handoff"]
+    await system.http.post("/api/session/c-1/state", json={"state": "bot"})
+    taken = (await take(system))["handoff"]
+
+    assert {*HANDOFF, "notifications"} <= set(called)
+    assert (called["reason"], called["team"]) == ("Asked for it", "support")
+    assert (called["taken_by"], called["taken_at"], called["opened_by"]) == (None, None, "assistant")
+    assert (taken["taken_by"], taken["opened_by"], taken["reason"]) == ("api key test", "api key test", "mine")
+    assert taken["taken_at"] == taken["since"]
+    assert taken["id"] != called["id"]
+
+
+async def test_what_waits_for_a_person_is_counted_in_the_handoff(system: System) -> None:
+    await system.send("Hello")
+    await take(system)
+    await system.services.inbox.store(incoming("Anybody?", 1))
+    await system.send("It is urgent")
+
+    session = await system.session()
+
+    assert session["handoff"]["waiting_messages"] == session["held"] == 2

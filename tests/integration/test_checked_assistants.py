@@ -1,0 +1,70 @@
+"""`agent assistant apply --check` finds what `apply` refuses, also where the database says so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from schemas.assistants import Accounts, AssistantConfig
+from tests.system_in_process import System
+
+pytestmark = pytest.mark.processes
+
+AGENT = Path(sys.executable).with_name("agent")
+
+
+def apply(folder: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DATA_DIR": str(folder / "data"), **settings}
+    command = [AGENT, "assistant", "apply", "bot.yaml", *options]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
+
+
+async def test_an_account_of_another_assistant(system: System, tmp_path: Path) -> None:
+    taken = AssistantConfig(accounts=Accounts(whatsapp=("555001",)))
+    await system.services.configurations.apply("one", taken, "test")
+    (tmp_path / "bot.yaml").write_text('accounts: {whatsapp: ["555001"]}')
+    known = {"DATABASE_URL": system.settings.database_url or ""}
+
+    checked = apply(tmp_path, "-a", "two", "--check", **known)
+    applied = apply(tmp_path, "-a", "two", **known)
+    own = apply(tmp_path, "-a", "one", "--check", **known)
+
+    told = "agent: bot.yaml: whatsapp account 555001 belongs to assistant one\n"
+    assert (checked.returncode, checked.stderr) == (applied.returncode, applied.stderr) == (2, told)
+    assert (own.returncode, own.stdout) == (0, "bot.yaml: nothing is wrong\n")
+
+
+def test_without_a_database_it_says_what_it_did_not_look_up(tmp_path: Path) -> None:
+    (tmp_path / "bot.yaml").write_text('accounts: {whatsapp: ["555001"]}')
+
+    checked = apply(tmp_path, "--check", DATABASE_URL="")
+
+    assert checked.returncode == 0
+    assert "no database is known to look up whether another assistant has its accounts" in checked.stdout
+
+
+@pytest.mark.parametrize("option", [[], ["--check"]])
+def test_no_name_of_an_assistant(tmp_path: Path, option: list[str]) -> None:
+    (tmp_path / "bot.yaml").write_text("")
+
+    done = apply(tmp_path, "-a", "Bad Name", *option, DATABASE_URL="postgresql://user@127.0.0.1:1/nobody-listens")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("agent: --assistant: 'Bad Name' is no name of an assistant: ")
+
+
+def test_a_secret_that_is_not_set_here_is_told_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "bot.yaml").write_text(
+        "actions: {endpoints: [{name: x, description: d, url: 'https://x.example/', headers: {A: mark, B: known2024}}]}"
+    )
+
+    checked = apply(tmp_path, "--check", ENDPOINT_SECRETS='{"known2024": "Bearer abc"}')
+
+    assert (checked.returncode, checked.stdout) == (0, "bot.yaml: nothing is wrong\n")
+    assert "/endpoints/0/headers/A: ENDPOINT_SECRETS has no secret of that name here" in checked.stderr
+    assert "/headers/B" not in checked.stderr
+    assert "mark" not in checked.stderr
