@@ -140,9 +140,10 @@ thread_after AS (
            CASE WHEN after.fate = 'decided' THEN CAST(:accepted_backend_uuid AS text) END, :thread_url_slug,
            :collection_uuid, :account_name, :pack_told,
            (after.fate = 'decided' AND CAST(:accepted_backend_uuid AS text) IS NOT NULL)::int,
-           CASE WHEN won.thread_version < after.thread_version THEN agent_now() END,
-           CASE WHEN won.thread_version < after.thread_version THEN 'reset' END
-      FROM won, after WHERE CAST(:account_name AS text) IS NOT NULL
+           CASE WHEN is_old OR after.fate = 'withheld' THEN agent_now() END,
+           CASE WHEN is_old THEN 'reset' WHEN after.fate = 'withheld' THEN 'replaced' END
+      FROM won, after, LATERAL (SELECT won.thread_version < after.thread_version AS is_old) AS reset
+     WHERE CAST(:account_name AS text) IS NOT NULL AND (after.fate <> 'again' OR is_old)
     ON CONFLICT (frontend_context_uuid) DO UPDATE SET updated_at = agent_now(), turns = threads.turns + excluded.turns,
            backend_uuid = coalesce(excluded.backend_uuid, threads.backend_uuid),
            thread_url_slug = coalesce(excluded.thread_url_slug, threads.thread_url_slug),
@@ -150,6 +151,8 @@ thread_after AS (
            collection_uuid = coalesce(excluded.collection_uuid, threads.collection_uuid),
            prompt_pack = coalesce(excluded.prompt_pack, threads.prompt_pack)
 )"""
+"""A thread of which the first output is withheld is not gone on in, and one that is asked in again is stored by what
+counts: beside the thread that goes on neither is in use."""
 
 _DECIDED = "EXISTS (SELECT 1 FROM won, after WHERE after.fate = 'decided')"
 

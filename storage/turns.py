@@ -85,6 +85,9 @@ WITH waiting AS (
 )
 SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id,
        thread.ended_at IS NOT NULL OR turn.thread_version < conversation.thread_version AS thread_ended,
+       coalesce((SELECT h.end_reason = 'lost' AND h.ended_at > coalesce(conversation.merges_told_at, '-infinity')
+                   FROM threads h WHERE h.conversation_id = conversation.id AND h.backend_uuid IS NOT NULL
+                  ORDER BY h.created_at DESC LIMIT 1), false) AS after_lost,
        turn.unknown_attempts, turn.times_asked, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
        (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
@@ -236,7 +239,8 @@ class TurnRow(TurnAtStep):
 class ClaimedTurn(TurnRow):
     """A turn with all that its next step needs. One that is not `claimed` is nobody's to ask now.
 
-    `thread_ended`: its thread is over, by a reset. `closed_seq`: the newest message when the conversation was last
+    `thread_ended`: its thread is over, by a reset. `after_lost`: the newest thread in which an answer counted was lost,
+    and the conversation has not started over since. `closed_seq`: the newest message when the conversation was last
     closed from outside. `untold_merges`: when the last conversation was merged into this one of which its thread
     was not told. `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread
     knows; `pack_pasted`: the version last confirmed as pasted into the assistant's Space. `final_failures`: attempts
@@ -245,6 +249,7 @@ class ClaimedTurn(TurnRow):
     """
 
     thread_ended: bool
+    after_lost: bool = False
     closed_seq: int = 0
     untold_merges: datetime | None = None
     unknown_attempts: int

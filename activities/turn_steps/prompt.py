@@ -78,18 +78,20 @@ class Prompts:
     async def prepare(
         self, turn: ClaimedTurn, assistant: LoadedAssistant, thread: Thread, heard: GateResult
     ) -> PreparedPrompt:
-        """The prompt of this step on *thread*, or on a new one with what was said so far if upstream forgot it.
+        """The prompt of this step on *thread*, or on a new one with what was said so far if upstream forgot it; so is
+        every new one until an answer counts.
 
         After a merge *thread* is told, once, what was said in the other conversation.
         """
         lost = await self._lost(turn, thread, assistant)
         words = await self._words(turn, assistant, heard)
-        if lost is None:
+        follows_lost = turn.after_lost and turn.purpose is Purpose.ANSWER and thread.backend_uuid is None
+        if lost is None and not follows_lost:
             is_told = turn.untold_merges and turn.purpose is Purpose.ANSWER and not turn.thread_ended
             merged = await self._earlier.merged_recap(turn, _RECAP_MESSAGES) if is_told else []
             return self._fitted(turn, assistant, words, thread, turn.pack_told, _said(merged))
         recap = _said(await self._earlier.recap(turn, _RECAP_MESSAGES))
-        new = Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
+        new = thread if lost is None else Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
         return self._fitted(turn, assistant, words, new, None, recap, lost)
 
     async def _lost(self, turn: ClaimedTurn, thread: Thread, assistant: LoadedAssistant) -> UUID | None:

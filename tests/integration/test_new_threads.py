@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
-from schemas.conversations import TurnRequest
+from schemas.conversations import Apologize, TurnRequest
 from schemas.transitions import Event
 from storage.standings import Standings
 from tests.integration.test_lost_thread import begun, failed
@@ -176,3 +177,58 @@ async def test_the_session_goes_on_in_the_thread_that_is_in_use(system: System) 
     answered = (await system.send("Thanks")).json()
 
     assert await rows(system, IN_USE) == [(answered["thread"]["frontend_context_uuid"],)]
+
+
+async def test_after_several_withheld_first_answers_no_more_than_one_thread_is_in_use(still: System) -> None:
+    request = await stored(still, "Hello")
+    await commits_after(still, request, lambda: take(still))
+    await Standings(still.database).change(request.conversation_id, Event.RELEASED, who="Ann")
+    later = (await stored(still, "Are you there?", 2)).model_copy(update={"cursor": 1})
+    await commits_after(still, later, lambda: take(still))
+
+    first, second = asked_in(still)
+    assert first != second
+    assert await rows(still, THREADS) == [(first, "replaced"), (second, "replaced")]
+
+
+async def test_asked_again_without_an_answer_the_thread_of_a_lost_ones_place_is_not_in_use(still: System) -> None:
+    first = await stored(still, "Do you deliver to Penang?")
+    still.perplexity.scripts.extend(["We do", failed(), failed()])
+    async with activities(still) as does:
+        begun_in = await answer(does, first)
+        assert begun_in.thread is not None
+        await rows(still, "UPDATE threads SET thread_url_slug = 'old'")
+        still.perplexity.threads_known["old"] = False
+        later = await stored(still, "And to Ipoh?", 2)
+        later = later.model_copy(update={"cursor": 1, "thread": begun_in.thread})
+        for _ in range(2):
+            with pytest.raises(Exception, match="no answer"):
+                await answer(does, later)
+        await commits_after(still, later, lambda: reset(still, first.conversation_id, new_thread=False))
+        await ActivityEnvironment().run(does.turn.apologize, Apologize(**later.model_dump(), failure="upstream"))
+
+    assert len(set(asked_in(still))) == 2
+    assert await rows(still, IN_USE) == [(str(begun_in.thread.frontend_context_uuid),)]
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+async def test_what_follows_a_lost_thread_is_told_what_was_said_until_an_answer_counts(
+    system: System, is_reset: bool
+) -> None:
+    """The answer in its place was of no use. A reset forgets all the same."""
+    await configure(system, repairs=0)
+    old = await begun(system)
+    system.perplexity.threads_known[old["thread_url_slug"]] = False
+    system.perplexity.scripts.extend([failed(), failed(), INVALID])
+    await system.send("And to Ipoh?")
+    if is_reset:
+        await reset(system, (await system.session())["conversation_id"])
+
+    await system.send("Hello?")
+    await system.send("Thanks")
+
+    next_question, last_question = system.perplexity.prompts[-2:]
+    assert next_question.backend_uuid is None
+    assert ("Penang" in next_question.text) is not is_reset
+    assert last_question.backend_uuid is not None
+    assert "Penang" not in last_question.text

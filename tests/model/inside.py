@@ -13,7 +13,7 @@ EMPTY = f"WITH {', '.join(f'd{n} AS (DELETE FROM {table})' for n, table in enume
 """A hundred times faster than TRUNCATE, for so few rows."""
 
 CONVERSATIONS = """
-SELECT c.id, c.workflow_id, c.owner, c.state, c.cursor, c.newest_seq, c.stopped_seq, c.merged_into,
+SELECT c.id, c.workflow_id, c.owner, c.state, c.cursor, c.newest_seq, c.stopped_seq, c.merged_into, c.merged_at,
        k.erased_at IS NOT NULL AS erased
   FROM conversations c JOIN customers k ON k.id = c.customer_id
 """

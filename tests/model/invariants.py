@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 from uuid import UUID
 
@@ -100,20 +100,36 @@ def nobody_is_apologised_to_unasked(facts: Facts) -> Iterator[str]:
 
 
 def replies_are_in_order(facts: Facts) -> Iterator[str]:
-    replied = [turn for turn in facts.turns if turn["replies"] and facts.kept(turn)]
-    stored = {row["turn_id"]: row["stored_at"] for row in facts.messages if row["turn_id"]}
+    """Those that were not withheld, and may be told later."""
+    left = [row for row in facts.messages if row["turn_id"] and row["delivery"] != "withheld"]
+    stored = {row["turn_id"]: row["stored_at"] for row in left}
+    replied = [turn for turn in facts.turns if turn["replies"] and turn["id"] in stored and facts.kept(turn)]
     for before, after in pairwise(replied):
         if before["conversation_id"] == after["conversation_id"] and stored[before["id"]] > stored[after["id"]]:
             yield f"{facts.name(after)}{after['first_seq']} is answered before {before['first_seq']}"
-    order = {str(row["id"]): (row["replied_at"], row["part"]) for row in facts.deliveries}
+    rows = {str(row["id"]): row for row in facts.deliveries}
     first = dict.fromkeys(str(read_delivery_id(each.request.delivery_id)[0]) for each in facts.world.whatsapp.sent)
-    by_conversation: dict[Any, list[Any]] = defaultdict(list)
-    of = {str(row["id"]): row["conversation_id"] for row in facts.deliveries}
+    by_conversation: dict[Any, list[Row]] = defaultdict(list)
     for delivery in first:
-        by_conversation[of[delivery]].append(order[delivery])
+        by_conversation[rows[delivery]["conversation_id"]].append(rows[delivery])
     for conversation_id, sent in by_conversation.items():
-        if sent != sorted(sent):
+        wrong = [(one, other) for one, other in combinations(sent, 2) if _place(one) > _place(other)]
+        if any(not _cross_in_a_merge(facts, one, other) for one, other in wrong):
             yield f"{facts.world.name_of(conversation_id)} got its replies out of order"
+
+
+def _place(part: Row) -> tuple[Any, int]:
+    return part["replied_at"], part["part"]
+
+
+def _cross_in_a_merge(facts: Facts, one: Row, other: Row) -> bool:
+    """Whether the *other* part, which was said first and sent later, comes from another conversation: whoever sends
+    goes on with what is due in theirs. What is said after a merge comes after what had moved by it."""
+    merged = [row["merged_at"] for row in facts.conversations.values() if row["merged_into"] == one["conversation_id"]]
+    if not merged or other["replied_at"] < max(merged) <= one["replied_at"]:
+        return False
+    began = [facts.turn[row["turn_id"]]["conversation_id"] if row["turn_id"] else None for row in (one, other)]
+    return None in began or began[0] != began[1]
 
 
 def parts_are_sent_once(facts: Facts) -> Iterator[str]:

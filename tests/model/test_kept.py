@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -13,7 +14,7 @@ from tests.model.configurations import Configured
 from tests.model.drawing import Given, Meeting, To
 from tests.model.events import DrawnEvent
 from tests.model.machine import ConversationMachine
-from tests.model.outside import ModelSays, Taken
+from tests.model.outside import ModelSays, Served, Taken
 from tests.model.phases import Phase
 from tests.model.stage import Stage, stage_at
 
@@ -84,3 +85,41 @@ def test_what_is_about_to_be_held_when_the_ticket_ends_is_answered(stage: Stage)
     state.begins(which=Configured.HOLDS)
     state.meets(meeting=Meeting(DrawnEvent.RESOLVED, Phase.CLAIMED, Given.TICKET))
     state.teardown()
+
+
+def test_a_lost_thread_and_an_answer_in_its_place_that_is_withheld_are_not_both_in_use(
+    state: ConversationMachine,
+) -> None:
+    """Nothing goes on in the place of the lost one: the next turn finds the lost one, and looks again."""
+    state.meets(meeting=Meeting(DrawnEvent.CLOSE, Phase.COMMITS, Given.FORGOTTEN))
+
+
+def test_nothing_goes_on_in_a_new_thread_whose_answer_is_withheld(state: ConversationMachine) -> None:
+    """Nor in one whose answer was of no use, and in whose place it is."""
+    then = ((DrawnEvent.CLOSE, Phase.COMMITS),)
+    state.meets(meeting=Meeting(DrawnEvent.MESSAGE, Phase.ASKS, Given.CALL))
+    state.meets(meeting=Meeting(DrawnEvent.MESSAGE, Phase.LOOKS_UP, Given.FORGOTTEN, _NO_USE, rounds=1))
+    state.meets(meeting=Meeting(DrawnEvent.MESSAGE, Phase.COMMITS, said=(ModelSays.HANDOFF,), rounds=1, then=then))
+
+
+_NO_USE = (ModelSays.TEXT, ModelSays.TEXT, ModelSays.INVALID)
+
+
+def test_what_two_conversations_owe_when_they_become_one_leaves_in_the_order_of_each(
+    state: ConversationMachine,
+) -> None:
+    """Who sends in the one that goes on does not wait for an older reply that moves there meanwhile."""
+    said = (ModelSays.ACCOUNT,)
+    state.meets(meeting=Meeting(DrawnEvent.MERGED, Phase.SENDS, Given.OTHER, said, rounds=1))
+
+
+def test_words_that_are_told_after_a_release_may_follow_younger_ones_that_stay_withheld(
+    state: ConversationMachine,
+) -> None:
+    """Of a payment nobody knows the outcome; the message after it is asked about once more."""
+    then = ((DrawnEvent.FILE, Phase.SENT), (DrawnEvent.TAKE_OVER, Phase.LOOKS_UP))
+    said, unknown = (ModelSays.PAY, ModelSays.LOOK_UP), Served.NOT_DONE_UNKNOWN
+    paid = Meeting(DrawnEvent.MESSAGE, Phase.COMMITS, Given.QUESTION, said, unknown, Taken.LOST_UNKNOWN, rounds=1)
+    state.only_meetings = True
+    state.meets(meeting=replace(paid, wrote="yes", then=then))
+    state.meets(meeting=Meeting(DrawnEvent.MESSAGE, Phase.ANSWERED, rounds=1))
