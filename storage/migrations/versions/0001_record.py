@@ -6,11 +6,12 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from storage.sql_files import execute_file
+
 revision = "0001"
 down_revision = None
 
 CLOCK = Path(__file__).with_name("0001_clock.sql").read_text(encoding="utf-8")
-FUNCTIONS = Path(__file__).with_name("0001_functions.sql").read_text(encoding="utf-8").split("\n--\n")
 
 
 def upgrade() -> None:
@@ -423,8 +424,7 @@ def upgrade() -> None:
     op.create_index(op.f("raw_outputs_conversation_id_idx"), "raw_outputs", ["conversation_id"], unique=False)
     op.create_index(op.f("raw_outputs_turn_id_idx"), "raw_outputs", ["turn_id"], unique=False)
     op.create_index("raw_outputs_verdict_idx", "raw_outputs", ["verdict", "created_at"], unique=False)
-    for function in FUNCTIONS:
-        op.execute(sa.text(function.replace(":", "\\:")))
+    execute_file(Path(__file__).with_name("0001_functions.sql"))
 
 
 def downgrade() -> None:

@@ -1,15 +1,13 @@
 """Channels: deliveries by part, files of customers, webhooks' leftovers, rate limits, the inbox of webhooks."""
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from storage.sql_files import execute_file
+
 revision = "0002"
 down_revision = "0001"
-
-FUNCTIONS = Path(__file__).with_name("0002_channels.sql").read_text(encoding="utf-8").split("\n--\n")
 
 
 def upgrade() -> None:
@@ -28,8 +26,7 @@ def upgrade() -> None:
     op.create_index("deliveries_status_idx", "deliveries", ["status", "updated_at"], unique=False)
     _create_media()
     _create_leftovers()
-    for function in FUNCTIONS:
-        op.execute(sa.text(function.replace(":", "\\:")))
+    execute_file(__file__)
 
 
 def _create_media() -> None:

@@ -1,14 +1,12 @@
 """Who has a conversation, under a version, apart from what is open in it; each change leaves a transition."""
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 
+from storage.sql_files import execute_file
+
 revision = "0008"
 down_revision = "0007"
-
-FUNCTIONS = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split("\n--\n")
 
 
 def upgrade() -> None:
@@ -25,8 +23,7 @@ def upgrade() -> None:
     op.add_column("messages", sa.Column("owner_version", sa.BigInteger(), nullable=True))
     _create_transitions()
     _create_indexes()
-    for function in FUNCTIONS:
-        op.execute(sa.text(function.replace(":", "\\:")))
+    execute_file(__file__)
 
 
 def _create_transitions() -> None:

@@ -1,21 +1,18 @@
 """One ledger of all that is visible outside: its rows hold all of themselves."""
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 
+from storage.sql_files import execute_file
+
 revision = "0010"
 down_revision = "0008"
-
-STATEMENTS = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split("\n--\n")
 
 
 def upgrade() -> None:
     _effects()
     op.add_column("actions", sa.Column("recovery", sa.Text(), server_default="none", nullable=False))
-    for statement in STATEMENTS:
-        op.execute(sa.text(statement.replace(":", "\\:")))
+    execute_file(__file__)
     op.drop_column("actions", "result")
 
 

@@ -1,14 +1,12 @@
 """Customers who turn out to be one, and their conversations of which one goes on."""
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 
+from storage.sql_files import execute_file
+
 revision = "0011"
 down_revision = "0010"
-
-FUNCTIONS = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split("\n--\n")
 
 
 def upgrade() -> None:
@@ -23,8 +21,7 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("merged_into IS NULL"),
     )
-    for function in FUNCTIONS:
-        op.execute(sa.text(function.replace(":", "\\:")))
+    execute_file(__file__)
 
 
 def _point(table: str) -> None:

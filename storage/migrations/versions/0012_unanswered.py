@@ -1,14 +1,12 @@
 """What nobody has answered: told of, or asked about, whenever the bot has the conversation again."""
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 
+from storage.sql_files import execute_file
+
 revision = "0012"
 down_revision = "0011"
-
-FUNCTIONS = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split("\n--\n")
 
 
 def upgrade() -> None:
@@ -16,8 +14,7 @@ def upgrade() -> None:
     op.add_column("actions", sa.Column("stands", sa.Boolean(), server_default=sa.text("true"), nullable=False))
     _index("messages_held_idx", "kind = 'held'")
     _index("messages_withheld_idx", "delivery = 'withheld'")
-    for function in FUNCTIONS:
-        op.execute(sa.text(function.replace(":", "\\:")))
+    execute_file(__file__)
 
 
 def _index(name: str, where: str) -> None:
