@@ -29,6 +29,15 @@ class Person:
     async def by_id(self, text: str) -> None:
         await self._customer.send(written(text, **{"from": None, "from_user_id": USER_ID}))
 
+    async def known_twice(self) -> Person:
+        """Two conversations at rest: the older by number, which is to go on, the newer by id."""
+        await self.by_phone("I am known by phone")
+        await self.until_sent(1)
+        await self.by_id("I came by id")
+        await self.until_sent(2)
+        await self.until_idle()
+        return self
+
     async def with_both(self, text: str) -> None:
         await self._customer.send(written(text, **_BOTH))
 

@@ -40,12 +40,7 @@ def person(system: System) -> Person:
 @pytest.fixture
 async def twice_known(person: Person) -> Person:
     """Two conversations at rest: the older by number, the newer by id."""
-    await person.by_phone("I am known by phone")
-    await person.until_sent(1)
-    await person.by_id("I came by id")
-    await person.until_sent(2)
-    await person.until_idle()
-    return person
+    return await person.known_twice()
 
 
 async def test_a_question_under_way_is_asked_in_the_conversation_that_goes_on(system: System, person: Person) -> None:

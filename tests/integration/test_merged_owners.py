@@ -35,13 +35,7 @@ async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[Syst
 @pytest.fixture
 async def person(system: System) -> Person:
     """Known twice, both at rest: the older conversation by number, the newer by id."""
-    person = Person(system)
-    await person.by_phone("I am known by phone")
-    await person.until_sent(1)
-    await person.by_id("I came by id")
-    await person.until_sent(2)
-    await person.until_idle()
-    return person
+    return await Person(system).known_twice()
 
 
 async def transitions_of(system: System, conversation_id: UUID) -> list[tuple[str, str, str, int]]:
