@@ -65,6 +65,9 @@ def worker() -> None:
     for setting in ("WORKER_METRICS_PORT", "WORKER_COUNTERS_PORT"):
         if getattr(settings, setting.lower()):
             check_listening(settings, setting)
+    if 0 < settings.worker_counters_port == settings.worker_metrics_port:
+        port = settings.worker_counters_port
+        raise stop(f"WORKER_COUNTERS_PORT: got {port}, as WORKER_METRICS_PORT did; give each a port of its own")
     main(settings)
 
 

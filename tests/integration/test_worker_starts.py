@@ -110,6 +110,24 @@ def test_compose_gives_each_worker_a_port_for_what_it_counts() -> None:
         assert f"`worker:{port}`" in documented
 
 
+@pytest.mark.processes
+def test_one_port_for_both_kinds_of_metrics_is_told_in_one_line(tmp_path: Path) -> None:
+    port = str(free_port())
+    environment = {
+        **os.environ,
+        "DATABASE_URL": "postgresql://127.0.0.1:9/none",
+        "PERPLEXITY_BASE_URL": "http://127.0.0.1:9",
+        "WORKER_METRICS_PORT": port,
+        "WORKER_COUNTERS_PORT": port,
+        "DATA_DIR": str(tmp_path),
+    }
+
+    done = subprocess.run([AGENT, "worker"], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+
+    told = f"agent: WORKER_COUNTERS_PORT: got {port}, as WORKER_METRICS_PORT did; give each a port of its own\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
 @pytest.mark.parametrize("setting", ["WORKER_METRICS_PORT", "WORKER_COUNTERS_PORT"])
 async def test_a_port_for_metrics_that_is_taken_is_told_in_one_line(
     system: System, tmp_path: Path, setting: str
