@@ -18,7 +18,7 @@ _WRONG_FIELD = re.compile(r"^- /metadata/([^/:\s]+)", re.MULTILINE)
 _RESULT_CHARACTERS = 600
 
 
-class Repair(BaseModel):
+class AskedRepair(BaseModel):
     """An output that could not be used: the action it asked for, if one can be read, and its fields without fault."""
 
     model_config = ConfigDict(frozen=True)
@@ -48,7 +48,7 @@ def told_result(question: str) -> str | None:
     return f"Here is the result. {words[:_RESULT_CHARACTERS]}"
 
 
-def asked_repair(question: str) -> Repair | None:
+def asked_repair(question: str) -> AskedRepair | None:
     """What is to be mended, where *question* asks for that; None where it does not."""
     errors, previous = _ERRORS.search(question), _PREVIOUS.search(question)
     if errors is None or previous is None:
@@ -57,7 +57,7 @@ def asked_repair(question: str) -> Repair | None:
     action, metadata = output.get("action"), output.get("metadata")
     wrong = set(_WRONG_FIELD.findall(errors[1]))
     fields = metadata.items() if isinstance(metadata, dict) else ()
-    return Repair(
+    return AskedRepair(
         action=action if isinstance(action, str) else None,
         sound={name: value for name, value in fields if name not in wrong},
     )

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from actions.untrusted import without_marks
-from integrations.perplexity.simulator.later_steps import Repair
+from integrations.perplexity.simulator.later_steps import AskedRepair
 from integrations.perplexity.simulator.threads import PastTurn
 
 INSTRUCTIONS_MARK = "ACTIONS YOU MAY REQUEST"
@@ -93,7 +93,7 @@ def scripted_reply(script: Script, words: str, history: list[PastTurn], *, may_a
     return ScriptedReply(text=text, topic=f"{topic.name}/{language}", sources=topic.sources)
 
 
-def repaired_reply(script: Script, repair: Repair, words: str, history: list[PastTurn]) -> ScriptedReply:
+def repaired_reply(script: Script, repair: AskedRepair, words: str, history: list[PastTurn]) -> ScriptedReply:
     """The action of *repair* with what was wrong or missing taken from the script; else the reply to *words*."""
     topic = next((each for each in script.topics if each.action and each.action["action"] == repair.action), None)
     if topic is None or topic.action is None:
