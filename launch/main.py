@@ -36,9 +36,17 @@ def run(settings: Settings) -> int:
         print(f"agent run: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"agent run: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        print(f"agent run: {_in_words(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _in_words(error: OSError) -> str:
+    said = error.strerror or str(error)
+    if error.filename is None:
+        return f"the system refused something that is needed: {said}; `agent doctor` looks at this machine"
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else error.filename
+    return f"{path} cannot be used ({said}); mend it or its owner and mode, or move it away"
 
 
 def _run(settings: Settings, folder: DataFolder, ports: Ports, stop: StopClock) -> None:
