@@ -74,14 +74,15 @@ def _start(
     _say("Starting PostgreSQL, Temporal and the Perplexity simulator, unless the settings name others …")
     if settings.temporal_address is None and (told := move_aside_if_damaged(folder.temporal)):
         _say(told)
-    cluster = None
+    cluster, earlier_database = None, (folder.postgres / "PG_VERSION").exists()
+    earlier_temporal = settings.temporal_address is None and not settings.ephemeral and folder.temporal.exists()
     if settings.database_url is None:
         log = folder.log("initdb")
         cluster = prepare_cluster(folder.postgres, log, durable=not settings.ephemeral, stop_asked=stop_asked)
     keys = find_keys(settings, folder.secrets)
     database_url = address(cluster) if cluster else settings.database_url or ""
     addresses = addresses_of(settings, ports, keys, database_url)
-    around = LaunchContext(settings, folder, ports, keys, addresses, stop_asked)
+    around = LaunchContext(settings, folder, ports, keys, addresses, stop_asked, earlier_database, earlier_temporal)
     below = servers(around, cluster)
     supervisor.start(below)
     supervisor.wait([part for part in below if part.name == DATABASE])
