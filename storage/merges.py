@@ -1,6 +1,6 @@
 """Conversations of customers who turned out to be one: what is done stays in the merged ones, what is open has moved.
 
-The merge itself is part of storing a message (`storage/migrations/versions/0011_merged_customers.sql`).
+The merge itself is part of storing a message (`storage/sql/merges.sql`).
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Brings a database to the newest schema: `agent migrate`, and each start of `make run`.
 
+The migrations that are missing run, then all functions, views and triggers are put in force (`storage/sql_files.py`).
 Two processes may start at once: the second waits for the first (advisory lock), then finds nothing to do.
 """
 
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, text
 
 from storage.addresses import engine_for
 from storage.database import Database
+from storage.sql_files import put_in_force
 from storage.suitability import check_suitable, told_as_unusable
 
 _LOCK = 7_146_301_559  # any number; it names this program's migrations among advisory locks
@@ -66,6 +68,7 @@ def _run(connection: Connection) -> None:
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    put_in_force(connection)
 
 
 def _config() -> Config:

@@ -1,7 +1,74 @@
--- give_up_message: what is left of a message is not sent, and staff read *p_note*, if there is one. Only of a message that
--- is due, under the owner's version that the sender read: one that was withheld meanwhile, or is due anew, is another's
--- to end. Returns whether it ended.
-CREATE FUNCTION give_up_message(
+-- Replies on their way: parts of them, how far each came, and how a message ends.
+
+-- deliveries: the parts of replies, each with how far it has come in the words that people see.
+CREATE OR REPLACE VIEW deliveries AS
+SELECT id, message_id, conversation_id, split_part(key, '/', 2)::int AS part, request ->> 'kind' AS kind,
+       coalesce(request ->> 'text', '') AS text, coalesce(request -> 'choices', '[]') AS choices,
+       CASE WHEN failure = 'withheld' THEN failure WHEN status = 'planned' THEN 'due'
+            WHEN status = 'confirmed' THEN reached ELSE status END AS status,
+       external_id AS channel_message_id, attempts AS attempt, unknown_attempts, fence, failure, error,
+       planned_at AS created_at, claimed_at AS sending_at, settled_at
+  FROM effects WHERE kind = 'part';
+
+-- needs_delivery: whether replies go out by ourselves, as schemas.channels.needs_delivery: the one place in SQL that
+-- names channels.
+CREATE OR REPLACE FUNCTION needs_delivery(p_channel text, p_account text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_channel = 'whatsapp' AND p_account <> ''
+$$;
+
+-- finish_message: the message is delivered, or withheld where its last part was, unless one of its parts is still to be
+-- sent or to be decided about. It is locked first and looked at after: a status that fails a part either is seen here,
+-- or makes the message due again.
+CREATE OR REPLACE FUNCTION finish_message(p_message uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_conversation uuid;
+    v_delivery text;
+BEGIN
+    SELECT conversation_id INTO v_conversation FROM messages WHERE id = p_message;
+    PERFORM 1 FROM conversations WHERE id = v_conversation FOR NO KEY UPDATE;
+    PERFORM 1 FROM messages WHERE id = p_message FOR UPDATE;
+    UPDATE messages SET delivery = CASE WHEN EXISTS (
+        SELECT 1 FROM effects e WHERE e.message_id = p_message AND e.failure = 'withheld') THEN 'withheld' ELSE 'done' END
+     WHERE id = p_message AND NOT EXISTS (
+        SELECT 1 FROM effects e WHERE e.message_id = p_message
+           AND (e.status IN ('planned', 'sending', 'unknown') OR e.status = 'failed' AND e.failure IS NULL))
+    RETURNING delivery INTO v_delivery;
+    IF v_delivery = 'withheld' THEN
+        PERFORM answer_held(v_conversation);
+    END IF;
+    RETURN v_delivery IS NOT NULL;
+END $$;
+
+-- withhold_message: a person has taken the conversation since the bot said this: what has not left of it is kept, and
+-- staff are told where a part may have left (*p_note*). Words that may leave after all (`answer_held`) stay due: then
+-- false. Where the bot has the conversation again, what they answered is answered anew.
+CREATE OR REPLACE FUNCTION withhold_message(p_message uuid, p_note_id uuid, p_note text)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_message messages%ROWTYPE;
+    v_taken_version bigint;
+BEGIN
+    PERFORM 1 FROM effects WHERE message_id = p_message ORDER BY id FOR UPDATE;
+    SELECT c.taken_version INTO v_taken_version FROM messages m JOIN conversations c ON c.id = m.conversation_id
+     WHERE m.id = p_message FOR NO KEY UPDATE OF c;
+    SELECT * INTO v_message FROM messages WHERE id = p_message FOR UPDATE;
+    IF v_message.delivery IS DISTINCT FROM 'due' THEN RETURN true; END IF;
+    IF v_message.owner_version >= v_taken_version THEN RETURN false; END IF;
+    UPDATE effects SET status = 'failed', failure = 'withheld', settled_at = agent_now()
+     WHERE message_id = p_message AND status = 'planned';
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text)
+    SELECT p_note_id, v_message.conversation_id, 'event', 'assistant', v_message.channel, '', 'note', p_note
+     WHERE EXISTS (SELECT 1 FROM effects e WHERE e.message_id = p_message AND e.status = 'unknown')
+        ON CONFLICT DO NOTHING;
+    UPDATE messages SET delivery = 'withheld' WHERE id = p_message;
+    PERFORM answer_held(v_message.conversation_id);
+    RETURN true;
+END $$;
+
+-- give_up_message: what is left of a message is not sent, and staff read *p_note*, if there is one. Only of a
+-- message that is due, under the owner's version that the sender read: one that was withheld meanwhile, or is due
+-- anew, is another's to end. Returns whether it ended.
+CREATE OR REPLACE FUNCTION give_up_message(
     p_message uuid, p_owner_version bigint, p_failure text, p_error jsonb, p_note_id uuid, p_note text
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -23,7 +90,7 @@ BEGIN
     UPDATE messages SET delivery = 'done' WHERE id = p_message;
     RETURN true;
 END $$;
---
+
 -- record_statuses: what the channel says of parts of ours. A part is found by our own id, or else by the channel's; how
 -- far it came only moves forward: a lower status changes nothing, FAILED replaces only what never arrived. One that
 -- failed is due again, for the sender to decide what follows; returns its conversation. A message that was withheld
@@ -73,85 +140,12 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
---
+
 -- reported_parts: those that statuses of a channel may mean.
-CREATE FUNCTION reported_parts(p_statuses jsonb) RETURNS SETOF effects LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION reported_parts(p_statuses jsonb) RETURNS SETOF effects LANGUAGE sql STABLE AS $$
     SELECT e.* FROM effects e WHERE e.kind = 'part' AND e.id = ANY(ARRAY(
            SELECT (s ->> 'delivery_id')::uuid FROM jsonb_array_elements(p_statuses) s))
     UNION ALL
     SELECT e.* FROM effects e WHERE e.kind = 'part' AND e.external_id = ANY(ARRAY(
            SELECT s ->> 'channel_message_id' FROM jsonb_array_elements(p_statuses) s))
-$$
---
--- tell_decision: what came of an action that staff decided on is said once, and with it the owner changes where the
--- action does that (*p_event*, *p_rules*): only under the version that the decision was made under, else *p_instead* is
--- said and the action counts as not done. A close is the bot's own: what the customer wrote meanwhile comes after it.
--- Under the owners *p_told_under* the bot tells the customer; else it is a note.
--- Words of before, that somebody has still to agree, are never told after it: where the customer is told now, they end;
--- where a person has the conversation, what came of it is kept in their place.
-CREATE OR REPLACE FUNCTION tell_decision(
-    p_conversation uuid, p_action uuid, p_event text, p_rules jsonb, p_reason text, p_words text, p_instead text,
-    p_told_under text[]
-) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    v_action actions%ROWTYPE;
-    v_before conversations%ROWTYPE;
-    v_version bigint;  -- the owner's, that the decision was made under
-    v_told boolean;
-    v_overtaken boolean := false;
-    v_words text;
-BEGIN
-    SELECT * INTO v_action FROM actions WHERE id = p_action;
-    PERFORM 1 FROM effects e WHERE e.key = v_action.effect_key OR e.message_id IN (
-            SELECT m.id FROM messages m WHERE m.turn_id = v_action.turn_id AND m.direction = 'out')
-      ORDER BY e.id FOR UPDATE;
-    SELECT coalesce(v_action.decided_version, e.owner_version) INTO v_version FROM effects e
-     WHERE e.key = v_action.effect_key;
-    SELECT * INTO v_before FROM conversations WHERE id = p_conversation FOR NO KEY UPDATE;
-    IF EXISTS (SELECT 1 FROM messages WHERE channel = v_before.channel AND id_scope = 'action'
-                  AND channel_message_id = p_action::text)
-       OR EXISTS (SELECT 1 FROM customers k WHERE k.id = v_before.customer_id AND k.erased_at IS NOT NULL) THEN
-        RETURN;
-    END IF;
-    v_told := v_before.owner = ANY(p_told_under);
-    IF p_event IS NOT NULL THEN
-        v_overtaken := v_before.owner_version <> v_version;
-        PERFORM change_owner(p_conversation, p_event, p_rules, v_action.decided_by, p_reason, p_version => v_version);
-        UPDATE conversations SET closed_seq = v_before.closed_seq WHERE id = p_conversation;
-    END IF;
-    IF v_overtaken THEN
-        UPDATE effects SET status = 'failed', failure = 'withheld', fence = fence + 1, settled_at = agent_now(),
-               error = jsonb_build_object('explanation', 'another owner has the conversation')
-         WHERE key = v_action.effect_key AND status = 'confirmed';
-        UPDATE actions SET status = 'cancelled' WHERE id = p_action;
-    END IF;
-    v_words := CASE WHEN v_overtaken THEN p_instead ELSE p_words END;
-    PERFORM end_promise(p_conversation, v_action.turn_id, CASE WHEN NOT v_told THEN v_words END);
-    INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, kind, text,
-                          owner_version, delivery)
-    SELECT c.id, CASE WHEN v_told THEN 'out' ELSE 'event' END, 'assistant', c.channel, 'action', p_action::text,
-           CASE WHEN v_told THEN 'text' ELSE 'note' END, v_words, c.owner_version,
-           CASE WHEN v_told AND needs_delivery(c.channel, c.account) THEN 'due' END
-      FROM conversations c WHERE c.id = p_conversation;
-END $$;
---
--- end_promise: words of a turn that say that somebody has still to decide, and have not begun to leave. They end; or,
--- where the customer is not told now, *p_words* are kept in their place, planned anew: of what was done, or refused. What
--- of them has left stays.
-CREATE FUNCTION end_promise(p_conversation uuid, p_turn uuid, p_words text) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    v_promise uuid;
-BEGIN
-    SELECT m.id INTO v_promise FROM messages m
-     WHERE m.conversation_id = p_conversation AND m.turn_id = p_turn AND m.direction = 'out' AND m.author = 'assistant'
-       AND m.delivery IN ('due', 'withheld') AND NOT EXISTS (
-           SELECT 1 FROM effects e WHERE e.message_id = m.id AND e.status IN ('sending', 'confirmed', 'unknown'));
-    IF p_words IS NULL THEN
-        UPDATE effects SET status = 'failed', failure = 'superseded', settled_at = agent_now()
-         WHERE message_id = v_promise AND (status = 'planned' OR failure IS NULL);
-        UPDATE messages SET delivery = 'done' WHERE id = v_promise;
-    ELSIF is_done(p_turn) THEN
-        DELETE FROM effects WHERE message_id = v_promise;
-        UPDATE messages SET text = p_words, meta = '{}', sources = '[]' WHERE id = v_promise;
-    END IF;
-END $$
+$$;
