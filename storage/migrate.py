@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 from storage.addresses import engine_for
 from storage.database import Database
 from storage.sql_files import put_in_force
-from storage.suitability import check_suitable, told_as_unusable
+from storage.suitability import DatabaseUnusable, check_suitable, told_as_unusable
 
 _LOCK = 7_146_301_559  # any number; it names this program's migrations among advisory locks
 _CONNECT_SECONDS = 10.0  # DATABASE_TIMEOUT_SECONDS where the settings are known
@@ -63,8 +63,11 @@ async def upgrade_on(database_url: str, connect_seconds: float = _CONNECT_SECOND
 
 
 def _run(connection: Connection) -> None:
-    if MigrationContext.configure(connection).get_current_revision() == newest_revision():
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found == newest_revision():
         return
+    if found is not None and not knows(found):
+        raise DatabaseUnusable(f"its revision {found} is not known to this version; use the one that made it")
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
