@@ -315,7 +315,7 @@ class ActionActivities:
 
 
 def _asked(action: AcceptedAction, assistant: LoadedAssistant) -> ActionCall | None:
-    """The action as its handler gets it; None if *assistant*'s configuration does not know it, or its words are erased."""
+    """The action as its handler gets it; None if *assistant*'s configuration does not know it, or it is erased."""
     if not action.reason:  # an accepted one gives its reason
         return None
     request = ActionRequest(action=action.name, reason=action.reason, metadata=action.metadata)

@@ -1,4 +1,4 @@
-"""Which attempt to send a part the channel reported as failed: what is told of it afterwards says nothing of the next."""
+"""Which attempt to send a part was reported as failed: what is told of it afterwards says nothing of the next."""
 
 import sqlalchemy as sa
 from alembic import op
