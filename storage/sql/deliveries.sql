@@ -42,8 +42,7 @@ END $$;
 -- withhold_message: a person has taken the conversation since the bot said this: what has not left of it is kept, and
 -- staff are told where a part may have left (*p_note*). Words that may leave after all (`answer_held`) stay due: then
 -- false. Where the bot has the conversation again, what they answered is answered anew.
-CREATE OR REPLACE FUNCTION withhold_message(p_message uuid, p_note_id uuid, p_note text)
-RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION withhold_message(p_message uuid, p_note_id uuid, p_note text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     v_message messages%ROWTYPE;
     v_taken_version bigint;
@@ -53,6 +52,10 @@ BEGIN
      WHERE m.id = p_message FOR NO KEY UPDATE OF c;
     SELECT * INTO v_message FROM messages WHERE id = p_message FOR UPDATE;
     IF v_message.delivery IS DISTINCT FROM 'due' THEN RETURN true; END IF;
+    IF has_arrived(p_message) THEN  -- by a status that came since it was read
+        UPDATE messages SET delivery = 'done' WHERE id = p_message;
+        RETURN true;
+    END IF;
     IF v_message.owner_version >= v_taken_version THEN RETURN false; END IF;
     UPDATE effects SET status = 'failed', failure = 'withheld', settled_at = agent_now()
      WHERE message_id = p_message AND status = 'planned';
@@ -93,7 +96,8 @@ END $$;
 
 -- record_statuses: what the channel says of parts of ours. A part is found by our own id, or else by the channel's; how
 -- far it came only moves forward: a lower status changes nothing, FAILED replaces only what never arrived. One that
--- failed is due again, for the sender to decide what follows; returns its conversation. A message that was withheld
+-- failed is due again, for the sender to decide what follows; returns its conversation. That its attempt was once sent
+-- may be told late, and says nothing of the one in its place; that it was delivered does. A message that was withheld
 -- while nobody knew, and has arrived with it, is done. All parts are locked beforehand,
 -- and the conversations of those that failed, in the order in which all take them.
 CREATE OR REPLACE FUNCTION record_statuses(p_channel text, p_statuses jsonb)
@@ -105,6 +109,7 @@ DECLARE
     v_rank constant jsonb := '{"queued": 0, "sent": 1, "delivered": 2, "read": 3}';
     v_part effects%ROWTYPE;
     v_new text;
+    v_fence bigint;  -- of the attempt that it is about
 BEGIN
     PERFORM 1 FROM effects e
      WHERE e.kind = 'part' AND e.id IN (SELECT p.id FROM reported_parts(p_statuses) p) ORDER BY e.id FOR UPDATE;
@@ -119,10 +124,12 @@ BEGIN
          ORDER BY e.id IS NOT DISTINCT FROM (v_status ->> 'delivery_id')::uuid DESC LIMIT 1 FOR UPDATE OF e;
         CONTINUE WHEN NOT FOUND OR v_part.status = 'failed' OR v_part.reached = 'deleted';
         CONTINUE WHEN v_part.attempts = 0;  -- never sent, so it cannot be meant
+        v_fence := coalesce((v_status ->> 'fence')::bigint, v_part.fence);
+        CONTINUE WHEN v_new IN ('queued', 'sent') AND v_fence <= v_part.failed_fence;
         IF v_new = 'failed' THEN
             -- A failure of an earlier attempt says nothing of the one that followed it.
-            CONTINUE WHEN (v_status ->> 'fence')::bigint <> v_part.fence OR v_part.reached IN ('delivered', 'read');
-            UPDATE effects SET status = 'failed', reached = NULL, failure = NULL, error = v_status -> 'error',
+            CONTINUE WHEN v_fence <> v_part.fence OR v_part.reached IN ('delivered', 'read');
+            UPDATE effects SET status = 'failed', failed_fence = v_fence, reached = NULL, failure = NULL, error = v_status -> 'error',
                    external_id = coalesce(external_id, v_status ->> 'channel_message_id'), settled_at = agent_now()
              WHERE id = v_part.id;
             UPDATE messages SET delivery = 'due' WHERE id = v_part.message_id AND NOT EXISTS (  -- its words are erased

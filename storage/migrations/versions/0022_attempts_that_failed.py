@@ -3,15 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
-from storage.sql_files import execute_file
-
-revision = "0023"
-down_revision = "0020"
+revision = "0022"
+down_revision = "0021"
 
 
 def upgrade() -> None:
     op.add_column("effects", sa.Column("failed_fence", sa.BigInteger(), nullable=True))
-    execute_file(__file__)
 
 
 def downgrade() -> None:
