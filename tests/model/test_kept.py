@@ -123,3 +123,18 @@ def test_words_that_are_told_after_a_release_may_follow_younger_ones_that_stay_w
     state.only_meetings = True
     state.meets(meeting=replace(paid, wrote="yes", then=then))
     state.meets(meeting=Meeting(DrawnEvent.MESSAGE, Phase.ANSWERED, rounds=1))
+
+
+@pytest.mark.parametrize("back", [DrawnEvent.RELEASE, DrawnEvent.CLOSE])
+def test_that_staff_have_still_to_agree_is_not_said_once_nobody_did(stage: Stage, back: DrawnEvent) -> None:
+    """A person takes the conversation before the words leave, and gives it back after the time is over."""
+    state = machine_on(stage)
+    state.begins(which=Configured.APPROVALS)
+    state.meets(meeting=Meeting(DrawnEvent.TAKE_OVER, Phase.PLANS, said=(ModelSays.TICKET,), others=To.NEXT, rounds=1))
+    for event in (DrawnEvent.TIME,) * 8 + (back, DrawnEvent.RELEASE):
+        state.happens(event=event, customer=0, which=0)
+        assert state.world.come_to_rest()
+
+    assert [posted.text for posted in state.world.whatsapp.sent][-1:] == [Texts().expired]
+    assert len(state.world.perplexity.asked) == 1
+    state.teardown()
