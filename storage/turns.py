@@ -22,7 +22,7 @@ from schemas.standing import Standing
 from schemas.turn_record import Purpose, TurnAtStep, TurnFence, TurnStatus
 from schemas.turns import State, Verdict
 from storage.database import Database
-from storage.merges import WITH_MERGED
+from storage.merges import UNTOLD, WITH_MERGED
 
 _NEXT_STEPS = {
     TurnStatus.INVALID: NextStep.REPAIR,
@@ -95,7 +95,7 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
        conversation.assistant, conversation.closed_seq,
        (SELECT max(c.merged_at) FROM conversations c
          WHERE c.merged_into = conversation.id AND c.merged_at <= turn.started_at
-           AND c.merged_at > coalesce(conversation.merges_told_at, '-infinity') AND EXISTS (
+           AND {UNTOLD.format(into="conversation")} AND EXISTS (
                SELECT 1 FROM threads h WHERE h.conversation_id = conversation.id AND h.end_reason = 'merged'))
            AS untold_merges,
        (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,

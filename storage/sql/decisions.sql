@@ -73,3 +73,46 @@ BEGIN
         UPDATE messages SET text = p_words, meta = '{}', sources = '[]' WHERE id = v_promise;
     END IF;
 END $$;
+
+-- lock_promise: nobody begins what the bot said in this turn meanwhile.
+CREATE OR REPLACE FUNCTION lock_promise(p_turn uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM effects e WHERE e.message_id IN (
+            SELECT m.id FROM messages m WHERE m.turn_id = p_turn AND m.direction = 'out')
+      ORDER BY e.id FOR UPDATE;
+END $$;
+
+-- expire_question: a question, or an approval, whose time is over ends, once, and is told: to staff by a note, and to
+-- the customer where the bot tells them (under the owners *p_told_under*). Words of before, that it is open, end with it
+-- where they have not begun to leave; where a person has the conversation, *p_words* are kept in their place
+-- (`end_promise`). Returns whether words wait to be sent over a channel.
+CREATE OR REPLACE FUNCTION expire_question(
+    p_action uuid, p_told_under text[], p_words text, p_note text, p_untold_note text
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_action actions%ROWTYPE;
+    v_place conversations%ROWTYPE;
+    v_told boolean;
+BEGIN
+    SELECT * INTO v_action FROM actions WHERE id = p_action;
+    PERFORM lock_promise(v_action.turn_id);
+    SELECT * INTO v_place FROM conversations WHERE id = v_action.conversation_id FOR NO KEY UPDATE;
+    UPDATE actions SET status = 'expired', settled_at = agent_now()
+     WHERE id = p_action AND conversation_id = v_place.id AND status = 'awaiting_confirmation'
+       AND expires_at <= agent_now();
+    IF NOT FOUND THEN RETURN false; END IF;
+    v_told := v_place.owner = ANY(p_told_under);
+    INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
+    VALUES (v_place.id, v_place.owner_version, v_place.owner, v_place.owner, 'expired', 'nobody');
+    PERFORM end_promise(v_place.id, v_action.turn_id, CASE WHEN NOT v_told THEN p_words END);
+    INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, text,
+                          owner_version, delivery)
+    SELECT v_place.id, 'out', 'assistant', v_place.channel, 'action', p_action::text, p_words, v_place.owner_version,
+           CASE WHEN needs_delivery(v_place.channel, v_place.account) THEN 'due' END
+     WHERE v_told
+        ON CONFLICT DO NOTHING;
+    INSERT INTO messages (conversation_id, direction, author, channel, id_scope, kind, text)
+    VALUES (v_place.id, 'event', 'assistant', v_place.channel, '', 'note',
+            CASE WHEN v_told THEN p_note ELSE p_untold_note END);
+    RETURN v_told AND needs_delivery(v_place.channel, v_place.account);
+END $$;

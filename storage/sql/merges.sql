@@ -25,12 +25,15 @@ BEGIN
 END $$;
 
 -- merge_conversations: one goes on: that in which an effect is under way (its turn ends where it began), else that
--- which a human has, else the older one.
+-- which a human has, else the older one. Its thread is to be told (`merged_at`, above `merges_told_at`) of all that the
+-- other brings, by an earlier merge too; where the other's thread goes on, of what that one was not told.
 CREATE OR REPLACE FUNCTION merge_conversations(p_one uuid, p_other uuid) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_both constant uuid[] := ARRAY[p_one, p_other];
     v_stays uuid;
     v_goes uuid;
+    v_told timestamptz;  -- what came until then is known to the thread that the merged one brings
+    v_brings boolean;
 BEGIN
     -- In the order in which turns and erasures take them.
     PERFORM lock_effects(v_both);
@@ -44,7 +47,16 @@ BEGIN
               (c.owner = 'human') DESC, c.created_at, c.id LIMIT 1;
     v_goes := CASE WHEN v_stays = p_one THEN p_other ELSE p_one END;
     UPDATE conversations SET merged_into = v_stays, merged_at = agent_now() WHERE id = v_goes;
-    UPDATE conversations SET merged_into = v_stays WHERE merged_into = v_goes;
+    v_brings := EXISTS (SELECT 1 FROM threads WHERE conversation_id = v_goes AND ended_at IS NULL)
+                AND NOT keeps_thread(v_stays);
+    SELECT coalesce(merges_told_at, '-infinity') INTO v_told FROM conversations WHERE id = v_goes;
+    UPDATE conversations c SET merged_at = agent_now() FROM conversations s
+     WHERE v_brings AND s.id = v_stays AND c.merged_into = v_stays AND c.merged_at > coalesce(s.merges_told_at, '-infinity');
+    UPDATE conversations SET merges_told_at = greatest(merges_told_at, v_told)
+     WHERE v_brings AND id = v_stays AND v_told > '-infinity';
+    UPDATE conversations SET merged_into = v_stays,
+           merged_at = CASE WHEN v_brings AND merged_at <= v_told THEN merged_at ELSE agent_now() END
+     WHERE merged_into = v_goes;
     PERFORM hand_over(v_goes);
 END $$;
 
@@ -103,4 +115,27 @@ BEGIN
         IF v_into IS NULL THEN RETURN p_conversation; END IF;
         p_conversation := v_into;  -- merged while we waited for it
     END LOOP;
+END $$;
+
+-- lock_to_merge: those whom a message of the webhook may make one, their conversations and what is open there, in the
+-- order in which all take them: a message stored before it, or the event itself, locks a conversation already.
+CREATE OR REPLACE FUNCTION lock_to_merge(p_channel text, p_messages jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_customers uuid[];
+    v_conversations uuid[];
+BEGIN
+    SELECT array_agg(DISTINCT known.id) INTO v_customers
+      FROM jsonb_array_elements(p_messages) AS m CROSS JOIN LATERAL (
+           SELECT array_agg(DISTINCT i.customer_id) AS customers
+             FROM jsonb_array_elements((m -> 'identities') || (m -> 'new_identities')) AS wanted
+             JOIN channel_identities i ON i.channel = p_channel
+              AND i.kind = wanted ->> 'kind' AND i.value = wanted ->> 'value') AS keys
+      CROSS JOIN LATERAL unnest(keys.customers) AS known(id)
+     WHERE cardinality(keys.customers) > 1;
+    IF v_customers IS NULL THEN RETURN; END IF;
+    PERFORM 1 FROM customers WHERE id = ANY(v_customers) ORDER BY id FOR NO KEY UPDATE;
+    v_conversations := ARRAY(SELECT id FROM conversations WHERE customer_id = ANY(v_customers) AND merged_into IS NULL);
+    PERFORM lock_effects(v_conversations);
+    PERFORM 1 FROM turns WHERE conversation_id = ANY(v_conversations) AND finished_at IS NULL ORDER BY id FOR UPDATE;
+    PERFORM 1 FROM conversations WHERE id = ANY(v_conversations) ORDER BY id FOR UPDATE;
 END $$;

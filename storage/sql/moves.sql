@@ -73,7 +73,12 @@ BEGIN
        AND EXISTS (SELECT 1 FROM handoffs open WHERE open.conversation_id = v_into.id AND open.released_at IS NULL);
     UPDATE handoffs h SET conversation_id = v_into.id WHERE h.conversation_id = p_from;
 
+    -- What came before the merged one was closed opens the other as little: behind nothing else that waits there.
     UPDATE conversations c SET newest_seq = v_into.newest_seq + cardinality(v_moved),
+           closed_seq = CASE WHEN v_from.owner = 'closed' AND v_into.newest_seq <= greatest(v_into.cursor, v_into.closed_seq)
+                        THEN v_into.newest_seq + (SELECT count(*) FROM unnest(v_moved) AS moved(seq)
+                                                   WHERE moved.seq <= v_from.closed_seq)
+                        ELSE v_into.closed_seq END,
            last_message_at = greatest(v_into.last_message_at, v_from.last_message_at)
      WHERE c.id = v_into.id;
     PERFORM own_after_merge(v_into.id, v_called);
@@ -129,8 +134,8 @@ BEGIN
 END $$;
 
 -- bring_questions: of a reply that moved here by a merge and was withheld here, what it answered comes after it: behind
--- all other messages, to be held or answered like them. Not where something was done for it (its words are told), nor
--- what a person has answered: where it stood, or here, since the reply came.
+-- all other messages, to be held or answered like them; it opens no closed conversation. Not where something was done
+-- for it (its words are told), nor what a person has answered: where it stood, or here, since the reply came.
 CREATE OR REPLACE FUNCTION bring_questions(p_conversation uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     WITH unanswered AS MATERIALIZED (
@@ -157,16 +162,16 @@ BEGIN
     ), files AS (
         UPDATE media f SET conversation_id = p_conversation FROM moved WHERE f.message_id = moved.id
     )
-    UPDATE conversations c SET newest_seq = (SELECT max(seq) FROM moved)
+    UPDATE conversations c SET newest_seq = (SELECT max(seq) FROM moved),
+           closed_seq = CASE WHEN c.owner = 'closed' AND c.newest_seq <= greatest(c.cursor, c.closed_seq)
+                        THEN (SELECT max(seq) FROM moved) ELSE c.closed_seq END
      WHERE c.id = p_conversation AND EXISTS (SELECT 1 FROM moved);
 END $$;
 
--- move_threads: all ids are found in the conversation that goes on, in its own thread; in the merged one's if it has
--- none.
+-- move_threads: all ids are found in the conversation that goes on, in its own thread; in the merged one's if it has none.
 CREATE OR REPLACE FUNCTION move_threads(p_from uuid, p_into uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT 1 FROM threads WHERE conversation_id = p_into AND ended_at IS NULL)
-       OR EXISTS (SELECT 1 FROM turns WHERE conversation_id = p_into AND finished_at IS NULL) THEN
+    IF keeps_thread(p_into) THEN
         UPDATE threads SET ended_at = agent_now(), end_reason = 'merged'
          WHERE conversation_id = p_from AND ended_at IS NULL;
     END IF;
@@ -182,3 +187,9 @@ END $$;
 
 CREATE OR REPLACE TRIGGER messages_note_the_move BEFORE UPDATE OF conversation_id ON messages FOR EACH ROW
     WHEN (NEW.conversation_id <> OLD.conversation_id) EXECUTE FUNCTION note_the_move();
+
+-- keeps_thread: whether the conversation goes on in its own thread after a merge: it has one in use, or is about to.
+CREATE OR REPLACE FUNCTION keeps_thread(p_conversation uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT 1 FROM threads WHERE conversation_id = p_conversation AND ended_at IS NULL)
+        OR EXISTS (SELECT 1 FROM turns WHERE conversation_id = p_conversation AND finished_at IS NULL)
+$$;

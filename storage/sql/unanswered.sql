@@ -1,8 +1,8 @@
 -- What nobody has answered or been told of, when the bot has the conversation again.
 
--- is_done: something was, or may be, done for the turn that outlasts it: asked again, it could be done twice. So is
--- what staff have still to decide, and what they decided that came to nothing: the turn is settled by the words that
--- say so.
+-- is_done: something was, or may be, done for the turn that outlasts it: asked again, it could be done twice. So is what
+-- staff have still to decide, and what they decided that came to nothing, or let pass: the turn is settled by the words
+-- that say so.
 CREATE OR REPLACE FUNCTION is_done(p_turn uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT 1 FROM actions a LEFT JOIN effects e ON e.key = a.effect_key
@@ -10,7 +10,8 @@ CREATE OR REPLACE FUNCTION is_done(p_turn uuid) RETURNS boolean LANGUAGE sql STA
            AND (a.stands AND (e.status IN ('planned', 'sending', 'confirmed', 'unknown')
                               OR a.status = 'awaiting_confirmation' AND a.confirmation_by = 'staff')
                 OR a.confirmation_by = 'staff' AND a.decided_by IS NOT NULL
-                   AND (e.key IS NULL OR e.status = 'failed' AND e.failure <> 'withheld')))
+                   AND (e.key IS NULL OR e.status = 'failed' AND e.failure <> 'withheld')
+                OR a.confirmation_by = 'staff' AND a.status = 'expired'))
 $$;
 
 -- has_arrived: the channel has taken all parts of the message, whatever was known of them before.

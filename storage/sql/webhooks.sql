@@ -2,7 +2,8 @@
 
 -- store_channel_messages: all of a webhook, in its order; each by itself, so the batch is stored whole or not at all.
 -- `merged`, at last: each conversation that ended by this batch, to be told.
--- Customers and limits are locked in one order beforehand, or two webhooks with the same ones could block each other.
+-- Customers and limits are locked in one order beforehand, or two webhooks with the same ones could block each other. So
+-- is all that a merge locks, before any other conversation is (`lock_to_merge`).
 CREATE OR REPLACE FUNCTION store_channel_messages(p_channel text, p_messages jsonb, p_options jsonb)
 RETURNS TABLE (outcome text, conversation_id uuid, workflow_id text, channel text, assistant text, seq bigint)
 LANGUAGE plpgsql AS $$
@@ -14,6 +15,7 @@ BEGIN
         identity_locks(p_channel, (SELECT jsonb_agg(i) FROM jsonb_array_elements(p_messages) m,
                                           jsonb_array_elements((m -> 'identities') || (m -> 'new_identities')) i))
         || ARRAY(SELECT l ->> 'key' FROM jsonb_array_elements(p_messages) m, jsonb_array_elements(m -> 'limits') l));
+    PERFORM lock_to_merge(p_channel, p_messages);
     FOR v_message IN SELECT value FROM jsonb_array_elements(p_messages) LOOP
         RETURN QUERY SELECT * FROM store_channel_message(p_channel, v_message, p_options);
     END LOOP;

@@ -314,6 +314,13 @@ def a_handoff_has_its_human(facts: Facts) -> Iterator[str]:
         yield f"{facts.name(row)} has an open handoff, and no person has it"
 
 
+def nothing_over_is_called_open(facts: Facts) -> Iterator[str]:
+    """That a colleague has to agree, or a yes is waited for, is not said once the time for it is over."""
+    for row in facts.world.look(inside.SAID_TOO_LATE):
+        if row["text"] != _TEXTS.expired:
+            yield f"{facts.name(row)} is told {row['text']!r} after {row['name']} expired"
+
+
 def staff_decide_once(facts: Facts) -> Iterator[str]:
     """An approved action changes the owner once, and not after people have changed it since."""
     for row in facts.world.look(inside.MOVED_BY_STAFF):
@@ -407,6 +414,7 @@ PROMISES: tuple[Promise, ...] = (
     no_slot_is_leaked,
     deliveries_and_channel_agree,
     nothing_stays_owed,
+    nothing_over_is_called_open,
     a_yes_is_this_questions,
     a_button_is_no_message,
     nothing_of_the_bot_leaves_under_a_human,

@@ -168,3 +168,18 @@ def _goes_on_to(state: ConversationMachine, place: Place, what: str) -> None:
             return
         state.goes_on(who=0, to=To.NEXT, said=[], served=Served.DONE, taken=Taken.TAKEN)
     raise AssertionError(f"nobody came to {place} {what}; they are at {there}")
+
+
+@pytest.mark.parametrize("back", [DrawnEvent.RELEASE, DrawnEvent.CLOSE])
+def test_that_staff_have_still_to_agree_is_not_said_once_nobody_did(stage: Stage, back: DrawnEvent) -> None:
+    """A person takes the conversation before the words leave, and gives it back after the time is over."""
+    state = machine_on(stage)
+    state.begins(which=Configured.APPROVALS)
+    state.meets(meeting=Meeting(DrawnEvent.TAKE_OVER, Phase.PLANS, said=(ModelSays.TICKET,), others=To.NEXT, rounds=1))
+    for event in (DrawnEvent.TIME,) * 8 + (back, DrawnEvent.RELEASE):
+        state.happens(event=event, customer=0, which=0)
+        assert state.world.come_to_rest()
+
+    assert [posted.text for posted in state.world.whatsapp.sent][-1:] == [Texts().expired]
+    assert len(state.world.perplexity.asked) == 1
+    state.teardown()
