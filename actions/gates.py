@@ -214,7 +214,7 @@ def evaluate_action(
 
 def event_of(definition: ActionDefinition) -> Event | None:
     """What an action that is done does to the owner; None: nothing."""
-    return {Owner.HUMAN: Event.HANDOFF, Owner.CLOSED: Event.CLOSED}.get(definition.leads_to or Owner.BOT)
+    return {Owner.HUMAN: Event.HANDOFF, Owner.CLOSED: Event.CLOSED}.get(definition.owner_after or Owner.BOT)
 
 
 def rules_of(event: Event) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.confirmation_text import Parameters
 from actions.folding import KnownNames, skeleton
+from actions.gates import event_of
 from actions.headers import header_problems
 from actions.look_ups import look_up_problems, url_problem
 from actions.metadata_schemas import schema_problems, subschemas
@@ -148,7 +149,7 @@ class Registry:
 
 def configuration_problems(config: AssistantActions) -> list[ConfigurationProblem]:
     """What keeps *config* from being saved, with JSON pointers into it; empty if it is fine."""
-    problems = [*_name_problems(config), *_safety_problems(config)]
+    problems = [*_name_problems(config), *_safety_problems(config), *_owner_problems(config)]
     for index, definition in enumerate(config.custom):
         found = schema_problems(definition.metadata_schema)
         problems += _under(f"/custom/{index}/metadata_schema", found)
@@ -202,6 +203,17 @@ def _safety_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]
     for name in sorted(name for name, by in config.confirmations.items() if by is Confirmation.NONE):
         if (message := _why_asked(name, config)) is not None:
             yield ConfigurationProblem(path=f"/confirmations/{name}", message=message)
+
+
+def _owner_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]:
+    """What an action says of who has the conversation after it, and could not come true."""
+    for index, each in enumerate(config.custom):
+        if each.leads_to not in {None, each.owner_after}:
+            message = f"what handler {each.handler} does leads to {each.owner_after}"
+            yield ConfigurationProblem(path=f"/custom/{index}/leads_to", message=message)
+        if each.returns_result and event_of(each) is not None:
+            message = "the model has no words after an action that leads to human or closed"
+            yield ConfigurationProblem(path=f"/custom/{index}/returns_result", message=message)
 
 
 def _why_asked(name: str, config: AssistantActions) -> str | None:

@@ -22,6 +22,9 @@ REFUND = ActionDefinition(name="refund_order", description="d", metadata_schema=
 WANTS_REFUND = '{"action": "refund_order", "reason": "Broken.", "metadata": {"order": "A-1", "amount": 5}}'
 
 
+NO_WORDS_AFTER = "the model has no words after an action that leads to human or closed"
+
+
 def test_the_built_ins_are_those_of_the_contract() -> None:
     assert tuple(each.name for each in BUILT_IN_ACTIONS) == BUILT_IN_NAMES
     fields = {name: list(model.model_fields) for name, model in METADATA_MODELS.items()}
@@ -284,6 +287,51 @@ def test_simulating_what_is_off_or_out_of_place() -> None:
     assert (off.verdict, off.gate.allowed) == (Verdict.ACTION, False)
     handed = simulate(WANTS_REFUND, REGISTRY, Standing(owner=Owner.HUMAN))
     assert (handed.gate.allowed, handed.gate.why) == (False, "a person has the conversation")
+
+
+OWN: dict[str, Any] = {"name": "call_ann", "description": "Calls Ann", "metadata_schema": {"type": "object"}, **SAFE}
+
+
+@pytest.mark.parametrize(
+    ("handler", "leads_to", "state"),
+    [
+        ("handoff", None, State.HUMAN_HANDOFF),
+        ("handoff", Owner.HUMAN, State.HUMAN_HANDOFF),
+        ("close_conversation", None, State.CLOSED),
+        ("create_ticket", None, State.TICKET_OPEN),
+        ("create_ticket", Owner.HUMAN, State.HUMAN_HANDOFF),
+        ("ticket_status", None, State.BOT),
+    ],
+)
+def test_a_handler_that_is_a_change_of_the_owner_makes_it(handler: str, leads_to: Owner | None, state: State) -> None:
+    own = ActionDefinition(**OWN, handler=handler, leads_to=leads_to)
+    config = AssistantActions(enabled=("call_ann",), custom=(own,))
+
+    assert configuration_problems(config) == []
+    assert simulate({"action": "call_ann", "reason": "r"}, Registry(config)).gate.next_state is state
+
+
+@pytest.mark.parametrize(
+    ("flaw", "path", "message"),
+    [
+        ({"handler": "handoff", "leads_to": "closed"}, "leads_to", "what handler handoff does leads to human"),
+        ({"handler": "handoff", "leads_to": "bot"}, "leads_to", "what handler handoff does leads to human"),
+        (
+            {"handler": "close_conversation", "leads_to": "human"},
+            "leads_to",
+            "what handler close_conversation does leads to closed",
+        ),
+        ({"handler": "handoff", "returns_result": True}, "returns_result", NO_WORDS_AFTER),
+        ({"handler": "close_conversation", "returns_result": True}, "returns_result", NO_WORDS_AFTER),
+        ({"handler": "api_call", "leads_to": "human", "returns_result": True}, "returns_result", NO_WORDS_AFTER),
+    ],
+)
+def test_an_action_that_cannot_do_what_it_says_is_refused(flaw: dict[str, Any], path: str, message: str) -> None:
+    own = ActionDefinition.model_validate(OWN | flaw)
+
+    [problem] = configuration_problems(AssistantActions(custom=(own,)))
+
+    assert (problem.path, problem.message) == (f"/custom/0/{path}", message)
 
 
 def test_simulating_text_and_invalid_outputs() -> None:
