@@ -122,6 +122,7 @@ _TABLE: dict[Event, dict[Owner, _Rule]] = {
     },
     Event.TAKEN: {
         Owner.BOT: _Rule(why="a person takes the conversation", to=Owner.HUMAN, drops=_CUSTOMERS),
+        Owner.HUMAN: _Rule(why="who takes it has it, whoever was called", note=True),
         Owner.CLOSED: _Rule(why="a person takes the conversation", to=Owner.HUMAN),
     },
     Event.RELEASED: {
