@@ -151,7 +151,7 @@ class Registry:
 def configuration_problems(config: AssistantActions) -> list[ConfigurationProblem]:
     """What keeps *config* from being saved, with JSON pointers into it; empty if it is fine."""
     problems = [*_name_problems(config), *_safety_problems(config), *_owner_problems(config)]
-    problems += unseen_texts(config.model_dump(mode="json"))
+    problems += unseen_texts(config.model_dump())
     for index, definition in enumerate(config.custom):
         found = schema_problems(definition.metadata_schema)
         problems += _under(f"/custom/{index}/metadata_schema", found or unseen_labels(definition.metadata_schema))

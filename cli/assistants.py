@@ -80,7 +80,7 @@ def problems_of(config: AssistantConfig, settings: Settings) -> list[str]:
     """What keeps *config* from being stored, each with its place; empty if it is fine."""
     problems = [f"{each.path}: {each.message}" for each in configuration_problems(config.actions)]
     problems += [f"{each.path}: {each.message}" for each in configuration_errors(config.actions)]
-    others = unseen_texts(config.model_dump(mode="json", exclude={"actions"}))
+    others = unseen_texts(config.model_dump(exclude={"actions"}))
     problems += [f"{each.path}: {each.message}" for each in others]
     return problems + _pack_problems(config, settings)
 
