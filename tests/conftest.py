@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.scheduling import WHOLE_PROGRAM, ByModule
+from tests.scheduling import ByModule, place
 from tests.servers import postgres_server, temporal_server
 from tests.support.processes import mark_processes, pytest_runtest_protocol  # noqa: F401 - a hook
 from tests.system_in_process import System, running_system
@@ -35,10 +35,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_STARTED].close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """What is imported and collected stays, so garbage is looked for neither in it nor meanwhile."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slowest part begins first."""
+    """The slowest parts begin first."""
     mark_processes(items)
-    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_PROGRAM))
+    items.sort(key=lambda item: place(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -50,6 +61,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def nothing_is_left_open() -> Iterator[None]:
     """What was never closed is found in the run that left it, as an error of its last test (warnings are errors)."""
     yield
+    gc.unfreeze()
     gc.collect()
 
 
