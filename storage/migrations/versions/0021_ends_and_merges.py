@@ -1,4 +1,4 @@
-"""Promises that end with their question's time; what a merge brings, tells and locks: functions only (`storage/sql`)."""
+"""Promises that end with their question's time; what a merge brings, tells and locks: functions in `storage/sql`."""
 
 revision = "0021"
 down_revision = "0020"
