@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.scheduling import ByModule, place
+from tests.scheduling import WHOLE_PROGRAM, ByModule
 from tests.servers import postgres_server, temporal_server
 from tests.support.processes import mark_processes, pytest_runtest_protocol  # noqa: F401 - a hook
 from tests.system_in_process import System, running_system
@@ -47,9 +47,9 @@ def pytest_collection() -> Iterator[object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slowest parts begin first."""
+    """The slowest part begins first."""
     mark_processes(items)
-    items.sort(key=lambda item: place(item.nodeid))
+    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_PROGRAM))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,13 +12,6 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 WHOLE_PROGRAM = "tests/system/"
-BEGIN_FIRST = (WHOLE_PROGRAM, "tests/workflow/")
-"""The longest modules: at the end one of them would run alone. The last are tests/unit, of which none is long."""
-
-
-def place(nodeid: str) -> int:
-    """Where a test comes among the others: a smaller number is earlier."""
-    return next((place for place, folder in enumerate(BEGIN_FIRST) if nodeid.startswith(folder)), len(BEGIN_FIRST))
 
 
 class ByModule(LoadScopeScheduling):
