@@ -243,6 +243,14 @@ UNION SELECT 'customer erased' FROM customers WHERE erased_at IS NOT NULL
 """
 """What there is in words, for `report.RARE`."""
 
+SAID_TOO_LATE = """
+SELECT DISTINCT m.conversation_id, a.name, m.text
+  FROM actions a JOIN messages m ON m.turn_id = a.turn_id AND m.direction = 'out' AND m.author = 'assistant'
+  JOIN effects e ON e.message_id = m.id
+ WHERE a.status = 'expired' AND e.claimed_at > a.settled_at AND m.text <> ''
+"""
+"""What the turns of expired questions and approvals said to the customer after that."""
+
 TRIES = "SELECT turn_id, purpose FROM raw_outputs"
 
 CONFIRMED = """
@@ -253,7 +261,7 @@ SELECT a.turn_id, a.name, a.digest, a.decided_by, a.asked_seq, m.stored_at AS as
   FROM actions a
   JOIN messages m ON m.direction = 'out'
    AND m.meta -> 'buttons' ->> 'confirm' = 'confirm:' || a.digest
- WHERE a.decided_by IS NOT NULL AND a.confirmation_by = 'customer'
+ WHERE a.decided_by IS NOT NULL AND a.confirmation_by = 'customer' AND a.status = 'accepted'
 """
-"""Actions that were asked about and decided, and when the channel had the question: for one that was sent again after
-its answer, that is the time of the last send."""
+"""Actions that were asked about and decided, but those withdrawn before they began; and when the channel had the
+question: for one that was sent again after its answer, that is the time of the last send."""
