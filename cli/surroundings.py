@@ -14,8 +14,10 @@ import typer
 from config.env_file import slips
 from config.former_names import FORMER, former_names, not_used_yet
 from config.hosts import through_proxies
+from config.libraries import trouble_with_libraries, trouble_with_metrics
 from config.proxies import proxy_trouble
 from config.settings import ENV_FILE, Settings, SettingsError, load_settings
+from config.together import half_set
 from config.values import masked
 from launch.failures import LaunchError
 from launch.files import read_json
@@ -31,13 +33,34 @@ _WRONG_USE = 2
 
 
 def own_settings() -> Settings:
-    """The settings as they are; a wrong one ends the program with one line and exit code 2."""
+    """The settings as they are; a wrong one ends the program with one line and exit code 2.
+
+    So do two that need each other where one is missing, and variables that our libraries could not work with.
+    """
+    settings = plain_settings()
+    trouble = half_set(settings) or trouble_with_libraries(os.environ)
+    if _calls_the_world(settings):
+        trouble = trouble or proxy_trouble(os.environ)
+    if trouble:
+        raise stop(trouble)
+    return settings
+
+
+def plain_settings() -> Settings:
+    """The same for the stand-ins, which need no account and call nobody."""
     try:
-        settings = load_settings()
+        return load_settings()
     except SettingsError as error:
         raise stop(str(error)) from None
-    if _calls_the_world(settings) and (trouble := proxy_trouble(os.environ)):
+
+
+def serving_settings() -> Settings:
+    """For the parts that serve or answer, complete (`found_settings`); to be called before the web framework or
+    Temporal's SDK are imported, which read variables of their own."""
+    if trouble := trouble_with_metrics(os.environ):
         raise stop(trouble)
+    settings = found_settings()
+    warn_of_names(settings)
     return settings
 
 

@@ -66,8 +66,13 @@ def _limits(field: FieldInfo) -> dict[str, float]:
 
 
 def _shown(setting: str, value: object) -> str:
-    """Nothing of a secret; an address without its password; the beginning of what is long."""
+    """Nothing of a secret."""
     if any(word in setting for word in _SECRET):
         return "a value that is not shown"
+    return shortened(value)
+
+
+def shortened(value: object) -> str:
+    """As it stands in a line: an address without its password, the beginning of what is long."""
     text = repr(masked(value) if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

@@ -53,7 +53,7 @@ class HttpEndpoints:
             async with asyncio.timeout(endpoint.time_limit_seconds):
                 request = await self._request(endpoint, params, key)
                 return await self._send(request, endpoint)
-        except _NOT_SENT as error:
+        except _NOT_SENT:
             raise EndpointFailed(CallFailureKind.NOT_SENT, f"{endpoint.name} cannot be reached") from None
         except _NO_REQUEST:
             why = f"{endpoint.name}: its URL, headers and parameters make no request that could be sent"
@@ -68,7 +68,7 @@ class HttpEndpoints:
             address = await checked_address(host, port, self._allowed, self._resolve)
         except AddressRefused as error:
             raise EndpointFailed(CallFailureKind.REFUSED, str(error)) from None
-        except OSError as error:
+        except OSError:
             raise EndpointFailed(CallFailureKind.NOT_SENT, f"{host} cannot be resolved") from None
         headers = {"Host": url.netloc.decode(), "Accept": "application/json, text/*"}
         headers |= {"Idempotency-Key": key} if key else {}

@@ -127,7 +127,7 @@ class WrapperClient:
                 if _is_stream(response, self._way):
                     return await reading.stream(response.aiter_bytes())
                 return await reading.body(response.aiter_bytes())
-        except TimeoutError as error:
+        except TimeoutError:
             if not whole_answer.expired():
                 raise
             seconds = self._settings.perplexity_answer_seconds

@@ -60,7 +60,7 @@ def check_host(url: str, limits: MediaLimits) -> httpx2.URL:
     try:
         parsed = httpx2.URL(url)
         own = httpx2.URL(limits.own_origin) if limits.own_origin else None
-    except (httpx2.InvalidURL, ValueError) as error:
+    except (httpx2.InvalidURL, ValueError):
         raise MediaFailed(MediaFailureKind.HOST_REFUSED, "the file's address is none") from None
     is_own = own is not None and (parsed.scheme, parsed.host, parsed.port) == (own.scheme, own.host, own.port)
     allowed = parsed.scheme == "https" and parsed.port in (None, 443) and _among(parsed.host, limits.hosts)

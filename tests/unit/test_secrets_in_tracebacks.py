@@ -33,7 +33,9 @@ def somebody() -> Iterator[str]:
 
 async def send(place: str) -> None:
     async with meta_at(place) as adapter:
-        await adapter.send_text(SendRequest(account="1", recipient=Recipient(phone="2"), delivery_id="d"), "Hello")
+        await adapter.send_text(
+            SendRequest(account="1", recipient=Recipient(phone="15550001111"), delivery_id="d"), "Hello"
+        )
 
 
 async def download(place: str) -> None:
