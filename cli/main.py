@@ -51,7 +51,7 @@ def run() -> None:
 def api() -> None:
     """Serve HTTP: API, playground and dashboard."""
     settings = serving_settings()
-    check_listening(settings)
+    check_listening(settings, "PORT")
     from api.main import main
     from dashboard.overview import overview
     from dashboard.phone import phone
@@ -66,12 +66,7 @@ def worker() -> None:
     settings = serving_settings()
     if settings.perplexity_base_url is None:
         raise stop("PERPLEXITY_BASE_URL: not set; set it to the wrapper's address, like http://localhost:9000")
-    for setting in ("WORKER_METRICS_PORT", "WORKER_COUNTERS_PORT"):
-        if getattr(settings, setting.lower()):
-            check_listening(settings, setting)
-    if 0 < settings.worker_counters_port == settings.worker_metrics_port:
-        port = settings.worker_counters_port
-        raise stop(f"WORKER_COUNTERS_PORT: got {port}, as WORKER_METRICS_PORT did; give each a port of its own")
+    check_listening(settings, "WORKER_METRICS_PORT", "WORKER_COUNTERS_PORT")
     from worker.main import main
 
     main(settings)

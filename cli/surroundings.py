@@ -21,7 +21,7 @@ from config.together import half_set
 from config.values import masked
 from launch.failures import LaunchError
 from launch.files import read_json
-from launch.ports import check_host, check_port
+from launch.ports import check_different, check_host, check_port
 
 if TYPE_CHECKING:
     from storage.database import Database
@@ -64,11 +64,16 @@ def serving_settings() -> Settings:
     return settings
 
 
-def check_listening(settings: Settings, setting: str = "PORT") -> None:
-    """Ends the program with one line where HOST is not this machine's, or the port in *setting* cannot be opened."""
+def check_listening(settings: Settings, *names: str) -> None:
+    """Ends the program with one line where HOST is not this machine's, or a port in the settings *names* cannot be
+    opened; 0 is none."""
+    ports = {name: port for name in names if (port := getattr(settings, name.lower()))}
     try:
-        check_host(settings.host)
-        check_port(setting, settings.host, getattr(settings, setting.lower()))
+        if ports:
+            check_host(settings.host)
+            check_different(settings, [name.lower() for name in ports])
+        for name, port in ports.items():
+            check_port(name, settings.host, port)
     except LaunchError as error:
         raise stop(str(error)) from None
 

@@ -86,7 +86,11 @@ def test_migrations_are_found() -> None:
     assert newest_revision()
 
 
-@pytest.mark.parametrize("host", ["x86_64-conda-linux-gnu", "203.0.113.7", "a" * 70, "x..y", "2001:db8::1"])
+NOBODYS = ["x86_64-conda-linux-gnu", "203.0.113.7", "a" * 70, "x..y", "2001:db8::1"]
+BOUND_AND_NOT_REACHED = ["224.0.0.1", "255.255.255.255", "::ffff:127.0.0.1"]
+
+
+@pytest.mark.parametrize("host", [*NOBODYS, *BOUND_AND_NOT_REACHED])
 def test_a_host_that_is_not_this_machine(host: str) -> None:
     with pytest.raises(LaunchError, match=r"^HOST: got .* no address of this machine .*; unset it") as caught:
         check_host(host)
