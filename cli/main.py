@@ -14,6 +14,7 @@ import typer
 from cli import assistants, backups, conversations, effects, keys, tickets, users
 from cli.surroundings import (
     check_listening,
+    check_media,
     found_settings,
     own_settings,
     plain_settings,
@@ -66,6 +67,7 @@ def worker() -> None:
     settings = serving_settings()
     if settings.perplexity_base_url is None:
         raise stop("PERPLEXITY_BASE_URL: not set; set it to the wrapper's address, like http://localhost:9000")
+    check_media(settings)
     check_listening(settings, "WORKER_METRICS_PORT", "WORKER_COUNTERS_PORT")
     from worker.main import main
 

@@ -21,7 +21,9 @@ from config.together import half_set
 from config.values import masked
 from launch.failures import LaunchError
 from launch.files import read_json
+from launch.folder import check_media_folder
 from launch.ports import check_different, check_host, check_port
+from storage.media_files import folder_of
 
 if TYPE_CHECKING:
     from storage.database import Database
@@ -74,6 +76,17 @@ def check_listening(settings: Settings, *names: str) -> None:
             check_different(settings, [name.lower() for name in ports])
         for name, port in ports.items():
             check_port(name, settings.host, port)
+    except LaunchError as error:
+        raise stop(str(error)) from None
+
+
+def check_media(settings: Settings) -> None:
+    """Ends the program with one line where customers' files could not be kept, if any can come."""
+    no_account = settings.whatsapp_access_token is None and settings.twilio_account_sid is None
+    if no_account and settings.media_dir is None:
+        return
+    try:
+        check_media_folder(folder_of(settings))
     except LaunchError as error:
         raise stop(str(error)) from None
 

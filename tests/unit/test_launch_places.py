@@ -17,7 +17,7 @@ from config.settings import Settings
 from launch.clusters import Cluster, socket_folder
 from launch.failures import LaunchError
 from launch.files import make_folder
-from launch.folder import locked_folder
+from launch.folder import check_media_folder, locked_folder
 from launch.ports import check_host, claimed_ports, refusal_in_words
 from launch.postgres import address
 from launch.temporal import temporal_command
@@ -120,6 +120,34 @@ def test_a_port_that_is_taken() -> None:
         port = listener.getsockname()[1]
         with pytest.raises(LaunchError, match=f"^PORT: port {port} is taken"), claimed_ports(settings(port=port)):
             pass
+
+
+@pytest.fixture
+def unusable(tmp_path: Path) -> dict[str, Path]:
+    """Places where nothing can be kept, whoever asks."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "link")
+    named = {"file": tmp_path / "file", "below a file": tmp_path / "file" / "x", "circle": tmp_path / "link"}
+    return {**named, "of the system": Path("/proc/x")}
+
+
+@pytest.mark.parametrize("name", ["file", "below a file", "circle", "of the system"])
+def test_a_place_where_no_file_can_be_kept(unusable: dict[str, Path], tmp_path: Path, name: str) -> None:
+    data, place = tmp_path / "data", unusable[name]
+
+    with (
+        pytest.raises(LaunchError, match=rf"^MEDIA_DIR: {place} cannot be written to \("),
+        locked_folder(settings(data_dir=data, media_dir=place, disk_free_bytes=0)),
+    ):
+        pass
+
+    with pytest.raises(LaunchError, match=rf"^MEDIA_DIR: {place} cannot be written to \("):
+        check_media_folder(place)
+
+
+def test_a_place_for_files_is_made(tmp_path: Path) -> None:
+    with locked_folder(settings(data_dir=tmp_path, disk_free_bytes=0)):
+        assert (tmp_path / "media").is_dir()
 
 
 def settings(**values: object) -> Settings:
