@@ -28,9 +28,9 @@ install:  ## make .venv from requirements.lock; does nothing when it is up to da
 
 test: install  ## every check and test; ends with pytest's summary
 	@$(PYTHON) tools/bootstrap.py browser
-	@checked=0; $(MAKE) --no-print-directory lint || checked=1; \
-	$(BIN)/python -m pytest -n $(WORKERS) || checked=1; \
-	exit $$checked
+	@{ said=$$($(MAKE) --no-print-directory lint 2>&1); checked=$$?; echo "$$said"; exit $$checked; } & lint=$$!; \
+	$(BIN)/python -m pytest -n $(WORKERS); tested=$$?; \
+	wait $$lint && exit $$tested
 
 lint: install  ## style, types and layers
 	$(BIN)/ruff check .

@@ -13,7 +13,6 @@ from schemas.actions import (
     HandoffSupportMetadata,
     TicketStatusMetadata,
 )
-from schemas.standing import Owner
 
 METADATA_MODELS: dict[str, type[ActionMetadata]] = {
     "handoff_sales": HandoffSalesMetadata,
@@ -38,7 +37,6 @@ BUILT_IN_ACTIONS: tuple[ActionDefinition, ...] = (
         safe=True,
         safe_because="built in",
         plain="pass you on to our sales team",
-        leads_to=Owner.HUMAN,
         settings={"team": "sales"},
         example={"summary": "Wants 40 office chairs by March, asks for a quote.", "urgency": "high"},
     ),
@@ -50,7 +48,6 @@ BUILT_IN_ACTIONS: tuple[ActionDefinition, ...] = (
         safe=True,
         safe_because="built in",
         plain="pass you on to a colleague in support",
-        leads_to=Owner.HUMAN,
         settings={"team": "support"},
         example={"summary": "Has tried both resets; the device still does not start."},
     ),
@@ -98,7 +95,6 @@ BUILT_IN_ACTIONS: tuple[ActionDefinition, ...] = (
         safe=True,
         safe_because="built in",
         plain="close this conversation",
-        leads_to=Owner.CLOSED,
         example={"summary": "Delivery times explained; nothing is open."},
     ),
 )

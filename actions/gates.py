@@ -122,6 +122,7 @@ _TABLE: dict[Event, dict[Owner, _Rule]] = {
     },
     Event.TAKEN: {
         Owner.BOT: _Rule(why="a person takes the conversation", to=Owner.HUMAN, drops=_CUSTOMERS),
+        Owner.HUMAN: _Rule(why="who takes it has it, whoever was called", note=True),
         Owner.CLOSED: _Rule(why="a person takes the conversation", to=Owner.HUMAN),
     },
     Event.RELEASED: {
@@ -214,7 +215,7 @@ def evaluate_action(
 
 def event_of(definition: ActionDefinition) -> Event | None:
     """What an action that is done does to the owner; None: nothing."""
-    return {Owner.HUMAN: Event.HANDOFF, Owner.CLOSED: Event.CLOSED}.get(definition.leads_to or Owner.BOT)
+    return {Owner.HUMAN: Event.HANDOFF, Owner.CLOSED: Event.CLOSED}.get(definition.owner_after or Owner.BOT)
 
 
 def rules_of(event: Event) -> dict[str, dict[str, Any]]:

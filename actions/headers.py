@@ -14,7 +14,14 @@ from schemas.secret_names import SECRET_NAME, SECRET_NAME_TOLD
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 """A field name (RFC 9110, section 5.1)."""
-_OF_THE_CALL = frozenset(["host", "content-length", "transfer-encoding", "connection", "idempotency-key"])
+_OF_THE_CALL = frozenset(
+    [
+        *("host", "idempotency-key", "accept", "accept-encoding"),
+        *("content-type", "content-length", "content-encoding", "transfer-encoding", "trailer", "te"),
+        *("connection", "keep-alive", "proxy-connection", "upgrade", "expect"),
+    ]
+)
+"""What the call's own parameters, key and connection say; another value would make it another call, or none."""
 _SHOWN_CHARACTERS = 40
 
 

@@ -7,18 +7,20 @@ from the built-ins and one assistant's configuration; immutable, so it is kept a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.confirmation_text import Parameters
 from actions.folding import KnownNames, skeleton
+from actions.gates import event_of
 from actions.headers import header_problems
 from actions.look_ups import look_up_problems, url_problem
 from actions.metadata_schemas import schema_problems, subschemas
 from actions.relaxed_json import escaped
 from actions.sensitive import HIDDEN, has_sensitive, without_sensitive
 from actions.validation import model_errors, schema_errors
+from actions.visible import unseen_labels, unseen_texts
 from schemas.actions import (
     ActionDefinition,
     ActionRequest,
@@ -148,16 +150,17 @@ class Registry:
 
 def configuration_problems(config: AssistantActions) -> list[ConfigurationProblem]:
     """What keeps *config* from being saved, with JSON pointers into it; empty if it is fine."""
-    problems = [*_name_problems(config), *_safety_problems(config)]
+    problems = [*_name_problems(config), *_safety_problems(config), *_owner_problems(config)]
+    problems += unseen_texts(config.model_dump())
     for index, definition in enumerate(config.custom):
         found = schema_problems(definition.metadata_schema)
-        problems += _under(f"/custom/{index}/metadata_schema", found)
+        problems += _under(f"/custom/{index}/metadata_schema", found or unseen_labels(definition.metadata_schema))
         if not found and definition.example:
             at_fault = schema_errors(definition.metadata_schema, definition.example)
             problems += _under(f"/custom/{index}/example", at_fault)
     for index, endpoint in enumerate(config.endpoints):
         found = schema_problems(endpoint.params_schema)
-        problems += _under(f"/endpoints/{index}/params_schema", found)
+        problems += _under(f"/endpoints/{index}/params_schema", found or unseen_labels(endpoint.params_schema))
         if (unusable := url_problem(endpoint.url)) is not None:
             problems.append(ConfigurationProblem(path=f"/endpoints/{index}/url", message=unusable))
         problems += _under(f"/endpoints/{index}/headers", header_problems(endpoint.headers))
@@ -195,13 +198,24 @@ def _safety_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]
         *((f"/endpoints/{index}", each) for index, each in enumerate(config.endpoints)),
     ]
     for path, each in declared:
-        if each.safe and not each.safe_because.strip():
+        if each.safe and not each.safe_because:
             yield ConfigurationProblem(path=f"{path}/safe_because", message="say why it needs nobody's confirmation")
         if each.safe and each.destructive:
             yield ConfigurationProblem(path=f"{path}/safe", message="what is destructive is not safe")
     for name in sorted(name for name, by in config.confirmations.items() if by is Confirmation.NONE):
         if (message := _why_asked(name, config)) is not None:
             yield ConfigurationProblem(path=f"/confirmations/{name}", message=message)
+
+
+def _owner_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]:
+    """What an action says of who has the conversation after it, and could not come true."""
+    for index, each in enumerate(config.custom):
+        if each.leads_to not in {None, each.owner_after}:
+            message = f"what handler {each.handler} does leads to {each.owner_after}"
+            yield ConfigurationProblem(path=f"/custom/{index}/leads_to", message=message)
+        if each.returns_result and event_of(each) is not None:
+            message = "the model has no words after an action that leads to human or closed"
+            yield ConfigurationProblem(path=f"/custom/{index}/returns_result", message=message)
 
 
 def _why_asked(name: str, config: AssistantActions) -> str | None:
@@ -222,5 +236,5 @@ def _fields_of(schema: dict[str, Any]) -> Iterator[str]:
         yield from part.get("properties", ())
 
 
-def _under(path: str, problems: Sequence[ConfigurationProblem | OutputError]) -> list[ConfigurationProblem]:
+def _under(path: str, problems: Iterable[ConfigurationProblem | OutputError]) -> list[ConfigurationProblem]:
     return [ConfigurationProblem(path=path + problem.path, message=problem.message) for problem in problems]

@@ -315,7 +315,9 @@ class ActionActivities:
 
 
 def _asked(action: AcceptedAction, assistant: LoadedAssistant) -> ActionCall | None:
-    """The action as its handler gets it; None if *assistant*'s configuration does not know it."""
+    """The action as its handler gets it; None if *assistant*'s configuration does not know it, or it is erased."""
+    if not action.reason:  # an accepted one gives its reason
+        return None
     request = ActionRequest(action=action.name, reason=action.reason, metadata=action.metadata)
     definition = assistant.registry.rules_for(request)
     return None if definition is None else ActionCall(request, definition, assistant.registry)

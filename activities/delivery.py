@@ -96,7 +96,7 @@ class DeliveryActivities:
     async def _carry_on(self, message: DueMessage, delivered: Delivered) -> None:
         """Sends what is left of it, or ends it; what came of that is added to *delivered*."""
         assistant = await self._assistants.at(message.assistant, message.assistant_version)
-        if message.superseded and not any(part.attempts for part in message.parts):
+        if message.superseded and not message.may_have_left:
             await self._outbox.give_up(message, "superseded", None, None)
             return
         is_withheld = message.is_withheld
@@ -145,7 +145,7 @@ class DeliveryActivities:
         if part.status is EffectStatus.PLANNED:
             self._keep_pause(part)
         else:
-            await self._settle(part)
+            await self._settle(message, part)
         if message.phone is None and message.user_id is None:
             raise Undeliverable(
                 SendFailureKind.RECIPIENT_FINAL, "the customer's address belongs to somebody else by now"
@@ -198,7 +198,7 @@ class DeliveryActivities:
         await self._outbox.ledger.release(part, None, error)
         return part.model_copy(update={"status": EffectStatus.PLANNED, "not_before": None})
 
-    async def _settle(self, part: Part) -> None:
+    async def _settle(self, message: DueMessage, part: Part) -> None:
         """A part that may have gone out: returns only if it is to be sent again."""
         assert part.claimed_at is not None
         if part.status is EffectStatus.SENDING:
@@ -208,7 +208,8 @@ class DeliveryActivities:
         if waited < self._settings.delivery_settle_seconds:
             pause = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
             raise ApplicationError("waits for the channel's status", type="Unsettled", next_retry_delay=pause)
-        resends = 0 if self._settings.delivery_unknown == "leave" else self._settings.delivery_unknown_resends
+        leaves = self._settings.delivery_unknown == "leave" or message.superseded
+        resends = 0 if leaves else self._settings.delivery_unknown_resends
         if part.unknown_attempts > resends:
             raise Undeliverable(SendFailureKind.UNKNOWN, "no status came")
 

@@ -17,7 +17,7 @@ from temporalio import activity
 from activities.actions import ActionActivities
 from activities.assistants import AssistantCache, LoadedAssistant
 from activities.heartbeat import Beat, beating
-from activities.turn_steps.decision import decide_apology, decide_output, given_up, hear
+from activities.turn_steps.decision import Asker, decide_apology, decide_output, given_up, hear
 from activities.turn_steps.failures import FailureRecorder
 from activities.turn_steps.model_calls import Answered, ModelCalls, NewerMessage, OwnerChanged, Unanswered
 from activities.turn_steps.presence import Presence
@@ -112,7 +112,8 @@ class TurnActivities:
         if turn.status is not TurnStatus.CLAIMED:
             return turn.outcome
         assistant = await self._assistants.at(turn.assistant, turn.assistant_version)
-        thread, heard = _thread_of(turn, request), hear(turn, assistant, self._now())
+        thread, asker = _thread_of(turn, request), await self._asker(turn)
+        heard = hear(turn, assistant, asker, self._now())
         if heard.decision is not None:
             return await self._commit(turn, assistant, thread, heard.decision)
         if turn.attempt > 1:  # before the first nothing was asked
@@ -137,6 +138,13 @@ class TurnActivities:
         return await self._commit(
             turn, assistant, prepared.thread, decision, answered.output, lost_thread=prepared.lost_thread
         )
+
+    async def _asker(self, turn: ClaimedTurn) -> Asker | None:
+        """Whose question is open, if one is: what was accepted is judged by that assistant's configuration alone."""
+        if turn.question is None:
+            return None
+        name, at = turn.question.assistant, self._assistants.at
+        return Asker(await at(name, turn.question.assistant_version), await at(name, turn.question.newest_version))
 
     async def _claim(self, request: TurnRequest | Apologize) -> ClaimedTurn | None:
         limit = self._settings.join_max_messages if self._settings.join_waiting_messages else 1

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from actions.prompt_pack import PromptPack, prompt_pack
 from actions.registry import Registry, configuration_problems
+from actions.visible import unseen_texts
 from activities.action_handlers import configuration_errors
 from cli.surroundings import completed, found_settings, on_database, own_settings, stop, unreadable
 from config.settings import Settings
@@ -79,6 +80,8 @@ def problems_of(config: AssistantConfig, settings: Settings) -> list[str]:
     """What keeps *config* from being stored, each with its place; empty if it is fine."""
     problems = [f"{each.path}: {each.message}" for each in configuration_problems(config.actions)]
     problems += [f"{each.path}: {each.message}" for each in configuration_errors(config.actions)]
+    others = unseen_texts(config.model_dump(exclude={"actions"}))
+    problems += [f"{each.path}: {each.message}" for each in others]
     return problems + _pack_problems(config, settings)
 
 

@@ -111,11 +111,16 @@ class CloseConversationMetadata(ActionMetadata):
     summary: LongText = Field(default="", description="What was settled")
 
 
+HANDS_TO = {"handoff": Owner.HUMAN, "close_conversation": Owner.CLOSED}
+"""Handlers that do nothing but change who has the conversation: nobody need say so in `leads_to`."""
+
+
 class ActionDefinition(BaseModel):
     """Declares one action: what may be asked for, where, with whose consent, and how it is done.
 
     `plain` finishes the sentence “Shall I …?” for the customer. `leads_to` is who has the conversation once the
-    action is done (None: unchanged). `settings` are the handler's own. `retries` counts further tries after the first.
+    action is done (None: as `owner_after` says). `settings` are the handler's own. `retries` counts further tries
+    after the first.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -145,6 +150,11 @@ class ActionDefinition(BaseModel):
         if self.confirmation is Confirmation.NONE and (self.destructive or not self.safe):
             return Confirmation.CUSTOMER
         return self.confirmation
+
+    @property
+    def owner_after(self) -> Owner | None:
+        """Who has the conversation once it is done; None: as before. Some handlers are such a change themselves."""
+        return HANDS_TO.get(self.handler, self.leads_to)
 
 
 PLACE = re.compile(r"\{([a-z][a-z0-9_]*)\}", re.IGNORECASE)

@@ -85,8 +85,14 @@ class DueMessage(BaseModel):
     user_id: str | None = None
     wrote_at: datetime | None = None
     superseded: bool = False
-    """An interim notice whose answer has come meanwhile."""
+    """An interim notice whose answer has come meanwhile; or words that something is open still, of which the customer
+    is told since what came of it."""
     parts: list[Part] = Field(default_factory=list)
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether the customer may have read some of it."""
+        return any(part.status not in (EffectStatus.PLANNED, EffectStatus.FAILED) for part in self.parts)
 
     @property
     def leaves_after_all(self) -> bool:

@@ -63,7 +63,7 @@ class Notification(BaseModel):
 
 class Handoff(BaseModel):
     """A human has the conversation, or is called. `opened_by`: `assistant` (an action), or who approved that or took
-    it; `taken_by` None: nobody has taken it from the bot."""
+    it; `taken_by` is who took it last, from the bot or from whom it was called to, None: nobody yet."""
 
     id: UUID
     reason: str

@@ -1,1 +1,1 @@
-"""The database: PostgreSQL holds every word, id and outcome. Tables, one module a subject, and the migrations."""
+"""The database: PostgreSQL holds every word, id and outcome. Tables, one module a subject, SQL and migrations."""

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal, TypeVar
 
+from asyncpg.exceptions import InvalidCachedStatementError
 from sqlalchemy import RowMapping, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -155,9 +156,15 @@ def _told_plainly() -> Iterator[None]:
     except (OSError, TimeoutError, PoolTimeout, InterfaceError, OperationalError) as error:
         raise StorageUnavailable(plain_line(error), why_unusable(error)) from None
     except DBAPIError as error:
-        if error.connection_invalidated or _state(error).startswith(_UNAVAILABLE):
+        if error.connection_invalidated or _is_prepared_anew(error) or _state(error).startswith(_UNAVAILABLE):
             raise StorageUnavailable(plain_line(error), why_unusable(error)) from None
         raise StatementFailed(_named(error)) from None
+
+
+def _is_prepared_anew(error: DBAPIError) -> bool:
+    """A migration, or a copy that was put back, changed the tables under a statement that was prepared before; nothing
+    was done, and the next time it is prepared for what is there."""
+    return isinstance(getattr(error.orig, "__cause__", None), InvalidCachedStatementError)
 
 
 def _state(error: DBAPIError) -> str:

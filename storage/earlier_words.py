@@ -8,33 +8,36 @@ from pydantic import BaseModel, Field
 
 from schemas.turns import OutputError
 from storage.database import Database
-from storage.merges import WITH_MERGED
+from storage.merges import UNTOLD, WITH_MERGED
 from storage.turns import ClaimedTurn, TurnRow
+
+_NEWEST = "stored_at DESC, direction DESC, seq DESC NULLS LAST, id DESC"
+"""SQL: the newest first; of one moment a reply is newer than what the customer wrote, and that goes by its number."""
 
 _RECAP = f"""
 SELECT direction, author, text FROM messages
  WHERE conversation_id IN {WITH_MERGED} AND text <> ''
    AND (direction = 'out' AND delivery IS DISTINCT FROM 'withheld'
         OR direction = 'in' AND (seq < :before_seq OR conversation_id <> :conversation_id))
- ORDER BY stored_at DESC LIMIT :limit
+ ORDER BY {_NEWEST} LIMIT :limit
 """
 
-_MERGED_RECAP = """
+_MERGED_RECAP = f"""
 WITH merged AS (
     SELECT c.id FROM conversations c JOIN conversations mine ON mine.id = c.merged_into
      WHERE mine.id = :conversation_id AND c.merged_at <= :until
-       AND c.merged_at > coalesce(mine.merges_told_at, '-infinity')
+       AND {UNTOLD.format(into="mine")}
 )
 SELECT direction, author, text FROM messages m
  WHERE text <> '' AND direction IN ('in', 'out') AND delivery IS DISTINCT FROM 'withheld'
    AND (conversation_id IN (SELECT id FROM merged) OR conversation_id = :conversation_id AND turn_id IN (
         SELECT t.id FROM turns t WHERE t.conversation_id IN (SELECT id FROM merged)))
- ORDER BY stored_at DESC LIMIT :limit
+ ORDER BY {_NEWEST} LIMIT :limit
 """
 
 _LAST_INVALID = """
 SELECT text, errors FROM raw_outputs WHERE turn_id = :turn_id AND verdict = 'invalid' AND used
- ORDER BY created_at DESC LIMIT 1
+ ORDER BY created_at DESC, attempt DESC, id LIMIT 1
 """
 
 

@@ -1,6 +1,6 @@
 """Conversations of customers who turned out to be one: what is done stays in the merged ones, what is open has moved.
 
-The merge itself is part of storing a message (`storage/migrations/versions/0011_merged_customers.sql`).
+The merge itself is part of storing a message (`storage/sql/merges.sql`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,11 @@ from storage.database import Database
 
 WITH_MERGED = "(SELECT id FROM conversations WHERE id = :conversation_id OR merged_into = :conversation_id)"
 """SQL: the conversation and those that were merged into it."""
+
+UNTOLD = """c.merged_at > coalesce({into}.merges_told_at, '-infinity') AND NOT EXISTS (
+               SELECT 1 FROM threads u JOIN turns t ON t.frontend_context_uuid = u.frontend_context_uuid
+                WHERE u.conversation_id = {into}.id AND u.ended_at IS NULL AND t.conversation_id = c.id)"""
+"""SQL: of conversation *c*, merged into *into*: that one's thread is to be told of it, and is not its own."""
 
 _HAND_OVER = "SELECT * FROM hand_over(:conversation_id)"
 

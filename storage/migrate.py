@@ -1,5 +1,6 @@
 """Brings a database to the newest schema: `agent migrate`, and each start of `make run`.
 
+The migrations that are missing run, then all functions, views and triggers are put in force (`storage/sql_files.py`).
 Two processes may start at once: the second waits for the first (advisory lock), then finds nothing to do.
 """
 
@@ -16,7 +17,8 @@ from sqlalchemy import Connection, text
 
 from storage.addresses import engine_for
 from storage.database import Database
-from storage.suitability import check_suitable, told_as_unusable
+from storage.sql_files import put_in_force
+from storage.suitability import DatabaseUnusable, check_suitable, told_as_unusable
 
 _LOCK = 7_146_301_559  # any number; it names this program's migrations among advisory locks
 _CONNECT_SECONDS = 10.0  # DATABASE_TIMEOUT_SECONDS where the settings are known
@@ -61,11 +63,15 @@ async def upgrade_on(database_url: str, connect_seconds: float = _CONNECT_SECOND
 
 
 def _run(connection: Connection) -> None:
-    if MigrationContext.configure(connection).get_current_revision() == newest_revision():
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found == newest_revision():
         return
+    if found is not None and not knows(found):
+        raise DatabaseUnusable(f"its revision {found} is not known to this version; use the one that made it")
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    put_in_force(connection)
 
 
 def _config() -> Config:

@@ -33,7 +33,9 @@ SELECT m.id, m.conversation_id, m.text, m.sources, m.meta, m.stored_at, m.owner_
        (SELECT max(coalesce(w.sent_at, w.stored_at)) FROM messages w
          WHERE w.conversation_id IN {WITH_MERGED} AND w.direction = 'in') AS wrote_at,
        EXISTS (SELECT 1 FROM turns t WHERE t.id = (m.meta ->> 'interim_notice_of')::uuid AND t.finished_at IS NOT NULL)
-           AS superseded,
+           OR EXISTS (SELECT 1 FROM actions a JOIN messages w ON w.channel = m.channel AND w.id_scope = 'action'
+                         AND w.channel_message_id = a.id::text AND w.direction = 'out'
+                       WHERE a.turn_id = m.turn_id AND m.author = 'assistant') AS superseded,
        (SELECT coalesce(jsonb_agg(to_jsonb(e) || e.request ORDER BY (e.request ->> 'part')::int), '[]')
           FROM effects e WHERE e.message_id = m.id) AS parts
   FROM messages m JOIN conversations c ON c.id = m.conversation_id

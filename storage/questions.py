@@ -12,7 +12,6 @@ from schemas.actions import ActionRequest, Confirmation
 from schemas.conversation_ref import ConversationRef
 from schemas.sessions import OpenQuestion
 from schemas.transitions import Event
-from storage.channels import DELIVERY
 from storage.database import Database
 from storage.registries import Registries
 
@@ -36,33 +35,7 @@ SELECT a.id AS action_id, a.name, a.confirmation_by, c.id AS conversation_id, c.
  ORDER BY a.expires_at LIMIT :limit
 """
 
-_EXPIRE = f"""
-WITH place AS MATERIALIZED (
-    SELECT * FROM conversations WHERE id = (SELECT conversation_id FROM actions WHERE id = :action_id) FOR NO KEY UPDATE
-), expired AS (
-    UPDATE actions SET status = 'expired', settled_at = agent_now() FROM place
-     WHERE actions.id = :action_id AND conversation_id = place.id AND status = 'awaiting_confirmation'
-       AND expires_at <= agent_now()
-    RETURNING actions.id
-), transition AS (
-    INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
-    SELECT c.id, c.owner_version, c.owner, c.owner, 'expired', 'nobody'
-      FROM place c, expired
-), told AS (
-    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, channel_message_id, text,
-                          owner_version, delivery)
-    SELECT gen_random_uuid(), c.id, 'out', 'assistant', c.channel, 'action', CAST(:action_id AS text), :words,
-           c.owner_version, {DELIVERY}
-      FROM place c, expired WHERE c.owner = ANY(:told_under)
-    ON CONFLICT DO NOTHING RETURNING delivery
-), note AS (
-    INSERT INTO messages (conversation_id, direction, author, channel, id_scope, kind, text)
-    SELECT c.id, 'event', 'assistant', c.channel, '', 'note',
-           CASE WHEN c.owner = ANY(:told_under) THEN :note ELSE :untold_note END
-      FROM place c, expired
-)
-SELECT delivery IS NOT DISTINCT FROM 'due' AS needs_delivery FROM told
-"""
+_EXPIRE = "SELECT expire_question(:action_id, :told_under, :words, :note, :untold_note) AS needs_delivery"
 
 
 class ExpiredQuestion(ConversationRef):
@@ -110,6 +83,7 @@ class Questions:
 
     async def expire(self, action_id: UUID, *, words: str, note: str, untold_note: str) -> bool:
         """Ends it and tells staff, and the customer unless a person has the conversation (then *untold_note*), once.
+        What was said before and has not left ends with it, or says *words* once the bot has the conversation again.
 
         Whether the words wait to be sent over a channel.
         """

@@ -6,13 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from schemas.conversations import Thread, WorkflowState
-from schemas.sessions import PastThread, Session, SessionThread, ThreadHistory
+from schemas.sessions import OpenQuestion, PastThread, Session, SessionThread, ThreadHistory
+from schemas.standing import Standing
 from storage.database import Database
 from storage.questions import Questions
 
 _SESSION = """
-SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.owner, c.state, c.turns, c.last_message_at,
-       c.newest_seq - c.cursor AS waiting_messages, t.backend_uuid, t.frontend_context_uuid::text,
+SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, to_jsonb(s) AS standing, c.turns,
+       c.last_message_at, c.newest_seq - c.cursor AS waiting_messages, t.backend_uuid, t.frontend_context_uuid::text,
        t.thread_url_slug, t.collection_uuid, t.account_name,
        (SELECT coalesce(array_agg('T-' || k.number ORDER BY k.number), '{}') FROM tickets k
          WHERE k.conversation_id = c.id) AS tickets,
@@ -28,6 +29,7 @@ SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, c.owner, 
          WHERE h.conversation_id = c.id AND h.released_at IS NULL) AS handoff
   FROM channel_identities i
   JOIN conversations c ON c.customer_id = i.customer_id AND c.channel = i.channel AND c.merged_into IS NULL
+  JOIN standings s ON s.conversation_id = c.id
   LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL
  WHERE i.channel = :channel
    AND (i.value = :customer_id OR i.kind = 'phone' AND i.value = ltrim(CAST(:customer_id AS text), '+'))
@@ -78,6 +80,18 @@ UPDATE conversations SET stopped_seq = newest_seq
 """What the run was asking is released under a new step: an answer that still comes is not used. Of a part that it was
 sending nobody knows whether it left."""
 
+
+def _projected(standing: Standing, questions: list[OpenQuestion]) -> dict[str, Any]:
+    """What callers see of *standing*: a question is open for its time, whether or not its end was told already."""
+    asked = sum(each.kind == "confirmation" for each in questions)
+    return {
+        "owner": standing.owner,
+        "state": standing.model_copy(update={"questions": asked}).state,
+        "questions": questions,
+        "pending_action": questions[0] if questions else None,
+    }
+
+
 _THREAD_FIELDS = tuple(SessionThread.model_fields)
 
 
@@ -98,8 +112,12 @@ class Sessions:
         values: dict[str, Any] = dict(row)
         thread = SessionThread.model_validate({name: values.pop(name) for name in _THREAD_FIELDS})
         questions = await self._questions.open(values["conversation_id"])
-        newest = questions[0] if questions else None
-        return Session(customer_id=customer_id, thread=thread, questions=questions, pending_action=newest, **values)
+        return Session(
+            customer_id=customer_id,
+            thread=thread,
+            **_projected(Standing.model_validate(values.pop("standing")), questions),
+            **values,
+        )
 
     async def threads(self, conversation_id: UUID) -> ThreadHistory:
         """Every thread the conversation ever had; they are never deleted."""

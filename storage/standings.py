@@ -22,8 +22,13 @@ from storage.merges import WITH_MERGED
 _CHANGE = """
 WITH place AS MATERIALIZED (
     SELECT going_on(:conversation_id) AS conversation_id
+), has_it AS MATERIALIZED (
+    SELECT (SELECT t.who FROM transitions t JOIN handoffs h ON h.conversation_id = t.conversation_id
+             WHERE t.conversation_id = place.conversation_id AND h.released_at IS NULL
+               AND t.why = 'taken' AND t.at >= h.opened_at ORDER BY t.id DESC LIMIT 1) AS who FROM place
 ), changed AS MATERIALIZED (
-    SELECT place.conversation_id, each.* FROM place, change_owner(place.conversation_id, :event, CAST(:rules AS jsonb),
+    SELECT place.conversation_id, each.* FROM place, has_it, change_owner(place.conversation_id, :event,
+        CAST(:rules AS jsonb) - CASE WHEN :event = 'taken' AND has_it.who = :who THEN 'human' ELSE '' END,
         :who, :reason, NULL, CAST(:new_thread AS boolean)) AS each
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)
@@ -58,7 +63,8 @@ class Changed(BaseModel):
 
 
 class Standings:
-    """Changes are safe to repeat: done again, they change nothing (but a reset, which starts over once more)."""
+    """Changes are safe to repeat: done again, they change nothing (but a reset, which starts over once more). Another
+    person's take-over leaves a row, though the owner stays."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

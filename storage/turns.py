@@ -22,7 +22,7 @@ from schemas.standing import Standing
 from schemas.turn_record import Purpose, TurnAtStep, TurnFence, TurnStatus
 from schemas.turns import State, Verdict
 from storage.database import Database
-from storage.merges import WITH_MERGED
+from storage.merges import UNTOLD, WITH_MERGED
 
 _NEXT_STEPS = {
     TurnStatus.INVALID: NextStep.REPAIR,
@@ -95,7 +95,7 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
        conversation.assistant, conversation.closed_seq,
        (SELECT max(c.merged_at) FROM conversations c
          WHERE c.merged_into = conversation.id AND c.merged_at <= turn.started_at
-           AND c.merged_at > coalesce(conversation.merges_told_at, '-infinity') AND EXISTS (
+           AND {UNTOLD.format(into="conversation")} AND EXISTS (
                SELECT 1 FROM threads h WHERE h.conversation_id = conversation.id AND h.end_reason = 'merged'))
            AS untold_merges,
        (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,
@@ -107,7 +107,9 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
        (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out)
            AND NOT EXISTS (SELECT 1 FROM raw_outputs r WHERE r.turn_id = turn.id AND r.created_at > o.created_at
                               AND (r.failure IS NULL OR r.failure <> ALL(:not_reached)))) AS unreachable_since,
-       (SELECT to_jsonb(p) || jsonb_build_object('accepted_at', taken.accepted_at, 'said_otherwise', EXISTS (
+       (SELECT to_jsonb(p) || jsonb_build_object('newest_version', (
+               SELECT max(version) FROM configurations c WHERE c.assistant = p.assistant),
+           'accepted_at', taken.accepted_at, 'said_otherwise', EXISTS (
                SELECT 1 FROM messages m
                 WHERE m.conversation_id IN {WITH_MERGED} AND m.direction = 'in' AND m.kind NOT IN ('deleted', 'held')
                   AND CASE m.conversation_id WHEN p.conversation_id THEN m.seq > p.asked_seq AND m.seq < turn.first_seq
@@ -154,7 +156,11 @@ _POSITION = "SELECT newest_seq, owner_version FROM conversations WHERE id = :con
 
 
 class StoredConfirmation(BaseModel):
-    """An action that the customer was asked to confirm, as it is in the database."""
+    """An action that the customer was asked to confirm, as it is in the database.
+
+    `assistant`, `assistant_version`: the configuration it was accepted under, another assistant's than the
+    conversation's maybe, since a merge; `newest_version`: that assistant's by now.
+    """
 
     id: UUID
     name: str
@@ -165,6 +171,9 @@ class StoredConfirmation(BaseModel):
     created_at: datetime
     expires_at: datetime
     asked_seq: int
+    assistant: str
+    assistant_version: int | None
+    newest_version: int | None
     accepted_at: datetime | None
     said_otherwise: bool = False
 

@@ -35,6 +35,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_STARTED].close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """What is imported and collected stays, so garbage is looked for neither in it nor meanwhile."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slowest part begins first."""
     mark_processes(items)
@@ -50,6 +61,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def nothing_is_left_open() -> Iterator[None]:
     """What was never closed is found in the run that left it, as an error of its last test (warnings are errors)."""
     yield
+    gc.unfreeze()
     gc.collect()
 
 

@@ -46,6 +46,10 @@ class Person:
         reaction = {"message_id": "wamid.x", "emoji": "👍"}
         await self._customer.send(written("", **_BOTH, type="reaction", text=None, reaction=reaction))
 
+    async def presses(self, choice_id: str) -> None:
+        button = {"type": "button_reply", "button_reply": {"id": choice_id, "title": "Yes"}}
+        await self._customer.send(written("", **_BOTH, type="interactive", text=None, interactive=button))
+
     async def session(self, key: str = PHONE) -> dict[str, Any]:
         response = await self.system.http.get(f"/api/session/{key}?channel=whatsapp")
         response.raise_for_status()

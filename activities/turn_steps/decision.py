@@ -51,14 +51,32 @@ class Heard:
     decision: TurnDecision | None
 
 
-def hear(turn: ClaimedTurn, assistant: LoadedAssistant, now: datetime) -> Heard:
-    """The claimed messages, before the model is asked."""
+@dataclass(frozen=True)
+class Asker:
+    """The assistant whose question is open: *then*, as it asked, and *now*, as it is configured.
+
+    It is not the conversation's where a merge has moved the question.
+    """
+
+    then: LoadedAssistant
+    now: LoadedAssistant
+
+    def handler_of(self, question: StoredConfirmation) -> str | None:
+        """What does the action as it was accepted. None: the configuration of now has it no more, so nothing does."""
+        request = question.pending.request
+        then, now = self.then.registry.rules_for(request), self.now.registry.rules_for(request)
+        is_configured = now is not None and question.name in self.now.registry.enabled
+        return then.handler if then is not None and is_configured else None
+
+
+def hear(turn: ClaimedTurn, assistant: LoadedAssistant, asker: Asker | None, now: datetime) -> Heard:
+    """The claimed messages, before the model is asked. *asker*: of the turn's question, if one is open."""
     gate = on_message(turn, assistant)
-    return Heard(gate, _decide_without_model(turn, assistant, gate, now))
+    return Heard(gate, _decide_without_model(turn, assistant, asker, gate, now))
 
 
 def _decide_without_model(
-    turn: ClaimedTurn, assistant: LoadedAssistant, heard: gates.GateResult, now: datetime
+    turn: ClaimedTurn, assistant: LoadedAssistant, asker: Asker | None, heard: gates.GateResult, now: datetime
 ) -> TurnDecision | None:
     if turn.purpose is not Purpose.ANSWER:  # the words were heard; somebody may have taken the conversation since
         return None if turn.standing.owner is Owner.BOT else _not_asked_any_more(turn, assistant)
@@ -71,7 +89,7 @@ def _decide_without_model(
         )
     if all(message.kind in _UNREADABLE for message in counting):
         return GiveReply(with_limit_notice(assistant.texts.unreadable, turn, assistant), move_of(turn, heard))
-    return _answer_to_question(turn, assistant, heard, now)
+    return _answer_to_question(turn, assistant, asker, heard, now)
 
 
 def given_up(turn: ClaimedTurn) -> Hold:
@@ -156,7 +174,7 @@ def _to_be_told(turn: ClaimedTurn) -> bool:
 
 
 def _answer_to_question(
-    turn: ClaimedTurn, assistant: LoadedAssistant, heard: gates.GateResult, now: datetime
+    turn: ClaimedTurn, assistant: LoadedAssistant, asker: Asker | None, heard: gates.GateResult, now: datetime
 ) -> TurnDecision | None:
     """A yes does exactly what was asked about, a no cancels it; anything else, and any doubt, is the model's."""
     question = turn.question
@@ -165,23 +183,16 @@ def _answer_to_question(
     event = interpret_all(question.pending if question else None, turn.said, now)
     if event is None:  # a button of a question that is not open any more
         return GiveReply(assistant.texts.expired, move_of(turn, heard))
-    if question is not None and event is Event.CONFIRMED and not _is_configured(question, assistant):
+    handler = asker.handler_of(question) if question is not None and asker is not None else None
+    if event is Event.CONFIRMED and handler is None:
         event = Event.REFUSED
     if question is None or not gates.evaluate(event, turn.standing, assistant.registry.config).allowed:
         return None
-    if event is Event.CONFIRMED:
-        definition = assistant.registry.rules_for(question.pending.request)
-        assert definition is not None
-        return PerformConfirmed(question.id, turn.actions, definition.handler)
+    if handler is not None and event is Event.CONFIRMED:
+        return PerformConfirmed(question.id, turn.actions, handler)
     texts = assistant.texts
     words = {Event.DECLINED: texts.cancelled, Event.EXPIRED: texts.expired, Event.REFUSED: texts.refused}.get(event)
     return None if words is None else GiveReply(words, closed=ClosedQuestion(question.id, event))
-
-
-def _is_configured(question: StoredConfirmation, assistant: LoadedAssistant) -> bool:
-    """The action is done as it was accepted, unless the configuration of now has it no more."""
-    known = assistant.registry.rules_for(question.pending.request)
-    return known is not None and question.name in assistant.registry.enabled
 
 
 def _on_action(

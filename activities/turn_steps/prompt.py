@@ -89,7 +89,8 @@ class Prompts:
         if lost is None and not follows_lost:
             is_told = turn.untold_merges and turn.purpose is Purpose.ANSWER and not turn.thread_ended
             merged = await self._earlier.merged_recap(turn, _RECAP_MESSAGES) if is_told else []
-            return self._fitted(turn, assistant, words, thread, turn.pack_told, _said(merged))
+            pack_told = turn.pack_told if thread.backend_uuid else None  # a thread that begins knows nothing
+            return self._fitted(turn, assistant, words, thread, pack_told, _said(merged))
         recap = _said(await self._earlier.recap(turn, _RECAP_MESSAGES))
         new = thread if lost is None else Thread(frontend_context_uuid=uuid5(turn.id, "in the place of a lost thread"))
         return self._fitted(turn, assistant, words, new, None, recap, lost)

@@ -58,6 +58,9 @@ class SimulateRequest(BaseModel):
     def _one_of_both(self) -> SimulateRequest:
         if (self.output is None) == (self.action is None):
             raise ValueError("send either output or action")
+        beside = next((name for name in _PARTS if self.output is not None and getattr(self, name) is not None), None)
+        if beside is not None:
+            raise ValueError(f"an output holds its own {beside}: send either output or the action's fields")
         return self
 
     def raw(self) -> str | dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The schema of the whole product, as SQLAlchemy sees it; `migrations/` makes it.
+"""The schema of the whole product, as SQLAlchemy sees it; `migrations/` makes it. Functions: `sql/`.
 
 One conversation is the spine: `messages` (in and out) hang on it with a sequence number, `turns` answer ranges of
 those numbers, `raw_outputs` keep what the model really wrote, `effects` is the ledger of everything visible outside.

@@ -97,6 +97,7 @@ effects = Table(
     Column("request_hash", Text, nullable=False, server_default=""),  # tells a repetition
     Column("recovery", Text, nullable=False, server_default="none"),  # schemas.effects.Recovery
     Column("fence", BigInteger, nullable=False, server_default="0"),
+    Column("failed_fence", BigInteger),  # of the newest attempt that the channel reported as failed
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("unknown_attempts", Integer, nullable=False, server_default="0"),  # of which nobody knows what came
     moment("not_before"),  # nobody takes it up before that: a pause, or the lease of who has claimed it

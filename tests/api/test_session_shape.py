@@ -40,6 +40,22 @@ async def test_nothing_is_pending_once_its_time_is_over(system: System) -> None:
     assert (session["pending_action"], session["questions"]) == (None, [])
 
 
+@pytest.mark.parametrize("tickets", [0, 1])
+async def test_the_state_follows_the_moment_at_which_a_question_ends(system: System, tickets: int) -> None:
+    """Whatever ends it, and tells the customer, comes later: by then nobody may be waited for."""
+    for _ in range(tickets):
+        system.perplexity.scripts.append(output("create_ticket", subject="Chair", description="Broken"))
+        await system.send("My chair broke")
+    await ask(system, Confirmation.CUSTOMER, "lamp")
+    asked = await system.session()
+    await system.database.rows("UPDATE actions SET expires_at = agent_now() - interval '1 second'")
+
+    session = await system.session()
+
+    assert asked["state"] == "awaiting_confirmation"
+    assert (session["state"], session["owner"]) == ("ticket_open" if tickets else "bot", "bot")
+
+
 async def test_who_is_called_and_who_has_taken_it_are_told_apart(system: System) -> None:
     system.perplexity.scripts.append(output("handoff_support", summary="They ask for a person"))
     await system.send("A human please")
@@ -53,6 +69,22 @@ async def test_who_is_called_and_who_has_taken_it_are_told_apart(system: System)
     assert (taken["taken_by"], taken["opened_by"], taken["reason"]) == ("api key test", "api key test", "mine")
     assert taken["taken_at"] == taken["since"]
     assert taken["id"] != called["id"]
+
+
+async def test_who_takes_what_a_person_was_called_to_has_taken_it(system: System) -> None:
+    system.perplexity.scripts.append(output("handoff_support", summary="They ask for a person"))
+    await system.send("A human please")
+    called = (await system.session())["handoff"]
+    taken = (await take(system))["handoff"]
+    again = (await take(system))["handoff"]
+    transitions = (await system.http.get("/api/session/c-1/transitions")).json()
+
+    assert (taken["id"], taken["opened_by"], taken["taken_by"]) == (called["id"], "assistant", "api key test")
+    assert taken["taken_at"] >= taken["since"]
+    assert again == taken
+    newest, before = [tuple(each[name] for name in ("why", "from", "to", "who", "version")) for each in transitions]
+    assert before == ("handoff", "bot", "human", "assistant", 1)
+    assert newest == ("taken", "human", "human", "api key test", 1)
 
 
 async def test_what_waits_for_a_person_is_counted_in_the_handoff(system: System) -> None:

@@ -118,6 +118,15 @@ async def test_a_bad_request_is_422(system: System, body: dict[str, object]) -> 
     assert (await system.http.post("/api/actions/simulate", json=body)).status_code == 422
 
 
+@pytest.mark.parametrize("field", ["reason", "metadata", "pack"])
+async def test_what_belongs_to_an_action_is_refused_beside_an_output(system: System, field: str) -> None:
+    refused = await system.http.post("/api/actions/simulate", json={"output": json.dumps(TICKET), field: "x"})
+
+    assert refused.status_code == 422
+    [error] = refused.json()["errors"]
+    assert error["message"].endswith(f"an output holds its own {field}: send either output or the action's fields")
+
+
 async def test_the_prompt_pack_is_what_turns_are_told(system: System) -> None:
     pack = (await system.http.get("/api/prompt-pack")).json()
     await system.send("Hello")

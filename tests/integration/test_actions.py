@@ -88,6 +88,26 @@ async def test_an_administrators_own_action_calls_its_endpoint(system: System) -
     assert [call[:2] for call in system.endpoints.calls] == [("order_status", {"number": "A-1"})]
 
 
+@pytest.mark.parametrize(("handler", "state"), [("handoff", "human_handoff"), ("close_conversation", "closed")])
+async def test_an_own_action_with_a_handler_that_passes_on_or_closes_does_so(
+    system: System, handler: str, state: str
+) -> None:
+    """Without `leads_to`: what the customer is told is true."""
+    schema: dict[str, Any] = {"type": "object", "properties": {}}
+    own = ActionDefinition(
+        name="own", description="d", metadata_schema=schema, handler=handler, safe=True, safe_because="harmless"
+    )
+    await configure(system, enabled=["own"], custom=[own])
+    system.perplexity.scripts.append(output("own"))
+
+    turn = (await system.send("Please")).json()
+
+    texts = AssistantConfig().texts
+    assert turn["reply"]["text"] == (texts.handed_over if handler == "handoff" else texts.closed)
+    assert turn["state"] == state
+    assert ((await system.session())["handoff"] is not None) == (handler == "handoff")
+
+
 async def test_drift_is_listed_with_errors_and_pack(system: System) -> None:
     system.perplexity.scripts.extend([output("launch_rocket"), "Sorry, that was nothing."])
     await system.send("Hello")

@@ -6,19 +6,18 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import text
 
-import storage
 from storage.addresses import engine_for
 from storage.database import Database
 from storage.migrate import is_current, upgrade_on
 from tests.servers import database_at, execute, fresh_database
+from tests.support.later_version import LaterVersion
 from tests.support.waiting import LONGEST_SECONDS
 
 pytestmark = pytest.mark.processes  # where no server is needed, too
@@ -34,21 +33,12 @@ async def url(postgres_url: str) -> str:
 
 def agent(url: str, folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """In *folder*; Temporal is nowhere, so that the conversations cannot be told."""
-    environment = {**os.environ, "DATABASE_URL": url, "DATA_DIR": str(folder), "TEMPORAL_ADDRESS": "127.0.0.1:1"}
-    environment |= settings
-    return subprocess.run(
-        [AGENT, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=LONGEST_SECONDS
-    )
+    return run([AGENT, *words], folder, DATABASE_URL=url, DATA_DIR=str(folder), **settings)
 
 
-async def migrate_to(url: str, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(storage.__file__).parent / "migrations"))
-    engine = engine_for(url)
-    async with engine.begin() as connection:
-        config.attributes["connection"] = await connection.run_sync(lambda plain: plain)
-        await connection.run_sync(lambda _: command.upgrade(config, revision))
-    await engine.dispose()
+def run(command: Sequence[str | Path], folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TEMPORAL_ADDRESS": "127.0.0.1:1", **settings}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LONGEST_SECONDS)
 
 
 async def tables(url: str) -> set[str]:
@@ -71,19 +61,20 @@ async def current(url: str) -> bool:
 
 
 async def test_a_copy_of_an_older_version_becomes_current(url: str, tmp_path: Path) -> None:
-    await migrate_to(url, "0002")
-    copied = agent(url, tmp_path, "backup", "old.dump")
+    later = LaterVersion(tmp_path, "op.execute('CREATE TABLE of_the_later_version ()')")
     await upgrade_on(url)
+    copied = agent(url, tmp_path, "backup", "old.dump")
+    later.migrate(url)
     await execute(url, "CREATE TABLE of_a_newer_version ()")
     await execute(url, "CREATE TYPE mood AS ENUM ('good')")
 
-    restored = agent(url, tmp_path, "restore", "old.dump")
+    restored = run(later.agent("restore", "old.dump"), tmp_path, DATABASE_URL=url, DATA_DIR=str(tmp_path))
 
     assert copied.returncode == 0, copied.stderr
     assert "restored, but Temporal" in restored.stderr, restored.stderr
-    assert await current(url)
+    assert "of_the_later_version" in await tables(url)
     assert "of_a_newer_version" not in await tables(url)
-    await upgrade_on(url)
+    later.migrate(url)
 
 
 async def test_a_file_that_is_no_copy_of_ours_changes_nothing(url: str, tmp_path: Path) -> None:

@@ -68,3 +68,12 @@ def test_a_secret_that_is_not_set_here_is_told_and_not_shown(tmp_path: Path) -> 
     assert "/endpoints/0/headers/A: ENDPOINT_SECRETS has no secret of that name here" in checked.stderr
     assert "/headers/B" not in checked.stderr
     assert "mark" not in checked.stderr
+
+
+def test_a_text_that_shows_nothing_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "bot.yaml").write_text('texts: {refused: "\\u200b"}\naccount_name: " "\n')
+
+    checked = apply(tmp_path, "--check", DATABASE_URL="")
+
+    told = "/account_name: nothing of it can be seen; /texts/refused: nothing of it can be seen"
+    assert (checked.returncode, checked.stderr) == (2, f"agent: bot.yaml: {told}\n")

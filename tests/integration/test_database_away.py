@@ -60,6 +60,19 @@ async def test_what_is_wrong_with_the_statement_is_not(database: Database, state
         await database.rows(raising(state))
 
 
+async def test_tables_that_changed_under_a_statement_are_read_anew(database: Database) -> None:
+    """A migration, or a copy that is put back, beside running processes."""
+    await database.rows("CREATE TABLE remade (id int)")
+    await database.rows("SELECT * FROM remade")
+    await database.rows("DROP TABLE remade")
+    await database.rows("CREATE TABLE remade (id bigint, more int)")
+
+    with pytest.raises(StorageUnavailable):
+        await database.rows("SELECT * FROM remade")
+    assert await database.rows("SELECT * FROM remade") == []
+    await database.rows("DROP TABLE remade")
+
+
 async def test_no_connection_is_left_for_us(postgres_url: str, database: Database) -> None:
     await database.rows("DROP ROLE IF EXISTS crowd")
     await database.rows("CREATE ROLE crowd LOGIN CONNECTION LIMIT 1")

@@ -65,6 +65,7 @@ ORDER = {
     ],
 }
 """The levels, each as it is locked at most by anybody."""
+OTHER_PHONE = "15550001499"
 OTHER_ID = "MY.13491208655302741918"
 
 
@@ -243,6 +244,30 @@ async def _meet(scene: Scene) -> None:
     await Inbox(scene.database).store_batch("whatsapp", [together], BatchOptions())
 
 
+async def _change_number(scene: Scene) -> None:
+    """To one that was somebody's alone, from whom nothing had come before it."""
+    values = {"account": ACCOUNT, "speaks": False, "text": "", "sent_at": clock.now()}
+    new = [CustomerIdentity(kind="phone", value=OTHER_PHONE)]
+    alone = ChannelMessage(**values, kind="reaction", channel_message_id="alone", identities=new)
+    await Inbox(scene.system.database).store_batch("whatsapp", [alone], BatchOptions())
+    old = [CustomerIdentity(kind="phone", value=PHONE)]
+    changed = ChannelMessage(**values, kind="system", channel_message_id="changed", identities=old, new_identities=new)
+    await Inbox(scene.database).store_batch("whatsapp", [changed], BatchOptions())
+
+
+async def _write_and_meet(scene: Scene) -> None:
+    """One webhook brings what locks a conversation, and behind it what makes two customers one."""
+    both = [CustomerIdentity(kind="phone", value=PHONE), CustomerIdentity(kind="user_id", value=OTHER_ID)]
+    values = {"account": ACCOUNT, "kind": "reaction", "speaks": False, "text": "", "sent_at": clock.now()}
+    alone = ChannelMessage(**values, channel_message_id="alone", identities=both[1:])
+    await Inbox(scene.system.database).store_batch("whatsapp", [alone], BatchOptions())
+    batch = [
+        ChannelMessage(**values, channel_message_id="first", identities=both[:1]),
+        ChannelMessage(**values, channel_message_id="together", identities=both),
+    ]
+    await Inbox(scene.database).store_batch("whatsapp", batch, BatchOptions())
+
+
 async def _erase(scene: Scene) -> None:
     erasure = Erasure(scene.database)
     await erasure.erase(await erasure.customer_of(scene.id), actor="Ann", force=True)
@@ -290,6 +315,8 @@ DEEDS: dict[str, Callable[[Scene], Awaitable[Any]]] = {
     "it is given back": lambda scene: Standings(scene.database).change(scene.id, Event.RELEASED, who="Ann"),
     "it starts over": lambda scene: Standings(scene.database).reset(scene.id, new_thread=True, who="Ann"),
     "two customers are one": _meet,
+    "a number changes": _change_number,
+    "two are one behind a message": _write_and_meet,
     "a merged one hands over": lambda scene: Merges(scene.database).hand_over(scene.id),
     "a customer is erased": _erase,
     "a customer writes": _write,

@@ -76,3 +76,36 @@ async def test_staff_sees_and_decides_it(postgres_url: str, temporal_address: st
         assert "4711" not in str(session) + turns.text
         assert (turns.status_code, decided.status_code) == (200, 200)
         assert (await person.session())["state"] == "human_handoff"
+
+
+async def pressed(system: System, person: Person) -> list[str]:
+    """What is said to a yes by the open question's own button."""
+    [question] = (await person.session())["questions"]
+    before = len(person.sent)
+    await person.presses(f"confirm:{question['digest']}")
+    return (await person.until_sent(before + 1))[before:]
+
+
+async def test_a_customers_yes_does_what_the_other_assistant_accepted(postgres_url: str, temporal_address: str) -> None:
+    """The assistant whose conversation goes on has no such action; the one that asked still has."""
+    async with running_system(postgres_url, temporal_address, **SETTINGS) as system:
+        person = await merged(system, None, Confirmation.CUSTOMER)
+        said = await pressed(system, person)
+        session = await person.session()
+
+    assert said == ["I am passing you on to a colleague, who will answer you here."]
+    assert (session["assistant"], session["state"]) == ("one", "human_handoff")
+
+
+async def test_a_yes_is_refused_where_the_assistant_that_asked_has_the_action_no_more(
+    postgres_url: str, temporal_address: str
+) -> None:
+    """Though the assistant whose conversation goes on has one of that name."""
+    async with running_system(postgres_url, temporal_address, **SETTINGS) as system:
+        person = await merged(system, verify(Confirmation.CUSTOMER), Confirmation.CUSTOMER)
+        await apply(system, "default", True, AssistantActions())
+        said = await pressed(system, person)
+        session = await person.session()
+
+    assert said == ["I'm sorry, I can't do that here. Is there anything else I can help with?"]
+    assert (session["questions"], session["state"]) == ([], "bot")

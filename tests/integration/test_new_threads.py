@@ -56,6 +56,7 @@ async def test_a_reset_during_the_first_question_asks_again_in_another_thread(st
     assert first != second
     assert str(outcome.thread.frontend_context_uuid) == second
     assert await rows(still, THREADS) == [(first, "reset"), (second, None)]
+    assert still.perplexity.prompts[0].text == still.perplexity.prompts[1].text  # told how to write, too
 
 
 async def test_so_does_one_between_two_attempts(still: System) -> None:
@@ -95,6 +96,8 @@ async def test_without_a_new_thread_it_is_asked_again_in_the_same(still: System)
         await answer(does, request)
 
     assert len(set(asked_in(still))) == 1
+    first, second = still.perplexity.prompts
+    assert (second.text, second.backend_uuid) == (first.text, None)
 
 
 async def test_a_repair_goes_on_in_the_thread_that_the_reset_began(still: System) -> None:

@@ -20,6 +20,7 @@ from storage.addresses import asyncpg_address
 from storage.database import Database, StorageUnavailable
 from storage.migrate import upgrade_on
 from storage.suitability import DatabaseUnusable, told_as_unusable
+from tests.servers import fresh_database
 from tests.support.waiting import LONGEST_SECONDS, within
 
 AGENT = Path(sys.executable).with_name("agent")
@@ -65,6 +66,15 @@ async def test_no_right_to_make_tables(postgres_url: str, name: str) -> None:
     line = await told(on(postgres_url, name, user=name))
 
     assert "PostgreSQL says: permission denied for schema public; give the user the right" in line
+
+
+async def test_a_revision_that_is_not_ours(postgres_url: str, name: str) -> None:
+    url = await fresh_database(postgres_url, name)
+    await run_as_owner(url, "UPDATE alembic_version SET version_num = '0018'")
+
+    line = await told(url)
+
+    assert "its revision 0018 is not known to this version; use the one that made it" in line
 
 
 async def test_another_encoding(postgres_url: str, name: str) -> None:

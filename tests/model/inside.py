@@ -243,6 +243,14 @@ UNION SELECT 'customer erased' FROM customers WHERE erased_at IS NOT NULL
 """
 """What there is in words, for `report.RARE`."""
 
+SAID_TOO_LATE = """
+SELECT DISTINCT m.conversation_id, a.name, m.text
+  FROM actions a JOIN messages m ON m.turn_id = a.turn_id AND m.direction = 'out' AND m.author = 'assistant'
+  JOIN effects e ON e.message_id = m.id
+ WHERE a.status = 'expired' AND e.claimed_at > a.settled_at AND m.text <> ''
+"""
+"""What the turns of expired questions and approvals said to the customer after that."""
+
 TRIES = "SELECT turn_id, purpose FROM raw_outputs"
 
 CONFIRMED = """

@@ -50,6 +50,10 @@ class Facts:
         """Whether its customer was not erased: of the others no words are left to judge."""
         return not self.conversations[row["conversation_id"]]["erased"]
 
+    def is_stopped(self, row: Row) -> bool:
+        """Whether an operator cancelled its run: what was under way is carried on with the next message."""
+        return self.conversations[row["conversation_id"]]["stopped_seq"] is not None
+
     def name(self, row: Row) -> str:
         return self.world.name_of(row.get("conversation_id") or row["id"])
 
@@ -100,8 +104,13 @@ def nobody_is_apologised_to_unasked(facts: Facts) -> Iterator[str]:
 
 
 def replies_are_in_order(facts: Facts) -> Iterator[str]:
-    """Those that were not withheld, and may be told later."""
-    left = [row for row in facts.messages if row["turn_id"] and row["delivery"] != "withheld"]
+    """But those that a person's taking over held back: they are told under a later version of the owner, if at all."""
+    began = {turn["id"]: turn["owner_version"] for turn in facts.turns}
+    left = [
+        row
+        for row in facts.messages
+        if row["turn_id"] and row["delivery"] != "withheld" and row["owner_version"] == began.get(row["turn_id"])
+    ]
     stored = {row["turn_id"]: row["stored_at"] for row in left}
     replied = [turn for turn in facts.turns if turn["replies"] and turn["id"] in stored and facts.kept(turn)]
     for before, after in pairwise(replied):
@@ -150,7 +159,8 @@ def each_effect_happened_once(facts: Facts) -> Iterator[str]:
     for key, times in done.items():
         if times > 1:
             yield f"{effects[key]['name']} was done {times} times"
-        if effects[key]["status"] not in ("confirmed", "unknown"):
+        interrupted = effects[key]["status"] == "sending" and facts.is_stopped(effects[key])
+        if effects[key]["status"] not in ("confirmed", "unknown") and not interrupted:
             yield f"{effects[key]['name']} was done, and the ledger says {effects[key]['status']}"
     for effect in facts.effects:
         called = effect["name"] == "api_call" and effect["metadata"].get("endpoint") not in (None, "look_up")
@@ -222,13 +232,16 @@ def no_slot_is_leaked(facts: Facts) -> Iterator[str]:
 
 
 def deliveries_and_channel_agree(facts: Facts) -> Iterator[str]:
-    taken = {str(read_delivery_id(each.request.delivery_id)[0]) for each in facts.world.whatsapp.sent}
+    sent = [each.request.delivery_id for each in facts.world.whatsapp.sent]
+    taken = {str(read_delivery_id(each)[0]) for each in sent}
+    not_failed = {str(read_delivery_id(each)[0]) for each in sent if each not in facts.world.reported_failed}
     for row in filter(facts.kept, facts.deliveries):
         if row["status"] in ("sent", "delivered", "read") and str(row["id"]) not in taken:
             yield f"a part is {row['status']}, and the channel never had it"
-        stopped = facts.conversations[row["conversation_id"]]["stopped_seq"] is not None
+        if row["status"] == "sent" and str(row["id"]) not in not_failed:
+            yield "a part is sent, and each attempt that the channel took was reported as failed"
         untold = row["status"] in ("failed", "unknown", "due", "sending") and row["failure"] not in _TELLS_ITSELF
-        if untold and not row["noted"] and not stopped:
+        if untold and not row["noted"] and not facts.is_stopped(row):
             yield f"a part ended as {row['status']}, and staff were not told"
 
 
@@ -301,6 +314,13 @@ def a_handoff_has_its_human(facts: Facts) -> Iterator[str]:
         yield f"{facts.name(row)} has an open handoff, and no person has it"
 
 
+def nothing_over_is_called_open(facts: Facts) -> Iterator[str]:
+    """That a colleague has to agree, or a yes is waited for, is not said once the time for it is over."""
+    for row in facts.world.look(inside.SAID_TOO_LATE):
+        if row["text"] != _TEXTS.expired:
+            yield f"{facts.name(row)} is told {row['text']!r} after {row['name']} expired"
+
+
 def staff_decide_once(facts: Facts) -> Iterator[str]:
     """An approved action changes the owner once, and not after people have changed it since."""
     for row in facts.world.look(inside.MOVED_BY_STAFF):
@@ -369,7 +389,7 @@ def who_waits_for_long_is_told(facts: Facts) -> Iterator[str]:
         if turn is None or not facts.kept(turn) or facts.name(turn) in facts.world.troubled | facts.world.changed:
             continue
         conversation = facts.conversations[turn["conversation_id"]]
-        hindered = conversation["merged_into"] or conversation["stopped_seq"] is not None
+        hindered = conversation["merged_into"] or facts.is_stopped(turn)
         if turn_id in late and not hindered and told.get(str(turn_id), at) >= at:
             yield f"{facts.name(turn)}{turn['first_seq']} waits for its account, and was told nothing"
         if at - turn["started_at"] >= longest:
@@ -394,6 +414,7 @@ PROMISES: tuple[Promise, ...] = (
     no_slot_is_leaked,
     deliveries_and_channel_agree,
     nothing_stays_owed,
+    nothing_over_is_called_open,
     a_yes_is_this_questions,
     a_button_is_no_message,
     nothing_of_the_bot_leaves_under_a_human,

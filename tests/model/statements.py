@@ -31,7 +31,7 @@ BY_MARKER: dict[str, Statement] = {
     "failure = 'abandoned'": Statement("give up effect"),
     "SET status = 'resulted'": Statement("resulted"),
     "SET status = 'cancelled', settled_at = agent_now() WHERE id = :action_id": Statement("withdraw"),
-    "), expired AS (": Statement("expire"),
+    "expire_question(": Statement("expire"),
     "), decided AS (": Statement("decide"),
     "tell_decision(": Statement("tell"),
     "INSERT INTO handoffs (conversation_id, effect_key": Statement("open handoff"),

@@ -13,10 +13,12 @@ from tests.model import inside
 from tests.model.configurations import Configured
 from tests.model.drawing import Given, Meeting, To
 from tests.model.events import DrawnEvent
+from tests.model.happening import happen
 from tests.model.machine import ConversationMachine
 from tests.model.outside import ModelSays, Served, Taken
 from tests.model.phases import Phase
 from tests.model.stage import Stage, stage_at
+from tests.model.stops import Place, Stopped
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +125,61 @@ def test_words_that_are_told_after_a_release_may_follow_younger_ones_that_stay_w
     state.only_meetings = True
     state.meets(meeting=replace(paid, wrote="yes", then=then))
     state.meets(meeting=Meeting(DrawnEvent.MESSAGE, Phase.ANSWERED, rounds=1))
+
+
+def test_that_a_failed_attempt_was_once_sent_says_nothing_of_the_one_in_its_place(state: ConversationMachine) -> None:
+    """The channel told out of order; the reply counted as sent, and the customer never got it."""
+    _fails_and_is_due_again(state)
+    happen(state.world, DrawnEvent.SENT, 0, 0)
+
+    assert state.world.come_to_rest()
+    assert len(state.world.whatsapp.sent) == 2
+
+
+def test_what_arrived_before_the_rest_of_it_is_withheld_is_done(state: ConversationMachine) -> None:
+    """A person had the conversation for a moment; what the customer has read was called withheld."""
+    _fails_and_is_due_again(state)
+    for event in (DrawnEvent.TAKE_OVER, DrawnEvent.READ, DrawnEvent.RELEASE):
+        happen(state.world, event, 0, 0)
+
+    assert state.world.come_to_rest()
+    assert [row["delivery"] for row in state.world.look(inside.MESSAGES) if row["direction"] == "out"] == ["done"]
+
+
+def _fails_and_is_due_again(state: ConversationMachine) -> None:
+    """A reply that the channel took, and says afterwards that it failed; its sender is about to send it again."""
+    state.is_answered(customer=0, said=[ModelSays.TEXT], served=Served.DONE)
+    happen(state.world, DrawnEvent.FAILED, 0, 0)
+    _goes_on_to(state, Place.AFTER, "part again")
+
+
+def test_a_decision_on_what_is_erased_under_it_does_nothing(state: ConversationMachine) -> None:
+    """Staff approve, and before it is done the customer's words are erased: the action could not be read."""
+    state.staff_decide(customer=0, asked=Given.APPROVAL, approved=True, rounds=0, meanwhile=[], again=False)
+    _goes_on_to(state, Place.AFTER, "decide")
+    happen(state.world, DrawnEvent.ERASE, 0, 0)
+
+
+def _goes_on_to(state: ConversationMachine, place: Place, what: str) -> None:
+    there: list[Stopped] = []
+    for _ in range(20):
+        there = [each for actor in state.world.stops.actors for each in state.world.stops.of(actor)]
+        if any((each.place, each.what) == (place, what) for each in there):
+            return
+        state.goes_on(who=0, to=To.NEXT, said=[], served=Served.DONE, taken=Taken.TAKEN)
+    raise AssertionError(f"nobody came to {place} {what}; they are at {there}")
+
+
+@pytest.mark.parametrize("back", [DrawnEvent.RELEASE, DrawnEvent.CLOSE])
+def test_that_staff_have_still_to_agree_is_not_said_once_nobody_did(stage: Stage, back: DrawnEvent) -> None:
+    """A person takes the conversation before the words leave, and gives it back after the time is over."""
+    state = machine_on(stage)
+    state.begins(which=Configured.APPROVALS)
+    state.meets(meeting=Meeting(DrawnEvent.TAKE_OVER, Phase.PLANS, said=(ModelSays.TICKET,), others=To.NEXT, rounds=1))
+    for event in (DrawnEvent.TIME,) * 8 + (back, DrawnEvent.RELEASE):
+        state.happens(event=event, customer=0, which=0)
+        assert state.world.come_to_rest()
+
+    assert [posted.text for posted in state.world.whatsapp.sent][-1:] == [Texts().expired]
+    assert len(state.world.perplexity.asked) == 1
+    state.teardown()

@@ -36,7 +36,7 @@ TABLE = {
     Event.EXPIRED: ("drop", "yes", "yes"),
     Event.APPROVED: ("yes", "yes", "yes"),
     Event.DISAPPROVED: ("yes", "yes", "yes"),
-    Event.TAKEN: ("drop>human", "no", "yes>human"),
+    Event.TAKEN: ("drop>human", "yes", "yes>human"),  # by a person from another, or by one who was called
     Event.RELEASED: ("drop", "yes>bot", "yes>bot"),
     Event.CLOSED: ("drop>closed", "yes>closed", "no"),
     Event.RESET: ("drop all", "drop all>bot", "drop all>bot"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,6 +21,16 @@ from tests.unit.outputs.corpus import CONFIG, REFUND_SCHEMA, REGISTRY
 WEATHER: dict[str, Any] = {"name": "weather", "description": "d", "url": "https://weather.example/"}
 REFUND = ActionDefinition(name="refund_order", description="d", metadata_schema=REFUND_SCHEMA, handler="webhook")
 WANTS_REFUND = '{"action": "refund_order", "reason": "Broken.", "metadata": {"order": "A-1", "amount": 5}}'
+
+
+OWN: dict[str, Any] = {
+    "name": "call_ann",
+    "description": "Calls Ann",
+    "metadata_schema": {"type": "object"},
+    "safe": True,
+    "safe_because": "harmless",
+}
+NO_WORDS_AFTER = "the model has no words after an action that leads to human or closed"
 
 
 def test_the_built_ins_are_those_of_the_contract() -> None:
@@ -178,6 +189,15 @@ def test_a_configuration_with_a_flaw_is_refused(config: AssistantActions, path: 
         ("", "orders_token"),
         ("Host", "orders_token"),
         ("idempotency-key", "orders_token"),
+        ("Content-Type", "orders_token"),
+        ("content-length", "orders_token"),
+        ("Content-Encoding", "orders_token"),
+        ("Transfer-Encoding", "orders_token"),
+        ("Accept", "orders_token"),
+        ("Accept-Encoding", "orders_token"),
+        ("Expect", "orders_token"),
+        ("Upgrade", "orders_token"),
+        ("TE", "orders_token"),
     ],
 )
 @pytest.mark.parametrize("place", ["headers", "look_up/headers"])
@@ -263,6 +283,59 @@ def test_a_look_up_finds_a_call_by_its_key() -> None:
     assert look_up_problems("https://shop.example/{key}", honours_idempotency_key=True) == {""}
 
 
+UNSEEN = ["\u200b", " ", "\u2060\ufeff", "\u3164", "\u2800\u00a0", "\u200d\ufe0f"]
+
+
+@pytest.mark.parametrize("nothing", UNSEEN)
+def test_a_reason_that_shows_nothing_is_none(nothing: str) -> None:
+    order = Endpoint(**WEATHER, method="POST", safe=True, safe_because=nothing)
+
+    [problem] = configuration_problems(AssistantActions(endpoints=(order,)))
+
+    assert (problem.path, problem.message) == ("/endpoints/0/safe_because", "nothing of it can be seen")
+
+
+@pytest.mark.parametrize("nothing", UNSEEN[:2])
+@pytest.mark.parametrize(
+    ("path", "flaw"),
+    [
+        ("custom/0/safe_because", lambda nothing: {"safe_because": nothing}),
+        ("custom/0/description", lambda nothing: {"description": nothing}),
+        ("custom/0/plain", lambda nothing: {"plain": nothing}),
+        ("custom/0/settings/team", lambda nothing: {"settings": {"team": nothing}}),
+        ("custom/0/metadata_schema/properties/a/title", lambda nothing: fields({"a": {"title": nothing}})),
+        ("custom/0/metadata_schema/properties/a/description", lambda nothing: fields({"a": {"description": nothing}})),
+        (
+            "custom/0/metadata_schema/properties/a/oneOf/0/title",
+            lambda nothing: fields({"a": {"oneOf": [{"const": 1, "title": nothing}]}}),
+        ),
+        ("custom/0/metadata_schema/properties", lambda nothing: fields({nothing: {"type": "string"}})),
+    ],
+)
+def test_a_text_that_shows_nothing_is_refused(path: str, flaw: Callable[[str], dict[str, Any]], nothing: str) -> None:
+    own = ActionDefinition.model_validate({**OWN, "handler": "handoff"} | flaw(nothing))
+
+    [problem] = configuration_problems(AssistantActions(custom=(own,)))
+
+    assert problem.path == f"/{path}"
+    assert problem.message in {"nothing of it can be seen", "the name of a field shows nothing"}
+
+
+def fields(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"metadata_schema": {"type": "object", "properties": properties}}
+
+
+@pytest.mark.parametrize("something", ["x", "är", "是", "👍🏽", "️1️⃣", "\u200fשלום", "نعم", "हाँ", "–"])
+def test_a_text_that_shows_something_is_taken(something: str) -> None:
+    fine = {"title": something, "enum": [" "], "default": "\u200b"}
+    own = ActionDefinition.model_validate(
+        {**OWN, "handler": "handoff", "safe_because": something, "plain": something, "example": {"a": " "}}
+        | fields({"a": fine, something: {}})
+    )
+
+    assert configuration_problems(AssistantActions(custom=(own,))) == []
+
+
 def test_simulating_an_allowed_action() -> None:
     simulation = simulate(WANTS_REFUND, REGISTRY)
     assert simulation.verdict is Verdict.ACTION
@@ -284,6 +357,48 @@ def test_simulating_what_is_off_or_out_of_place() -> None:
     assert (off.verdict, off.gate.allowed) == (Verdict.ACTION, False)
     handed = simulate(WANTS_REFUND, REGISTRY, Standing(owner=Owner.HUMAN))
     assert (handed.gate.allowed, handed.gate.why) == (False, "a person has the conversation")
+
+
+@pytest.mark.parametrize(
+    ("handler", "leads_to", "state"),
+    [
+        ("handoff", None, State.HUMAN_HANDOFF),
+        ("handoff", Owner.HUMAN, State.HUMAN_HANDOFF),
+        ("close_conversation", None, State.CLOSED),
+        ("create_ticket", None, State.TICKET_OPEN),
+        ("create_ticket", Owner.HUMAN, State.HUMAN_HANDOFF),
+        ("ticket_status", None, State.BOT),
+    ],
+)
+def test_a_handler_that_is_a_change_of_the_owner_makes_it(handler: str, leads_to: Owner | None, state: State) -> None:
+    own = ActionDefinition(**OWN, handler=handler, leads_to=leads_to)
+    config = AssistantActions(enabled=("call_ann",), custom=(own,))
+
+    assert configuration_problems(config) == []
+    assert simulate({"action": "call_ann", "reason": "r"}, Registry(config)).gate.next_state is state
+
+
+@pytest.mark.parametrize(
+    ("flaw", "path", "message"),
+    [
+        ({"handler": "handoff", "leads_to": "closed"}, "leads_to", "what handler handoff does leads to human"),
+        ({"handler": "handoff", "leads_to": "bot"}, "leads_to", "what handler handoff does leads to human"),
+        (
+            {"handler": "close_conversation", "leads_to": "human"},
+            "leads_to",
+            "what handler close_conversation does leads to closed",
+        ),
+        ({"handler": "handoff", "returns_result": True}, "returns_result", NO_WORDS_AFTER),
+        ({"handler": "close_conversation", "returns_result": True}, "returns_result", NO_WORDS_AFTER),
+        ({"handler": "api_call", "leads_to": "human", "returns_result": True}, "returns_result", NO_WORDS_AFTER),
+    ],
+)
+def test_an_action_that_cannot_do_what_it_says_is_refused(flaw: dict[str, Any], path: str, message: str) -> None:
+    own = ActionDefinition.model_validate(OWN | flaw)
+
+    [problem] = configuration_problems(AssistantActions(custom=(own,)))
+
+    assert (problem.path, problem.message) == (f"/custom/0/{path}", message)
 
 
 def test_simulating_text_and_invalid_outputs() -> None:

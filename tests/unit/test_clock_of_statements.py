@@ -14,7 +14,7 @@ _ROOT = Path(__file__).parents[2]
 _THE_SERVERS_OWN = re.compile(
     r"(?<![\w.])now\(\)|(clock|statement|transaction)_timestamp\(|\bcurrent_(timestamp|date)\b", re.I
 )
-_CLOCK = _ROOT / "storage/migrations/versions/0001_clock.sql"
+_CLOCK = _ROOT / "storage/sql/clock.sql"
 _SOURCES = sorted({*_ROOT.glob("storage/**/*.py"), *_ROOT.glob("storage/**/*.sql")} - {_CLOCK})
 
 

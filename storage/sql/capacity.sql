@@ -1,8 +1,10 @@
--- claim_slot: may this turn's question go to the account now? One place an conversation in the account's queue,
+-- A turn's place in the queue of its Perplexity account, and its slot.
+
+-- claim_slot: may this turn's question go to the account now? One place a conversation in the account's queue,
 -- first come, first served; as many may go as there are free slots (calls in flight) and calls left in this minute.
 -- Returns 0 with the slot taken and the turn `asking`; the seconds until it is worth coming again, with the place
 -- kept; or -1 if the turn is another attempt's by now. A slot of an earlier attempt of the turn is taken over.
-CREATE FUNCTION claim_slot(
+CREATE OR REPLACE FUNCTION claim_slot(
     p_turn uuid, p_attempt int, p_slot uuid, p_account text, p_in_flight int, p_per_minute int,
     p_lease_seconds double precision, p_place_seconds double precision
 ) RETURNS double precision LANGUAGE plpgsql AS $$
@@ -48,4 +50,4 @@ BEGIN
     ON CONFLICT (id) DO UPDATE SET ended_at = NULL, expires_at = excluded.expires_at;
     UPDATE turns SET status = 'asking', times_asked = times_asked + 1 WHERE id = p_turn;
     RETURN 0;
-END $$
+END $$;

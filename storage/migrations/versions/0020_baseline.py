@@ -1,0 +1,15 @@
+"""The tables, where the migrations begin. What else the database consists of stands in `storage/sql/`."""
+
+from storage.sql_files import FOLDER, execute_file
+
+revision = "0020"
+down_revision = None
+
+
+def upgrade() -> None:
+    execute_file(FOLDER / "clock.sql")  # columns have it as their default
+    execute_file(__file__)
+
+
+def downgrade() -> None:
+    raise RuntimeError("This migration is not undone: restore a backup instead.")

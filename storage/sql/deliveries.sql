@@ -1,0 +1,158 @@
+-- Replies on their way: parts of them, how far each came, and how a message ends.
+
+-- deliveries: the parts of replies, each with how far it has come in the words that people see.
+CREATE OR REPLACE VIEW deliveries AS
+SELECT id, message_id, conversation_id, split_part(key, '/', 2)::int AS part, request ->> 'kind' AS kind,
+       coalesce(request ->> 'text', '') AS text, coalesce(request -> 'choices', '[]') AS choices,
+       CASE WHEN failure = 'withheld' THEN failure WHEN status = 'planned' THEN 'due'
+            WHEN status = 'confirmed' THEN reached ELSE status END AS status,
+       external_id AS channel_message_id, attempts AS attempt, unknown_attempts, fence, failure, error,
+       planned_at AS created_at, claimed_at AS sending_at, settled_at
+  FROM effects WHERE kind = 'part';
+
+-- needs_delivery: whether replies go out by ourselves, as schemas.channels.needs_delivery: the one place in SQL that
+-- names channels.
+CREATE OR REPLACE FUNCTION needs_delivery(p_channel text, p_account text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_channel = 'whatsapp' AND p_account <> ''
+$$;
+
+-- finish_message: the message is delivered, or withheld where its last part was, unless one of its parts is still to be
+-- sent or to be decided about. It is locked first and looked at after: a status that fails a part either is seen here,
+-- or makes the message due again.
+CREATE OR REPLACE FUNCTION finish_message(p_message uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_conversation uuid;
+    v_delivery text;
+BEGIN
+    SELECT conversation_id INTO v_conversation FROM messages WHERE id = p_message;
+    PERFORM 1 FROM conversations WHERE id = v_conversation FOR NO KEY UPDATE;
+    PERFORM 1 FROM messages WHERE id = p_message FOR UPDATE;
+    UPDATE messages SET delivery = CASE WHEN EXISTS (
+        SELECT 1 FROM effects e WHERE e.message_id = p_message AND e.failure = 'withheld') THEN 'withheld' ELSE 'done' END
+     WHERE id = p_message AND NOT EXISTS (
+        SELECT 1 FROM effects e WHERE e.message_id = p_message
+           AND (e.status IN ('planned', 'sending', 'unknown') OR e.status = 'failed' AND e.failure IS NULL))
+    RETURNING delivery INTO v_delivery;
+    IF v_delivery = 'withheld' THEN
+        PERFORM answer_held(v_conversation);
+    END IF;
+    RETURN v_delivery IS NOT NULL;
+END $$;
+
+-- withhold_message: a person has taken the conversation since the bot said this: what has not left of it is kept, and
+-- staff are told where a part may have left (*p_note*). Words that may leave after all (`answer_held`) stay due: then
+-- false. Where the bot has the conversation again, what they answered is answered anew.
+CREATE OR REPLACE FUNCTION withhold_message(p_message uuid, p_note_id uuid, p_note text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_message messages%ROWTYPE;
+    v_taken_version bigint;
+BEGIN
+    PERFORM 1 FROM effects WHERE message_id = p_message ORDER BY id FOR UPDATE;
+    SELECT c.taken_version INTO v_taken_version FROM messages m JOIN conversations c ON c.id = m.conversation_id
+     WHERE m.id = p_message FOR NO KEY UPDATE OF c;
+    SELECT * INTO v_message FROM messages WHERE id = p_message FOR UPDATE;
+    IF v_message.delivery IS DISTINCT FROM 'due' THEN RETURN true; END IF;
+    IF has_arrived(p_message) THEN  -- by a status that came since it was read
+        UPDATE messages SET delivery = 'done' WHERE id = p_message;
+        RETURN true;
+    END IF;
+    IF v_message.owner_version >= v_taken_version THEN RETURN false; END IF;
+    UPDATE effects SET status = 'failed', failure = 'withheld', settled_at = agent_now()
+     WHERE message_id = p_message AND status = 'planned';
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text)
+    SELECT p_note_id, v_message.conversation_id, 'event', 'assistant', v_message.channel, '', 'note', p_note
+     WHERE EXISTS (SELECT 1 FROM effects e WHERE e.message_id = p_message AND e.status = 'unknown')
+        ON CONFLICT DO NOTHING;
+    UPDATE messages SET delivery = 'withheld' WHERE id = p_message;
+    PERFORM answer_held(v_message.conversation_id);
+    RETURN true;
+END $$;
+
+-- give_up_message: what is left of a message is not sent, and staff read *p_note*, if there is one. Only of a
+-- message that is due, under the owner's version that the sender read: one that was withheld meanwhile, or is due
+-- anew, is another's to end. Returns whether it ended.
+CREATE OR REPLACE FUNCTION give_up_message(
+    p_message uuid, p_owner_version bigint, p_failure text, p_error jsonb, p_note_id uuid, p_note text
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_message messages%ROWTYPE;
+BEGIN
+    PERFORM 1 FROM effects WHERE message_id = p_message ORDER BY id FOR UPDATE;
+    PERFORM 1 FROM conversations WHERE id = (SELECT conversation_id FROM messages WHERE id = p_message) FOR NO KEY UPDATE;
+    SELECT * INTO v_message FROM messages WHERE id = p_message FOR UPDATE;
+    IF v_message.delivery IS DISTINCT FROM 'due' OR v_message.owner_version IS DISTINCT FROM p_owner_version THEN
+        RETURN false;
+    END IF;
+    UPDATE effects SET status = CASE WHEN status = 'planned' THEN 'failed' ELSE status END,
+           failure = coalesce(failure, p_failure), error = coalesce(error, p_error), settled_at = agent_now()
+     WHERE message_id = p_message AND status IN ('planned', 'failed', 'unknown');
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text)
+    SELECT p_note_id, v_message.conversation_id, 'event', 'assistant', v_message.channel, '', 'note', p_note
+     WHERE p_note IS NOT NULL
+        ON CONFLICT DO NOTHING;
+    UPDATE messages SET delivery = 'done' WHERE id = p_message;
+    RETURN true;
+END $$;
+
+-- record_statuses: what the channel says of parts of ours. A part is found by our own id, or else by the channel's; how
+-- far it came only moves forward: a lower status changes nothing, FAILED replaces only what never arrived. One that
+-- failed is due again, for the sender to decide what follows; returns its conversation. That its attempt was once sent
+-- may be told late, and says nothing of the one in its place; that it was delivered does. A message that was withheld
+-- while nobody knew, and has arrived with it, is done. All parts are locked beforehand,
+-- and the conversations of those that failed, in the order in which all take them.
+CREATE OR REPLACE FUNCTION record_statuses(p_channel text, p_statuses jsonb)
+RETURNS TABLE (conversation_id uuid, workflow_id text, channel text, assistant text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_status jsonb;
+    v_rank constant jsonb := '{"queued": 0, "sent": 1, "delivered": 2, "read": 3}';
+    v_part effects%ROWTYPE;
+    v_new text;
+    v_fence bigint;  -- of the attempt that it is about
+BEGIN
+    PERFORM 1 FROM effects e
+     WHERE e.kind = 'part' AND e.id IN (SELECT p.id FROM reported_parts(p_statuses) p) ORDER BY e.id FOR UPDATE;
+    PERFORM 1 FROM conversations c WHERE c.id IN (
+            SELECT p.conversation_id FROM reported_parts(jsonb_path_query_array(p_statuses, '$[*] ? (@.status == "failed")')) p)
+      ORDER BY c.id FOR NO KEY UPDATE;
+    FOR v_status IN SELECT value FROM jsonb_array_elements(p_statuses) ORDER BY value ->> 'channel_message_id' LOOP
+        v_new := v_status ->> 'status';
+        SELECT e.* INTO v_part FROM effects e JOIN conversations c ON c.id = e.conversation_id
+         WHERE e.kind = 'part' AND c.channel = p_channel
+           AND (e.id = (v_status ->> 'delivery_id')::uuid OR e.external_id = v_status ->> 'channel_message_id')
+         ORDER BY e.id IS NOT DISTINCT FROM (v_status ->> 'delivery_id')::uuid DESC LIMIT 1 FOR UPDATE OF e;
+        CONTINUE WHEN NOT FOUND OR v_part.status = 'failed' OR v_part.reached = 'deleted';
+        CONTINUE WHEN v_part.attempts = 0;  -- never sent, so it cannot be meant
+        v_fence := coalesce((v_status ->> 'fence')::bigint, v_part.fence);
+        CONTINUE WHEN v_new IN ('queued', 'sent') AND v_fence <= v_part.failed_fence;
+        IF v_new = 'failed' THEN
+            -- A failure of an earlier attempt says nothing of the one that followed it.
+            CONTINUE WHEN v_fence <> v_part.fence OR v_part.reached IN ('delivered', 'read');
+            UPDATE effects SET status = 'failed', failed_fence = v_fence, reached = NULL, failure = NULL, error = v_status -> 'error',
+                   external_id = coalesce(external_id, v_status ->> 'channel_message_id'), settled_at = agent_now()
+             WHERE id = v_part.id;
+            UPDATE messages SET delivery = 'due' WHERE id = v_part.message_id AND NOT EXISTS (  -- its words are erased
+                SELECT 1 FROM conversations c JOIN customers k ON k.id = c.customer_id
+                 WHERE c.id = v_part.conversation_id AND k.erased_at IS NOT NULL);
+            RETURN QUERY SELECT c.id, c.workflow_id, c.channel, c.assistant
+                           FROM conversations c WHERE c.id = v_part.conversation_id;
+        ELSIF v_new = 'deleted' OR v_part.status IN ('sending', 'unknown') OR v_part.status = 'planned' AND
+              v_new <> 'queued' OR (v_rank ->> v_new)::int > (v_rank ->> v_part.reached)::int THEN
+            UPDATE effects SET status = 'confirmed', reached = v_new, failure = NULL,
+                   external_id = coalesce(external_id, v_status ->> 'channel_message_id'),
+                   settled_at = CASE WHEN v_part.status = 'confirmed' THEN settled_at ELSE agent_now() END
+             WHERE id = v_part.id;
+            UPDATE messages SET delivery = 'done' WHERE id = v_part.message_id AND delivery = 'withheld' AND has_arrived(id);
+        END IF;
+    END LOOP;
+END $$;
+
+-- reported_parts: those that statuses of a channel may mean.
+CREATE OR REPLACE FUNCTION reported_parts(p_statuses jsonb) RETURNS SETOF effects LANGUAGE sql STABLE AS $$
+    SELECT e.* FROM effects e WHERE e.kind = 'part' AND e.id = ANY(ARRAY(
+           SELECT (s ->> 'delivery_id')::uuid FROM jsonb_array_elements(p_statuses) s))
+    UNION ALL
+    SELECT e.* FROM effects e WHERE e.kind = 'part' AND e.external_id = ANY(ARRAY(
+           SELECT s ->> 'channel_message_id' FROM jsonb_array_elements(p_statuses) s))
+$$;

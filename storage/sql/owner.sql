@@ -1,0 +1,110 @@
+-- Who has a conversation, the state that follows, and the one way to change it (docs/ownership.md).
+
+-- state_of: the state as callers know it, from who has the conversation and what is open: the one projection, as
+-- schemas.standing.Standing.state. The owner goes before what is open, a question to the customer before a ticket.
+CREATE OR REPLACE FUNCTION state_of(p_owner text, p_questions bigint, p_tickets bigint)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_owner = 'closed' THEN 'closed' WHEN p_owner = 'human' THEN 'human_handoff'
+                WHEN p_questions > 0 THEN 'awaiting_confirmation' WHEN p_tickets > 0 THEN 'ticket_open' ELSE 'bot' END
+$$;
+
+-- standings: who has each conversation and what is open in it, as schemas.standing.Standing; read, never stored.
+CREATE OR REPLACE VIEW standings AS
+SELECT c.id AS conversation_id, c.owner, c.owner_version AS version, asked.questions, asked.approvals, open.tickets,
+       (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due') AS deliveries,
+       asked.seconds_left, state_of(c.owner, asked.questions, cardinality(open.tickets)) AS state
+  FROM conversations c
+ CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE a.confirmation_by = 'customer') AS questions,
+           count(*) FILTER (WHERE a.confirmation_by = 'staff') AS approvals,
+           extract(epoch FROM min(a.expires_at) - agent_now())::float8 AS seconds_left
+      FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation') asked
+ CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg('T-' || k.number ORDER BY k.number), '{}') AS tickets
+      FROM tickets k WHERE k.conversation_id = c.id AND k.status NOT IN ('resolved', 'closed')) open;
+
+-- state: a conversation's state, written as if it were a column: `conversations.state`.
+CREATE OR REPLACE FUNCTION state(p_conversation conversations) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT s.state FROM standings s WHERE s.conversation_id = p_conversation.id
+$$;
+
+-- change_owner: a conversation's owner changes at once, under the next version: what a turn begun before it brings is
+-- not sent. *p_rules* is the gates' row of *p_event*: for each owner what follows, `to`: the next owner, `drops`: whose
+-- questions end (customer, staff), `anew`: a new version in any case, `note`: a transition in any case, `answers`: what
+-- was held is answered where the bot has it in any case; an owner without a rule stays. An open handoff is released, or
+-- one is opened, as the owner says. With *p_new_thread* the thread in use ends. With *p_version* nothing changes but
+-- under that version of the owner: who decided saw no newer one.
+-- Returns the conversation's owner as it is then, whether anything changed, and the number of the newest message
+-- where the change leaves something to be answered or sent.
+CREATE OR REPLACE FUNCTION change_owner(
+    p_conversation uuid, p_event text, p_rules jsonb, p_who text, p_reason text, p_turn uuid DEFAULT NULL,
+    p_new_thread boolean DEFAULT false, p_version bigint DEFAULT NULL
+) RETURNS TABLE (changed boolean, owner text, version bigint, waiting_seq bigint) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_before conversations%ROWTYPE;
+    v_rule jsonb;
+    v_to text;
+    v_version bigint;
+    v_dropped bigint;
+BEGIN
+    SELECT * INTO v_before FROM conversations WHERE id = p_conversation FOR NO KEY UPDATE;
+    IF NOT FOUND THEN RETURN; END IF;
+    IF p_version <> v_before.owner_version THEN
+        RETURN QUERY SELECT false, v_before.owner, v_before.owner_version, NULL::bigint;
+        RETURN;
+    END IF;
+    v_rule := coalesce(p_rules -> v_before.owner, '{}');
+    v_to := coalesce(v_rule ->> 'to', v_before.owner);
+    v_version := v_before.owner_version
+                 + (v_to <> v_before.owner OR coalesce((v_rule ->> 'anew')::boolean, false))::int;
+    WITH dropped AS (
+        UPDATE actions SET status = 'cancelled', settled_at = agent_now()
+         WHERE conversation_id = p_conversation AND status = 'awaiting_confirmation'
+           AND v_rule -> 'drops' ? confirmation_by RETURNING id
+    )
+    INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who, turn_id)
+    SELECT p_conversation, v_version, v_to, v_to, 'cancelled', p_who, p_turn FROM dropped;
+    GET DIAGNOSTICS v_dropped = ROW_COUNT;
+    IF v_version <> v_before.owner_version OR coalesce((v_rule ->> 'note')::boolean, false) THEN
+        INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who, turn_id)
+        VALUES (p_conversation, v_version, v_before.owner, v_to, p_event, p_who, p_turn);
+    END IF;
+    IF v_version <> v_before.owner_version THEN
+        UPDATE conversations SET owner = v_to, owner_version = v_version,
+               taken_version = CASE WHEN v_to = 'human' THEN v_version ELSE taken_version END,
+               stopped_seq = CASE WHEN (v_rule ->> 'anew')::boolean THEN NULL ELSE stopped_seq END,
+               closed_seq = CASE WHEN v_to = 'closed' THEN newest_seq ELSE closed_seq END
+         WHERE id = p_conversation;
+    END IF;
+    IF v_to = 'human' AND v_before.owner <> 'human' THEN
+        INSERT INTO handoffs (conversation_id, team, reason, opened_by)
+        VALUES (p_conversation, 'support', p_reason, p_who) ON CONFLICT DO NOTHING;
+    ELSIF v_to <> 'human' THEN
+        UPDATE handoffs SET released_at = agent_now(), released_by = p_who
+         WHERE conversation_id = p_conversation AND released_at IS NULL;
+    END IF;
+    IF p_new_thread THEN
+        UPDATE threads SET ended_at = agent_now(), end_reason = p_event
+         WHERE conversation_id = p_conversation AND ended_at IS NULL;
+    END IF;
+    IF (v_rule ->> 'answers')::boolean THEN
+        PERFORM answer_held(p_conversation);
+    END IF;
+    RETURN QUERY
+    SELECT v_version <> v_before.owner_version OR v_dropped > 0, v_to, v_version,
+           CASE WHEN c.newest_seq > v_before.newest_seq  -- or this is repeated, and nobody was woken
+                  OR EXISTS (SELECT 1 FROM messages k WHERE k.conversation_id = c.id AND k.kind = 'held'
+                                AND k.seq > c.cursor)
+                  OR (v_rule ->> 'anew')::boolean AND c.cursor < c.newest_seq
+                  OR v_to = 'bot' AND EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due')
+                THEN c.newest_seq END
+      FROM conversations c WHERE c.id = p_conversation;
+END $$;
+
+-- begin_new_thread: what is asked from the owner's version of now on is asked in a new thread. A turn knows the version
+-- under which its thread was chosen, so a question that is under way is asked again in another one. It is told nothing,
+-- also not of what was said in conversations that were merged into this one.
+CREATE OR REPLACE FUNCTION begin_new_thread(p_conversation uuid) RETURNS void LANGUAGE sql AS $$
+    UPDATE conversations SET thread_version = owner_version, merges_told_at = agent_now() WHERE id = p_conversation
+$$;

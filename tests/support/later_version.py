@@ -1,0 +1,49 @@
+"""A version of `storage/` that comes after this one: a copy, with what a test changes in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import storage
+from storage.migrate import newest_revision
+from tests.support.waiting import LONGEST_SECONDS
+
+REVISION = "later"
+_MIGRATION = f"""
+from alembic import op
+revision, down_revision = "{REVISION}", "{newest_revision()}"
+def upgrade():
+"""
+
+
+class LaterVersion:
+    """*steps*: what its one migration does, a statement of Python each."""
+
+    def __init__(self, folder: Path, *steps: str) -> None:
+        self._folder = folder
+        self._storage = folder / "storage"
+        shutil.copytree(Path(storage.__file__).parent, self._storage, ignore=shutil.ignore_patterns("__pycache__"))
+        body = "".join(f"    {step}\n" for step in steps or ("pass",))
+        (self._storage / f"migrations/versions/{REVISION}.py").write_text(_MIGRATION + body)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """In the file of functions of that name."""
+        path = self._storage / "sql" / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    def add(self, name: str, statements: str) -> None:
+        (self._storage / "sql" / name).write_text(statements)
+
+    def agent(self, *words: str) -> list[str]:
+        """The command by which *words* are told to the `agent` of this version, which is nowhere installed."""
+        paths = f"import sys; sys.path.insert(0, {str(self._folder)!r})"
+        return [sys.executable, "-c", f"{paths}; from cli.main import app; app()", *words]
+
+    def migrate(self, url: str) -> None:
+        environment = os.environ | {"DATABASE_URL": url}
+        subprocess.run(self.agent("migrate"), env=environment, check=True, timeout=LONGEST_SECONDS)
