@@ -19,7 +19,8 @@ _MOST_THREADS = 32_768
 
 def trouble_with_libraries(environment: Mapping[str, str]) -> str | None:
     """One line for the first variable that cannot be used: certificates (OpenSSL), threads (Temporal's SDK)."""
-    return _certificates(environment) or _folder_of_certificates(environment) or _threads(environment)
+    checks = (_log_of_keys, _certificates, _folder_of_certificates, _threads)
+    return next(filter(None, (check(environment) for check in checks)), None)
 
 
 def trouble_with_metrics(environment: Mapping[str, str]) -> str | None:
@@ -35,12 +36,24 @@ def trouble_with_metrics(environment: Mapping[str, str]) -> str | None:
     return None
 
 
+def _log_of_keys(environment: Mapping[str, str]) -> str | None:
+    """For somebody who watches the network: each context for TLS opens it."""
+    file = environment.get("SSLKEYLOGFILE")
+    if not file:
+        return None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).keylog_filename = file
+    except (OSError, ValueError):
+        return _line("SSLKEYLOGFILE", file, "a file that can be written to")
+    return None
+
+
 def _certificates(environment: Mapping[str, str]) -> str | None:
     file = environment.get("SSL_CERT_FILE")
     if not file:
         return None
     try:
-        ssl.create_default_context(cafile=file)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
     except (OSError, ValueError):  # ssl.SSLError is an OSError
         return _line("SSL_CERT_FILE", file, "a file of certificates (PEM) that is there and can be read")
     return None

@@ -80,11 +80,11 @@ def certificates() -> str:
     return file
 
 
-@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR", "TOKIO_WORKER_THREADS"])
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "TOKIO_WORKER_THREADS"])
 def test_what_a_library_could_not_work_with(name: str) -> None:
-    line = trouble_with_libraries({name: "/nowhere/x"}) or ""
+    line = trouble_with_libraries({name: "/proc/x"}) or ""
 
-    assert line.startswith(f"{name}: got '/nowhere/x'; ")
+    assert line.startswith(f"{name}: got '/proc/x'; ")
     assert line.endswith("; or unset it")
 
 
@@ -99,6 +99,7 @@ def test_a_file_that_holds_no_certificates() -> None:
 
 def test_what_they_can_work_with(certificates: str, tmp_path: Path) -> None:
     usable = {"SSL_CERT_FILE": certificates, "SSL_CERT_DIR": f"/nowhere:{tmp_path}", "TOKIO_WORKER_THREADS": "4"}
+    usable["SSLKEYLOGFILE"] = str(tmp_path / "keys.log")
 
     assert trouble_with_libraries(usable) is None
     assert trouble_with_libraries({"SSL_CERT_FILE": "", "SSL_CERT_DIR": ""}) is None
