@@ -261,7 +261,7 @@ SELECT a.turn_id, a.name, a.digest, a.decided_by, a.asked_seq, m.stored_at AS as
   FROM actions a
   JOIN messages m ON m.direction = 'out'
    AND m.meta -> 'buttons' ->> 'confirm' = 'confirm:' || a.digest
- WHERE a.decided_by IS NOT NULL AND a.confirmation_by = 'customer'
+ WHERE a.decided_by IS NOT NULL AND a.confirmation_by = 'customer' AND a.status = 'accepted'
 """
-"""Actions that were asked about and decided, and when the channel had the question: for one that was sent again after
-its answer, that is the time of the last send."""
+"""Actions that were asked about and decided, but those withdrawn before they began; and when the channel had the
+question: for one that was sent again after its answer, that is the time of the last send."""

@@ -183,3 +183,12 @@ def test_that_staff_have_still_to_agree_is_not_said_once_nobody_did(stage: Stage
     assert [posted.text for posted in state.world.whatsapp.sent][-1:] == [Texts().expired]
     assert len(state.world.perplexity.asked) == 1
     state.teardown()
+
+
+def test_a_yes_whose_action_was_withdrawn_did_nothing(state: ConversationMachine) -> None:
+    """A reset came before it began; its turn goes on with what the customer writes then, and the model is asked."""
+    state.is_answered(customer=0, said=[ModelSays.CANCEL_ORDER], served=Served.DONE)
+    happen(state.world, DrawnEvent.YES, 0, 0)
+    _goes_on_to(state, Place.BEFORE, "begin effect")
+    for event in (DrawnEvent.RESET, DrawnEvent.MESSAGE):
+        happen(state.world, event, 0, 0)
