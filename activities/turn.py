@@ -102,7 +102,7 @@ class TurnActivities:
             assistant = await self._assistants.at(turn.assistant, turn.assistant_version)
             text = assistant.texts.apology(MODEL_FAILURES[ModelFailureKind(request.failure)].apology)
             sorry = decide_apology(turn, assistant, text, request.failure)
-            return await self._commit(turn, assistant, request.thread, sorry)
+            return await self._commit(turn, assistant, _thread_of(turn, request), sorry)
 
     async def _step(self, request: TurnRequest, *, may_yield: bool) -> TurnOutcome | None:
         """None: the model call was dropped for a newer message."""
