@@ -215,8 +215,8 @@ def _loosened(config: AssistantActions) -> Iterator[ConfigurationProblem]:
     """What says that fewer are asked than is demanded elsewhere. The strictest holds, so it would not come true."""
     endpoints = {each.name: each for each in config.endpoints}
     for index, each in enumerate(config.custom):
-        name = each.settings.get("endpoint")
-        endpoint = endpoints.get(name) if isinstance(name, str) else None
+        named = each.settings.get("endpoint")
+        endpoint = endpoints.get(named) if isinstance(named, str) else None
         behind = endpoint.confirmation if endpoint else Confirmation.NONE
         asks = f"its endpoint asks for a confirmation by {behind}"
         if each.safe and behind is not Confirmation.NONE:

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from schemas.channels import PUSH_CHANNELS
+
 
 def storable(value: str) -> str:
     """PostgreSQL stores no NUL, UTF-8 has no lone surrogates."""
@@ -29,6 +31,13 @@ def _one_line(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must hold printable characters only")
     return value
+
+
+def _by_calls(channel: str) -> str:
+    """Words for a customer of such a channel would begin a second conversation, which hides the real one."""
+    if channel in PUSH_CHANNELS:
+        raise ValueError(f"messages of {channel} come by its webhook; for a call of yours choose another name")
+    return channel
 
 
 Text = Annotated[str, AfterValidator(storable), AfterValidator(not_blank)]
@@ -69,7 +78,10 @@ class MessageRequest(BaseModel):
     message_id: MessageId | None = Field(
         default=None, description="Your own name for the message, unique for this customer; made up if missing"
     )
-    channel: ChannelName = Field(default="http", description="Conversations of one customer are kept apart by channel")
+    channel: Annotated[ChannelName, AfterValidator(_by_calls)] = Field(
+        default="http",
+        description="Conversations of one customer are kept apart by channel. `whatsapp` has a webhook of its own",
+    )
     assistant: AssistantName = Field(default="default", description="Which bot answers a new conversation")
 
 
