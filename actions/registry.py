@@ -207,8 +207,8 @@ def _safety_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]
             yield ConfigurationProblem(path=f"{path}/safe", message=message)
     yield from _loosened(config)
     for name in sorted(name for name, by in config.confirmations.items() if by is Confirmation.NONE):
-        if (message := _why_asked(name, config)) is not None:
-            yield ConfigurationProblem(path=f"/confirmations/{name}", message=message)
+        if (why := _why_asked(name, config)) is not None:
+            yield ConfigurationProblem(path=f"/confirmations/{name}", message=why)
 
 
 def _loosened(config: AssistantActions) -> Iterator[ConfigurationProblem]:

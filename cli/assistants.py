@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 import yaml
@@ -16,6 +16,7 @@ from actions.registry import Registry, configuration_problems
 from actions.visible import unseen_texts
 from activities.action_handlers import configuration_errors
 from cli.surroundings import completed, found_settings, on_database, own_settings, stop, unreadable
+from cli.yaml_files import Unusable, read_yaml
 from config.settings import Settings
 from schemas.assistants import Assistant, AssistantConfig
 from schemas.requests import AssistantName
@@ -116,12 +117,14 @@ def _warn_of_unset_secrets(file: Path, config: AssistantConfig, settings: Settin
 
 def _read(file: Path) -> AssistantConfig:
     try:
-        body: Any = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-        return AssistantConfig.model_validate(body or {})
+        body = read_yaml(file.read_text(encoding="utf-8-sig"))
+        if not isinstance(body, dict):
+            raise stop(f"{file}: nothing to apply: it must hold fields, as `agent assistant show` prints them")
+        return AssistantConfig.model_validate(body)
     except (OSError, UnicodeDecodeError) as error:
         raise unreadable(file, error, "name a file that `agent assistant show > bot.yaml` wrote") from None
-    except yaml.YAMLError as error:
-        raise stop(f"{file}: {' '.join(str(error).split())[:300]}") from None
+    except Unusable as error:
+        raise stop(f"{file}: {error}") from None
     except ValidationError as error:
         lines = [f"/{'/'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:20]]
         raise stop(f"{file}: " + "; ".join(lines)) from None

@@ -77,3 +77,30 @@ def test_a_text_that_shows_nothing_is_told_with_its_place(tmp_path: Path) -> Non
 
     told = "/account_name: nothing of it can be seen; /texts/refused: nothing of it can be seen"
     assert (checked.returncode, checked.stderr) == (2, f"agent: bot.yaml: {told}\n")
+
+
+@pytest.mark.parametrize("option", [[], ["--check"]])
+@pytest.mark.parametrize("body", ["", "# nothing", "0", "false", "~", "[]", "words"])
+def test_a_file_without_fields_is_nothing_to_apply(tmp_path: Path, body: str, option: list[str]) -> None:
+    (tmp_path / "bot.yaml").write_text(body)
+
+    done = apply(tmp_path, *option, DATABASE_URL="postgresql://user@127.0.0.1:1/nobody-listens")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("agent: bot.yaml: nothing to apply: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", [[], ["--check"]])
+def test_what_cannot_be_kept_is_told_without_a_database(tmp_path: Path, option: list[str]) -> None:
+    (tmp_path / "bot.yaml").write_text(
+        'texts: {trouble: "a\\0b"}\nactions: {confirmations: {create_ticket: staff, create_ticket: none}}\n'
+    )
+
+    done = apply(tmp_path, *option, DATABASE_URL="postgresql://user@127.0.0.1:1/nobody-listens")
+
+    told = (
+        "/texts/trouble: must not hold a NUL character (line 1); "
+        "/actions/confirmations/create_ticket: is there twice (line 2)"
+    )
+    assert (done.returncode, done.stderr) == (2, f"agent: bot.yaml: {told}\n")
