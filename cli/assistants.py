@@ -31,7 +31,7 @@ Name = Annotated[str, typer.Option("--assistant", "-a", help="Which bot.")]
 @app.command()
 def show(name: Name = "default") -> None:
     """Print the configuration in force as YAML; edit it and `apply` it again."""
-    assistant = _with(lambda configurations: configurations.newest(name))
+    assistant = _known(name)
     typer.echo(f"# assistant {assistant.name}, version {assistant.version} (0: nothing stored, all defaults)")
     body = assistant.config.model_dump(mode="json")
     typer.echo(yaml.safe_dump(body, sort_keys=False, allow_unicode=True), nl=False)
@@ -67,9 +67,12 @@ def show_prompt_pack(
     ] = False,
 ) -> None:
     """Print what to paste into the Perplexity Space, or note that it was pasted."""
-    assistant = _with(lambda configurations: configurations.newest(name))
-    pack = _pack(assistant, found_settings())
+    assistant, settings = _known(name), found_settings()
+    pack = _pack(assistant, settings)
     if pasted:
+        if (assistant.config.collection_uuid or settings.default_collection_uuid) is None:
+            told = "has no Space (collection_uuid, or DEFAULT_COLLECTION_UUID), so nothing can be pasted into it"
+            raise stop(f"--pasted: assistant {name} {told}: its pack goes with each thread")
         _with(lambda configurations: configurations.pasted(name, pack.version, getpass.getuser()))
         typer.echo(f"prompt pack {pack.version} of assistant {name}: noted as pasted into its Space")
         return
@@ -92,6 +95,20 @@ def _check_name(name: str) -> None:
     except ValidationError:
         told = "1 to 64 of a-z, 0-9, _ and -, a letter or a digit first"
         raise stop(f"--assistant: {name!r} is no name of an assistant: {told}") from None
+
+
+def _known(name: str) -> Assistant:
+    """The assistant *name*; ends the program with one line if there is none."""
+    _check_name(name)
+
+    async def look(configurations: Configurations) -> Assistant | list[str]:
+        names = await configurations.names()
+        return await configurations.newest(name) if name in names else names
+
+    found = _with(look)
+    if isinstance(found, list):
+        raise stop(f"--assistant: there is no assistant {name!r}; there are: {', '.join(found)}")
+    return found
 
 
 def _checked(name: str, config: AssistantConfig, settings: Settings) -> str:

@@ -133,9 +133,13 @@ class _Reader:
     def _number(self, node: yaml.Node, path: str, kind: str) -> Any:
         if len(node.value) > _LONGEST_NUMBER:
             return self._wrong(node, path, f"a number may have at most {_LONGEST_NUMBER} characters")
-        build = self._scalars.construct_yaml_int if kind == "int" else self._scalars.construct_yaml_float
+        scalar = yaml.ScalarNode(node.tag, node.value)
         try:
-            number = build(node)
+            number: int | float = (
+                self._scalars.construct_yaml_int(scalar)
+                if kind == "int"
+                else self._scalars.construct_yaml_float(scalar)
+            )
         except (ValueError, IndexError, OverflowError):
             return self._wrong(node, path, f"{node.value[:40]!r} is no number")
         return number if math.isfinite(number) else self._wrong(node, path, f"{node.value[:40]} is no JSON value")

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from schemas.channels import PUSH_CHANNELS
+from schemas.visible import shows_something
 
 
 def storable(value: str) -> str:
@@ -27,6 +28,13 @@ def not_blank(value: str) -> str:
     return value
 
 
+def seen(value: str) -> str:
+    """Words for people."""
+    if not shows_something(value):
+        raise ValueError("must not be blank: nothing of it can be seen")
+    return value
+
+
 def _one_line(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must hold printable characters only")
@@ -40,7 +48,7 @@ def _by_calls(channel: str) -> str:
     return channel
 
 
-Text = Annotated[str, AfterValidator(storable), AfterValidator(not_blank)]
+Text = Annotated[str, AfterValidator(storable), AfterValidator(seen)]
 CustomerId = Annotated[
     str,
     Field(min_length=1, max_length=256),
@@ -55,6 +63,8 @@ MessageId = Annotated[
     AfterValidator(not_blank),
     AfterValidator(_one_line),
 ]
+AgentName = Annotated[MessageId, AfterValidator(seen)]
+Note = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(storable), AfterValidator(seen)]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 AssistantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
@@ -101,7 +111,7 @@ class ApprovalBody(BaseModel):
 
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     approved: bool
-    agent_name: MessageId
+    agent_name: AgentName
 
 
 class QuestionBody(BaseModel):
@@ -110,7 +120,7 @@ class QuestionBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     approved: bool
-    agent_name: MessageId
+    agent_name: AgentName
 
 
 class ReplyBody(BaseModel):
@@ -119,7 +129,7 @@ class ReplyBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     text: Text
-    agent_name: MessageId
+    agent_name: AgentName
 
 
 class ReplyTaken(BaseModel):
