@@ -102,7 +102,8 @@ class _Reader:
             name = self._text(node, path)
             return None if name is None else str(name)
         told = f"the key {node.value[:40]} is no text: put it in quotes" if isinstance(node, yaml.ScalarNode) else None
-        return self._wrong(node, path, told or "a key is no text")
+        self._wrong(node, path, told or "a key is no text")
+        return None
 
     def _list(self, node: yaml.SequenceNode, path: str, around: tuple[yaml.Node, ...]) -> list[Any]:
         if node.tag != f"{_TAG}seq":
