@@ -397,9 +397,9 @@ def who_waits_for_long_is_told(facts: Facts) -> Iterator[str]:
 
 
 def over_a_limit_nobody_is_asked(facts: Facts) -> Iterator[str]:
-    words = [asked.words for asked in facts.world.perplexity.asked]
+    words = {each for asked in facts.world.perplexity.asked for each in asked.words.split("\n\n")}
     for row in facts.world.look(inside.LIMITED):
-        if row["text"] and any(row["text"] in asked for asked in words):
+        if row["text"] in words - {""}:
             yield f"{facts.name(row)}: the model was asked about {row['text']!r}"
 
 
