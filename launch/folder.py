@@ -83,6 +83,7 @@ def locked_folder(settings: Settings) -> Iterator[DataFolder]:
             _check_inside(folder)
             _check_ownership(folder)
             _make_inside(folder)
+            check_media_folder(settings.media_dir or kept / "media")
             yield folder
             worked = True
         finally:
@@ -111,6 +112,18 @@ def _make(folder: Path) -> None:
     except OSError as error:
         raise LaunchError(
             f"DATA_DIR: {folder} cannot be written to ({error.strerror}); set it to a folder that can"
+        ) from None
+
+
+def check_media_folder(folder: Path) -> None:
+    """Makes the place of customers' files. Raises LaunchError where they could not be kept."""
+    try:
+        make_folder(folder, _MODE)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise LaunchError(
+            f"MEDIA_DIR: {folder.absolute()} cannot be written to ({error.strerror}); set it to a folder that can"
         ) from None
 
 
