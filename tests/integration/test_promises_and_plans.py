@@ -1,4 +1,4 @@
-"""A question's time is over while its words are about to leave: nobody waits in a circle, and no part is left behind."""
+"""A question ends while its words are about to leave: nobody waits in a circle, and no part is left behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from storage.ledger import Ledger
 from storage.outbox import Outbox
 from storage.questions import Questions
 from tests.integration.test_unsaid import TICKET, Conversation
-from tests.support import clock
 from tests.support.waiting import until, within
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS
