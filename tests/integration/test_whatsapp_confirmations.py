@@ -134,6 +134,25 @@ async def press(customer: Customer, choice: Choice) -> None:
     await customer.send(written("", type="interactive", text=None, interactive=button))
 
 
+@pytest.mark.parametrize(
+    "pressed",
+    [
+        {"type": "button", "button": {"payload": "promo-2026-yes", "text": "Yes"}},
+        {"type": "button", "button": {"text": "Yes"}},
+        {"interactive": {"type": "button_reply", "button_reply": {"id": "survey:helpful:yes", "title": "Yes"}}},
+        {"interactive": {"type": "list_reply", "list_reply": {"id": "row-7", "title": "OK"}}},
+    ],
+)
+async def test_a_button_of_something_else_is_no_yes(
+    system: System, customer: Customer, pressed: dict[str, Any]
+) -> None:
+    await customer.send(written("", **{"type": "interactive", "text": None} | pressed))
+    await customer.until_received(2)
+
+    assert system.endpoints.calls == []
+    assert len(system.perplexity.prompts) == 2
+
+
 async def test_the_button_of_an_older_question_leaves_the_newer_one_open(system: System, customer: Customer) -> None:
     old = system.whatsapp.sent[-1].choices[0]
     ticket = {"subject": "Lamp", "description": "Broken"}
