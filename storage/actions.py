@@ -30,7 +30,7 @@ owner that it belongs to; NULL: it is staff's."""
 
 _GET = """
 SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.effect_key,
-       a.assistant, a.assistant_version,
+       a.assistant, a.assistant_version, a.confirmation_by IS NOT NULL AS agreed,
        (SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = a.conversation_id) AS standing,
        to_jsonb(t) AS turn,
        EXISTS (SELECT 1 FROM actions b JOIN effects e ON e.key = b.effect_key
@@ -128,6 +128,8 @@ class AcceptedAction(BaseModel):
     assistant: str
     assistant_version: int | None
     """The configuration it was accepted under: the assistant may not be the conversation's, since a merge."""
+    agreed: bool
+    """Somebody was asked about it, and said yes to this very question."""
     something_done: bool
     """Another effect of the same turn is confirmed."""
 

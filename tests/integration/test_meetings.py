@@ -15,6 +15,7 @@ from schemas.conversations import Deliver, Expire, NextStep, Thread, TurnRequest
 from schemas.transitions import Event
 from storage.erasure import Erasure
 from storage.standings import Standings
+from tests.api.test_questions import decide
 from tests.support.attempts import activities, answer, stored
 from tests.support.shop import BOOK, CANCEL, output
 from tests.support.stopping_database import DatabaseStop
@@ -104,6 +105,31 @@ async def test_the_third_time_is_the_first_one_s_repetition_too(system: System) 
         await system.send("My lamp broke")
 
     assert len(await system.database.rows("SELECT 1 FROM tickets")) == 1
+
+
+async def test_what_is_asked_about_and_agreed_to_anew_is_done_anew(system: System) -> None:
+    await configure(system)
+    system.perplexity.scripts.extend([CANCELS, "done"] * 2)
+
+    for _ in range(2):
+        await system.send("Cancel my order")
+        await system.send("yes")
+
+    assert len(system.endpoints.calls) == 2
+    assert len({key for _endpoint, _params, key in system.endpoints.calls}) == 2
+
+
+@pytest.mark.parametrize("by", [Confirmation.CUSTOMER, Confirmation.STAFF])
+async def test_what_staff_agree_to_anew_is_done_anew(system: System, by: Confirmation) -> None:
+    await configure(system, confirmations={"create_ticket": by})
+    system.perplexity.scripts.extend([TICKET, TICKET])
+
+    for _ in range(2):
+        await system.send("My lamp broke")
+        [question] = (await system.session())["questions"]
+        await decide(system, question)
+
+    assert len(await system.database.rows("SELECT 1 FROM tickets")) == 2
 
 
 async def test_a_repetition_does_not_lengthen_the_window(system: System) -> None:

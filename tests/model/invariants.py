@@ -166,6 +166,8 @@ def each_effect_happened_once(facts: Facts) -> Iterator[str]:
         called = effect["name"] == "api_call" and effect["metadata"].get("endpoint") not in (None, "look_up")
         if called and effect["status"] == "confirmed" and not done[effect["key"]] and not _repeated(effect):
             yield f"{effect['name']} is confirmed, and was never done"
+        if _repeated(effect) and effect["confirmation_by"]:
+            yield f"{effect['name']} was agreed to, and taken for a repetition"
         wanted = "cancelled" if effect["failure"] == "withheld" else "accepted"
         if effect["action_status"] != wanted:
             yield f"{effect['name']} is {effect['status']}, and its action {effect['action_status']}, not {wanted}"
