@@ -49,6 +49,12 @@ def cancel_payload(digest: str) -> str:
     return f"cancel:{digest}"
 
 
+def digest_of(payload: str | None) -> str | None:
+    """Which question a button of ours belongs to; None: it is none of ours."""
+    button = _PAYLOAD.fullmatch(payload) if payload else None
+    return button[2] if button else None
+
+
 def pending_action(
     request: ActionRequest,
     *,

@@ -12,6 +12,7 @@ leave all the same, unless a person has the conversation; a change of the owner 
 
 from __future__ import annotations
 
+from schemas.questions import CUSTOMER
 from storage.actions import EFFECT_OF_ACTION
 from storage.channels import DELIVERY
 from storage.turns import NEWEST_ACTION, TURN
@@ -178,7 +179,7 @@ output AS (
 
 _ACTIONS = f"""
 closed AS (
-    UPDATE actions SET status = :closed_status, settled_at = agent_now()
+    UPDATE actions SET status = :closed_status, decided_by = :closed_by, settled_at = agent_now()
      WHERE id = :closed_id AND status = 'awaiting_confirmation' AND {_DECIDED}
 ), superseded AS (
     UPDATE actions SET status = 'cancelled', settled_at = agent_now()
@@ -191,7 +192,7 @@ closed AS (
     SELECT after.id, after.version_after, after.owner_after, after.owner_after, 'cancelled', 'assistant', :turn_id
       FROM superseded, after
 ), confirmed AS (
-    UPDATE actions SET status = 'accepted', turn_id = :turn_id, index = :action_index, decided_by = 'customer',
+    UPDATE actions SET status = 'accepted', turn_id = :turn_id, index = :action_index, decided_by = '{CUSTOMER}',
            settled_at = agent_now()
      WHERE id = :confirmed_id AND status = 'awaiting_confirmation' AND {_DECIDED}
     RETURNING *

@@ -18,9 +18,11 @@ from schemas.channels import needs_delivery
 from schemas.conversations import NextStep, Thread, TurnOutcome
 from schemas.failures import NOT_REACHED, WAITED_OUT, ModelFailureKind
 from schemas.messages import WaitingMessage
+from schemas.questions import AskedQuestion
 from schemas.standing import Standing
 from schemas.turn_record import Purpose, TurnAtStep, TurnFence, TurnStatus
 from schemas.turns import State, Verdict
+from storage.actions import CAME_TO
 from storage.database import Database
 from storage.merges import UNTOLD, WITH_MERGED
 
@@ -124,6 +126,11 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
          WHERE p.conversation_id = :conversation_id
            AND p.status = 'awaiting_confirmation' AND p.confirmation_by = 'customer'
          ORDER BY p.created_at DESC LIMIT 1) AS question,
+       (SELECT coalesce(jsonb_agg(to_jsonb(asked)), '[]') FROM (
+           SELECT {CAME_TO}
+            WHERE a.conversation_id IN {WITH_MERGED} AND a.confirmation_by = 'customer' AND a.digest IN (
+                SELECT split_part(taken.choice_id, ':', 2) FROM (
+                    SELECT choice_id FROM held UNION ALL SELECT choice_id FROM waiting) taken)) asked) AS pressed,
        (SELECT jsonb_agg(to_jsonb(taken) ORDER BY sent_at NULLS LAST, seq)
           FROM (SELECT * FROM held UNION ALL
                 SELECT id, seq, kind, text, choice_id, limited, channel_message_id, sent_at, stored_at, wants_stream,
@@ -135,7 +142,7 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
 """Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is.
 
 Of an open question, `said_otherwise`: an earlier turn had a message that was written since it could be read (the same
-rule as in `actions.confirmation`), and did not settle it."""
+rule as in `actions.confirmation`), and did not settle it. `pressed`: the questions of the buttons that were pressed."""
 
 GET = f"""
 SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
@@ -254,7 +261,7 @@ class ClaimedTurn(TurnRow):
     was not told. `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread
     knows; `pack_pasted`: the version last confirmed as pasted into the assistant's Space. `final_failures`: attempts
     that surely failed upstream. `unreachable_since`: when the outage began, that is, the first time that nobody was
-    reached upstream since somebody was.
+    reached upstream since somebody was. `pressed`: the questions of the buttons among the messages.
     """
 
     thread_ended: bool
@@ -275,6 +282,7 @@ class ClaimedTurn(TurnRow):
     final_failures: int
     unreachable_since: datetime | None = None
     question: StoredConfirmation | None
+    pressed: tuple[AskedQuestion, ...] = ()
     messages: list[WaitingMessage]
 
     @property

@@ -29,7 +29,8 @@ MESSAGES = "SELECT * FROM messages ORDER BY stored_at"
 OUTPUTS = "SELECT * FROM raw_outputs WHERE backend_uuid IS NOT NULL ORDER BY created_at"
 
 EFFECTS = """
-SELECT e.*, a.side_effect, a.turn_id AS of_turn, a.name, a.metadata, a.status AS action_status, a.confirmation_by
+SELECT e.*, a.side_effect, a.digest, a.turn_id AS of_turn, a.name, a.metadata, a.status AS action_status,
+       a.confirmation_by
   FROM effects e JOIN actions a ON a.effect_key = e.key ORDER BY e.planned_at
 """
 
