@@ -59,12 +59,14 @@ moving AS MATERIALIZED (
                 THEN CAST(:expires_at AS timestamptz) END AS deadline
       FROM fate
 ), after AS (
-    SELECT owned.*, CASE asked.questions WHEN 1 THEN 1 ELSE open.questions END AS questions,
+    SELECT owned.*, stays.questions,
            open.approvals + asked.approvals AS approvals,
            least(open.next_deadline, asked.deadline) AS next_deadline, still.tickets, still.deliveries,
-           state_of(owner_after, CASE asked.questions WHEN 1 THEN 1 ELSE open.questions END, cardinality(still.tickets))
-           AS state
-      FROM owned, open, asked, standings still WHERE still.conversation_id = owned.id
+           state_of(owner_after, stays.questions, cardinality(still.tickets)) AS state
+      FROM owned, open, asked, standings still, LATERAL (
+           SELECT CASE WHEN asked.questions = 1 THEN 1 WHEN fate = 'decided' AND CAST(:drops_question AS boolean) THEN 0
+                  ELSE open.questions END AS questions) AS stays
+     WHERE still.conversation_id = owned.id
 )"""
 """What becomes of the step: the turn is locked (after the effect that the step was, if it was one), then the
 conversation, so that a change of the owner comes before or after. An answer to a question that has ended meanwhile is
@@ -185,7 +187,7 @@ closed AS (
     UPDATE actions SET status = 'cancelled', settled_at = agent_now()
      WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation' AND confirmation_by = 'customer'
        AND id IS DISTINCT FROM CAST(:closed_id AS uuid) AND id IS DISTINCT FROM CAST(:confirmed_id AS uuid)
-       AND (SELECT questions FROM asked) = 1 AND {_DECIDED}
+       AND ((SELECT questions FROM asked) = 1 OR CAST(:drops_question AS boolean)) AND {_DECIDED}
     RETURNING id
 ), superseding AS (
     INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who, turn_id)

@@ -45,6 +45,7 @@ _NOTHING: dict[str, Any] = {
     "handler": None,
     "reply": None,
     "moving_key": None,
+    "drops_question": False,
     "reply_meta": "{}",
     "sources": "[]",
     "accepted": False,
@@ -227,7 +228,9 @@ def _closed(question: ClosedQuestion | None) -> dict[str, Any]:
 
 
 def _move(move: Move | None) -> dict[str, Any]:
-    return {} if move is None else {"owner": move.to, "moving_key": move.effect_key}
+    if move is None:
+        return {}
+    return {"owner": move.to, "moving_key": move.effect_key, "drops_question": move.drops_question}
 
 
 def _transitions(decision: TurnDecision) -> Iterator[tuple[Event, str]]:

@@ -170,7 +170,9 @@ def move_after(definition: ActionDefinition, standing: Standing) -> Move | None:
 
 
 def _move(event: Event, before: Standing, decision: gates.GateResult) -> Move | None:
-    return Move(event, decision.after.owner) if decision.after.owner is not before.owner else None
+    if decision.after.owner is before.owner:
+        return None
+    return Move(event, decision.after.owner, decision.drops_question)
 
 
 def with_limit_notice(reply: str, turn: ClaimedTurn, assistant: LoadedAssistant) -> str:

@@ -97,6 +97,31 @@ async def test_of_two_questions_the_newer_stays_open(still: System) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("action", "owner"), [("handoff_support", "human"), ("close_conversation", "closed")], ids=["handoff", "close"]
+)
+async def test_an_action_that_ends_the_bots_part_ends_a_question_that_a_merge_has_brought(
+    still: System, action: str, owner: str
+) -> None:
+    await configure(still)
+    still.perplexity.scripts.extend([CANCELS, output(action, summary="All is said")])
+    other, first = await stored(still, "Cancel it", customer="c-2"), await stored(still, "That is all")
+    stop = DatabaseStop("commit_id = :commit_id")
+    async with activities(still) as does, activities(still, stop) as slow:
+        await answer(does, other)
+        acting = asyncio.create_task(answer(slow, first))
+        await within("the commit of the action", stop.reached.wait(), lambda: "")
+        ids = {"here": first.conversation_id, "there": other.conversation_id}
+        await still.database.rows("UPDATE actions SET conversation_id = :here WHERE conversation_id = :there", ids)
+        stop.released.set()
+        outcome = await acting
+
+    standing = await Standings(still.database).of(first.conversation_id)
+    assert [(each.owner, each.questions) for each in (outcome.standing, standing) if each] == [(owner, 0)] * 2
+    whys = [row.why for row in await Standings(still.database).transitions(first.conversation_id, 5)]
+    assert whys.count(Event.CANCELLED) == 1
+
+
 async def test_the_third_time_is_the_first_one_s_repetition_too(system: System) -> None:
     await configure(system, confirmations={"create_ticket": Confirmation.NONE})
     system.perplexity.scripts.extend([TICKET] * 3)
