@@ -53,7 +53,7 @@ class FileActivities:
         for file in due:
             try:
                 tried += await self._fetch(file)
-            except (StorageUnavailable, OSError) as trouble:
+            except StorageUnavailable as trouble:
                 log.warning("file_not_kept", media_id=str(file.id), why=str(trouble)[:200])
         return tried
 
@@ -68,11 +68,19 @@ class FileActivities:
         try:
             fetched = await channel.download(file.account, reference)
         except MediaFailed as failed:
-            final = failed.problem not in _PASSING or file.attempts + 1 >= self._attempts
-            log.warning("file_not_fetched", media_id=str(file.id), why=str(failed), final=final)
-            await self._media.failed(file, str(failed)[:500], final=final)
+            await self._failed(file, str(failed), passing=failed.problem in _PASSING)
             return True
-        await asyncio.to_thread(write, self._folder, fetched.sha256, fetched.content)
+        try:
+            await asyncio.to_thread(write, self._folder, fetched.sha256, fetched.content)
+        except OSError as error:
+            await self._failed(file, f"MEDIA_DIR cannot be written to ({error.strerror or error})", passing=True)
+            return True
         size = len(fetched.content)
         await self._media.kept(file, sha256=fetched.sha256, size=size, mime_type=fetched.mime_type)
         return True
+
+    async def _failed(self, file: DueFile, why: str, *, passing: bool) -> None:
+        """What has failed for good is never fetched, and staff are told."""
+        final = not passing or file.attempts + 1 >= self._attempts
+        log.warning("file_not_fetched", media_id=str(file.id), why=why, final=final)
+        await self._media.failed(file, why[:500], final=final)

@@ -20,6 +20,7 @@ from tests.system.running import KEY, Program
 _APP_SECRET = "bench-app-secret"
 _SETTINGS = {
     "WHATSAPP_APP_SECRET": _APP_SECRET,
+    "WHATSAPP_PHONE": "1",
     "SIMULATOR_PACE": "0",  # the model answers at once: what is left is ours
     "PERPLEXITY_ACCOUNT_CALLS_IN_FLIGHT": "1000",
     "PERPLEXITY_ACCOUNT_CALLS_PER_MINUTE": "100000",

@@ -6,7 +6,8 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,10 @@ from rich.console import Console
 from cli.surroundings import completed
 from config.settings import Settings
 from config.values import masked
-from launch.ports import is_free
+from launch.failures import LaunchError
+from launch.ports import check_different, check_host, check_port
 from launch.probes import answers
+from storage.media_files import folder_of
 
 if TYPE_CHECKING:
     from integrations.temporal.health import TemporalHealth
@@ -49,7 +52,8 @@ def examine(settings: Settings) -> int:
 
 def _findings(settings: Settings, *, started: bool) -> Iterator[Finding]:
     yield _python()
-    yield _folder(settings.data_dir.absolute())
+    yield _folder("DATA_DIR", settings.data_dir.absolute())
+    yield _folder("MEDIA_DIR", folder_of(settings).absolute())
     yield _disk(settings)
     yield from _ports(settings, started)
     yield from _database(settings)
@@ -62,10 +66,16 @@ def _python() -> Finding:
     return Finding("Python", sys.version_info < _OLDEST_PYTHON, f"{version}; 3.11 or newer is needed")
 
 
-def _folder(folder: Path) -> Finding:
-    existing = next(step for step in (folder, *folder.parents) if step.exists())
-    writable = os.access(existing, os.W_OK | os.X_OK)
-    return Finding("DATA_DIR", not writable, f"{folder} {'can' if writable else 'cannot'} be written to")
+def _folder(setting: str, folder: Path) -> Finding:
+    """As the start makes and tries it, but nothing is left there."""
+    existing = next(step for step in (folder, *folder.parents) if os.path.lexists(step))
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        text = f"{folder} cannot be written to ({error.strerror}); set it to a folder that can"
+        return Finding(setting, True, text)
+    return Finding(setting, False, f"{folder} can be written to")
 
 
 def _disk(settings: Settings) -> Finding:
@@ -80,11 +90,33 @@ def _ports(settings: Settings, started: bool) -> Iterator[Finding]:
     if started:
         yield Finding("Ports", None, "the system runs; its addresses are in DATA_DIR/addresses.json")
         return
+    if trouble := _told(lambda: check_host(settings.host)) or _told(lambda: check_different(settings)):
+        setting, _, text = trouble.partition(": ")
+        yield Finding(setting, True, text)
+        return
     for name in ("port", "temporal_port", "temporal_ui_port"):
-        port, explicit = getattr(settings, name), name in settings.model_fields_set
-        free = is_free(settings.host if name == "port" else "127.0.0.1", port)
-        text = "free" if free else "taken; set it to another" if explicit else "taken; the next free one is used"
-        yield Finding(f"{name.upper()} {port}", explicit and not free, text)
+        yield _port(settings, name)
+    for name in ("worker_metrics_port", "worker_counters_port"):
+        if getattr(settings, name):
+            yield _port(settings, name)
+
+
+def _port(settings: Settings, name: str) -> Finding:
+    setting, port, explicit = name.upper(), getattr(settings, name), name in settings.model_fields_set
+    host = "127.0.0.1" if name.startswith("temporal") else settings.host
+    trouble = _told(lambda: check_port(setting, host, port))
+    if trouble and explicit:
+        return Finding(f"{setting} {port}", True, trouble.removeprefix(f"{setting}: "))
+    return Finding(f"{setting} {port}", False, "taken; the next free one is used" if trouble else "free")
+
+
+def _told(check: Callable[[], None]) -> str | None:
+    """What the start would say, and end."""
+    try:
+        check()
+    except LaunchError as error:
+        return str(error)
+    return None
 
 
 def _database(settings: Settings) -> Iterator[Finding]:

@@ -12,7 +12,16 @@ from typing import Annotated
 import typer
 
 from cli import assistants, backups, conversations, effects, keys, tickets, users
-from cli.surroundings import check_listening, found_settings, own_settings, stop, warn_of_names
+from cli.surroundings import (
+    check_listening,
+    check_media,
+    found_settings,
+    own_settings,
+    plain_settings,
+    serving_settings,
+    stop,
+    warn_of_names,
+)
 from config.values import masked
 
 app = typer.Typer(
@@ -42,32 +51,26 @@ def run() -> None:
 @app.command()
 def api() -> None:
     """Serve HTTP: API, playground and dashboard."""
+    settings = serving_settings()
+    check_listening(settings, "PORT")
     from api.main import main
     from dashboard.overview import overview
     from dashboard.phone import phone
     from dashboard.playground import playground
 
-    settings = found_settings()
-    warn_of_names(settings)
-    check_listening(settings)
     main(settings, pages=[playground(settings), overview(settings), phone(settings)])
 
 
 @app.command()
 def worker() -> None:
     """Answer conversations."""
-    from worker.main import main
-
-    settings = found_settings()
-    warn_of_names(settings)
+    settings = serving_settings()
     if settings.perplexity_base_url is None:
         raise stop("PERPLEXITY_BASE_URL: not set; set it to the wrapper's address, like http://localhost:9000")
-    for setting in ("WORKER_METRICS_PORT", "WORKER_COUNTERS_PORT"):
-        if getattr(settings, setting.lower()):
-            check_listening(settings, setting)
-    if 0 < settings.worker_counters_port == settings.worker_metrics_port:
-        port = settings.worker_counters_port
-        raise stop(f"WORKER_COUNTERS_PORT: got {port}, as WORKER_METRICS_PORT did; give each a port of its own")
+    check_media(settings)
+    check_listening(settings, "WORKER_METRICS_PORT", "WORKER_COUNTERS_PORT")
+    from worker.main import main
+
     main(settings)
 
 
@@ -79,7 +82,7 @@ def simulator(
     """Play the Perplexity wrapper, for tests and demonstrations. It asks nobody."""
     from integrations.perplexity.simulator.serve import main
 
-    main(port, state_folder, own_settings().simulator_pace)
+    main(port, state_folder, plain_settings().simulator_pace)
 
 
 @app.command()
@@ -92,7 +95,7 @@ def standin(
     """Play WhatsApp's Graph API, for tests and for the phone of `make run`. It reaches nobody."""
     from integrations.whatsapp.standin.serve import main
 
-    secret = own_settings().whatsapp_app_secret
+    secret = plain_settings().whatsapp_app_secret
     if secret is None:
         raise stop("WHATSAPP_APP_SECRET is needed: the stand-in signs its webhooks with it")
     main(port, webhook_url, secret.get_secret_value())

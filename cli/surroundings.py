@@ -14,12 +14,16 @@ import typer
 from config.env_file import slips
 from config.former_names import FORMER, former_names, not_used_yet
 from config.hosts import through_proxies
+from config.libraries import trouble_with_libraries, trouble_with_metrics
 from config.proxies import proxy_trouble
 from config.settings import ENV_FILE, Settings, SettingsError, load_settings
+from config.together import half_set
 from config.values import masked
 from launch.failures import LaunchError
 from launch.files import read_json
-from launch.ports import check_host, check_port
+from launch.folder import check_media_folder
+from launch.ports import check_different, check_host, check_port
+from storage.media_files import folder_of
 
 if TYPE_CHECKING:
     from storage.database import Database
@@ -31,21 +35,58 @@ _WRONG_USE = 2
 
 
 def own_settings() -> Settings:
-    """The settings as they are; a wrong one ends the program with one line and exit code 2."""
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        raise stop(str(error)) from None
-    if _calls_the_world(settings) and (trouble := proxy_trouble(os.environ)):
+    """The settings as they are; a wrong one ends the program with one line and exit code 2.
+
+    So do two that need each other where one is missing, and variables that our libraries could not work with.
+    """
+    settings = plain_settings()
+    trouble = half_set(settings) or trouble_with_libraries(os.environ)
+    if _calls_the_world(settings):
+        trouble = trouble or proxy_trouble(os.environ)
+    if trouble:
         raise stop(trouble)
     return settings
 
 
-def check_listening(settings: Settings, setting: str = "PORT") -> None:
-    """Ends the program with one line where HOST is not this machine's, or the port in *setting* cannot be opened."""
+def plain_settings() -> Settings:
+    """The same for the stand-ins, which need no account and call nobody."""
     try:
-        check_host(settings.host)
-        check_port(setting, settings.host, getattr(settings, setting.lower()))
+        return load_settings()
+    except SettingsError as error:
+        raise stop(str(error)) from None
+
+
+def serving_settings() -> Settings:
+    """For the parts that serve or answer, complete (`found_settings`); to be called before the web framework or
+    Temporal's SDK are imported, which read variables of their own."""
+    if trouble := trouble_with_metrics(os.environ):
+        raise stop(trouble)
+    settings = found_settings()
+    warn_of_names(settings)
+    return settings
+
+
+def check_listening(settings: Settings, *names: str) -> None:
+    """Ends the program with one line where HOST is not this machine's, or a port in the settings *names* cannot be
+    opened; 0 is none."""
+    ports = {name: port for name in names if (port := getattr(settings, name.lower()))}
+    try:
+        if ports:
+            check_host(settings.host)
+            check_different(settings, [name.lower() for name in ports])
+        for name, port in ports.items():
+            check_port(name, settings.host, port)
+    except LaunchError as error:
+        raise stop(str(error)) from None
+
+
+def check_media(settings: Settings) -> None:
+    """Ends the program with one line where customers' files could not be kept, if any can come."""
+    no_account = settings.whatsapp_access_token is None and settings.twilio_account_sid is None
+    if no_account and settings.media_dir is None:
+        return
+    try:
+        check_media_folder(folder_of(settings))
     except LaunchError as error:
         raise stop(str(error)) from None
 

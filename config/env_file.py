@@ -6,13 +6,17 @@ import difflib
 import io
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 
 _CLOSE = 0.85
 """How alike a name of `.env` and a setting's are when the one is a slip of the other; 1 is the same."""
+
+_MARKS_OF_UTF_16, _MARKS_OF_UTF_32 = (b"\xff\xfe", b"\xfe\xff"), (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
+_WIDE = (("UTF-32", _MARKS_OF_UTF_32, 0.6), ("UTF-16", _MARKS_OF_UTF_16, 0.25))
+"""Encodings, their marks, and the least share of NUL bytes in a file of names and values without a mark."""
 
 
 class EnvFileError(Exception):
@@ -21,9 +25,8 @@ class EnvFileError(Exception):
 
 def check_env_file(path: Path) -> None:
     """Raises EnvFileError. A file that is not there is fine."""
-    text = _text(path)
     line = 1
-    for binding in parse_stream(io.StringIO(text)):
+    for binding in _bindings(path):
         blank = len(binding.original.string) - len(binding.original.string.lstrip())
         begins = line + binding.original.string[:blank].count("\n")
         if binding.error:
@@ -44,7 +47,16 @@ def slips(path: Path, known: Iterable[str]) -> list[str]:
 
 def names_in(path: Path) -> list[str]:
     """What is set in *path*, in capitals."""
-    return [binding.key.upper() for binding in parse_stream(io.StringIO(_text(path))) if binding.key]
+    return [binding.key.upper() for binding in _bindings(path) if binding.key]
+
+
+def values_in(path: Path) -> dict[str, str]:
+    """What is set in *path*, by names in small letters, as it is written: nothing is put in the place of `${…}`."""
+    return {binding.key.lower(): binding.value for binding in _bindings(path) if binding.key and binding.value}
+
+
+def _bindings(path: Path) -> Iterator[Binding]:
+    return parse_stream(io.StringIO(_text(path), newline=None))
 
 
 def _text(path: Path) -> str:
@@ -60,15 +72,39 @@ def _text(path: Path) -> str:
         raise EnvFileError(
             f"{path}: cannot be read by {_me()} ({error.strerror}); make it yours (chown), or move it away"
         ) from None
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
-        raise EnvFileError(f"{path}: is UTF-16, not UTF-8; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
+    if told := _not_utf8(content):
+        raise EnvFileError(f"{path}: {told}")
+    return content.decode("utf-8-sig")
+
+
+def _not_utf8(content: bytes) -> str | None:
+    """What *content* is instead, and the remedy. None where it can be read."""
+    for encoding, marks, least_nuls in _WIDE:
+        if content.startswith(marks) or content.count(0) > least_nuls * len(content):
+            return (
+                f"is {encoding}, not UTF-8; save it as UTF-8 (iconv -f {_in_which_order(encoding, content)} -t UTF-8)"
+            )
+    if (stray := content.find(0)) >= 0:
+        return f"line {_line_of(content, stray)} holds a NUL character, which no editor shows; write the line anew"
     try:
-        return content.decode("utf-8-sig")
+        content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise EnvFileError(
-            f"{path}: line {line} is not UTF-8; save it as UTF-8 (iconv -f ISO-8859-1 -t UTF-8)"
-        ) from None
+        return (
+            f"line {_line_of(content, error.start)} is not UTF-8; save it as UTF-8 in the editor that wrote it"
+            " (or iconv -f THE_ENCODING -t UTF-8, which is often WINDOWS-1252 or GB18030)"
+        )
+    return None
+
+
+def _in_which_order(encoding: str, content: bytes) -> str:
+    """iconv's name of it: without a mark it would take the machine's own order of bytes."""
+    if content.startswith((*_MARKS_OF_UTF_16, *_MARKS_OF_UTF_32)):
+        return encoding
+    return f"{encoding}{'BE' if content.startswith(bytes(1)) else 'LE'}"
+
+
+def _line_of(content: bytes, place: int) -> int:
+    return content.count(b"\n", 0, place) + 1
 
 
 def _me() -> str:

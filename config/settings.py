@@ -7,20 +7,17 @@ Every limit, time-out and retry of the system stands here with its unit in the n
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config import values
 from config.env_file import EnvFileError, check_env_file
+from config.env_source import AsWritten
+from config.refusals import refusal
 
 ENV_FILE = Path(".env")
-_SHOWN_CHARACTERS = 120
-"""Of a wrong value; the rest says nothing new."""
-
-_OF_A_NAME = "[key]"
-"""How Pydantic says that a dictionary's key is wrong, not its value."""
 
 HttpUrl = Annotated[str | None, AfterValidator(values.http_url)]
 Folder = Annotated[Path, AfterValidator(values.folder)]
@@ -28,6 +25,7 @@ ReadableFile = Annotated[Path, AfterValidator(values.readable_file)]
 Word = BeforeValidator(values.word)
 SecretName = Annotated[str, AfterValidator(values.secret_name)]
 HeaderValue = Annotated[SecretStr | None, AfterValidator(values.header_value)]
+OneLine = Annotated[SecretStr | None, AfterValidator(values.one_line)]
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
@@ -37,12 +35,23 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_file=ENV_FILE,
-        env_file_encoding="utf-8-sig",
         env_ignore_empty=True,
         extra="ignore",
         case_sensitive=False,
         frozen=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The first that knows a setting wins."""
+        return init_settings, env_settings, AsWritten(settings_cls, dotenv_settings)
 
     # Where things are
     port: Port = 8000
@@ -58,7 +67,7 @@ class Settings(BaseSettings):
     temporal_ui_port: Port = 8233
     temporal_namespace: str = "default"
     temporal_task_queue: str = Field(default="conversations", min_length=1, max_length=200)
-    temporal_api_key: SecretStr | None = None
+    temporal_api_key: HeaderValue = None
     temporal_tls_cert: ReadableFile | None = None
     temporal_tls_key: ReadableFile | None = None
     temporal_tls_ca: ReadableFile | None = None
@@ -69,10 +78,10 @@ class Settings(BaseSettings):
 
     # Secrets and first users
     api_key: HeaderValue = None
-    secret_key: SecretStr | None = None
+    secret_key: OneLine = None
     admin_email: str | None = None
-    admin_password: SecretStr | None = None
-    admin_link_token: SecretStr | None = None
+    admin_password: OneLine = None
+    admin_link_token: HeaderValue = None
     dashboard_session_seconds: Seconds = 43_200.0
 
     # The Perplexity wrapper and the default assistant
@@ -187,14 +196,14 @@ class Settings(BaseSettings):
     log_customer_words: bool = False
 
     # WhatsApp: Meta's Cloud API and Twilio
-    whatsapp_access_token: SecretStr | None = None
+    whatsapp_access_token: HeaderValue = None
     whatsapp_phone_number_id: str | None = Field(default=None, pattern=r"^[0-9]{1,64}$")
-    whatsapp_app_secret: SecretStr | None = None
-    whatsapp_verify_token: SecretStr | None = None
+    whatsapp_app_secret: HeaderValue = None
+    whatsapp_verify_token: HeaderValue = None
     whatsapp_graph_url: HttpUrl = None
     whatsapp_graph_version: str = Field(default="v25.0", pattern=r"^v[0-9]{1,3}\.[0-9]$")
     twilio_account_sid: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]{1,64}$")
-    twilio_auth_token: SecretStr | None = None
+    twilio_auth_token: HeaderValue = None
     twilio_api_url: HttpUrl = None
     channel_connect_timeout_seconds: Seconds = 5.0
     channel_answer_timeout_seconds: Seconds = 20.0
@@ -247,20 +256,4 @@ def load_settings(**overrides: object) -> Settings:
     except EnvFileError as error:
         raise SettingsError(str(error)) from None
     except ValidationError as error:
-        raise SettingsError("; ".join(_explain(problem) for problem in error.errors())) from None
-
-
-def _explain(problem: Any) -> str:
-    name, *within = (str(part) for part in problem["loc"])
-    setting = name.upper()
-    of_a_name = within[-1:] == [_OF_A_NAME]  # which may be the secret, put where its name belongs
-    place = f" (at {'.'.join(within)})" if within and not of_a_name else ""
-    return f"{setting}{place}: got {_shown(setting, problem['input'])}; {problem['msg'].removeprefix('Value error, ')}"
-
-
-def _shown(setting: str, value: object) -> str:
-    """Nothing of a secret; an address without its password; the beginning of what is long."""
-    if any(word in setting for word in ("KEY", "TOKEN", "SECRET", "PASSWORD")):
-        return "a value that is not shown"
-    text = repr(values.masked(value) if isinstance(value, str) else value)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+        raise SettingsError("; ".join(refusal(problem, Settings) for problem in error.errors())) from None

@@ -135,9 +135,18 @@ def secret_name(name: str) -> str:
 
 
 def header_value(value: SecretStr | None) -> SecretStr | None:
-    """What a client can send in an HTTP header."""
+    """What can be sent in an HTTP header, and what a vendor's page shows to be copied."""
     if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
         raise ValueError("letters, digits and signs of ASCII, without blanks")
+    return value
+
+
+def one_line(value: SecretStr | None) -> SecretStr | None:
+    """What signs or is typed: what a file or an editor added to its ends would make another of it."""
+    if value is not None:
+        text = value.get_secret_value()
+        if any(ord(sign) < 32 or 0xD800 <= ord(sign) <= 0xDFFF for sign in text) or text != text.strip():
+            raise ValueError("one line of UTF-8, without blanks at its ends")
     return value
 
 

@@ -67,6 +67,7 @@ def prepare_cluster(
     Raises LaunchError, and StopRequested when *stop_asked* while it is being made.
     """
     folder = folder.absolute()
+    _check_what_is_there(folder)
     os_user = database_user(folder)
     place = _reachable(folder, os_user).resolve()
     if not place.parent.is_dir():
@@ -79,6 +80,17 @@ def prepare_cluster(
     cluster = Cluster(place, socket_folder(place, os_user), programs, os_user)
     (place / "postgresql.conf").write_text(_configuration(durable), encoding="utf-8")
     return cluster
+
+
+def _check_what_is_there(folder: Path) -> None:
+    """A cluster is never made in the place of something else."""
+    if folder.exists() and not folder.is_dir():
+        raise LaunchError(f"{folder} is no folder: bring the database's folder back, or move it aside to begin anew")
+    if folder.is_dir() and not (folder / "PG_VERSION").exists() and any(folder.iterdir()):
+        raise LaunchError(
+            f"{folder} holds something, but no whole database (PG_VERSION is missing): bring the folder back from a"
+            " copy, or move it aside to begin with an empty database (`agent restore` fills it from a backup)"
+        )
 
 
 def short_name(path: Path) -> str:

@@ -16,6 +16,7 @@ from config.values import folder as usable
 from launch.clusters import short_name
 from launch.failures import LaunchError
 from launch.files import make_folder
+from launch.kinds import check_file, check_kinds, check_link
 from launch.os_user import os_user_name
 
 _LOCK = "lock"
@@ -63,8 +64,11 @@ class DataFolder:
 
 @contextmanager
 def locked_folder(settings: Settings) -> Iterator[DataFolder]:
-    """DATA_DIR, ours until the block ends. Raises LaunchError: in use, not writable, no room."""
-    shown = settings.data_dir.absolute()
+    """DATA_DIR, ours until the block ends. Raises LaunchError: in use, not writable, no room, another kind of file.
+
+    An ephemeral one is gone afterwards; of a start that failed, the logs stay, which its last line names.
+    """
+    shown = _absolute(settings.data_dir)
     try:
         usable(shown)
     except ValueError as error:
@@ -73,17 +77,30 @@ def locked_folder(settings: Settings) -> Iterator[DataFolder]:
     _make(shown)
     with _lock(shown):
         kept = _temporary(shown) if settings.ephemeral else shown
-        folder = DataFolder(shown, kept)
+        folder, worked = DataFolder(shown, kept), False
         try:
             _check_room(kept, settings.disk_free_bytes)
+            _check_inside(folder)
             _check_ownership(folder)
             _make_inside(folder)
+            check_media_folder(settings.media_dir or kept / "media")
             yield folder
+            worked = True
         finally:
-            folder.addresses.unlink(missing_ok=True)
-            folder.processes.unlink(missing_ok=True)
+            for ours_alone in (folder.addresses, folder.processes):
+                with suppress(OSError):  # a folder, which was told
+                    ours_alone.unlink()
             if settings.ephemeral:
-                _remove(folder, made_here)
+                _remove(folder, made_here, with_logs=worked)
+
+
+def _absolute(folder: Path) -> Path:
+    try:
+        return folder.absolute()
+    except FileNotFoundError:
+        raise LaunchError(
+            "the current folder is gone: change into one that is there (cd), or set DATA_DIR to a full path"
+        ) from None
 
 
 def _make(folder: Path) -> None:
@@ -98,8 +115,21 @@ def _make(folder: Path) -> None:
         ) from None
 
 
+def check_media_folder(folder: Path) -> None:
+    """Makes the place of customers' files. Raises LaunchError where they could not be kept."""
+    try:
+        make_folder(folder, _MODE)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise LaunchError(
+            f"MEDIA_DIR: {folder.absolute()} cannot be written to ({error.strerror}); set it to a folder that can"
+        ) from None
+
+
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
+    check_file(folder / _LOCK)
     with (folder / _LOCK).open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,6 +162,16 @@ def _check_room(folder: Path, needed: int) -> None:
         )
 
 
+def _check_inside(folder: DataFolder) -> None:
+    """What PostgreSQL has is looked at where it is used, a folder in place of Temporal's file as damage of it."""
+    check_link(folder.temporal)
+    logs = folder.log("any").parent
+    check_kinds(
+        files=(folder.addresses, folder.processes, folder.secrets, *logs.glob("*.log")),
+        folders=(logs, folder.simulator, folder.metrics),
+    )
+
+
 def _check_ownership(folder: DataFolder) -> None:
     """Files of another user's start; PostgreSQL's are looked at where they are used."""
     for path in (*folder.kept.iterdir(), *folder.kept.glob("logs/*")):
@@ -145,8 +185,17 @@ def _make_inside(folder: DataFolder) -> None:
         inside.mkdir(mode=0o700, exist_ok=True)
 
 
-def _remove(folder: DataFolder, made_here: bool) -> None:
-    shutil.rmtree(folder.kept, ignore_errors=True)
+def _remove(folder: DataFolder, made_here: bool, *, with_logs: bool) -> None:
+    """The logs stay *with_logs* False, if there are any; the next start of this DATA_DIR removes them."""
+    logs = folder.log("any").parent
+    for path in folder.kept.iterdir():
+        if path == logs and not with_logs and any(logs.iterdir()):
+            continue
+        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):  # a folder, which is gone
+            path.unlink()
+    with suppress(OSError):
+        folder.kept.rmdir()
     (folder.shown / _LOCK).unlink(missing_ok=True)
     if made_here:
         with suppress(OSError):  # somebody put something of their own there

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from config.settings import Settings
+from config.values import header_value
 from launch.failures import LaunchError
 from launch.files import read_json, write_json
 
@@ -40,6 +43,8 @@ def find_keys(settings: Settings, path: Path) -> Keys:
             f"{path} is damaged: bring it back from a copy (with another SECRET_KEY conversations are not found again),"
             " or move it aside to begin with new keys"
         )
+    if wrong := _wrong_in(kept):
+        raise LaunchError(f"{path}: {wrong}; bring the file back from a copy, or move it aside to begin with new keys")
     made = {name: secrets.token_urlsafe(_SECRET_BYTES) for name in ("secret_key", "app_secret", "verify_token")}
     made["api_key"] = f"pa_{secrets.token_urlsafe(_SECRET_BYTES)}"
     if missing := {name: value for name, value in made.items() if name not in kept}:
@@ -57,6 +62,18 @@ def find_keys(settings: Settings, path: Path) -> Keys:
         admin_link_token=secrets.token_urlsafe(_SECRET_BYTES),
         api_key_is_ours=settings.api_key is None,
     )
+
+
+def _wrong_in(kept: dict[str, Any]) -> str | None:
+    """What the programs that get the keys would refuse, without knowing where they come from; never a value."""
+    for name, value in kept.items():
+        if not value.isprintable():
+            return f"{name} holds a line break or control character"
+    try:
+        header_value(SecretStr(kept["api_key"]) if "api_key" in kept else None)
+    except ValueError as error:
+        return f"api_key cannot be used ({error})"
+    return None
 
 
 def _are_keys(kept: dict[str, Any]) -> bool:

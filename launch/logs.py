@@ -11,12 +11,17 @@ _TAIL_BYTES = 4_096
 _REASON = re.compile(r"\b(error|fatal|panic|could not|no space)\b", re.IGNORECASE)
 
 
-def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines that say something, at most *count*."""
-    if not path.exists():
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def last_lines(path: Path, count: int, began: int = 0) -> list[str]:
+    """The last lines that say something, at most *count*; none before *began*, unless the log was emptied since."""
+    size = size_of(path)
+    if not size:
         return []
     with path.open("rb") as log:
-        log.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        log.seek(max(began if began <= size else 0, size - _TAIL_BYTES))
         text = log.read().decode(errors="replace")
     return [line.rstrip() for line in text.splitlines() if line.strip()][-count:]
 

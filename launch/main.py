@@ -36,9 +36,17 @@ def run(settings: Settings) -> int:
         print(f"agent run: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"agent run: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        print(f"agent run: {_in_words(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _in_words(error: OSError) -> str:
+    said = error.strerror or str(error)
+    if error.filename is None:
+        return f"the system refused something that is needed: {said}; `agent doctor` looks at this machine"
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else error.filename
+    return f"{path} cannot be used ({said}); mend it or its owner and mode, or move it away"
 
 
 def _run(settings: Settings, folder: DataFolder, ports: Ports, stop: StopClock) -> None:
@@ -66,14 +74,15 @@ def _start(
     _say("Starting PostgreSQL, Temporal and the Perplexity simulator, unless the settings name others …")
     if settings.temporal_address is None and (told := move_aside_if_damaged(folder.temporal)):
         _say(told)
-    cluster = None
+    cluster, earlier_database = None, (folder.postgres / "PG_VERSION").exists()
+    earlier_temporal = settings.temporal_address is None and not settings.ephemeral and folder.temporal.exists()
     if settings.database_url is None:
         log = folder.log("initdb")
         cluster = prepare_cluster(folder.postgres, log, durable=not settings.ephemeral, stop_asked=stop_asked)
     keys = find_keys(settings, folder.secrets)
     database_url = address(cluster) if cluster else settings.database_url or ""
     addresses = addresses_of(settings, ports, keys, database_url)
-    around = LaunchContext(settings, folder, ports, keys, addresses, stop_asked)
+    around = LaunchContext(settings, folder, ports, keys, addresses, stop_asked, earlier_database, earlier_temporal)
     below = servers(around, cluster)
     supervisor.start(below)
     supervisor.wait([part for part in below if part.name == DATABASE])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -39,7 +39,8 @@ class LaunchedPart:
     """*ready* takes the pid of the running process; it raises LaunchError when that will not come by waiting.
 
     *reminded_by*: parts that start anew when it has come back. *grace_seconds*: what it may need to end by itself.
-    *advice*: said when it ends while starting. *lingers* takes the pid: somebody else's stop is waiting in it for what
+    *advice*: said when it ends while starting, or does not become ready; *late_advice* in the second case alone, where
+    another part may be the reason. *lingers* takes the pid: somebody else's stop is waiting in it for what
     will not end by itself, so it gets *stop_signal* too. *clear* ends what an earlier process of it has left: before it
     starts, and when all has stopped.
     """
@@ -52,13 +53,14 @@ class LaunchedPart:
     reminded_by: tuple[str, ...] = ()
     grace_seconds: float = 0.0
     advice: tuple[str, ...] = ()
+    late_advice: tuple[str, ...] = ()
     lingers: Callable[[int], bool] = lambda _pid: False
     clear: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
 class LaunchContext:
-    """What all parts are made from."""
+    """What all parts are made from. *earlier_…*: its files are ours, and of an earlier start."""
 
     settings: Settings
     folder: DataFolder
@@ -66,6 +68,8 @@ class LaunchContext:
     keys: Keys
     addresses: Addresses
     stop_asked: Callable[[], bool]
+    earlier_database: bool = False
+    earlier_temporal: bool = False
 
     def environment(self) -> dict[str, str]:
         """Ours, and where everything is: each process of ours reads it as settings."""
@@ -126,6 +130,12 @@ def _postgres(around: LaunchContext, cluster: Cluster) -> LaunchedPart:
         lambda pid: is_ready(cluster, pid),
         FAST_SHUTDOWN,
         lingers=lambda pid: is_waiting_for_clients(cluster, pid),
+        advice=(
+            f"if it is its files, bring {around.folder.postgres} back from a copy, or move it aside to begin with an"
+            " empty database (`agent restore` fills it from a backup)",
+        )
+        if around.earlier_database
+        else (),
         clear=lambda: kill_orphaned_servers(cluster, around.settings, around.stop_asked),
     )
 
@@ -142,10 +152,15 @@ def _temporal(around: LaunchContext) -> LaunchedPart:
         lambda _pid: is_serving(around.addresses.temporal),
         # Kept in memory, its schedules die with it; the worker makes them when it starts.
         reminded_by=("worker",) if settings.ephemeral else (),
-        advice=()
-        if db_file is None
-        else (f"if it is its file, move {db_file} aside: conversations are in PostgreSQL",),
+        advice=_about_temporals_file(around),
     )
+
+
+def _about_temporals_file(around: LaunchContext) -> tuple[str, ...]:
+    """Some damage shows only in what Temporal does with it, or in nobody's getting on with it."""
+    if not around.earlier_temporal:
+        return ()
+    return (f"if it is Temporal's file, move {around.folder.temporal} aside: conversations are in PostgreSQL",)
 
 
 def _simulator(around: LaunchContext) -> LaunchedPart:
@@ -168,11 +183,13 @@ def _worker(around: LaunchContext) -> LaunchedPart:
         seen = ask(readyz).get("worker_seen_seconds")
         return seen is not None and seen < time.time() - psutil.Process(pid).create_time()
 
-    return _ours(around, "worker", polls, grace_seconds=around.settings.worker_shutdown_seconds)
+    part = _ours(around, "worker", polls, grace_seconds=around.settings.worker_shutdown_seconds)
+    return replace(part, late_advice=_about_temporals_file(around))
 
 
 def _api(around: LaunchContext) -> LaunchedPart:
-    return _ours(around, "api", _Answering(f"{around.addresses.api}/readyz"))
+    part = _ours(around, "api", _Answering(f"{around.addresses.api}/readyz"))
+    return replace(part, late_advice=_about_temporals_file(around))
 
 
 class _Answering:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -15,6 +15,9 @@ from launch.failures import LaunchError
 _LOCAL = "127.0.0.1"
 _SIMULATOR_PORT = 8090
 _WHATSAPP_PORT = 8190
+_OF_THE_WORKER = ("worker_metrics_port", "worker_counters_port")
+_ALL_PORTS = ("port", "temporal_port", "temporal_ui_port", *_OF_THE_WORKER)
+_CONNECT_SECONDS = 2.0
 _TRIES = 200
 """How many ports after a default one are tried."""
 
@@ -33,7 +36,7 @@ def claimed_ports(settings: Settings) -> Iterator[Ports]:
     """The ports of this run, kept from other launchers until the block ends.
 
     A default that is taken gives way to the next free one. Raises LaunchError for one that the user set and that
-    cannot be opened, or a HOST that is not ours.
+    cannot be opened or is another setting's, too, or a HOST that is not ours.
     """
     wanted = {
         "port": (settings.host, settings.port),
@@ -41,18 +44,21 @@ def claimed_ports(settings: Settings) -> Iterator[Ports]:
         "temporal_ui_port": (_LOCAL, settings.temporal_ui_port),
         "simulator": (_LOCAL, _SIMULATOR_PORT),
         "whatsapp": (_LOCAL, _WHATSAPP_PORT),
+        **{name: (settings.host, getattr(settings, name)) for name in _OF_THE_WORKER if getattr(settings, name)},
     }
     check_host(settings.host)
+    check_different(settings)
     chosen: dict[str, int] = {}
     with ExitStack() as claims:
         for name in sorted(wanted, key=lambda name: name not in settings.model_fields_set):  # what is set comes first
             host, port = wanted[name]
             chosen[name] = _choose(claims, name, host, port, explicit=name in settings.model_fields_set)
         yield Ports(
-            api=chosen.pop("port"),
-            temporal=chosen.pop("temporal_port"),
-            temporal_ui=chosen.pop("temporal_ui_port"),
-            **chosen,
+            api=chosen["port"],
+            temporal=chosen["temporal_port"],
+            temporal_ui=chosen["temporal_ui_port"],
+            simulator=chosen["simulator"],
+            whatsapp=chosen["whatsapp"],
         )
 
 
@@ -63,13 +69,25 @@ def is_free(host: str, port: int) -> bool:
 
 def check_host(host: str) -> None:
     """Raises LaunchError if *host* (HOST) is no address that this machine could listen on."""
-    error = _refusal(host, 0)
+    error = _refusal(host, 0, connect=True)
     if error is None:
         return
     raise LaunchError(
         f"HOST: got {host!r}, which is no address of this machine ({error.strerror or error}); unset it, or set it"
         " to 127.0.0.1 (this machine alone) or 0.0.0.0"
     )
+
+
+def check_different(settings: Settings, names: Sequence[str] = _ALL_PORTS) -> None:
+    """Raises LaunchError if two of the ports that the user set are one: on this machine no two parts can open it."""
+    of_port: dict[int, str] = {}
+    for name in names:
+        port: int = getattr(settings, name)
+        if port == 0 or name not in settings.model_fields_set:
+            continue
+        other = of_port.setdefault(port, name)
+        if other != name:
+            raise LaunchError(f"{name.upper()}: got {port}, as {other.upper()} did; give each a port of its own")
 
 
 def check_port(setting: str, host: str, port: int) -> None:
@@ -88,13 +106,20 @@ def refusal_in_words(setting: str, host: str, port: int, error: OSError) -> str:
     return _taken(setting, host, port)
 
 
-def _refusal(host: str, port: int) -> OSError | None:
-    """Why a server could not listen there now; None if it could."""
+def _refusal(host: str, port: int, *, connect: bool = False) -> OSError | None:
+    """Why a server could not listen there now, or, with *connect*, nobody could reach it; None if it could."""
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:  # as servers do, so that an IPv4 address is none of them
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             probe.bind(address)
+            if connect:
+                probe.listen(1)
+                with socket.socket(family, kind) as client:
+                    client.settimeout(_CONNECT_SECONDS)
+                    client.connect(probe.getsockname())
     except UnicodeError:  # of a name that is none: labels that are too long or empty
         return OSError(errno.EADDRNOTAVAIL, "not a name")
     except OSError as error:

@@ -17,7 +17,7 @@ import psutil
 from config.settings import Settings
 from launch.failures import LaunchError, StopRequested
 from launch.files import read_json, write_json
-from launch.logs import in_words, keep_short, last_lines
+from launch.logs import in_words, keep_short, last_lines, size_of
 from launch.parts import LaunchedPart
 from launch.processes import end_orphans, end_together, how_it_ended
 from launch.restarts import RestartBudget
@@ -35,6 +35,8 @@ _LEAST_SECONDS = 2.0
 @dataclass
 class _Running:
     part: LaunchedPart
+    log_began: int
+    """How long its log was before this process: what stands there is an earlier one's."""
     process: subprocess.Popen[bytes]
     budget: RestartBudget
     due: float | None = None
@@ -62,7 +64,7 @@ class Supervisor:
         batch: list[str] = []
         self._batches.append(batch)
         for part in parts:
-            self._running[part.name] = _Running(part, self._started(part), self._budget())
+            self._running[part.name] = _Running(part, size_of(part.log), self._started(part), self._budget())
             batch.append(part.name)
             self._record()
 
@@ -72,7 +74,8 @@ class Supervisor:
         deadline = time.monotonic() + self._settings.start_seconds
         while waiting := [running for running in waiting if not self._is_ready(running)]:
             if time.monotonic() > deadline:
-                raise LaunchError(_account_of(waiting[0], f"not ready after {self._settings.start_seconds:g} s"))
+                late = _account_of(waiting[0], f"not ready after {self._settings.start_seconds:g} s")
+                raise LaunchError("; ".join([late, *_late_advice(waiting[0].part)]))
             time.sleep(_LOOK_SECONDS)
 
     def watch(self, on_change: Callable[[], None], say: Callable[[str], None]) -> None:
@@ -109,8 +112,11 @@ class Supervisor:
             if (code := each.process.poll()) is not None:
                 account = _account_of(each, f"ended while starting ({how_it_ended(code)})")
                 raise LaunchError("; ".join([account, *each.part.advice]))
-        with self._stop.interrupting():
-            return running.part.ready(running.process.pid)
+        try:
+            with self._stop.interrupting():
+                return running.part.ready(running.process.pid)
+        except LaunchError as never:
+            raise LaunchError("; ".join([str(never), *_late_advice(running.part)])) from None
 
     def _look_after(self, running: _Running, on_change: Callable[[], None], say: Callable[[str], None]) -> None:
         if running.due is None:
@@ -140,6 +146,7 @@ class Supervisor:
             running.process.kill()
 
     def _bring_back(self, running: _Running) -> None:
+        running.log_began = size_of(running.part.log)
         running.process = self._started(running.part)
         running.due = running.reminded_until = None
         for name in running.part.reminded_by:
@@ -194,7 +201,13 @@ def _created(pid: int) -> float:
         return 0.0
 
 
+def _late_advice(part: LaunchedPart) -> list[str]:
+    return [*part.advice, *part.late_advice]
+
+
 def _account_of(running: _Running, what: str) -> str:
-    lines = [in_words(line)[:_QUOTED_CHARACTERS] for line in last_lines(running.part.log, _QUOTED_LINES)]
+    lines = [
+        in_words(line)[:_QUOTED_CHARACTERS] for line in last_lines(running.part.log, _QUOTED_LINES, running.log_began)
+    ]
     said = " / ".join(lines) or "nothing"
     return f"{running.part.name} {what}; it said last: {said} (more in {running.part.log})"

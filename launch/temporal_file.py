@@ -12,7 +12,18 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-_TABLES = {"namespaces", "executions", "history_node", "executions_visibility"}
+_COLUMNS = {
+    "namespaces": {"id", "name", "data", "data_encoding"},
+    "executions": {"shard_id", "namespace_id", "workflow_id", "run_id", "data", "state"},
+    "current_executions": {"shard_id", "namespace_id", "workflow_id", "run_id", "status"},
+    "history_node": {"shard_id", "tree_id", "branch_id", "node_id", "txn_id", "data"},
+    "executions_visibility": {"namespace_id", "run_id", "workflow_id", "status", "search_attributes"},
+}
+"""Of the tables that every workflow needs, columns that all of Temporal's versions for SQLite have."""
+
+_NAMELESS = "SELECT count(*) FROM namespaces WHERE instr(data, CAST(name AS BLOB)) = 0"
+"""A namespace's record holds its name; Temporal does not find one whose record cannot be read."""
+
 _CHECK_SECONDS = 2.0
 """A big file that has shown no damage by then is taken for whole."""
 
@@ -54,8 +65,12 @@ def _damage_of(file: Path) -> str | None:
 
 def _found_in(connection: sqlite3.Connection) -> str | None:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not tables >= _TABLES:
+    if not tables >= set(_COLUMNS):
         return "is not whole (tables of Temporal are missing)"
+    if other := [table for table, needed in _COLUMNS.items() if not _columns_of(connection, table) >= needed]:
+        return f"is of another layout than Temporal's (table {other[0]})"
+    if connection.execute(_NAMELESS).fetchone()[0]:
+        return "is damaged (the record of a namespace)"
     deadline = time.monotonic() + _CHECK_SECONDS
     connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
     try:
@@ -65,6 +80,10 @@ def _found_in(connection: sqlite3.Connection) -> str | None:
             return None
         raise
     return None if said == "ok" else f"is damaged ({' '.join(str(said).split())[:100]})"
+
+
+def _columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
 
 
 def _places_aside(file: Path) -> list[Path]:

@@ -11,12 +11,14 @@ import os
 import sys
 
 from perplexity_agent.ends import end_when_asked, leave
+from perplexity_agent.streams import open_what_is_closed
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
 
 def main() -> None:
     """Runs the command that the arguments name; what nobody foresaw ends it with one line."""
+    open_what_is_closed()
     end_when_asked()
     sys.path.insert(0, _ROOT)
     from config.environment import for_python, prepare

@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from storage.parameters import connected
+
 _NOT_OURS = frozenset(
     {
         # libpq's, without a meaning for asyncpg, which would send them to the server as settings of a session.
@@ -41,5 +43,5 @@ def engine_for(url: str, connect: dict[str, Any] | None = None, **options: Any) 
     """
     query = dict(parse_qsl(urlsplit(url).query))
     counts = {name: int(query[name]) for name in _COUNTS if query.get(name, "").isdecimal()}
-    arguments = {"dsn": asyncpg_address(url), **counts, **(connect or {})}
+    arguments = {"dsn": asyncpg_address(url), "async_creator_fn": connected, **counts, **(connect or {})}
     return create_async_engine("postgresql+asyncpg://", connect_args=arguments, hide_parameters=True, **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic import BaseModel
 
@@ -25,10 +25,19 @@ UPDATE media SET status = 'kept', sha256 = :sha256, size = :size, mime_type = :m
 """
 
 _FAILED = """
-UPDATE media SET status = CASE WHEN :final THEN 'refused' ELSE 'due' END, problem = :problem, attempts = attempts + 1,
-       updated_at = agent_now()
- WHERE id = :id AND status = 'due'
+WITH held AS MATERIALIZED (
+    SELECT id, channel FROM conversations WHERE id = (SELECT conversation_id FROM media WHERE id = :id) FOR KEY SHARE
+), failed AS (
+    UPDATE media SET status = CASE WHEN :final THEN 'refused' ELSE 'due' END, problem = :problem,
+           attempts = attempts + 1, updated_at = agent_now()
+      FROM held WHERE media.id = :id AND media.status = 'due'
+    RETURNING held.id AS conversation_id, held.channel
+)
+INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text)
+SELECT CAST(:note_id AS uuid), conversation_id, 'event', 'assistant', channel, '', 'note', :note
+  FROM failed WHERE :final ON CONFLICT DO NOTHING
 """
+"""The conversation is held first, in the order in which all take them; the note is for staff."""
 
 
 class MediaState(StrEnum):
@@ -83,4 +92,7 @@ class Media:
         await self._database.rows(_KEPT, {"id": file.id, "sha256": sha256, "size": size, "mime_type": mime_type})
 
     async def failed(self, file: DueFile, problem: str, *, final: bool) -> None:
-        await self._database.rows(_FAILED, {"id": file.id, "problem": problem, "final": final})
+        """One more failure; *final*: it is never fetched, and staff read so in the conversation."""
+        values = {"id": file.id, "problem": problem, "final": final}
+        note = f"A file that the customer sent could not be kept: {problem}"
+        await self._database.rows(_FAILED, values | {"note_id": uuid5(file.id, "note"), "note": note})

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.errors import first_line
+from storage.parameters import WrongParameter
 
 OLDEST_SERVER = 15
 """The oldest PostgreSQL that was tried; older ones get no corrections any more."""
@@ -83,6 +84,8 @@ def why_unusable(error: BaseException) -> str:
 def plain_line(error: BaseException) -> str:
     """What the driver said, without the words of the libraries around it."""
     cause = _cause(error)
+    if isinstance(cause, WrongParameter):
+        return str(cause)
     if isinstance(cause, asyncpg.exceptions.ClientConfigurationError):
         return f"{_parameter(cause)} cannot be used; see docs/setup.md"
     return first_line(cause)
@@ -91,7 +94,7 @@ def plain_line(error: BaseException) -> str:
 def _cause(error: BaseException) -> BaseException:
     """What the driver raised, where SQLAlchemy wrapped it."""
     driver = getattr(error, "orig", None) or error
-    return driver.__cause__ or driver
+    return driver if isinstance(driver, WrongParameter) else driver.__cause__ or driver
 
 
 def _parameter(error: BaseException) -> str:

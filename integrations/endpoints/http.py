@@ -53,13 +53,13 @@ class HttpEndpoints:
             async with asyncio.timeout(endpoint.time_limit_seconds):
                 request = await self._request(endpoint, params, key)
                 return await self._send(request, endpoint)
-        except _NOT_SENT as error:
-            raise EndpointFailed(CallFailureKind.NOT_SENT, f"{endpoint.name} cannot be reached") from error
+        except _NOT_SENT:
+            raise EndpointFailed(CallFailureKind.NOT_SENT, f"{endpoint.name} cannot be reached") from None
         except _NO_REQUEST:
             why = f"{endpoint.name}: its URL, headers and parameters make no request that could be sent"
             raise EndpointFailed(CallFailureKind.REFUSED, why) from None  # what it says may quote them
         except (TimeoutError, httpx2.HTTPError) as error:
-            raise EndpointFailed(CallFailureKind.UNKNOWN, f"{endpoint.name}: {type(error).__name__}") from error
+            raise EndpointFailed(CallFailureKind.UNKNOWN, f"{endpoint.name}: {type(error).__name__}") from None
 
     async def _request(self, endpoint: Endpoint, params: dict[str, Any], key: str | None) -> httpx2.Request:
         url, rest = filled(endpoint, params)
@@ -67,9 +67,9 @@ class HttpEndpoints:
         try:
             address = await checked_address(host, port, self._allowed, self._resolve)
         except AddressRefused as error:
-            raise EndpointFailed(CallFailureKind.REFUSED, str(error)) from error
-        except OSError as error:
-            raise EndpointFailed(CallFailureKind.NOT_SENT, f"{host} cannot be resolved") from error
+            raise EndpointFailed(CallFailureKind.REFUSED, str(error)) from None
+        except OSError:
+            raise EndpointFailed(CallFailureKind.NOT_SENT, f"{host} cannot be resolved") from None
         headers = {"Host": url.netloc.decode(), "Accept": "application/json, text/*"}
         headers |= {"Idempotency-Key": key} if key else {}
         in_query = endpoint.method in {"GET", "DELETE"}

@@ -127,13 +127,13 @@ class WrapperClient:
                 if _is_stream(response, self._way):
                     return await reading.stream(response.aiter_bytes())
                 return await reading.body(response.aiter_bytes())
-        except TimeoutError as error:
+        except TimeoutError:
             if not whole_answer.expired():
                 raise
             seconds = self._settings.perplexity_answer_seconds
-            raise AskFailed(ModelFailureKind.TOO_SLOW, f"no whole answer after {seconds:g} s") from error
+            raise AskFailed(ModelFailureKind.TOO_SLOW, f"no whole answer after {seconds:g} s") from None
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
-            raise from_exception(error) from error
+            raise from_exception(error) from None
 
     @asynccontextmanager
     async def _response(self, target: str) -> AsyncIterator[httpx2.Response]:

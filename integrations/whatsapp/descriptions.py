@@ -18,12 +18,12 @@ MEDIA_WORDS = {
     MessageKind.STICKER: "a sticker",
 }
 
-_KEPT = "It is kept for our staff; confirm that it has arrived."
+_FOR_STAFF = "It is being fetched for our staff: say so, and not that it has arrived, for that is not known yet."
 
 
 def describe_media(kind: MessageKind, media: MediaRef, caption: str | None) -> str:
     """One line for the model, which cannot see the file, then what the customer wrote under it."""
     what = "a voice message" if media.voice else MEDIA_WORDS.get(kind, "a file")
     named = f" named “{media.filename}”" if media.filename else ""
-    described = f"[The customer sent {what}{named}, which you cannot open. {_KEPT}]"
+    described = f"[The customer sent {what}{named}, which you cannot open. {_FOR_STAFF}]"
     return f"{described}\n{caption}" if caption else described

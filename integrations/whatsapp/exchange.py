@@ -40,9 +40,9 @@ async def call(http: httpx2.AsyncClient, request: httpx2.Request, seconds: float
             finally:
                 await response.aclose()
     except _NEVER_LEFT as error:
-        raise SendFailed(SendFailureKind.TRANSIENT, f"not reached: {type(error).__name__}") from error
+        raise SendFailed(SendFailureKind.TRANSIENT, f"not reached: {type(error).__name__}") from None
     except (httpx2.HTTPError, TimeoutError) as error:
-        raise SendFailed(SendFailureKind.UNKNOWN, f"no whole answer: {type(error).__name__}") from error
+        raise SendFailed(SendFailureKind.UNKNOWN, f"no whole answer: {type(error).__name__}") from None
     return response.status_code, _json(body), _retry_after(response)
 
 

@@ -60,8 +60,8 @@ def check_host(url: str, limits: MediaLimits) -> httpx2.URL:
     try:
         parsed = httpx2.URL(url)
         own = httpx2.URL(limits.own_origin) if limits.own_origin else None
-    except (httpx2.InvalidURL, ValueError) as error:
-        raise MediaFailed(MediaFailureKind.HOST_REFUSED, "the file's address is none") from error
+    except (httpx2.InvalidURL, ValueError):
+        raise MediaFailed(MediaFailureKind.HOST_REFUSED, "the file's address is none") from None
     is_own = own is not None and (parsed.scheme, parsed.host, parsed.port) == (own.scheme, own.host, own.port)
     allowed = parsed.scheme == "https" and parsed.port in (None, 443) and _among(parsed.host, limits.hosts)
     if parsed.userinfo or not (is_own or allowed):
@@ -98,7 +98,7 @@ async def fetch(
                     return _checked(answer, info)
                 url = check_host(str(answer), limits)
     except (httpx2.HTTPError, TimeoutError) as error:
-        raise MediaFailed(MediaFailureKind.TRANSIENT, f"not downloaded: {type(error).__name__}") from error
+        raise MediaFailed(MediaFailureKind.TRANSIENT, f"not downloaded: {type(error).__name__}") from None
     raise MediaFailed(MediaFailureKind.HOST_REFUSED, f"more than {redirects} redirects")
 
 

@@ -63,3 +63,10 @@ async def test_a_stream_for_an_older_client_has_no_chunked_framing(system: Syste
     head, _, content = answer.partition(b"\r\n\r\n")
     assert b"transfer-encoding" not in head.lower()
     assert content.startswith((b"event:", b"id:", b"data:", b":")), content[:80]
+
+
+async def test_a_target_with_scheme_and_host_is_taken(system: System) -> None:
+    answer = await exchange(system, "Connection: close\r\n", path="http://bots.example/api/message")
+
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    assert b"You said: Hello" in answer

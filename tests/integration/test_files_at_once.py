@@ -121,3 +121,21 @@ async def test_files_of_who_turns_out_to_be_another_are_fetched_all_the_same(
 
     await until_kept(system, 1)
     assert system.whatsapp.downloads.count("0") in {1, 2}  # two may have looked at once
+
+
+async def test_a_place_that_cannot_be_written_to_uses_up_attempts_and_staff_are_told(
+    postgres_url: str, temporal_address: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    settings = {**SETTINGS, "media_dir": tmp_path / "file", "media_attempts": 1}
+    async with running_system(postgres_url, temporal_address, **settings) as system:
+        await Customer(system).send(*photos(system, 1))
+
+        query = "SELECT attempts, status, problem FROM media"
+        await until("a refused file", lambda: system.database.rows(query), lambda rows: rows[0]["status"] == "refused")
+
+        [file] = await system.database.rows(query)
+        assert (file["attempts"], file["problem"]) == (1, "MEDIA_DIR cannot be written to (Not a directory)")
+        [note] = await system.database.rows("SELECT text, direction FROM messages WHERE kind = 'note'")
+        assert note["direction"] == "event"
+        assert note["text"] == f"A file that the customer sent could not be kept: {file['problem']}"

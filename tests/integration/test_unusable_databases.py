@@ -137,13 +137,25 @@ async def test_another_protocol(other_protocol: int) -> None:
 @pytest.mark.parametrize(
     ("parameters", "word"),
     [
-        ("sslmode=verify-full&sslrootcert=/no/such.pem", "such"),
-        ("sslmode=verify-ca&sslrootcert=x", "such"),
+        ("sslmode=verify-full&sslrootcert=/no/such.pem", "sslrootcert"),
+        ("sslmode=verify-ca&sslrootcert=x", "sslrootcert"),
+        ("sslmode=require&sslrootcert=/etc", "sslrootcert"),
+        ("sslmode=require&sslcert=/etc/passwd&sslkey=/etc/passwd", "sslcert"),
         ("sslmode=maybe", "sslmode"),
+        ("sslmode=require&ssl_min_protocol_version=TLSv9", "ssl_min_protocol_version"),
     ],
 )
 async def test_tls_parameters_that_cannot_be_used(parameters: str, word: str) -> None:
-    assert word in await told(f"postgresql://ana:hidden@127.0.0.1:1/x?{parameters}")
+    line = await told(f"postgresql://ana:hidden@127.0.0.1:1/x?{parameters}")
+
+    assert line.startswith(f"the parameter {word} of the address cannot be used: ")
+    assert "docs/setup.md" not in line
+
+
+async def test_a_host_that_is_no_name() -> None:
+    line = await told("postgresql://ana:hidden@a..b/x")
+
+    assert line.startswith("the host of the address is no name: ")
 
 
 async def test_parameters_of_other_drivers_are_left_out(postgres_url: str) -> None:

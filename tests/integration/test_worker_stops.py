@@ -90,6 +90,8 @@ async def test_while_the_channel_is_silent(system: System) -> None:
         account = {
             "WHATSAPP_ACCESS_TOKEN": "token",
             "WHATSAPP_PHONE_NUMBER_ID": "1",
+            "WHATSAPP_APP_SECRET": "secret",
+            "WHATSAPP_VERIFY_TOKEN": "verify",
             "WHATSAPP_GRAPH_URL": f"http://{channel.address}",
         }
         async with worker_process(system, **account) as worker:

@@ -108,7 +108,9 @@ def _wanted() -> argparse.Namespace:
 
 
 def _commit() -> str:
-    said = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    said = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False, timeout=30
+    )
     return said.stdout.strip() or "unknown"
 
 

@@ -10,10 +10,13 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from tests.support.sources import Module, imported_names, modules_of_tests, parse, reached
+from tests.support.sources import Module, imported_names, modules_of_tests, number, parse, reached
 
 CLOCK = "tests/support/clock.py"
-ABOUT_THE_CLOCK = {"tests/unit/test_clock.py": "gives the clock's pure part instants of its own"}
+ABOUT_THE_CLOCK = {
+    "tests/unit/test_clock.py": "gives the clock's pure part instants of its own",
+    "tests/unit/test_clock_rule.py": "shows what this rule sees, as text",
+}
 
 _READS = {
     "config.clock.utc_now",
@@ -21,11 +24,25 @@ _READS = {
     "datetime.datetime.now",
     "datetime.datetime.today",
     "datetime.datetime.utcnow",
+    "email.utils.make_msgid",
     "time.clock_gettime",
     "time.clock_gettime_ns",
     "time.time",
     "time.time_ns",
+    "uuid.uuid1",
+    "uuid.uuid6",
+    "uuid.uuid7",
 }
+_FROM_FIGURES = {"datetime.datetime", "datetime.date", "datetime.date.fromordinal", "calendar.timegm"}
+"""A day, where the first figure that they are given can be read off."""
+
+_CLOCK_OF_SQL = re.compile(
+    r"(?<![\w.])(?:now|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday)\(\)"
+    r"|\b(?:current_(?:timestamp|date|time)|localtimestamp)\b",
+    re.IGNORECASE,
+)
+_SQL = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|VALUES|WHERE|SET|DEFAULT)\b")
+_CLOCK_OF_PAGES = re.compile(r"\bDate\.now\(|\bnew Date\(\)")
 _READS_UNLESS_TOLD = {
     "email.utils.formatdate": 1,
     "email.utils.localtime": 1,
@@ -48,6 +65,10 @@ _WRITTEN_DATE = re.compile(
     rf"|(?<!\d){_YEAR}[01]\d[0-3]\dT\d{{4}}"
     rf"|(?<!\d)\d{{1,2}}[ -](?:{_MONTHS})[a-z]*[ -]{_YEAR}(?!\d)"
     rf"|(?<!\d)\d{{1,2}}[/.]\d{{1,2}}[/.]{_YEAR}(?!\d)"
+    rf"|(?<![\d/.]){_YEAR}/(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])(?!\d)"
+    rf"|(?<![\w.-]){_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?![\w.])"
+    rf"|(?<!\d){_YEAR}-?W[0-5]\d(?!\d)"
+    rf"|\b(?:{_MONTHS})[a-z]*\.? \d{{1,2}},? {_YEAR}(?!\d)"
 )
 _DIGITS = re.compile(r"(?<![\d.])\d{10}(?:\d{3})?(?![\d])")
 _EPOCHS = range(1_600_000_000, 4_102_444_800)
@@ -55,7 +76,8 @@ _EPOCHS = range(1_600_000_000, 4_102_444_800)
 
 
 def clock_reads(module: Module) -> Iterator[str]:
-    """Where *module* reads the time of day, or hands on what would."""
+    """Where *module* reads the time of day, or hands on what would: in Python, in a statement, in a page."""
+    yield from _written_reads(module)
     told = {
         id(node.func)
         for node in ast.walk(module.tree)
@@ -68,15 +90,29 @@ def clock_reads(module: Module) -> Iterator[str]:
             yield module.at(node)
 
 
+def _written_reads(module: Module) -> Iterator[str]:
+    if not module.path.startswith("tests/") or module.path in ABOUT_THE_CLOCK:
+        return
+    prose = {id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            asks_sql = _SQL.search(node.value) and _CLOCK_OF_SQL.search(node.value)
+            if asks_sql or _CLOCK_OF_PAGES.search(node.value):
+                yield module.at(node)
+
+
 def fixed_dates(module: Module) -> Iterator[str]:
     """Days and instants that stand in *module* as such, its docstrings apart."""
     prose = {id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Constant) and id(node) not in prose and _is_date(node.value):
             yield module.at(node)
-        elif isinstance(node, ast.Call) and module.origin(node.func) in {"datetime.datetime", "datetime.date"}:
-            year = [*node.args, *(each.value for each in node.keywords if each.arg == "year")][:1]
-            if any(isinstance(each, ast.Constant) for each in year):
+        elif isinstance(node, ast.Call) and module.origin(node.func) in _FROM_FIGURES:
+            given = [*node.args, *(each.value for each in node.keywords if each.arg == "year")][:1]
+            first = (
+                given[0].elts[0] if given and isinstance(given[0], ast.Tuple) and given[0].elts else [*given, None][0]
+            )
+            if number(module, first) is not None:
                 yield module.at(node)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +31,55 @@ class Module:
 
     def at(self, node: ast.expr | ast.stmt) -> str:
         return f"{self.path}:{node.lineno}: {ast.unparse(node).splitlines()[0][:100]}"
+
+
+_ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+def number(module: Module, node: ast.expr | None, given: Mapping[str, float] = MappingProxyType({})) -> float | None:
+    """What *node* comes to, of figures and of names that *module*, or one of tests/ that it imports, gives a figure.
+
+    *given*: full names whose figure is known otherwise. None where it cannot be read off.
+    """
+    if isinstance(node, ast.Constant):
+        return float(node.value) if type(node.value) in (int, float) else None
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = number(module, node.operand, given)
+        return None if value is None else -value
+    if isinstance(node, ast.BinOp) and (does := _ARITHMETIC.get(type(node.op))):
+        left, right = number(module, node.left, given), number(module, node.right, given)
+        return None if left is None or right is None or (does is operator.truediv and not right) else does(left, right)
+    if isinstance(node, ast.Name | ast.Attribute):
+        return _figure_of(module, node, given)
+    return None
+
+
+def _figure_of(module: Module, node: ast.Name | ast.Attribute, given: Mapping[str, float]) -> float | None:
+    if not (origin := module.origin(node)):
+        return number(module, _assigned(module, node.id), given) if isinstance(node, ast.Name) else None
+    if origin in given:
+        return given[origin]
+    owner, _, name = origin.rpartition(".")
+    files = _files_of(owner) if owner.startswith("tests.") else []
+    return number(there := read(files[-1]), _assigned(there, name), given) if files else None
+
+
+def _assigned(module: Module, name: str) -> ast.expr | None:
+    """What *module* gives its constant *name*."""
+    for node in module.tree.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        if isinstance(node, ast.Assign | ast.AnnAssign) and any(
+            isinstance(t, ast.Name) and t.id == name for t in targets
+        ):
+            return node.value
+    return None
 
 
 def parse(source: str, path: str = "snippet.py") -> Module:

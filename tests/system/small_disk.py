@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.waiting import LONGEST_SECONDS
+
 _BLOCK = b"x" * 65_536
 
 
@@ -38,10 +40,10 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[SmallDisk | None]:
     folder.mkdir(exist_ok=True)
     options = f"size={megabytes}m,mode=711"
     mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, timeout=LONGEST_SECONDS).returncode:
         yield None
         return
     try:
         yield SmallDisk(folder)
     finally:
-        subprocess.run(["umount", "-l", str(folder)], capture_output=True)
+        subprocess.run(["umount", "-l", str(folder)], capture_output=True, timeout=LONGEST_SECONDS)

@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 
+from tests.support.waiting import until
 from tests.system.chaos_faults import Killer
 from tests.system.running import Program, running
 from tests.system.whatsapp_crowd import (
@@ -65,7 +66,7 @@ async def test_doubled_and_shuffled_webhooks_while_parts_die(program: Program, c
     killing = asyncio.create_task(killer.kill_on(count().__next__))
 
     writing = asyncio.create_task(write_all(program, random, range(customers), messages, (2.0, 4.0)))
-    await asyncio.sleep(4)
+    await until("the worker killed once", lambda: killer.killed["worker"])
     await asyncio.to_thread(program.kill, "temporal")
     await writing
     killing.cancel()

@@ -30,6 +30,14 @@ READS = [
     "from functools import partial\nfrom datetime import UTC, datetime\nnow = partial(datetime.now, UTC)",
     "from email.utils import formatdate; formatdate()",
     "from config.clock import utc_now; utc_now()",
+    "import uuid; uuid.uuid1()",
+    "from uuid import uuid7; uuid7()",
+    "from email.utils import make_msgid; make_msgid()",
+    "async def test(c): await c.fetchval('SELECT now()')",
+    "async def test(c): await c.fetchval('SELECT current_timestamp')",
+    "statement = f'UPDATE {table} SET seen_at = CURRENT_TIMESTAMP'",
+    "async def test(page): await page.evaluate('Date.now()')",
+    "async def test(page): await page.evaluate('new Date()')",
     "def test():\n    import time\n    return time.time()",
 ]
 HARMLESS = [
@@ -40,6 +48,9 @@ HARMLESS = [
     "import time; time.gmtime(number); time.strftime('%Y', then)",
     "from email.utils import formatdate; formatdate(number)",
     "policy.now(); question.time()",
+    "statement = 'UPDATE actions SET expires_at = agent_now()'",
+    "words = 'what is now() in words'; page = 'new Date(given)'",
+    "import uuid; uuid.uuid4()",
 ]
 DATES = [
     "stamp = '1763900000'",
@@ -54,7 +65,15 @@ DATES = [
     "day = '20261123T090000Z'",
     "day = 'Wed, 25 Nov 2026 09:00:00 GMT'",
     "day = '23/11/2026'",
+    "day = '2026/11/23'",
+    "day = '20261123'",
+    "day = '2026-W48-1'",
+    "day = 'Nov 23, 2026'",
+    "day = 'November 23 2026'",
     "from datetime import datetime; day = datetime(2026, 11, 23)",
+    "YEAR = 2026\nfrom datetime import datetime; day = datetime(YEAR, 11, 23)",
+    "from datetime import date; day = date.fromordinal(739_000)",
+    "import calendar; seconds = calendar.timegm((2026, 11, 23, 0, 0, 0))",
     "from datetime import date; day = date(year=2026, month=11, day=23)",
     "import datetime as dt; day = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +33,42 @@ def test_a_thread_that_does_not_end_holds_no_command_up(words: list[str], code: 
 
     assert ended.returncode == code
     assert said in ended.stdout + ended.stderr
+
+
+_ASKED = """
+import os, signal, sys
+sys.argv = ["agent", "run"]
+from perplexity_agent.streams import open_what_is_closed
+from perplexity_agent.ends import end_when_asked
+open_what_is_closed()
+end_when_asked()
+opened = os.open(sys.argv[0], os.O_WRONLY | os.O_CREAT)
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+"""`agent run` that is asked to end while a file of its own is open."""
+
+
+def with_closed(closed: str, folder: Path, code: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """*code* in *folder*, as a shell starts it that closes some of its streams."""
+    command = shlex.join([sys.executable, "-c", code, *words])
+    return subprocess.run(
+        ["sh", "-c", f"exec {command} {closed}"], cwd=folder, capture_output=True, text=True, timeout=LONGEST_SECONDS
+    )
+
+
+@pytest.mark.parametrize(
+    ("closed", "words", "code"), [(">&-", ["--help"], 0), ("<&- >&- 2>&-", ["worker", "--slowly"], 2)]
+)
+def test_closed_streams_change_no_end(tmp_path: Path, closed: str, words: list[str], code: int) -> None:
+    ended = with_closed(closed, tmp_path, _STUCK, *words)
+
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_an_asked_end_writes_into_no_other_file(tmp_path: Path, closed: str) -> None:
+    ended = with_closed(closed, tmp_path, _ASKED)
+
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "agent").read_bytes() == b""

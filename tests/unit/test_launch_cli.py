@@ -63,6 +63,52 @@ def test_the_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     assert [line.split()[1].rstrip(":") for line in wrong] == ["Disk", "PORT", "Temporal"]
 
 
+REFUSED_BY_THE_START = {
+    "HOST": ({"HOST": "x86_64-conda-linux-gnu"}, "no address of this machine"),
+    "TEMPORAL_PORT": ({"PORT": "18998", "TEMPORAL_PORT": "18998"}, "got 18998, as PORT did"),
+    "DATA_DIR": ({"DATA_DIR": "/proc/x", "MEDIA_DIR": "."}, "/proc/x cannot be written to"),
+    "MEDIA_DIR": ({"MEDIA_DIR": "/proc/x"}, "/proc/x cannot be written to"),
+}
+
+
+@pytest.mark.parametrize(("setting", "settings", "words"), [(n, *case) for n, case in REFUSED_BY_THE_START.items()])
+def test_the_doctor_sees_what_the_start_refuses(
+    tmp_path: Path, setting: str, settings: dict[str, str], words: str
+) -> None:
+    done = agent(tmp_path, "doctor", DISK_FREE_BYTES="0", **settings)
+
+    assert done.returncode == 1, done.stderr
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("wrong")]
+    assert line.startswith(f"wrong {setting}: ")
+    assert words in line
+
+
+HALF = {"TEMPORAL_API_KEY": "hidden", "WHATSAPP_ACCESS_TOKEN": "hidden", "TWILIO_AUTH_TOKEN": "hid\nden"}
+
+
+@pytest.mark.parametrize(("name", "value"), [*HALF.items(), ("TOKIO_WORKER_THREADS", "0")])
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_what_can_never_work_is_told_at_once(tmp_path: Path, command: str, name: str, value: str) -> None:
+    done = agent(tmp_path, command, **{name: value})
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"agent: {name}: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert "hid" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PROMETHEUS_MULTIPROC_DIR", "/nowhere/x"), ("MEDIA_DIR", "/proc/x"), ("HOST", "224.0.0.1")]
+)
+def test_a_part_that_could_not_work_is_told_at_once(tmp_path: Path, name: str, value: str) -> None:
+    part = "api" if name == "HOST" else "worker"
+    done = agent(tmp_path, part, DATABASE_URL=NOWHERE, PERPLEXITY_BASE_URL="http://127.0.0.1:9", **{name: value})
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"agent: {name}: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_wrapper_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
     done = agent(tmp_path, "doctor", PERPLEXITY_BASE_URL="http://ana:hidden@127.0.0.1:9")
 

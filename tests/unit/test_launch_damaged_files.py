@@ -22,7 +22,14 @@ from launch.supervisor import kill_orphaned_parts
 from launch.temporal_file import move_aside_if_damaged
 from tests.support.waiting import LONGEST_SECONDS
 
-TABLES = ("namespaces", "executions", "history_node", "executions_visibility")
+TABLES = {
+    "namespaces": "partition_id, id, name, notification_version, data, data_encoding, is_global",
+    "executions": "shard_id, namespace_id, workflow_id, run_id, next_event_id, data, data_encoding, state",
+    "current_executions": "shard_id, namespace_id, workflow_id, run_id, status",
+    "history_node": "shard_id, tree_id, branch_id, node_id, txn_id, data",
+    "executions_visibility": "namespace_id, run_id, workflow_id, status, search_attributes",
+}
+NAMESPACE = b"\n1\n$01a2175e-ee67-739f-adec-9ca490bdf76b\x10\x01\x1a\x07default\x12\n\n\x04\x08\x80\xa3\x05"
 
 
 @pytest.fixture
@@ -31,9 +38,12 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "data % ü?#" / "temporal.sqlite"
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as connection:
-        for table in TABLES:
-            connection.execute(f"CREATE TABLE {table} (id TEXT PRIMARY KEY, data BLOB)")
-        connection.executemany("INSERT INTO executions VALUES (?, ?)", [(str(n), b"x" * 500) for n in range(2_000)])
+        for table, columns in TABLES.items():
+            connection.execute(f"CREATE TABLE {table} ({columns})")
+        connection.execute("INSERT INTO namespaces (name, data) VALUES ('default', ?)", [NAMESPACE])
+        connection.executemany(
+            "INSERT INTO executions (workflow_id, data) VALUES (?, ?)", [(str(n), b"x" * 500) for n in range(2_000)]
+        )
         connection.commit()
     return path
 
@@ -71,12 +81,28 @@ def half_made(file: Path) -> None:
         connection.execute("DROP TABLE executions_visibility")
 
 
+def of_another_layout(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("ALTER TABLE executions RENAME TO x")
+        connection.execute("CREATE TABLE executions (a)")
+        connection.commit()
+
+
+def with_a_namespace_overwritten(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("UPDATE namespaces SET data = x'00ff'")
+        connection.commit()
+
+
 def folder(file: Path) -> None:
     file.unlink()
     file.mkdir()
 
 
-@pytest.mark.parametrize("damage", [garbage, empty, truncated, scribbled, half_made, folder])
+@pytest.mark.parametrize(
+    "damage",
+    [garbage, empty, truncated, scribbled, half_made, of_another_layout, with_a_namespace_overwritten, folder],
+)
 def test_a_damaged_one_is_moved_aside_and_told(file: Path, damage: object) -> None:
     damage(file)  # type: ignore[operator]
     file.with_name("temporal.sqlite-wal").write_bytes(b"of the old one")

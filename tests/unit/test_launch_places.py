@@ -17,7 +17,7 @@ from config.settings import Settings
 from launch.clusters import Cluster, socket_folder
 from launch.failures import LaunchError
 from launch.files import make_folder
-from launch.folder import locked_folder
+from launch.folder import check_media_folder, locked_folder
 from launch.ports import check_host, claimed_ports, refusal_in_words
 from launch.postgres import address
 from launch.temporal import temporal_command
@@ -86,7 +86,11 @@ def test_migrations_are_found() -> None:
     assert newest_revision()
 
 
-@pytest.mark.parametrize("host", ["x86_64-conda-linux-gnu", "203.0.113.7", "a" * 70, "x..y", "2001:db8::1"])
+NOBODYS = ["x86_64-conda-linux-gnu", "203.0.113.7", "a" * 70, "x..y", "2001:db8::1"]
+BOUND_AND_NOT_REACHED = ["224.0.0.1", "255.255.255.255", "::ffff:127.0.0.1"]
+
+
+@pytest.mark.parametrize("host", [*NOBODYS, *BOUND_AND_NOT_REACHED])
 def test_a_host_that_is_not_this_machine(host: str) -> None:
     with pytest.raises(LaunchError, match=r"^HOST: got .* no address of this machine .*; unset it") as caught:
         check_host(host)
@@ -116,6 +120,34 @@ def test_a_port_that_is_taken() -> None:
         port = listener.getsockname()[1]
         with pytest.raises(LaunchError, match=f"^PORT: port {port} is taken"), claimed_ports(settings(port=port)):
             pass
+
+
+@pytest.fixture
+def unusable(tmp_path: Path) -> dict[str, Path]:
+    """Places where nothing can be kept, whoever asks."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "link")
+    named = {"file": tmp_path / "file", "below a file": tmp_path / "file" / "x", "circle": tmp_path / "link"}
+    return {**named, "of the system": Path("/proc/x")}
+
+
+@pytest.mark.parametrize("name", ["file", "below a file", "circle", "of the system"])
+def test_a_place_where_no_file_can_be_kept(unusable: dict[str, Path], tmp_path: Path, name: str) -> None:
+    data, place = tmp_path / "data", unusable[name]
+
+    with (
+        pytest.raises(LaunchError, match=rf"^MEDIA_DIR: {place} cannot be written to \("),
+        locked_folder(settings(data_dir=data, media_dir=place, disk_free_bytes=0)),
+    ):
+        pass
+
+    with pytest.raises(LaunchError, match=rf"^MEDIA_DIR: {place} cannot be written to \("):
+        check_media_folder(place)
+
+
+def test_a_place_for_files_is_made(tmp_path: Path) -> None:
+    with locked_folder(settings(data_dir=tmp_path, disk_free_bytes=0)):
+        assert (tmp_path / "media").is_dir()
 
 
 def settings(**values: object) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -53,3 +54,28 @@ def test_a_claim_ends_with_its_block() -> None:
 
     with claimed_ports(settings(port=port)) as ports:
         assert ports.api == port
+
+
+PORTS = ["port", "temporal_port", "temporal_ui_port", "worker_metrics_port", "worker_counters_port"]
+
+
+@pytest.mark.parametrize(("first", "second"), list(combinations(PORTS, 2)))
+def test_one_port_for_two_is_told_with_both_names(first: str, second: str) -> None:
+    with (
+        pytest.raises(LaunchError, match=f"^{second.upper()}: got 18999, as {first.upper()} did; give each"),
+        claimed_ports(settings(**{first: 18_999, second: 18_999})),
+    ):
+        pass
+
+
+def test_a_default_gives_way_to_a_port_of_the_workers_metrics() -> None:
+    with claimed_ports(settings()) as ports:
+        otherwise_for_api = ports.api
+
+    with claimed_ports(settings(worker_counters_port=otherwise_for_api)) as ports:
+        assert ports.api > otherwise_for_api
+
+
+def test_ports_that_are_not_shown_are_no_pair() -> None:
+    with claimed_ports(settings(worker_metrics_port=0, worker_counters_port=0)):
+        pass

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from cli.surroundings import warn_of_names
 from config.env_file import slips
@@ -18,10 +19,36 @@ from config.values import masked, masked_within
 ROOT = Path(__file__).parents[2]
 ENCODE = "must be percent-encoded"
 DATABASE = "the address of a PostgreSQL"
+IN_A_HEADER = (
+    *("API_KEY", "TEMPORAL_API_KEY", "WHATSAPP_ACCESS_TOKEN", "WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN"),
+    *("TWILIO_AUTH_TOKEN", "ADMIN_LINK_TOKEN"),
+)
+NOT_IN_A_HEADER = (
+    "hidden\n",
+    "hidden\r\n",
+    " hidden",
+    "hid\nden",
+    "“hidden”",
+    "hidden\N{NO-BREAK SPACE}",
+    "hidden\udcff",
+)
+NOT_ONE_LINE = ("hidden\n", " hidden", "hid\nden", "hid\tden", "hidden\N{NO-BREAK SPACE}", "hidden\udcff\udcfe")
 REFUSED = [
     ("HOST", "http://0.0.0.0", "an address of this machine"),
     ("HOST", "*", "an address of this machine"),
-    ("PORT", "tcp://10.0.0.1:80", "'tcp://10.0.0.1:80'; Input should be a valid integer"),
+    ("PORT", "tcp://10.0.0.1:80", "got 'tcp://10.0.0.1:80'; a whole number from 1 to 65,535"),
+    ("PORT", "http", "got 'http'; a whole number from 1 to 65,535"),
+    ("PORT", "70000", "got '70000'; a whole number from 1 to 65,535"),
+    ("PORT", "8000.5", "got '8000.5'; a whole number from 1 to 65,535"),
+    ("EPHEMERAL", "maybe", "got 'maybe'; 0 or 1"),
+    ("WHATSAPP_PHONE", "perhaps", "got 'perhaps'; 0 or 1"),
+    ("STOP_SECONDS", "8s", "got '8s'; a number above 0 to 31,536,000"),
+    ("STOP_SECONDS", "nan", "got 'nan'; a number above 0 to 31,536,000"),
+    ("SIMULATOR_PACE", "-1", "got '-1'; a number from 0.0 to 100.0"),
+    ("DISK_FREE_BYTES", "1GB", "got '1GB'; a whole number from 0"),
+    ("TEMPORAL_TASK_QUEUE", "q" * 201, "text of 1 to 200 characters"),
+    ("WHATSAPP_PHONE_NUMBER_ID", "+1555", "got '+1555'; text of the form ^[0-9]{1,64}$"),
+    ("DEFAULT_ACCOUNT_NAME", "\udcff", "text in UTF-8"),
     ("TEMPORAL_PORT", "tcp://10.3.2.1:7233", "'tcp://10.3.2.1:7233'"),
     ("LOG_LEVEL", "VERBOSE", "'debug', 'info', 'warning' or 'error'"),
     ("DATA_DIR", "a\nb", "without line breaks"),
@@ -52,6 +79,8 @@ REFUSED = [
     ("ENDPOINT_SECRETS", '{"Bearer hidden": "crm"}', "names of secrets have at most 200 characters"),
     ("ENDPOINT_SECRETS", '{"": "hidden"}', "names of secrets have at most 200 characters"),
     ("API_KEY", "hid den", "without blanks"),
+    *((name, value, "signs of ASCII, without blanks") for name in IN_A_HEADER for value in NOT_IN_A_HEADER),
+    *((name, value, "one line of UTF-8") for name in ("SECRET_KEY", "ADMIN_PASSWORD") for value in NOT_ONE_LINE),
 ]
 
 UNUSABLE_PROXIES = [
@@ -115,9 +144,11 @@ def test_a_long_value_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PERPLEXITY_BASE_URL", " https://wrapper.internal/ ", "https://wrapper.internal"),
         ("TEMPORAL_ADDRESS", "[::1]:7233", "[::1]:7233"),
         ("DEFAULT_COLLECTION_UUID", "", None),
+        ("EPHEMERAL", "yes", True),
+        ("SECRET_KEY", "für uns: ab${c}d", SecretStr("für uns: ab${c}d")),
     ],
 )
-def test_a_value_written_otherwise(monkeypatch: pytest.MonkeyPatch, name: str, value: str, read: str | None) -> None:
+def test_a_value_written_otherwise(monkeypatch: pytest.MonkeyPatch, name: str, value: str, read: object) -> None:
     monkeypatch.setenv(name, value)
 
     assert getattr(load_settings(), name.lower()) == read
@@ -131,6 +162,14 @@ def test_a_value_written_otherwise(monkeypatch: pytest.MonkeyPatch, name: str, v
         ("# Büro\nDEFAULT_ACCOUNT_NAME=Büro\n".encode("latin-1"), "line 1 is not UTF-8; save it as UTF-8"),
         ("PORT=8123\nDEFAULT_ACCOUNT_NAME=Büro\n".encode("latin-1"), "line 2 is not UTF-8"),
         (b'PORT=8123\n\nDEFAULT_MODE="pro\n', "line 3 is not NAME=value"),
+        ("PORT=8123\r\n".encode("utf-16-be"), "is UTF-16, not UTF-8; save it as UTF-8 (iconv -f UTF-16BE -t UTF-8)"),
+        ("PORT=8123\r\n".encode("utf-32"), "is UTF-32, not UTF-8; save it as UTF-8 (iconv -f UTF-32 -t UTF-8)"),
+        ("PORT=8123\r\n".encode("utf-32-le"), "is UTF-32, not UTF-8; save it as UTF-8 (iconv -f UTF-32LE -t UTF-8)"),
+        (b"PORT=8123\nDEFAULT_MODE=pro\0\nHOST=::\n", "line 2 holds a NUL character"),
+        (
+            "PORT=8123\nDEFAULT_ACCOUNT_NAME=默认\n".encode("gb18030"),
+            "line 2 is not UTF-8; save it as UTF-8 in the editor",
+        ),
     ],
 )
 def test_an_env_file_that_cannot_be_read(tmp_path: Path, content: bytes, words: str) -> None:
@@ -140,6 +179,37 @@ def test_an_env_file_that_cannot_be_read(tmp_path: Path, content: bytes, words: 
 
     assert line.startswith(".env: ")
     assert words in line
+
+
+@pytest.mark.parametrize("content", ["PORT=1\0", "PORT=默认\n"], ids=["a NUL", "GB18030"])
+def test_no_command_is_advised_that_would_ruin_the_file(tmp_path: Path, content: str) -> None:
+    (tmp_path / ".env").write_bytes(content.encode("gb18030"))
+
+    line = refusal()
+
+    assert "iconv -f UTF-16" not in line
+    assert "iconv -f ISO-8859-1" not in line
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+@pytest.mark.parametrize("value", ["ab${c}d", "ab${HOME}d", "ab$HOME", "${PORT:-1}", "a$$b", "100%"])
+def test_a_value_of_the_env_file_is_taken_as_it_is_written(tmp_path: Path, quote: str, value: str) -> None:
+    (tmp_path / ".env").write_text(f"SECRET_KEY={quote}{value}{quote}\nPORT=8123\n")
+
+    key = load_settings().secret_key
+
+    assert key == SecretStr(value)
+
+
+def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("PORT=8123\nhost=0.0.0.0\nDATA_DIR=\nEPHEMERAL\n")
+    monkeypatch.setenv("PORT", "8124")
+    monkeypatch.setenv("HOST", "")
+
+    settings = load_settings(log_level="error")
+
+    assert (settings.port, settings.host, settings.log_level) == (8124, "0.0.0.0", "error")
+    assert settings.model_fields_set == {"port", "host", "log_level"}
 
 
 def test_an_env_file_that_is_a_folder(tmp_path: Path) -> None:

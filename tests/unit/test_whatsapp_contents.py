@@ -34,7 +34,11 @@ TYPES: list[tuple[dict[str, Any], MessageKind, str]] = [
     ),
     ({"type": "reaction", "reaction": {"message_id": "wamid.0", "emoji": "👍"}}, MessageKind.REACTION, "with 👍"),
     ({"type": "reaction", "reaction": {"message_id": "wamid.0"}}, MessageKind.REACTION, "took a reaction back"),
-    ({"type": "image", "image": {"id": "9", "caption": "my roof"}}, MessageKind.IMAGE, "has arrived.]\nmy roof"),
+    (
+        {"type": "image", "image": {"id": "9", "caption": "my roof"}},
+        MessageKind.IMAGE,
+        "for that is not known yet.]\nmy roof",
+    ),
     ({"type": "audio", "audio": {"id": "9", "voice": True}}, MessageKind.AUDIO, "a voice message"),
     ({"type": "audio", "audio": {"id": "9", "voice": False}}, MessageKind.AUDIO, "an audio file"),
     ({"type": "video", "video": {"id": "9"}}, MessageKind.VIDEO, "a video"),

@@ -110,7 +110,7 @@ class MetaWhatsApp:
             request = self._http.build_request("GET", url, params=query, headers=self._token)
             status, body, _ = await call(self._http, request, self._options.call_seconds)
         except SendFailed as error:
-            raise MediaFailed(MediaFailureKind.TRANSIENT, error.explanation) from error
+            raise MediaFailed(MediaFailureKind.TRANSIENT, error.explanation) from None
         if status != 200:
             raise _media_failure(status, body)
         return _info(mapping(body), media)

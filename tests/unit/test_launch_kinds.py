@@ -1,0 +1,137 @@
+"""DATA_DIR with something else under our names: one line with the path, what is wrong and what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.settings import Settings
+from launch.clusters import prepare_cluster
+from launch.failures import LaunchError
+from launch.folder import DataFolder, locked_folder
+from launch.keys import find_keys
+from launch.main import run
+
+FILES = ["logs", "simulator", "metrics"]
+FOLDERS = ["lock", "addresses.json", "processes.json", "secrets.json", "logs/worker.log"]
+LINKS = ["temporal.sqlite", "lock", "secrets.json", "logs", "logs/api.log", "simulator"]
+
+
+def settings(data: Path, **others: object) -> Settings:
+    return Settings(_env_file=None, data_dir=data, **others)  # type: ignore[call-arg, arg-type]
+
+
+def refusal(data: Path) -> str:
+    with pytest.raises(LaunchError) as refused, locked_folder(settings(data)):
+        pass
+    assert len(str(refused.value).splitlines()) == 1
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_in_place_of_a_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("kept")
+
+    assert refusal(tmp_path).startswith(f"{tmp_path / name} is no folder, and one is to be there: move it away")
+    assert (tmp_path / name).read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_in_place_of_a_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir(parents=True)
+
+    assert refusal(tmp_path).startswith(f"{tmp_path / name} is a folder, and a file is to be there: move it away")
+    assert (tmp_path / name).is_dir()
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_a_link_to_nowhere(tmp_path: Path, name: str) -> None:
+    (link := tmp_path / name).parent.mkdir(exist_ok=True)
+    link.symlink_to("/nowhere/x")
+
+    assert refusal(tmp_path).startswith(f"{link} leads to /nowhere/x, which is not there: bring that back, or remove")
+
+
+@pytest.fixture
+def no_current_folder() -> Iterator[None]:
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as gone:
+        os.chdir(gone)
+    yield
+    os.chdir(before)
+
+
+def test_a_current_folder_that_is_gone(no_current_folder: None) -> None:
+    assert refusal(Path("data")).startswith("the current folder is gone: change into one that is there (cd)")
+
+
+def test_what_nothing_looked_at_before_is_told_with_its_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (loop := tmp_path / "data").symlink_to(loop)
+
+    assert run(settings(loop / "x")) == 1
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(loop) in line
+
+
+def test_a_database_without_its_version_is_no_place_for_a_new_one(tmp_path: Path) -> None:
+    (kept := tmp_path / "postgres" / "base").mkdir(parents=True)
+
+    with pytest.raises(LaunchError, match=r"postgres holds something, .*PG_VERSION is missing.* move it aside"):
+        prepare_cluster(tmp_path / "postgres", tmp_path / "initdb.log")
+
+    assert kept.exists()
+
+
+def test_a_file_in_place_of_the_database(tmp_path: Path) -> None:
+    (tmp_path / "postgres").write_text("x")
+
+    with pytest.raises(LaunchError, match="postgres is no folder: bring"):
+        prepare_cluster(tmp_path / "postgres", tmp_path / "initdb.log")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("api_key", "pa_1\n"), ("api_key", "two words"), ("api_key", "pä"), ("secret_key", "a\x00b")]
+)
+def test_a_kept_key_that_cannot_be_used_is_told_with_its_file(tmp_path: Path, name: str, value: str) -> None:
+    (path := tmp_path / "secrets.json").write_text(content := json.dumps({name: value}))
+
+    with pytest.raises(LaunchError, match=rf"^{path}: {name} .*move it aside") as refused:
+        find_keys(settings(tmp_path), path)
+
+    assert len(str(refused.value).splitlines()) == 1
+    assert value not in str(refused.value)
+    assert path.read_text() == content
+
+
+def kept_of(data: Path, *, fails: bool) -> DataFolder:
+    """Where an ephemeral start that *fails* had its files, once it has ended."""
+    folder = None
+    try:
+        with locked_folder(settings(data, ephemeral=True, disk_free_bytes=0)) as folder:
+            folder.log("migrate").write_text("why")
+            folder.secrets.write_text("{}")
+            if fails:
+                raise LaunchError("more in a log")
+    except LaunchError:
+        assert fails
+    assert folder is not None
+    return folder
+
+
+def test_a_failed_ephemeral_start_leaves_its_logs_alone(tmp_path: Path) -> None:
+    folder = kept_of(tmp_path / "data", fails=True)
+
+    assert [path.name for path in folder.kept.iterdir()] == ["logs"]
+    assert folder.log("migrate").read_text() == "why"
+    assert not (tmp_path / "data").exists()
+
+    assert not kept_of(tmp_path / "data", fails=False).kept.exists()
