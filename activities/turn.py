@@ -17,7 +17,7 @@ from temporalio import activity
 from activities.actions import ActionActivities
 from activities.assistants import AssistantCache, LoadedAssistant
 from activities.heartbeat import Beat, beating
-from activities.turn_steps.decision import Asker, decide_apology, decide_output, given_up, hear
+from activities.turn_steps.decision import Asker, decide_apology, decide_output, given_up, hear, words_of_what_is_done
 from activities.turn_steps.failures import FailureRecorder
 from activities.turn_steps.model_calls import Answered, ModelCalls, NewerMessage, OwnerChanged, Unanswered
 from activities.turn_steps.presence import Presence
@@ -102,7 +102,7 @@ class TurnActivities:
             assistant = await self._assistants.at(turn.assistant, turn.assistant_version)
             text = assistant.texts.apology(MODEL_FAILURES[ModelFailureKind(request.failure)].apology)
             sorry = decide_apology(turn, assistant, text, request.failure)
-            return await self._commit(turn, assistant, request.thread, sorry)
+            return await self._commit(turn, assistant, _thread_of(turn, request), sorry)
 
     async def _step(self, request: TurnRequest, *, may_yield: bool) -> TurnOutcome | None:
         """None: the model call was dropped for a newer message."""
@@ -197,7 +197,7 @@ class TurnActivities:
         """Commits, waiting out a database that is unavailable for a while; what another attempt committed first
         stands. Should the turn end in silence, what it has done is not denied, but told later."""
         fence, commit_id = turn.fence(thread, lost_thread), uuid4()
-        kept = assistant.texts.action_done if turn.something_done else None
+        kept = words_of_what_is_done(turn, assistant)
         committed = await retry_while_unavailable(
             lambda: self._commits.commit(fence, decision, commit_id, output, kept),
             self._settings.database_retry_seconds,
