@@ -264,7 +264,8 @@ class ClaimedTurn(TurnRow):
     was not told. `something_done`: an effect of this turn is confirmed; `something_unknown`: nobody knows of one.
     `pack_told`: the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the assistant's
     Space. `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage began, that is,
-    the first time that nobody was reached upstream since somebody was. `pressed`: the questions of the buttons among the messages.
+    the first time that nobody was reached upstream since somebody was. `pressed`: the questions of the
+    buttons among the messages.
     """
 
     thread_ended: bool
