@@ -1,21 +1,25 @@
--- Who has a conversation, the state that follows, and the one way to change it (docs/ownership.md).
+-- Who has a conversation, the state that follows, and how that changes from outside: `change_owner`. A turn changes it
+-- with its commit (storage/commit_statement.py). See docs/ownership.md.
 
--- state_of: the state as callers know it, from who has the conversation and what is open: the one projection, as
--- schemas.standing.Standing.state. The owner goes before what is open, a question to the customer before a ticket.
+-- state_of: the state as callers know it, from who has the conversation and what is open. Its twin in Python is
+-- schemas.standing.Standing.state; tests/integration/test_transitions.py compares them in every combination. The owner
+-- goes before what is open, a question to the customer before a ticket.
 CREATE OR REPLACE FUNCTION state_of(p_owner text, p_questions bigint, p_tickets bigint)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN p_owner = 'closed' THEN 'closed' WHEN p_owner = 'human' THEN 'human_handoff'
                 WHEN p_questions > 0 THEN 'awaiting_confirmation' WHEN p_tickets > 0 THEN 'ticket_open' ELSE 'bot' END
 $$;
 
--- standings: who has each conversation and what is open in it, as schemas.standing.Standing; read, never stored.
+-- standings: who has each conversation and what is open in it, as schemas.standing.Standing; read, never stored. A
+-- question counts until its end is told. The state is what callers see: it follows from those whose time is not over.
 CREATE OR REPLACE VIEW standings AS
 SELECT c.id AS conversation_id, c.owner, c.owner_version AS version, asked.questions, asked.approvals, open.tickets,
        (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due') AS deliveries,
-       asked.seconds_left, state_of(c.owner, asked.questions, cardinality(open.tickets)) AS state
+       asked.seconds_left, state_of(c.owner, asked.in_time, cardinality(open.tickets)) AS state
   FROM conversations c
  CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE a.confirmation_by = 'customer') AS questions,
+           count(*) FILTER (WHERE a.confirmation_by = 'customer' AND a.expires_at > agent_now()) AS in_time,
            count(*) FILTER (WHERE a.confirmation_by = 'staff') AS approvals,
            extract(epoch FROM min(a.expires_at) - agent_now())::float8 AS seconds_left
       FROM actions a WHERE a.conversation_id = c.id AND a.status = 'awaiting_confirmation') asked
@@ -85,7 +89,7 @@ BEGIN
          WHERE conversation_id = p_conversation AND released_at IS NULL;
     END IF;
     IF p_new_thread THEN
-        UPDATE threads SET ended_at = agent_now(), end_reason = p_event
+        UPDATE threads SET ended_at = agent_now(), end_reason = 'reset'
          WHERE conversation_id = p_conversation AND ended_at IS NULL;
     END IF;
     IF (v_rule ->> 'answers')::boolean THEN
