@@ -96,7 +96,8 @@ def _words(messages: list[MessageRow]) -> Iterator[str]:
         yield "last words"
     for message in messages:
         author = "note for staff" if message.for_staff else message.author
-        yield f"  {_moment(message.stored_at)}  {author}: {_plain(message.text) or '(nothing)'}"
+        withheld = " (withheld)" if message.withheld else ""
+        yield f"  {_moment(message.stored_at)}  {author}{withheld}: {_plain(message.text) or '(nothing)'}"
 
 
 def _line(name: str, value: str) -> str:

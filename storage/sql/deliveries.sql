@@ -84,7 +84,8 @@ BEGIN
         RETURN false;
     END IF;
     UPDATE effects SET status = CASE WHEN status = 'planned' THEN 'failed' ELSE status END,
-           failure = coalesce(failure, p_failure), error = coalesce(error, p_error), settled_at = agent_now()
+           failure = CASE WHEN p_failure = 'superseded' THEN p_failure ELSE coalesce(failure, p_failure) END,
+           error = coalesce(error, p_error), settled_at = agent_now()
      WHERE message_id = p_message AND status IN ('planned', 'failed', 'unknown');
     INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text)
     SELECT p_note_id, v_message.conversation_id, 'event', 'assistant', v_message.channel, '', 'note', p_note

@@ -38,6 +38,20 @@ async def test_a_yes_does_it_with_the_handler_of_then(
     assert (len(await rows(still, "SELECT 1 FROM tickets")), calls(still.endpoints)) == (
         (1, 0) if accepted is OURS else (0, 1)
     )
+    named = await rows(still, "SELECT handler FROM turns WHERE first_seq = 2")
+    assert named == [(accepted.handler,)]
+
+
+async def test_a_yes_to_what_is_switched_off_since_does_nothing(still: System) -> None:
+    """Its definition is there still, and it is not among the enabled ones."""
+    await configure(still, enabled=["do_it"], custom=[OUTSIDE], endpoints=[BOOK])
+    still.perplexity.scripts.append(output("do_it"))
+    async with activities(still) as does:
+        await answer(does, await stored(still, "Do it"))
+        await configure(still, enabled=["create_ticket"], custom=[OUTSIDE], endpoints=[BOOK])
+        outcome = await answer(does, await stored(still, "yes", 2))
+
+    assert (outcome.step, calls(still.endpoints)) == (NextStep.FINISHED, 0)
 
 
 def calls(endpoints: ScriptedEndpoints) -> int:

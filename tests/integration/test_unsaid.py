@@ -195,6 +195,18 @@ async def test_a_notice_that_is_superseded_late_stays_withheld(talk: Conversatio
     assert [row["delivery"] for row in await talk.replies()] == ["withheld"]
 
 
+async def test_what_is_superseded_after_a_refusal_is_not_a_failure(talk: Conversation) -> None:
+    """The channel refused it once, and what it announced has come meanwhile: nobody needs to hear of it."""
+    talk.system.whatsapp.failures.append(SendFailed(SendFailureKind.TRANSIENT, "later"))
+    with pytest.raises(ApplicationError):
+        await talk.deliver()
+    [due] = await Outbox(talk.system.database).due(await talk.id)
+
+    assert await Outbox(talk.system.database).give_up(due, "superseded", None, None)
+    parts = await talk.system.database.rows("SELECT failure FROM effects WHERE kind = 'part'")
+    assert [part["failure"] for part in parts] == ["superseded"]
+
+
 async def test_what_may_have_left_is_passed_on_to_staff(talk: Conversation) -> None:
     """They read a note of it; the bot does not say it twice."""
 

@@ -119,7 +119,7 @@ class ModelPerplexity(ScriptedPerplexity):
         if lost and said not in FAILURES:
             said = ModelSays.FAILS
         if said in FAILURES:
-            self.asked.append(AskedPrompt(question, said, of, lost=lost))
+            self.asked.append(AskedPrompt(question, said, of, lost=lost and said is ModelSays.FAILS))
             await self._stops.at(Place.ANSWER, f"{said}")
             raise AskFailed(FAILURES[said], "as the example says")
         answer = Answer(

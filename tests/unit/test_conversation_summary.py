@@ -79,3 +79,9 @@ def test_a_note_is_no_word_of_the_assistant() -> None:
 
     assert "assistant: It has expired.\n" in text
     assert "note for staff: Nobody approved.\n" in text
+
+
+def test_what_did_not_leave_is_not_shown_as_said() -> None:
+    withheld = MessageRow(direction="out", author="assistant", text="We are open.", stored_at=NOW, withheld=True)
+
+    assert "assistant (withheld): We are open.\n" in told(messages=(withheld,))
