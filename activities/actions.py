@@ -304,7 +304,7 @@ class ActionActivities:
 
     async def _commit(self, work: _Work, decision: TurnDecision) -> None:
         fence, commit_id = work.action.fence, uuid4()
-        kept = work.assistant.texts.partly_done if work.action.something_done else None
+        kept = _of_the_others(work)
         committed = await self._retry_while_unavailable(
             lambda: self._commits.commit(fence, decision, commit_id, kept=kept)
         )
@@ -321,6 +321,13 @@ def _asked(action: AcceptedAction, assistant: LoadedAssistant) -> ActionCall | N
     request = ActionRequest(action=action.name, reason=action.reason, metadata=action.metadata)
     definition = assistant.registry.rules_for(request)
     return None if definition is None else ActionCall(request, definition, assistant.registry)
+
+
+def _of_the_others(work: _Work) -> str | None:
+    """What is told of the turn's other effects, where this one ends in silence."""
+    if work.action.something_done:
+        return work.assistant.texts.partly_done
+    return work.assistant.texts.action_unknown if work.action.something_unknown else None
 
 
 def _failed(why: str) -> EffectOutcome:

@@ -16,7 +16,7 @@ from temporalio import activity
 from activities.actions import ActionActivities
 from activities.assistants import AssistantCache, LoadedAssistant
 from activities.heartbeat import Beat, beating
-from activities.turn_steps.decision import Asker, decide_apology, decide_output, given_up, hear
+from activities.turn_steps.decision import Asker, decide_apology, decide_output, given_up, hear, words_of_what_is_done
 from activities.turn_steps.failures import FailureRecorder
 from activities.turn_steps.model_calls import Answered, ModelCalls, NewerMessage, OwnerChanged, Unanswered
 from activities.turn_steps.presence import Presence
@@ -94,7 +94,7 @@ class TurnActivities:
             failure = ModelFailureKind(request.failure)
             text = assistant.texts.apology(MODEL_FAILURES[failure].apology)
             sorry = decide_apology(turn, assistant, text, failure)
-            return await self._commit(turn, assistant, request.thread, sorry)
+            return await self._commit(turn, assistant, _thread_of(turn, request), sorry)
 
     async def _step(self, request: TurnRequest, *, may_yield: bool) -> TurnOutcome | None:
         """None: the model call was dropped for a newer message."""
@@ -185,7 +185,7 @@ class TurnActivities:
         stands. Should the turn end in silence, what it has done is not denied, but told later. A customer whose
         message had to be cut is told."""
         fence, commit_id = turn.fence(thread, prepared.lost_thread if prepared else None), uuid4()
-        kept = assistant.texts.action_done if turn.something_done else None
+        kept = words_of_what_is_done(turn, assistant)
         notice = assistant.texts.shortened if prepared and prepared.shortened else None
         committed = await retry_while_unavailable(
             lambda: self._commits.commit(fence, decision, commit_id, output, kept=kept, notice=notice),

@@ -35,7 +35,10 @@ SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata
        to_jsonb(t) AS turn,
        EXISTS (SELECT 1 FROM actions b JOIN effects e ON e.key = b.effect_key
                 WHERE b.turn_id = a.turn_id AND b.id <> a.id AND b.side_effect AND e.status = 'confirmed')
-           AS something_done
+           AS something_done,
+       EXISTS (SELECT 1 FROM actions b JOIN effects e ON e.key = b.effect_key
+                WHERE b.turn_id = a.turn_id AND b.id <> a.id AND b.side_effect AND e.status IN ('sending', 'unknown'))
+           AS something_unknown
   FROM actions a
   JOIN turns t ON t.id = a.turn_id
  WHERE a.id = :action_id
@@ -130,6 +133,8 @@ class AcceptedAction(BaseModel):
     """The configuration it was accepted under: the assistant may not be the conversation's, since a merge."""
     something_done: bool
     """Another effect of the same turn is confirmed."""
+    something_unknown: bool = False
+    """Nobody knows of another whether it was done."""
 
     @property
     def fence(self) -> TurnFence:

@@ -102,6 +102,9 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
        EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
                 WHERE a.turn_id = turn.id AND a.side_effect AND e.status = 'confirmed')
            AS something_done,
+       EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
+                WHERE a.turn_id = turn.id AND a.side_effect AND e.status IN ('sending', 'unknown'))
+           AS something_unknown,
        (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
            AS final_failures,
        (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out)
@@ -251,10 +254,10 @@ class ClaimedTurn(TurnRow):
     `thread_ended`: its thread is over, by a reset. `after_lost`: the newest thread in which an answer counted was lost,
     and the conversation has not started over since. `closed_seq`: the newest message when the conversation was last
     closed from outside. `untold_merges`: when the last conversation was merged into this one of which its thread
-    was not told. `something_done`: an effect of this turn is confirmed. `pack_told`: the version its thread
-    knows; `pack_pasted`: the version last confirmed as pasted into the assistant's Space. `final_failures`: attempts
-    that surely failed upstream. `unreachable_since`: when the outage began, that is, the first time that nobody was
-    reached upstream since somebody was.
+    was not told. `something_done`: an effect of this turn is confirmed; `something_unknown`: nobody knows of one.
+    `pack_told`: the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the assistant's
+    Space. `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage began, that is,
+    the first time that nobody was reached upstream since somebody was.
     """
 
     thread_ended: bool
@@ -272,6 +275,7 @@ class ClaimedTurn(TurnRow):
     assistant_version: int | None
     actions: int
     something_done: bool
+    something_unknown: bool = False
     final_failures: int
     unreachable_since: datetime | None = None
     question: StoredConfirmation | None

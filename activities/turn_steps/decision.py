@@ -135,9 +135,17 @@ def decide_apology(
 
 def _not_asked_any_more(turn: ClaimedTurn, assistant: LoadedAssistant) -> TurnDecision:
     """In the middle of the turn another owner has the conversation. A person tells what was done; else it is told."""
-    if turn.something_done and turn.standing.owner is Owner.CLOSED:
-        return GiveReply(assistant.texts.action_done)
+    words = words_of_what_is_done(turn, assistant)
+    if words is not None and turn.standing.owner is Owner.CLOSED:
+        return GiveReply(words)
     return Hold(TurnStatus.WITHHELD)
+
+
+def words_of_what_is_done(turn: ClaimedTurn, assistant: LoadedAssistant) -> str | None:
+    """For a turn that ends with no word of the model: what it did, or may have done, is not kept from the customer."""
+    if turn.something_done:
+        return assistant.texts.action_done
+    return assistant.texts.action_unknown if turn.something_unknown else None
 
 
 def on_message(turn: ClaimedTurn, assistant: LoadedAssistant) -> gates.GateResult:

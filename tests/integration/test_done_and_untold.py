@@ -121,6 +121,20 @@ async def booked(still: System, *events: Event) -> Any:
     return request
 
 
+@pytest.mark.parametrize("events", [[Event.TAKEN], [Event.TAKEN, Event.CLOSED], [Event.CLOSED]])
+async def test_that_nobody_knows_what_was_done_is_said_too(still: System, events: list[Event]) -> None:
+    """Another attempt took the effect from the one that brought the result, and died; to ask anew could do it twice."""
+    request = await booked(still, *events)
+    await still.database.rows("UPDATE effects SET status = 'unknown', fence = fence + 1")
+    async with activities(still) as does:
+        await answer(does, request)
+    await change(still, Event.RELEASED)
+
+    unknown = "I could not make sure whether that went through. A colleague will check and tell you."
+    assert await said(still) == [(unknown, None)]
+    assert (len(still.perplexity.prompts), len(still.endpoints.calls)) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("events", "kept"), [([Event.TAKEN], "withheld"), ([Event.TAKEN, Event.CLOSED], None), ([Event.CLOSED], None)]
 )

@@ -9,6 +9,8 @@ import pytest
 from integrations.perplexity.double import words
 from integrations.perplexity.port import AskFailed
 from schemas.failures import ModelFailureKind
+from tests.integration.test_take_over import configure
+from tests.support.shop import BOOK, output
 from tests.system_in_process import System
 
 
@@ -75,3 +77,18 @@ async def test_without_an_answer_the_old_thread_goes_on(system: System) -> None:
 
     after = (await system.http.get("/api/session/c-1/thread")).json()
     assert after["frontend_context_uuid"] == old["frontend_context_uuid"]
+
+
+async def test_an_apology_leaves_its_turn_in_the_thread_that_it_has_come_to(system: System) -> None:
+    """An action's result came in the new one; then the account fails for good."""
+    await configure(system, endpoints=[BOOK])
+    old = await begun(system)
+    system.perplexity.threads_known[old["thread_url_slug"]] = False
+    call = output("api_call", endpoint="book", params={})
+    account = [failed(ModelFailureKind.ACCOUNT) for _ in range(8)]
+    system.perplexity.scripts.extend([failed(), failed(), call, *account])
+
+    answer = (await system.send("Book it")).json()
+
+    assert answer["status"] == "apologised"
+    assert answer["thread"]["frontend_context_uuid"] != old["frontend_context_uuid"]
