@@ -19,6 +19,7 @@ DECLARE
     v_words text;
 BEGIN
     SELECT * INTO v_action FROM actions WHERE id = p_action;
+    PERFORM lock_planning(p_conversation);
     PERFORM 1 FROM effects e WHERE e.key = v_action.effect_key OR e.message_id IN (
             SELECT m.id FROM messages m WHERE m.turn_id = v_action.turn_id AND m.direction = 'out')
       ORDER BY e.id FOR UPDATE;
@@ -74,9 +75,23 @@ BEGIN
     END IF;
 END $$;
 
--- lock_promise: nobody begins what the bot said in this turn meanwhile.
+-- lock_planning: no part of a reply in this conversation is planned meanwhile (storage/outbox.py takes the same lock):
+-- one that is planned after the parts were locked would be locked out of order, or leave after its words have ended.
+CREATE OR REPLACE FUNCTION lock_planning(p_conversation uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_customer uuid;
+BEGIN
+    LOOP
+        SELECT customer_id INTO v_customer FROM conversations WHERE id = p_conversation;
+        PERFORM 1 FROM customers WHERE id = v_customer FOR NO KEY UPDATE;
+        EXIT WHEN (SELECT customer_id FROM conversations WHERE id = p_conversation) IS NOT DISTINCT FROM v_customer;
+    END LOOP;  -- merged while we waited for them
+END $$;
+
+-- lock_promise: nobody plans or begins what the bot said in this turn meanwhile.
 CREATE OR REPLACE FUNCTION lock_promise(p_turn uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM lock_planning((SELECT m.conversation_id FROM messages m WHERE m.turn_id = p_turn AND m.direction = 'out' LIMIT 1));
     PERFORM 1 FROM effects e WHERE e.message_id IN (
             SELECT m.id FROM messages m WHERE m.turn_id = p_turn AND m.direction = 'out')
       ORDER BY e.id FOR UPDATE;
