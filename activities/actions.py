@@ -28,7 +28,7 @@ from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
 from schemas.channels import needs_delivery
 from schemas.conversations import ApprovalDecision, NextStep, Perform, SessionChanged, TurnOutcome
-from schemas.effects import Claim, EffectOutcome, EffectStatus, Recovery
+from schemas.effects import Claim, EffectFailure, EffectOutcome, EffectStatus, Recovery
 from schemas.transitions import Event
 from schemas.turn_decisions import GiveReply, Move, NotBegun, TurnDecision
 from schemas.turn_record import TurnStatus
@@ -251,7 +251,7 @@ class ActionActivities:
         if again and not self._is_late(claimed) and claimed.attempts <= tries:
             if not failed.unknown and not claimed.unknown_attempts:
                 error = {"explanation": failed.explanation}
-                await self._ledger.release(claimed, "not_done", error, failed.retry_after)
+                await self._ledger.release(claimed, EffectFailure.NOT_DONE, error, failed.retry_after)
             raise ApplicationError(
                 f"{definition.handler} is tried again",
                 type="HandlerFailed",
@@ -284,7 +284,7 @@ class ActionActivities:
         """Records the outcome; another attempt's, if that was recorded first."""
         if outcome.status is EffectStatus.FAILED:
             error = {"explanation": outcome.error}
-            won = await self._retry_while_unavailable(lambda: self._ledger.fail(claimed, "failed", error))
+            won = await self._retry_while_unavailable(lambda: self._ledger.fail(claimed, EffectFailure.FAILED, error))
         else:
             won = await self._retry_while_unavailable(lambda: self._ledger.complete(claimed, outcome))
         if won:

@@ -27,7 +27,7 @@ from integrations.channels.failures import SEND_FAILURES, SendFailed, SendFailur
 from integrations.channels.port import Channel, Choice, OutgoingPart, OutgoingReply, Recipient, Sent, Template
 from schemas.conversations import Deliver, Delivered
 from schemas.deliveries import DueMessage, Part
-from schemas.effects import EffectOutcome, EffectStatus
+from schemas.effects import EffectFailure, EffectOutcome, EffectStatus
 from schemas.failures import Certainty
 from storage.outbox import Outbox
 
@@ -97,7 +97,7 @@ class DeliveryActivities:
         """Sends what is left of it, or ends it; what came of that is added to *delivered*."""
         assistant = await self._assistants.at(message.assistant, message.assistant_version)
         if message.superseded and not message.may_have_left:
-            await self._outbox.give_up(message, "superseded", None, None)
+            await self._outbox.give_up(message, EffectFailure.SUPERSEDED, None, None)
             return
         is_withheld = message.is_withheld
         try:
@@ -177,7 +177,9 @@ class DeliveryActivities:
         if claimed.part is None:
             raise ApplicationError("another attempt is sending this part", type="Superseded")
         if self._monotonic() - asked >= self._settings.take_over_wait_seconds:
-            await self._outbox.ledger.release(claimed.part, "gave_way", {"explanation": "claimed too slowly"})
+            await self._outbox.ledger.release(
+                claimed.part, EffectFailure.GAVE_WAY, {"explanation": "claimed too slowly"}
+            )
             raise ApplicationError("the claim took too long", type="GaveWay")
         return claimed.part
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
-from dataclasses import replace
-from uuid import UUID, uuid4, uuid5
+from uuid import uuid4, uuid5
 
 from temporalio import activity
 
@@ -29,15 +28,7 @@ from config.settings import Settings
 from schemas.conversations import Apologize, NextStep, Thread, TurnOutcome, TurnRequest
 from schemas.failures import MODEL_FAILURES, ModelFailureKind
 from schemas.standing import Owner
-from schemas.turn_decisions import (
-    AskConfirmation,
-    GiveReply,
-    Hold,
-    OutputRecord,
-    PerformAction,
-    PerformConfirmed,
-    TurnDecision,
-)
+from schemas.turn_decisions import OutputRecord, TurnDecision
 from schemas.turn_record import TurnStatus
 from storage.account_slots import AccountSlots, NoRoom, Superseded
 from storage.database import retry_while_unavailable
@@ -100,8 +91,9 @@ class TurnActivities:
             if turn.status is not TurnStatus.CLAIMED:
                 return turn.outcome
             assistant = await self._assistants.at(turn.assistant, turn.assistant_version)
-            text = assistant.texts.apology(MODEL_FAILURES[ModelFailureKind(request.failure)].apology)
-            sorry = decide_apology(turn, assistant, text, request.failure)
+            failure = ModelFailureKind(request.failure)
+            text = assistant.texts.apology(MODEL_FAILURES[failure].apology)
+            sorry = decide_apology(turn, assistant, text, failure)
             return await self._commit(turn, assistant, _thread_of(turn, request), sorry)
 
     async def _step(self, request: TurnRequest, *, may_yield: bool) -> TurnOutcome | None:
@@ -133,11 +125,7 @@ class TurnActivities:
         if answered is None:
             return None
         decision = decide_output(answered.parsed, turn, assistant, heard.gate, self._now(), answered.sources)
-        if prepared.shortened:
-            decision = _with_notice(decision, assistant)
-        return await self._commit(
-            turn, assistant, prepared.thread, decision, answered.output, lost_thread=prepared.lost_thread
-        )
+        return await self._commit(turn, assistant, prepared.thread, decision, answered.output, prepared)
 
     async def _asker(self, turn: ClaimedTurn) -> Asker | None:
         """Whose question is open, if one is: what was accepted is judged by that assistant's configuration alone."""
@@ -191,24 +179,24 @@ class TurnActivities:
         thread: Thread,
         decision: TurnDecision,
         output: OutputRecord | None = None,
-        *,
-        lost_thread: UUID | None = None,
+        prepared: PreparedPrompt | None = None,
     ) -> TurnOutcome:
         """Commits, waiting out a database that is unavailable for a while; what another attempt committed first
-        stands. Should the turn end in silence, what it has done is not denied, but told later."""
-        fence, commit_id = turn.fence(thread, lost_thread), uuid4()
+        stands. Should the turn end in silence, what it has done is not denied, but told later. A customer whose
+        message had to be cut is told."""
+        fence, commit_id = turn.fence(thread, prepared.lost_thread if prepared else None), uuid4()
         kept = words_of_what_is_done(turn, assistant)
+        notice = assistant.texts.shortened if prepared and prepared.shortened else None
         committed = await retry_while_unavailable(
-            lambda: self._commits.commit(fence, decision, commit_id, output, kept),
+            lambda: self._commits.commit(fence, decision, commit_id, output, kept=kept, notice=notice),
             self._settings.database_retry_seconds,
         )
-        telemetry = TurnTelemetry(turn, self._settings)
-        telemetry.committed(decision, committed, output, assistant.registry, self._now())
+        TurnTelemetry(turn, self._settings).committed(committed, output, assistant.registry, self._now())
         after = committed.turn
-        if after.standing.owner is Owner.BOT and (turn.standing.owner is not Owner.BOT or isinstance(decision, Hold)):
+        if after.standing.owner is Owner.BOT and (turn.standing.owner is not Owner.BOT or committed.end.is_silent):
             after = await self._turns.get(turn.id)  # the commit may have had what was held asked about
         outcome = after.outcome
-        if committed.won and isinstance(decision, PerformAction | PerformConfirmed):
+        if committed.won and outcome.step is NextStep.PERFORM:
             return await self._action_activities.perform_inline(outcome)
         return outcome
 
@@ -218,10 +206,3 @@ def _thread_of(turn: ClaimedTurn, request: TurnRequest | Apologize) -> Thread:
     if turn.thread_ended:
         return Thread(frontend_context_uuid=uuid5(turn.id, f"after the owner's version {turn.owner_version}"))
     return turn.thread or request.thread
-
-
-def _with_notice(decision: TurnDecision, assistant: LoadedAssistant) -> TurnDecision:
-    """Tells a customer whose message had to be cut."""
-    if isinstance(decision, GiveReply | AskConfirmation):
-        return replace(decision, text=f"{assistant.texts.shortened}\n\n{decision.text}")
-    return decision

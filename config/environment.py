@@ -19,7 +19,7 @@ from config.proxies import usable_proxies
 _NO_HOME = "/nonexistent"  # as in /etc/passwd of accounts without a home
 
 _OF_PYTHON = (
-    # Where modules come from: somebody's `launch`, `config` or sitecustomize would stand in for ours.
+    # Where modules come from: somebody's `launch`, `config` or sitecustomize would be imported instead of ours.
     *("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONEXECUTABLE", "PYTHONPLATLIBDIR", "PYTHONSTARTUP"),
     # How a program runs: warnings as errors, no assertions, a prompt at the end, traces on standard error.
     *("PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONOPTIMIZE", "PYTHONINSPECT", "PYTHONBREAKPOINT"),

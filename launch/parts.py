@@ -88,7 +88,7 @@ class LaunchContext:
         }
 
     def _phone(self) -> dict[str, str]:
-        """The stand-in's account, where it stands in for the real one."""
+        """The stand-in's account, while the stand-in runs in place of the real service."""
         if self.addresses.whatsapp is None:
             return {}
         return {

@@ -6,7 +6,7 @@ WHATSAPP = "whatsapp"
 """Whoever carries it: Meta's Cloud API and Twilio are its providers."""
 
 PUSH_CHANNELS = (WHATSAPP,)
-"""A further one is added here and, by a migration, to the database's `needs_delivery` (0015); a test compares them."""
+"""A further one is added here and, by a migration, to the database's `needs_delivery`; a test compares them."""
 
 
 def needs_delivery(channel: str, account: str) -> bool:

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from schemas.conversation_ref import ConversationRef
-from schemas.effects import EffectStatus
+from schemas.effects import EffectFailure, EffectStatus
 from schemas.turns import Source
 
 PartKind = Literal["text", "buttons", "template"]
@@ -99,14 +99,14 @@ class DueMessage(BaseModel):
         """Whether a part is of the time before the message was withheld, which it is not any more."""
         return any(
             part.owner_version != self.owner_version
-            and (part.status is EffectStatus.PLANNED or part.failure == "withheld")
+            and (part.status is EffectStatus.PLANNED or part.failure == EffectFailure.WITHHELD)
             for part in self.parts
         )
 
     @property
     def is_withheld(self) -> bool:
         """Whether a part was withheld, so that the message is, once all of it is over."""
-        return any(part.failure == "withheld" for part in self.parts)
+        return any(part.failure == EffectFailure.WITHHELD for part in self.parts)
 
 
 class MessageDelivery(StrEnum):

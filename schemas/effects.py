@@ -44,6 +44,29 @@ class EffectStatus(StrEnum):
         return self not in (EffectStatus.PLANNED, EffectStatus.SENDING)
 
 
+class EffectFailure(StrEnum):
+    """Why an effect is not done, or is planned again, where it is no channel's own reason: parts also have those of
+    `integrations.channels.failures.SendFailureKind`. Values are stored, so they never change their meaning.
+
+        sending ──release──▶ planned (not_done │ gave_way)         surely nothing was done: the next attempt may
+        sending ──fail──▶ failed (failed)
+        planned │ confirmed ──▶ failed (withheld) ──renew──▶ planned       see above
+        planned │ failed │ unknown ──▶ failed (superseded)         a part: other words go in its place
+        planned │ sending ──sweep──▶ failed │ unknown (abandoned)
+        planned │ sending ──▶ failed │ unknown (erased)            a part
+        sending ──stop──▶ unknown (unknown)                        a part: its run was cancelled meanwhile
+    """
+
+    NOT_DONE = "not_done"  #: a try failed before anything was done
+    GAVE_WAY = "gave_way"  #: its claim took so long that a take-over may have passed it
+    FAILED = "failed"  #: the action's handler says so, or none may do it
+    WITHHELD = "withheld"  #: another owner has the conversation
+    SUPERSEDED = "superseded"  #: its words were replaced before they left
+    ABANDONED = "abandoned"  #: nobody carried it on
+    ERASED = "erased"  #: the customer is erased
+    UNKNOWN = "unknown"  #: it was cancelled while it was sent
+
+
 class Recovery(StrEnum):
     """What may follow an attempt of which nobody knows what came of it."""
 
@@ -81,6 +104,7 @@ class LedgerRow(BaseModel):
     result: dict[str, Any] | None = None
     external_id: str | None = None
     failure: str | None = None
+    """An `EffectFailure`, or a channel's own reason."""
     error: dict[str, Any] | None = None
     settled_at: datetime | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
@@ -22,13 +23,29 @@ class SessionThread(BaseModel):
     account_name: str | None = None
 
 
+class ThreadEnd(StrEnum):
+    """Why a thread is not gone on in. An ended thread stays ended; its ids are kept.
+
+        in use ──reset──▶ reset            it started over: the next question begins a new one
+               ├─commit of a step──▶ lost │ replaced      a new one is in use
+               └─merge──▶ merged           the conversation that goes on has its own
+        replaced, from its first output on: that was withheld, and no answer of the thread counts
+
+    Values are stored, so they never change their meaning.
+    """
+
+    RESET = "reset"  #: who asked for that wanted a new thread
+    LOST = "lost"  #: upstream knew it no more
+    REPLACED = "replaced"  #: an answer of another thread counts, and none of this one
+    MERGED = "merged"  #: its customer turned out to be another one, whose thread goes on
+
+
 class PastThread(SessionThread):
     """One of the threads a customer ever had. `ended_at` is None for the one in use."""
 
     created_at: datetime
     ended_at: datetime | None = None
-    ended_because: str | None = None
-    """`reset`, `lost` (upstream knew it no more) or `merged` (its customer turned out to be another one)."""
+    ended_because: ThreadEnd | None = None
     turns: int = 0
 
 

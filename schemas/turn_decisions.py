@@ -1,21 +1,23 @@
-"""What one step of a turn decides: a closed set of outcomes, turned into stored values by `storage.turn_commits`.
+"""What one step of a turn decides: a closed set, matched in one place (`storage.turn_commits.end_of`).
 
 A decision holds all that its commit writes and nothing else; what the model wrote goes along as an `OutputRecord`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from schemas.actions import ActionRequest, Confirmation
+from schemas.actions import ActionRequest, ActionStatus, Confirmation
 from schemas.effects import Recovery
+from schemas.failures import ModelFailureKind
 from schemas.standing import Owner
 from schemas.transitions import Event
-from schemas.turn_record import TurnStatus
-from schemas.turns import Source, Verdict
+from schemas.turn_record import Purpose, TurnFailure, TurnStatus
+from schemas.turns import OutputError, Source, Verdict
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ class ClosedQuestion:
     why: Event
 
     @property
-    def status(self) -> str:
+    def status(self) -> ActionStatus:
         """The action's, afterwards."""
-        return "cancelled" if self.why is Event.DECLINED else self.why.value
+        return ActionStatus.CANCELLED if self.why is Event.DECLINED else ActionStatus(self.why.value)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class GiveReply:
     sources: tuple[Source, ...] = ()
     refused: PlannedAction | None = None
     closed: ClosedQuestion | None = None
-    failure: str | None = None
+    failure: ModelFailureKind | None = None
     ticket_id: str | None = None
 
 
@@ -90,11 +92,7 @@ class Hold:
     """
 
     status: TurnStatus = TurnStatus.HELD
-    why: str | None = None
-
-
-OVER_LIMIT = "over_limit"
-"""Why a turn is held whose customer was told to wait with further messages."""
+    why: TurnFailure | None = None
 
 
 @dataclass(frozen=True)
@@ -149,12 +147,13 @@ class OutputRecord:
     """What the model wrote in one step, and where: kept whatever follows. Times are milliseconds."""
 
     id: UUID
-    purpose: str
+    purpose: Purpose
     verdict: Verdict
     text: str
-    errors: list[Any]
-    notes: list[str]
-    details: dict[str, Any]
+    errors: tuple[OutputError, ...]
+    notes: tuple[str, ...]
+    details: Mapping[str, Any]
+    """Fields of the wrapper's last message, kept as they came (`integrations.perplexity.privacy`)."""
     backend_uuid: str
     thread_url_slug: str | None
     account_name: str

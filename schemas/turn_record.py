@@ -36,6 +36,21 @@ class TurnStatus(StrEnum):
     REOPENED = "reopened"  #: what came is not used, for the conversation started over meanwhile; it is asked again
 
 
+class TurnFailure(StrEnum):
+    """Why a turn has no answer, where no model call failed (that is a `schemas.failures.ModelFailureKind`).
+
+        claimed │ asking ──stop──▶ failed (cancelled) ──claim──▶ claimed       the next message wakes the run
+        not finished ──▶ held (over_limit │ merged │ erased)                   the end: nobody is to answer it
+
+    A turn that is `held` without one waits for somebody. Values are stored, so they never change their meaning.
+    """
+
+    OVER_LIMIT = "over_limit"  #: the customer was told to wait with further messages
+    MERGED = "merged"  #: its messages are answered in the conversation that goes on
+    ERASED = "erased"  #: the customer is erased
+    CANCELLED = "cancelled"  #: an operator cancelled the run while it asked
+
+
 class Purpose(StrEnum):
     """Why the model is asked: for the answer, for a usable form of it, or for the words after an action's result."""
 

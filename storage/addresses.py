@@ -37,7 +37,7 @@ def asyncpg_address(url: str) -> str:
 
 
 def engine_for(url: str, connect: dict[str, Any] | None = None, **options: Any) -> AsyncEngine:
-    """SQLAlchemy's engine over *url*, which asyncpg itself takes apart: it knows libpq's TLS parameters.
+    """SQLAlchemy's engine over *url*, whose parameters asyncpg itself reads: it knows those of libpq for TLS.
 
     *connect*: further arguments of `asyncpg.connect`; *options*: of `create_async_engine`.
     """

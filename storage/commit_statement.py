@@ -7,7 +7,7 @@ all the same, as not used. `commit_id` lets a repeated commit find that it was t
 The owner's version is the fence against people: a claim notes it, and a commit that finds a newer one does not do as
 was decided. It *withholds* (what came is kept, nothing is sent, no action begins), or, where the bot has the
 conversation all the same and no action of the turn began, puts the turn *again*. Words of an action that was done
-leave all the same, unless a person has the conversation; a change of the owner that was one does not come to be.
+are sent all the same, unless a person has the conversation. An action that is a change of the owner is not done.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ moving AS MATERIALIZED (
       FROM fate
 ), open AS (
     SELECT count(*) FILTER (WHERE confirmation_by = 'customer') AS questions,
+           count(*) FILTER (WHERE confirmation_by = 'customer' AND expires_at > agent_now()) AS in_time,
            count(*) FILTER (WHERE confirmation_by = 'staff') AS approvals, min(expires_at) AS next_deadline
       FROM actions WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation'
        AND id IS DISTINCT FROM CAST(:closed_id AS uuid) AND id IS DISTINCT FROM CAST(:confirmed_id AS uuid)
@@ -62,10 +63,11 @@ moving AS MATERIALIZED (
     SELECT owned.*, stays.questions,
            open.approvals + asked.approvals AS approvals,
            least(open.next_deadline, asked.deadline) AS next_deadline, still.tickets, still.deliveries,
-           state_of(owner_after, stays.questions, cardinality(still.tickets)) AS state
+           state_of(owner_after, stays.in_time, cardinality(still.tickets)) AS state
       FROM owned, open, asked, standings still, LATERAL (
-           SELECT CASE WHEN asked.questions = 1 THEN 1 WHEN fate = 'decided' AND CAST(:drops_question AS boolean) THEN 0
-                  ELSE open.questions END AS questions) AS stays
+           SELECT CASE WHEN asked.questions = 1 THEN 1 WHEN dropped THEN 0 ELSE open.questions END AS questions,
+                  CASE WHEN asked.questions = 1 THEN 1 WHEN dropped THEN 0 ELSE open.in_time END AS in_time
+             FROM (SELECT fate = 'decided' AND CAST(:drops_question AS boolean) AS dropped) AS questions_end) AS stays
      WHERE still.conversation_id = owned.id
 )"""
 """What becomes of the step: the turn is locked (after the effect that the step was, if it was one), then the
@@ -156,8 +158,8 @@ thread_after AS (
            collection_uuid = coalesce(excluded.collection_uuid, threads.collection_uuid),
            prompt_pack = coalesce(excluded.prompt_pack, threads.prompt_pack)
 )"""
-"""A thread of which the first output is withheld is not gone on in, and one that is asked in again is stored by what
-counts: beside the thread that goes on neither is in use."""
+"""A new thread whose first output is withheld ends at once, and so does one that a reset has overtaken. A step that is
+asked again stores no other: one thread is in use."""
 
 _DECIDED = "EXISTS (SELECT 1 FROM won, after WHERE after.fate = 'decided')"
 

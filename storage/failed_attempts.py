@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from schemas.failures import ModelFailureKind
 from schemas.turn_record import Purpose
 from storage.commit_statement import RAW_COLUMNS
 from storage.database import Database
@@ -45,7 +46,7 @@ class FailedAttempt(BaseModel):
     attempt: int
     raw_output_id: UUID
     purpose: Purpose
-    failure: str
+    failure: ModelFailureKind
     explanation: str
     unknown: bool
     anew: bool = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -225,7 +226,7 @@ class Ledger:
         assert row is not None
         return LedgerRow.model_validate(dict(row))
 
-    async def complete(self, held: Fenced, outcome: EffectOutcome, failure: str | None = None) -> bool:
+    async def complete(self, held: Fenced, outcome: EffectOutcome, failure: StrEnum | None = None) -> bool:
         """Records `confirmed` or `unknown`; False if another attempt holds the fence by now, and nothing was written.
 
         Safe to repeat.
@@ -233,11 +234,13 @@ class Ledger:
         rows = await self._database.rows(COMPLETE, complete_values(held, outcome, failure))
         return bool(rows)
 
-    async def fail(self, held: Fenced, failure: str, error: dict[str, Any]) -> bool:
+    async def fail(self, held: Fenced, failure: StrEnum, error: dict[str, Any]) -> bool:
         """It was surely not done, and is not tried again by itself; False as for `complete`."""
         return await self._end(_FAIL, held, failure, error)
 
-    async def release(self, held: Fenced, failure: str | None, error: dict[str, Any], pause_seconds: float = 0) -> bool:
+    async def release(
+        self, held: Fenced, failure: StrEnum | None, error: dict[str, Any], pause_seconds: float = 0
+    ) -> bool:
         """Back to `planned`: surely nothing was done, so the next attempt may, after *pause_seconds*."""
         return await self._end(_RELEASE, held, failure, error, pause=pause_seconds)
 
@@ -264,13 +267,15 @@ class Ledger:
         row = await self._database.row(_GIVE_UP, {"key": key})
         return EffectStatus(row["status"]) if row else (await self.get(key)).status
 
-    async def _end(self, statement: str, held: Fenced, failure: str | None, error: dict[str, Any], **more: Any) -> bool:
+    async def _end(
+        self, statement: str, held: Fenced, failure: StrEnum | None, error: dict[str, Any], **more: Any
+    ) -> bool:
         values = {"key": held.key, "fence": held.fence, "failure": failure, "error": dump_json(error), **more}
         return bool(await self._database.rows(statement, values))
 
 
 def complete_values(
-    held: Fenced, outcome: EffectOutcome, failure: str | None = None, reached: str | None = None
+    held: Fenced, outcome: EffectOutcome, failure: StrEnum | None = None, reached: str | None = None
 ) -> dict[str, Any]:
     """The values that COMPLETE names."""
     return {

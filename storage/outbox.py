@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -225,7 +226,7 @@ class Outbox:
         outcome = EffectOutcome(status=EffectStatus.CONFIRMED, external_id=channel_message_id)
         await self._database.rows(COMPLETE, complete_values(part, outcome, reached=DeliveryState.SENT))
 
-    async def give_up(self, message: DueMessage, failure: str, explanation: str | None, note: str | None) -> bool:
+    async def give_up(self, message: DueMessage, failure: StrEnum, explanation: str | None, note: str | None) -> bool:
         """What is left of the message is not sent; *note* is for staff, in the conversation. False if it is not due any
         more, or is so under another version of the owner: then nothing is changed."""
         values = {

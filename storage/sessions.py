@@ -100,7 +100,10 @@ sending nobody knows whether it left."""
 
 
 def _projected(standing: Standing, questions: list[OpenQuestion]) -> dict[str, Any]:
-    """What callers see of *standing*: a question is open for its time, whether or not its end was told already."""
+    """What callers see of *standing*: a question is open for its time, whether or not its end was told already.
+
+    As `standings.state` in SQL, but of the questions that this very answer lists.
+    """
     asked = sum(each.kind == "confirmation" for each in questions)
     return {
         "owner": standing.owner,

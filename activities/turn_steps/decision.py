@@ -28,12 +28,12 @@ from schemas.actions import ActionDefinition, ActionRequest, Confirmation, Parse
 from schemas.assistants import Texts
 from schemas.effects import Recovery
 from schemas.encoding import dump_json
+from schemas.failures import ModelFailureKind
 from schemas.messages import MessageKind
 from schemas.questions import AskedQuestion, CameTo
 from schemas.standing import Owner, Standing
 from schemas.transitions import Event
 from schemas.turn_decisions import (
-    OVER_LIMIT,
     AskConfirmation,
     ClosedQuestion,
     GiveReply,
@@ -45,7 +45,7 @@ from schemas.turn_decisions import (
     Repair,
     TurnDecision,
 )
-from schemas.turn_record import Purpose, TurnStatus
+from schemas.turn_record import Purpose, TurnFailure, TurnStatus
 from schemas.turns import Source, Verdict
 from storage.turns import ClaimedTurn, StoredConfirmation
 
@@ -85,20 +85,22 @@ def hear(turn: ClaimedTurn, assistant: LoadedAssistant, asker: Asker | None, now
 
 
 def _decide_without_model(
-    turn: ClaimedTurn, assistant: LoadedAssistant, asker: Asker | None, heard: gates.GateResult, now: datetime
+    turn: ClaimedTurn, assistant: LoadedAssistant, asker: Asker | None, gate: gates.GateResult, now: datetime
 ) -> TurnDecision | None:
     if turn.purpose is not Purpose.ANSWER:  # the words were heard; somebody may have taken the conversation since
         return None if turn.standing.owner is Owner.BOT else _not_asked_any_more(turn, assistant)
-    if heard.hold:
+    if gate.hold:
         return Hold()
     counting = turn.counting
     if not counting:
         return (
-            GiveReply(assistant.texts.over_limit, move_of(turn, heard)) if _to_be_told(turn) else Hold(why=OVER_LIMIT)
+            GiveReply(assistant.texts.over_limit, move_of(turn, gate))
+            if _to_be_told(turn)
+            else Hold(why=TurnFailure.OVER_LIMIT)
         )
     if all(message.kind in _UNREADABLE for message in counting):
-        return GiveReply(with_limit_notice(assistant.texts.unreadable, turn, assistant), move_of(turn, heard))
-    return _answer_to_question(turn, assistant, asker, heard, now)
+        return GiveReply(with_limit_notice(assistant.texts.unreadable, turn, assistant), move_of(turn, gate))
+    return _answer_to_question(turn, assistant, asker, gate, now)
 
 
 def given_up(turn: ClaimedTurn) -> Hold:
@@ -110,14 +112,14 @@ def decide_output(
     parsed: ParsedOutput,
     turn: ClaimedTurn,
     assistant: LoadedAssistant,
-    heard: gates.GateResult,
+    gate: gates.GateResult,
     now: datetime,
     sources: tuple[Source, ...] = (),
 ) -> TurnDecision:
     """What follows from the model's output."""
-    closed, move = _dropped(turn, heard), move_of(turn, heard)
+    closed, move = _dropped(turn, gate), move_of(turn, gate)
     if parsed.action is not None:
-        return _on_action(parsed.action, turn, assistant, now, heard)
+        return _on_action(parsed.action, turn, assistant, now, gate)
     if parsed.verdict is Verdict.TEXT:
         words = with_limit_notice(parsed.text, turn, assistant)
         return GiveReply(words, move, verdict=Verdict.TEXT, accepted=True, sources=sources, closed=closed)
@@ -127,15 +129,17 @@ def decide_output(
     return GiveReply(unclear, move, verdict=Verdict.INVALID, closed=closed)
 
 
-def decide_apology(turn: ClaimedTurn, assistant: LoadedAssistant, apology: str, failure: str) -> TurnDecision:
+def decide_apology(
+    turn: ClaimedTurn, assistant: LoadedAssistant, apology: str, failure: ModelFailureKind
+) -> TurnDecision:
     """The end of a turn whose tries are used up. What an effect has confirmed is never denied."""
-    heard = on_message(turn, assistant)
+    gate = on_message(turn, assistant)
     if turn.purpose is not Purpose.ANSWER and turn.standing.owner is not Owner.BOT:
         return _not_asked_any_more(turn, assistant)
-    if heard.hold and turn.standing.owner is not Owner.BOT:
+    if gate.hold and turn.standing.owner is not Owner.BOT:
         return Hold()
     words = assistant.texts.action_done if turn.something_done else apology
-    return GiveReply(words, move_of(turn, heard), status=TurnStatus.APOLOGISED, failure=failure)
+    return GiveReply(words, move_of(turn, gate), status=TurnStatus.APOLOGISED, failure=failure)
 
 
 def _not_asked_any_more(turn: ClaimedTurn, assistant: LoadedAssistant) -> TurnDecision:
@@ -166,9 +170,9 @@ def on_message(turn: ClaimedTurn, assistant: LoadedAssistant) -> gates.GateResul
     return gates.evaluate(Event.MESSAGE, turn.standing, config, earlier=turn.last_claimed_seq <= turn.closed_seq)
 
 
-def move_of(turn: ClaimedTurn, heard: gates.GateResult) -> Move | None:
+def move_of(turn: ClaimedTurn, gate: gates.GateResult) -> Move | None:
     """The change of the owner that the customer's words make."""
-    return _move(Event.MESSAGE, turn.standing, heard)
+    return _move(Event.MESSAGE, turn.standing, gate)
 
 
 def move_after(definition: ActionDefinition, standing: Standing) -> Move | None:
@@ -177,10 +181,10 @@ def move_after(definition: ActionDefinition, standing: Standing) -> Move | None:
     return None if event is None else _move(event, standing, gates.evaluate(event, standing))
 
 
-def _move(event: Event, before: Standing, decision: gates.GateResult) -> Move | None:
-    if decision.after.owner is before.owner:
+def _move(event: Event, before: Standing, gate: gates.GateResult) -> Move | None:
+    if gate.after.owner is before.owner:
         return None
-    return Move(event, decision.after.owner, decision.drops_question)
+    return Move(event, gate.after.owner, gate.drops_question)
 
 
 def with_limit_notice(reply: str, turn: ClaimedTurn, assistant: LoadedAssistant) -> str:
@@ -193,7 +197,7 @@ def _to_be_told(turn: ClaimedTurn) -> bool:
 
 
 def _answer_to_question(
-    turn: ClaimedTurn, assistant: LoadedAssistant, asker: Asker | None, heard: gates.GateResult, now: datetime
+    turn: ClaimedTurn, assistant: LoadedAssistant, asker: Asker | None, gate: gates.GateResult, now: datetime
 ) -> TurnDecision | None:
     """A yes does exactly what was asked about, a no cancels it; anything else, and any doubt, is the model's."""
     question = turn.question
@@ -202,7 +206,7 @@ def _answer_to_question(
     event = interpret_all(question.pending if question else None, turn.said, now)
     if event is None:  # a button of a question that is not open any more
         words = _words_on_pressed(turn, assistant.texts)
-        return None if words is None else GiveReply(words, move_of(turn, heard))
+        return None if words is None else GiveReply(words, move_of(turn, gate))
     handler = asker.handler_of(question) if question is not None and asker is not None else None
     if event is Event.CONFIRMED and handler is None:
         event = Event.REFUSED
@@ -237,19 +241,19 @@ def words_on(asked: AskedQuestion, texts: Texts) -> str | None:
 
 
 def _on_action(
-    request: ActionRequest, turn: ClaimedTurn, assistant: LoadedAssistant, now: datetime, heard: gates.GateResult
+    request: ActionRequest, turn: ClaimedTurn, assistant: LoadedAssistant, now: datetime, gate: gates.GateResult
 ) -> TurnDecision:
     definition = assistant.registry.rules_for(request)
     enabled = request.action in assistant.registry.enabled
-    gate = gates.evaluate_action(
-        heard.after, definition, assistant.registry.config, enabled=enabled, rounds_used=turn.rounds
+    action_gate = gates.evaluate_action(
+        gate.after, definition, assistant.registry.config, enabled=enabled, rounds_used=turn.rounds
     )
-    action, closed, move = _planned(request, turn, assistant), _dropped(turn, heard), move_of(turn, heard)
-    if definition is None or not gate.allowed:
+    action, closed, move = _planned(request, turn, assistant), _dropped(turn, gate), move_of(turn, gate)
+    if definition is None or not action_gate.allowed:
         no = assistant.texts.partly_done if turn.something_done else assistant.texts.refused
         words = with_limit_notice(no, turn, assistant)
         return GiveReply(words, move, verdict=Verdict.ACTION, accepted=True, refused=action, closed=closed)
-    if gate.confirm_by is Confirmation.NONE:
+    if action_gate.confirm_by is Confirmation.NONE:
         return PerformAction(action, definition.handler, closed, move)
     return replace(_ask_confirmation(definition, action, turn, assistant, now), closed=closed, move=move)
 
@@ -287,9 +291,9 @@ def _planned(request: ActionRequest, turn: ClaimedTurn, assistant: LoadedAssista
     )
 
 
-def _dropped(turn: ClaimedTurn, heard: gates.GateResult) -> ClosedQuestion | None:
+def _dropped(turn: ClaimedTurn, gate: gates.GateResult) -> ClosedQuestion | None:
     """The open question, if the customer's words cancel it."""
-    if turn.question is None or not heard.drops_question:
+    if turn.question is None or not gate.drops_question:
         return None
     is_dropped = gates.evaluate(Event.CANCELLED, turn.standing).allowed
     return ClosedQuestion(turn.question.id, Event.CANCELLED) if is_dropped else None

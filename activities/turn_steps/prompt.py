@@ -76,7 +76,7 @@ class Prompts:
         self._now = now
 
     async def prepare(
-        self, turn: ClaimedTurn, assistant: LoadedAssistant, thread: Thread, heard: GateResult
+        self, turn: ClaimedTurn, assistant: LoadedAssistant, thread: Thread, gate: GateResult
     ) -> PreparedPrompt:
         """The prompt of this step on *thread*, or on a new one with what was said so far if upstream forgot it; so is
         every new one until an answer counts.
@@ -84,7 +84,7 @@ class Prompts:
         After a merge *thread* is told, once, what was said in the other conversation.
         """
         lost = await self._lost(turn, thread, assistant)
-        words = await self._words(turn, assistant, heard)
+        words = await self._words(turn, assistant, gate)
         follows_lost = turn.after_lost and turn.purpose is Purpose.ANSWER and thread.backend_uuid is None
         if lost is None and not follows_lost:
             is_told = turn.untold_merges and turn.purpose is Purpose.ANSWER and not turn.thread_ended
@@ -108,7 +108,7 @@ class Prompts:
         known = await self._perplexity.has_thread(account, turn.thread_url_slug)
         return thread.frontend_context_uuid if known is False else None
 
-    async def _words(self, turn: ClaimedTurn, assistant: LoadedAssistant, heard: GateResult) -> _Words:
+    async def _words(self, turn: ClaimedTurn, assistant: LoadedAssistant, gate: GateResult) -> _Words:
         """The customer's words, a repair, or an action's result."""
         if turn.purpose is Purpose.REPAIR:
             await asyncio.sleep(assistant.registry.config.repair_pause_seconds)
@@ -118,16 +118,16 @@ class Prompts:
             last = await self._actions.last_result(turn.id)
             result = dump_json({"status": last.status, **last.result})
             return _Words(result, lambda shown: result_prompt(last.name, shown))
-        return _Words(joined_text(turn.messages), lambda text: self._customers(turn, heard, text))
+        return _Words(joined_text(turn.messages), lambda text: self._customers(turn, gate, text))
 
-    def _customers(self, turn: ClaimedTurn, heard: GateResult, text: str) -> str:
+    def _customers(self, turn: ClaimedTurn, gate: GateResult, text: str) -> str:
         """The customer's words as every prompt shows them, the first of a thread or not: marked, and unable to forge;
         after what they were asked to confirm, and have not answered with a plain yes or no."""
         words = wrap_untrusted("customer_message", text)
         asked, now = turn.question, self._now()
         if asked is None:
             return words
-        stays = now < asked.expires_at and not heard.drops_question
+        stays = now < asked.expires_at and not gate.drops_question
         return with_open_question(asked.pending.request, (now - asked.created_at).total_seconds(), words, stays=stays)
 
     def _fitted(

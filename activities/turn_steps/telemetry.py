@@ -17,7 +17,7 @@ from config import metrics
 from config.logs import get_logger
 from config.settings import Settings
 from schemas.effects import EffectOutcome, EffectStatus, LedgerRow
-from schemas.turn_decisions import GiveReply, OutputRecord, PerformAction, PerformConfirmed, Repair, TurnDecision
+from schemas.turn_decisions import OutputRecord
 from schemas.turns import OutputError
 from storage.actions import AcceptedAction
 from storage.turn_commits import Committed
@@ -38,7 +38,6 @@ class TurnTelemetry:
 
     def committed(
         self,
-        decision: TurnDecision,
         committed: Committed,
         output: OutputRecord | None,
         registry: Registry,
@@ -46,13 +45,12 @@ class TurnTelemetry:
     ) -> None:
         """A step has its outcome; if *committed* was not won, another attempt's was stored first. *registry* knows
         which values of *output* are sensitive."""
-        turn = committed.turn
-        handler = decision.handler if isinstance(decision, PerformAction | PerformConfirmed) else None
+        turn, end = committed.turn, committed.end
         verdict = output.verdict if output else turn.verdict
-        fields = {"verdict": verdict, "handler": handler, **self._output(output, registry), **self._fields()}
+        fields = {"verdict": verdict, "handler": end.handler, **self._output(output, registry), **self._fields()}
         status = turn.status if committed.won else "superseded"
-        if isinstance(decision, Repair | PerformAction | PerformConfirmed):
-            action = decision.action.request.action if isinstance(decision, PerformAction) else None
+        if not end.finishes:
+            action = end.action.request.action if end.action else None
             metrics.OUTPUTS.labels(output.verdict if output else "none", action or "").inc()
             log.info("turn_continues", status=status, action=action, **fields)
             return
@@ -60,8 +58,7 @@ class TurnTelemetry:
         metrics.TURNS.labels(status, turn.verdict or "none").inc()
         if committed.won:
             metrics.TURN_SECONDS.observe(waited)
-        failure = decision.failure if isinstance(decision, GiveReply) else None
-        log.info("turn", status=status, failure=failure, total_ms=int(waited * 1000), **fields)
+        log.info("turn", status=status, failure=end.failure, total_ms=int(waited * 1000), **fields)
 
     def failed(self, failed: Unanswered, pause: float | None, registry: Registry) -> None:
         """The attempt got no answer; *pause* is the seconds until the next, None if there is none. *registry* as in

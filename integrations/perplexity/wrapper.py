@@ -33,7 +33,7 @@ class WrapperClient:
     """Perplexity through the wrapper at PERPLEXITY_BASE_URL; limits are the settings PERPLEXITY_*.
 
     *way* and *answer_only* choose one of the four ways of asking. The default is the only one that streams text and
-    tells the sources. *transport* stands in for the network in tests of single bytes.
+    tells the sources. *transport* replaces the network in tests of single bytes.
     """
 
     def __init__(

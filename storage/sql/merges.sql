@@ -1,6 +1,6 @@
 -- How two customers become one. An event that carries both of their keys proves it (customers.sql); from then on one
 -- conversation goes on at each account of ours, and the other points to it (`merged_into`). What is open moves
--- (moves.sql). What is done stays under its numbers. See ARCHITECTURE.md, *Decisions*.
+-- (moves.sql). What is done stays under its numbers. See docs/decisions.md, *A merged conversation is a pointer*.
 
 -- merge_customers: all that is one's is the other's. At an account where both have a conversation, one goes on.
 CREATE OR REPLACE FUNCTION merge_customers(p_from uuid, p_into uuid) RETURNS void LANGUAGE plpgsql AS $$

@@ -1,7 +1,9 @@
--- Who has a conversation, the state that follows, and the one way to change it (docs/ownership.md).
+-- Who has a conversation, the state that follows, and how that changes from outside: `change_owner`. A turn changes it
+-- with its commit (storage/commit_statement.py). See docs/ownership.md.
 
--- state_of: the state as callers know it, from who has the conversation and what is open: the one projection, as
--- schemas.standing.Standing.state. The owner goes before what is open, a question to the customer before a ticket.
+-- state_of: the state as callers know it, from who has the conversation and what is open. Its twin in Python is
+-- schemas.standing.Standing.state; tests/integration/test_transitions.py compares them in every combination. The owner
+-- goes before what is open, a question to the customer before a ticket.
 CREATE OR REPLACE FUNCTION state_of(p_owner text, p_questions bigint, p_tickets bigint)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN p_owner = 'closed' THEN 'closed' WHEN p_owner = 'human' THEN 'human_handoff'
@@ -70,7 +72,7 @@ BEGIN
          WHERE conversation_id = p_conversation AND released_at IS NULL;
     END IF;
     IF p_new_thread THEN
-        UPDATE threads SET ended_at = agent_now(), end_reason = p_event
+        UPDATE threads SET ended_at = agent_now(), end_reason = 'reset'
          WHERE conversation_id = p_conversation AND ended_at IS NULL;
     END IF;
     IF (v_rule ->> 'answers')::boolean THEN

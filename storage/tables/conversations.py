@@ -55,7 +55,7 @@ conversations = Table(
     Column("taken_version", BigInteger, nullable=False, server_default="0"),  # of the newest take-over by a person
     Column("thread_version", BigInteger, nullable=False, server_default="0"),  # since then a new thread is wanted
     Column("newest_seq", BigInteger, nullable=False, server_default="0"),  # newest stored message
-    Column("cursor", BigInteger, nullable=False, server_default="0"),  # newest worked-off message
+    Column("cursor", BigInteger, nullable=False, server_default="0"),  # newest processed message
     Column("closed_seq", BigInteger, nullable=False, server_default="0"),  # newest when it was closed from outside
     Column("stopped_seq", BigInteger),  # newest message when an operator cancelled the run: nobody wakes it for that
     Column("turns", Integer, nullable=False, server_default="0"),
@@ -91,7 +91,7 @@ threads = Table(
     moment("created_at", always=True),
     moment("updated_at", always=True),
     moment("ended_at"),
-    Column("end_reason", Text),
+    Column("end_reason", Text),  # schemas.sessions.ThreadEnd
 )
 
 messages = Table(

@@ -39,7 +39,7 @@ turns = Table(
     Column("owner_version", BigInteger, nullable=False, server_default="0"),  # the owner's when its step was claimed
     Column("thread_version", BigInteger, nullable=False, server_default="0"),  # the owner's when its thread was chosen
     Column("verdict", Text),
-    Column("failure", Text),
+    Column("failure", Text),  # schemas.turn_record.TurnFailure, or a ModelFailureKind
     Column("handler", Text),
     Column("assistant_version", Integer),
     Column("prompt_pack", Text),
@@ -67,7 +67,7 @@ raw_outputs = Table(
     Column("verdict", Text),
     Column("errors", JSONB, nullable=False, server_default=LIST),
     Column("notes", JSONB, nullable=False, server_default=LIST),
-    Column("failure", Text),
+    Column("failure", Text),  # schemas.failures.ModelFailureKind
     Column("explanation", Text),
     Column("text", Text, nullable=False, server_default=""),
     Column("details", JSONB, nullable=False, server_default=OBJECT),
@@ -108,7 +108,7 @@ effects = Table(
     Column("result", JSONB),
     Column("external_id", Text),  # what the other side calls it: a ticket's id, a channel's message id
     Column("reached", Text),  # how far a part came, as its channel says: queued → sent → delivered → read; deleted
-    Column("failure", Text),  # the kind of failure, as far as that is decided
+    Column("failure", Text),  # schemas.effects.EffectFailure or a SendFailureKind, as far as that is decided
     Column("error", JSONB),
     Column("settled_by", Text),  # the person who said what became of an unknown one, …
     Column("note", Text),  # … and how they know

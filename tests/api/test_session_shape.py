@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from schemas.actions import Confirmation
+from schemas.actions import AssistantActions, Confirmation
+from schemas.assistants import AssistantConfig
+from storage.overview import Overview
 from tests.api.test_questions import ask
 from tests.incoming import incoming
 from tests.support.shop import output
@@ -51,9 +53,24 @@ async def test_the_state_follows_the_moment_at_which_a_question_ends(system: Sys
     await system.database.rows("UPDATE actions SET expires_at = agent_now() - interval '1 second'")
 
     session = await system.session()
+    [listed] = await Overview(system.database).conversations(10)
 
     assert asked["state"] == "awaiting_confirmation"
     assert (session["state"], session["owner"]) == ("ticket_open" if tickets else "bot", "bot")
+    assert listed.state == session["state"]
+
+
+async def test_a_turn_says_the_state_of_its_own_moment(system: System) -> None:
+    """The question is kept through other words, and its time is over: nobody is waited for."""
+    await ask(system, Confirmation.CUSTOMER, "lamp")
+    config = AssistantConfig(actions=AssistantActions(unclear_answer="keep"))
+    await system.services.configurations.apply("default", config, "test")
+    kept = await system.send("Is there another lamp?")
+    await system.database.rows("UPDATE actions SET expires_at = agent_now() - interval '1 second'")
+
+    over = await system.send("And a chair?")
+
+    assert (kept.json()["state"], over.json()["state"]) == ("awaiting_confirmation", "bot")
 
 
 async def test_who_is_called_and_who_has_taken_it_are_told_apart(system: System) -> None:

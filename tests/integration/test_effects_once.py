@@ -14,7 +14,7 @@ from integrations.endpoints.port import CallFailureKind, EndpointFailed
 from schemas.actions import AssistantActions, Endpoint
 from schemas.assistants import AssistantConfig
 from schemas.conversations import NextStep, Perform, Thread, TurnOutcome, TurnRequest
-from schemas.effects import Claim, EffectOutcome, EffectStatus
+from schemas.effects import Claim, EffectFailure, EffectOutcome, EffectStatus
 from storage.actions import Actions
 from storage.ledger import Ledger
 from tests.incoming import incoming
@@ -140,7 +140,7 @@ async def test_an_attempt_with_an_older_fence_writes_nothing(system: System) -> 
     ledger = Ledger(system.database)
     old, new = await claim(system, perform), await claim(system, perform)
 
-    late = [await ledger.fail(old, "failed", {}), await ledger.release(old, None, {})]
+    late = [await ledger.fail(old, EffectFailure.FAILED, {}), await ledger.release(old, None, {})]
     late.append(await ledger.complete(old, EffectOutcome(status=EffectStatus.UNKNOWN)))
     right = await ledger.complete(new, EffectOutcome(status=EffectStatus.CONFIRMED))
 
@@ -153,7 +153,7 @@ async def test_an_attempt_with_an_older_fence_writes_nothing(system: System) -> 
 async def test_what_is_planned_again_is_not_settled(system: System) -> None:
     claimed, ledger = await claim(system, await planned(system, CALL)), Ledger(system.database)
 
-    await ledger.fail(claimed, "failed", {})
+    await ledger.fail(claimed, EffectFailure.FAILED, {})
     assert (await ledger.get(claimed.key)).settled_at is not None
     await ledger.release(claimed, None, {})
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from integrations.channels.failures import SendFailureKind
 from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, Texts
@@ -128,7 +129,7 @@ async def test_a_part_that_comes_back_after_an_erasure_is_not_left_planned(
         assert begun is not None
         await _erase(still, conversation_id)
 
-        released = await outbox.ledger.release(begun, "transient", {})  # the channel was busy, and took nothing
+        released = await outbox.ledger.release(begun, SendFailureKind.TRANSIENT, {})  # it took nothing
 
         effect = await outbox.ledger.get(begun.key)
     assert (released, effect.status) == (False, "unknown")

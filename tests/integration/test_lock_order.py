@@ -125,8 +125,8 @@ class Scene:
             purpose=Purpose.ANSWER,
             verdict=Verdict.TEXT,
             text="Words",
-            errors=[],
-            notes=[],
+            errors=(),
+            notes=(),
             details={},
             backend_uuid="b",
             thread_url_slug=None,
@@ -309,7 +309,9 @@ DEEDS: dict[str, Callable[[Scene], Awaitable[Any]]] = {
     ),
     "a reply is withheld": lambda scene: Outbox(scene.database).withhold(scene.due.id, "note"),
     "a reply is finished": lambda scene: Outbox(scene.database).finish(scene.due.id),
-    "a reply is given up": lambda scene: Outbox(scene.database).give_up(scene.due, "unknown", "no status", "note"),
+    "a reply is given up": lambda scene: Outbox(scene.database).give_up(
+        scene.due, SendFailureKind.UNKNOWN, "no status", "note"
+    ),
     "statuses come": _statuses,
     "a part is sent again": lambda scene: Deliveries(scene.database).resend(scene.failed_part, asked_by="Ann"),
     "it is given back": lambda scene: Standings(scene.database).change(scene.id, Event.RELEASED, who="Ann"),

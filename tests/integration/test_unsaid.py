@@ -17,6 +17,7 @@ from integrations.whatsapp.double import Posted
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, TemplateName
 from schemas.conversations import ApprovalDecision, Deliver, Delivered, Thread, TurnOutcome, TurnRequest
+from schemas.effects import EffectFailure
 from schemas.transitions import Event
 from storage.actions import Actions
 from storage.outbox import Outbox
@@ -190,7 +191,7 @@ async def test_a_notice_that_is_superseded_late_stays_withheld(talk: Conversatio
     await talk.change(Event.TAKEN)
     await talk.deliver()
 
-    assert not await Outbox(talk.system.database).give_up(due, "superseded", None, None)
+    assert not await Outbox(talk.system.database).give_up(due, EffectFailure.SUPERSEDED, None, None)
     assert [row["delivery"] for row in await talk.replies()] == ["withheld"]
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from integrations.channels.failures import SendFailureKind
 from schemas.actions import ActionStatus
 from schemas.deliveries import DeliveryState, MessageDelivery
-from schemas.effects import EffectStatus
+from schemas.effects import EffectFailure, EffectStatus
+from schemas.failures import ModelFailureKind
 from schemas.messages import MessageKind
-from schemas.turn_record import TurnStatus
+from schemas.sessions import ThreadEnd
+from schemas.turn_record import TurnFailure, TurnStatus
 from storage.desk import TicketState
 from storage.media import MediaState
 
@@ -22,8 +25,12 @@ SOURCES = sorted([*ROOT.glob("storage/**/*.py"), *ROOT.glob("storage/**/*.sql")]
 STATUSES: tuple[type[StrEnum], ...] = (TurnStatus, EffectStatus, ActionStatus, DeliveryState, TicketState, MediaState)
 OTHER_KINDS = {"part", "phone", "user_id", "TABLE"}
 """Of effects, of identities, and of what the schema consists of."""
+FAILURES: tuple[type[StrEnum], ...] = (TurnFailure, ModelFailureKind, EffectFailure, SendFailureKind)
+"""Of turns and attempts, of effects and parts."""
 MEMBERS = {
     "delivery": {*MessageDelivery},
+    "end_reason": {*ThreadEnd},
+    "failure": {member for each in FAILURES for member in each},
     "kind": {*MessageKind} | OTHER_KINDS,
     "status": {member for each in STATUSES for member in each},
 }

@@ -46,7 +46,7 @@ _LONGEST_NUMBER = 500
 
 
 def parse_webhook(body: bytes, received_at: datetime) -> ParsedBatch:
-    """Everything in *body*, in its order. *received_at* (UTC) stands in for timestamps that lie in the future.
+    """Everything in *body*, in its order. *received_at* (UTC) replaces timestamps that lie in the future.
 
     A body that is not JSON at all gives a batch with one `unreadable`: it is signed, so a refusal would only make Meta
     send it again for a week.
