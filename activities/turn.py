@@ -213,7 +213,7 @@ class TurnActivities:
         return outcome
 
 
-def _thread_of(turn: ClaimedTurn, request: TurnRequest) -> Thread:
+def _thread_of(turn: ClaimedTurn, request: TurnRequest | Apologize) -> Thread:
     """A step under way goes on from its newest output, unless the conversation started over meanwhile."""
     if turn.thread_ended:
         return Thread(frontend_context_uuid=uuid5(turn.id, f"after the owner's version {turn.owner_version}"))
