@@ -110,7 +110,7 @@ def _values(
     fence: TurnFence, decision: TurnDecision, commit_id: UUID, output: OutputRecord | None, kept: str | None
 ) -> dict[str, Any]:
     """The values that COMMIT names."""
-    values = {**_NOTHING, **_decided(decision)}
+    values = {**_NOTHING, **_decided(decision, kept)}
     accepted = values.pop("accepted")
     has_begun = TurnStatus.ACTING in fence.from_statuses and not isinstance(decision, NotBegun)
     is_effect = values["moving_key"] is not None
@@ -137,7 +137,7 @@ def _values(
     }
 
 
-def _decided(decision: TurnDecision) -> dict[str, Any]:
+def _decided(decision: TurnDecision, kept: str | None) -> dict[str, Any]:
     match decision:
         case GiveReply():
             return _reply(decision)
@@ -157,7 +157,7 @@ def _decided(decision: TurnDecision) -> dict[str, Any]:
                 "action_index": decision.index,
             }
         case AskConfirmation():
-            return _question(decision)
+            return _question(decision, kept)
         case NotBegun():
             return {"status": TurnStatus.WITHHELD, "finishes": True}
         case _:
@@ -179,13 +179,19 @@ def _reply(reply: GiveReply) -> dict[str, Any]:
     return values | _closed(reply.closed) | _move(reply.move) | refused
 
 
-def _question(asked: AskConfirmation) -> dict[str, Any]:
+def _meta(asked: AskConfirmation, kept: str | None) -> dict[str, Any]:
+    """Of words that an action waits for a yes: which (`asks`), and what is said once it does no more (`done`)."""
+    meta: dict[str, Any] = {"asks": str(asked.action.id)}
+    return meta | ({"buttons": asked.buttons} if asked.buttons else {}) | ({"done": kept} if kept else {})
+
+
+def _question(asked: AskConfirmation, kept: str | None) -> dict[str, Any]:
     values = {
         "status": TurnStatus.ANSWERED,
         "finishes": True,
         "verdict": Verdict.ACTION,
         "reply": asked.text,
-        "reply_meta": dump_json({"buttons": asked.buttons} if asked.buttons else {}),
+        "reply_meta": dump_json(_meta(asked, kept)),
         "accepted": True,
         "confirmation_by": asked.by,
         "expires_at": asked.expires_at,

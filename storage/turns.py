@@ -121,7 +121,11 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                        OR date_trunc('second', m.sent_at) > date_trunc('second', taken.accepted_at))))
           FROM actions p CROSS JOIN LATERAL (SELECT (SELECT CASE WHEN m.delivery IS NOT NULL
                    THEN coalesce((SELECT max(e.settled_at) FROM effects e
-                                   WHERE e.message_id = m.id AND e.status = 'confirmed' AND e.reached <> 'deleted'),
+                                   WHERE e.message_id = m.id AND e.status = 'confirmed' AND e.reached <> 'deleted'
+                                     AND NOT EXISTS (SELECT 1 FROM messages w JOIN effects o ON o.message_id = w.id
+                                       WHERE w.conversation_id IN {WITH_MERGED} AND w.id <> m.id AND w.meta ? 'buttons'
+                                         AND o.status IN ('sending', 'confirmed', 'unknown')
+                                         AND o.claimed_at > e.claimed_at)),
                                  '9999-12-31T00:00:00Z') END
                   FROM messages m WHERE m.turn_id = p.turn_id AND m.direction = 'out') AS accepted_at) taken
          WHERE p.conversation_id = :conversation_id
@@ -137,7 +141,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
 """
 """Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is.
 
-Of an open question, `said_otherwise`: an earlier turn had a message that was written since it could be read (the same
+Of an open question, `accepted_at`: when the channel had it, unless another question was sent since, which a plain
+yes may mean. `said_otherwise`: an earlier turn had a message that was written since it could be read (the same
 rule as in `actions.confirmation`), and did not settle it."""
 
 GET = f"""
