@@ -18,6 +18,7 @@ from actions.question_words import QuestionWords, words_for
 from actions.schema_parts import SchemaParts
 from actions.sensitive import HIDDEN, without_sensitive
 from schemas.actions import ActionDefinition
+from schemas.visible import shows_something
 
 QUESTION_UNITS = 4_000
 """UTF-16 code units of a whole question: fits into one message of a channel, whatever its titles and values are."""
@@ -107,7 +108,8 @@ class _Shown:
             return self.words.yes if value else self.words.no
         if isinstance(value, str) and any("enum" in each for each in schemas):
             return self.labels.get(value, _line(value))
-        return "–" if value is None or value == "" else _line(str(value)) or "–"
+        written = "" if value is None else _line(str(value))
+        return written if shows_something(written) else "–"
 
 
 def _lines(leaves: Sequence[tuple[str, str]], units: int) -> list[str]:

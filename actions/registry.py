@@ -84,8 +84,7 @@ class Registry:
             "retries": endpoint.retries,
             "time_limit_seconds": endpoint.time_limit_seconds,
         }
-        chosen = self.config.confirmations.get(API_CALL, Confirmation.NONE)
-        demands["confirmation"] = endpoint.confirmation if chosen is Confirmation.NONE else chosen
+        demands["confirmation"] = Confirmation.strictest(definition.confirmation, endpoint.confirmed_by)
         return definition.model_copy(update=demands)
 
     def parameters_of(self, request: ActionRequest) -> Parameters:
@@ -141,11 +140,12 @@ class Registry:
         return schema_errors(endpoint.params_schema, metadata["params"], f"{under}/params")
 
     def _configured(self, definition: ActionDefinition) -> ActionDefinition:
-        """With who is asked, and as safe as the endpoint behind it."""
-        chosen = self.config.confirmations.get(definition.name, definition.confirmation)
+        """With who is asked: the strictest of what it says itself, its endpoint, and the assistant by its name."""
         endpoint = self.endpoint(definition.settings.get("endpoint"))
-        safe = definition.safe and (endpoint is None or endpoint.is_safe)
-        return definition.model_copy(update={"confirmation": chosen, "safe": safe})
+        by_name = self.config.confirmations.get(definition.name, Confirmation.NONE)
+        behind = endpoint.confirmed_by if endpoint else Confirmation.NONE
+        asked = Confirmation.strictest(definition.confirmed_by, behind, by_name)
+        return definition.model_copy(update={"confirmation": asked})
 
 
 def configuration_problems(config: AssistantActions) -> list[ConfigurationProblem]:
@@ -202,9 +202,31 @@ def _safety_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]
             yield ConfigurationProblem(path=f"{path}/safe_because", message="say why it needs nobody's confirmation")
         if each.safe and each.destructive:
             yield ConfigurationProblem(path=f"{path}/safe", message="what is destructive is not safe")
+        if each.safe and each.confirmation is not Confirmation.NONE:
+            message = f"what is safe needs nobody's confirmation, and this asks for one by {each.confirmation}"
+            yield ConfigurationProblem(path=f"{path}/safe", message=message)
+    yield from _loosened(config)
     for name in sorted(name for name, by in config.confirmations.items() if by is Confirmation.NONE):
-        if (message := _why_asked(name, config)) is not None:
-            yield ConfigurationProblem(path=f"/confirmations/{name}", message=message)
+        if (why := _why_asked(name, config)) is not None:
+            yield ConfigurationProblem(path=f"/confirmations/{name}", message=why)
+
+
+def _loosened(config: AssistantActions) -> Iterator[ConfigurationProblem]:
+    """What says that fewer are asked than is demanded elsewhere. The strictest holds, so it would not come true."""
+    endpoints = {each.name: each for each in config.endpoints}
+    for index, each in enumerate(config.custom):
+        named = each.settings.get("endpoint")
+        endpoint = endpoints.get(named) if isinstance(named, str) else None
+        behind = endpoint.confirmation if endpoint else Confirmation.NONE
+        asks = f"its endpoint asks for a confirmation by {behind}"
+        if each.safe and behind is not Confirmation.NONE:
+            yield ConfigurationProblem(path=f"/custom/{index}/safe", message=asks)
+        elif each.confirmation is Confirmation.CUSTOMER and behind is Confirmation.STAFF:
+            yield ConfigurationProblem(path=f"/custom/{index}/confirmation", message=asks)
+        demanded = Confirmation.strictest(each.confirmation, behind)
+        if config.confirmations.get(each.name) is Confirmation.CUSTOMER and demanded is Confirmation.STAFF:
+            message = "the action, or its endpoint, asks for a confirmation by staff; nothing loosens that"
+            yield ConfigurationProblem(path=f"/confirmations/{each.name}", message=message)
 
 
 def _owner_problems(config: AssistantActions) -> Iterator[ConfigurationProblem]:
@@ -222,12 +244,14 @@ def _why_asked(name: str, config: AssistantActions) -> str | None:
     """Why somebody is asked to confirm the action *name*, whatever `confirmations` says; None: nobody need be."""
     if name == API_CALL:
         return "each endpoint says for itself whether it is safe; what is not safe is never called without confirmation"
-    unsafe = {each.name for each in config.endpoints if not each.is_safe}
+    asking = [each.name for each in config.endpoints if each.confirmed_by is not Confirmation.NONE]
     for each in (each for each in config.custom if each.name == name):
         if not each.safe:
             return "only an action that is declared safe is done without confirmation"
-        if each.settings.get("endpoint") in unsafe:
-            return "only an action whose endpoint is safe is done without confirmation"
+        if each.confirmation is not Confirmation.NONE:
+            return f"the action itself asks for a confirmation by {each.confirmation}"
+        if each.settings.get("endpoint") in asking:
+            return "only an action whose endpoint is safe, and asks nobody, is done without confirmation"
     return None
 
 

@@ -5,29 +5,17 @@ A customer confirms what they read: a parameter whose title shows nothing would 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from actions.folding import without_invisible
 from actions.metadata_schemas import Schema, subschemas
 from actions.relaxed_json import escaped
 from schemas.actions import ConfigurationProblem
+from schemas.visible import shows_something
 
-_SHOWS_NOTHING = {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}
-"""Unicode's categories of control, format and white space."""
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2800\u3164\uffa0")
-"""Letters, marks and symbols by their category that show nothing all the same."""
 _NOT_TEXTS = {"metadata_schema", "params_schema", "example"}
 """Of the schemas only what people read counts (`unseen_labels`)."""
 _UNSEEN = "nothing of it can be seen"
-
-
-def shows_something(text: str) -> bool:
-    return any(
-        letter not in _BLANK and unicodedata.category(letter) not in _SHOWS_NOTHING
-        for letter in without_invisible(text)
-    )
 
 
 def unseen_texts(body: object, path: str = "") -> Iterator[ConfigurationProblem]:

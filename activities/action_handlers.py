@@ -298,7 +298,7 @@ def in_own_database(handler: str | None) -> bool:
 
 def configuration_errors(config: AssistantActions) -> list[ConfigurationProblem]:
     """What of *config* could never be performed: unknown handlers and endpoints, with JSON pointers into it."""
-    endpoints = {endpoint.name for endpoint in config.endpoints}
+    endpoints = [endpoint.name for endpoint in config.endpoints]
     errors = []
     for index, definition in enumerate(config.custom):
         if definition.handler not in HANDLERS:

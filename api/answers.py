@@ -7,6 +7,8 @@ the conversation answers it along with the others it finds in the inbox.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
@@ -16,9 +18,11 @@ from config.settings import Settings
 from integrations.temporal.conversations import Conversations, StillWaiting
 from schemas.messages import StoredMessage
 from schemas.turns import Turn
+from storage.database import retry_while_unavailable
 from storage.turn_views import TurnViews
 
 log = get_logger(__name__)
+T = TypeVar("T")
 
 _IN_FLIGHT = 8
 _STOPPING = "this API process is stopping"
@@ -34,6 +38,7 @@ class Answers:
         self._readiness = readiness
         self._turns = turns
         self._wait_seconds = settings.reply_wait_seconds
+        self._retry_seconds = settings.database_retry_seconds
         self._silence_seconds = settings.temporal_rpc_timeout_seconds
         self._stopping = False
         self._waits: dict[UUID, asyncio.Task[Turn]] = {}
@@ -42,7 +47,8 @@ class Answers:
     async def to(self, stored: StoredMessage) -> Turn:
         """The turn. Goes on waiting in the background when the caller leaves.
 
-        Raises StillWaiting, TemporalUnavailable or StorageUnavailable; the message stays stored all the same.
+        Raises StillWaiting, TemporalUnavailable or StorageUnavailable (after DATABASE_RETRY_SECONDS); the message stays
+        stored all the same.
         """
         if self._stopping:
             raise StillWaiting(_STOPPING)
@@ -75,14 +81,14 @@ class Answers:
 
         One that was held, and is to be answered now, is waited for like any other.
         """
-        turn = await self._turns.answering(stored.conversation_id, stored.seq)
+        turn = await self._read(lambda: self._turns.answering(stored.conversation_id, stored.seq))
         if turn is None or turn.reply is not None:
             return turn
-        asked_again = await self._turns.asked_again(stored.conversation_id, stored.seq)
+        asked_again = await self._read(lambda: self._turns.asked_again(stored.conversation_id, stored.seq))
         if asked_again is None:
             return turn
         await self._wait_for_reply(stored.model_copy(update={"seq": asked_again}), _again(stored))
-        return await self._turns.answering(stored.conversation_id, stored.seq)
+        return await self._read(lambda: self._turns.answering(stored.conversation_id, stored.seq))
 
     async def _wait_for_reply(self, stored: StoredMessage, call_id: str) -> None:
         """Not longer than Temporal answers."""
@@ -96,7 +102,7 @@ class Answers:
 
         None if it is where it was.
         """
-        place = await self._turns.place_of(stored.message_id)
+        place = await self._read(lambda: self._turns.place_of(stored.message_id))
         if place.conversation_id == stored.conversation_id:
             return None
         return await self._wait(stored.model_copy(update={**place.model_dump(), "is_new": False, "turn_id": None}))
@@ -106,10 +112,14 @@ class Answers:
         log.warning("conversation_ahead_of_database", conversation_id=str(stored.conversation_id), seq=stored.seq)
         await self._conversations.forget(stored.workflow_id, "It was ahead of the database, which was put back")
         await self._wait_for_reply(stored, _again(stored))
-        turn = await self._turns.answering(stored.conversation_id, stored.seq)
+        turn = await self._read(lambda: self._turns.answering(stored.conversation_id, stored.seq))
         if turn is None:
             raise StillWaiting("the message is kept and not answered yet")
         return turn
+
+    async def _read(self, reading: Callable[[], Awaitable[T]]) -> T:
+        """Rides out a short absence of the database: the message is stored, and its answer comes all the same."""
+        return await retry_while_unavailable(reading, self._retry_seconds)
 
     def _forget(self, message_id: UUID, done: asyncio.Task[Turn]) -> None:
         self._waits.pop(message_id, None)

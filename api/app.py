@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from api.bodies import BodyGuard
 from api.message_ids import MessageIdHeader
+from api.paths import PathGuard
 from api.problems import add_problem_handlers
 from api.routes import actions, deliveries, effects, health, messages, sessions, webhooks
 from api.routes.root import root
@@ -67,6 +68,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         seconds=settings.request_body_seconds,
         exempt=("/api/webhooks/",),
     )
+    app.add_middleware(PathGuard)
     app.add_middleware(StoppingGuard, stopping=services.stopping)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id)
     return app

@@ -14,6 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problems import ProblemError, problem_response
 
 MAX_DEPTH = 32
+MAX_DIGITS = 1_000
+"""Of a whole number; Python itself reads no more than 4,300."""
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 class BodyGuard:
@@ -96,10 +99,12 @@ def _check(body: bytes) -> None:
         text = body.decode()
     except UnicodeDecodeError:
         raise ProblemError(400, "The body is not UTF-8.") from None
-    if not text.strip():
+    if not text.strip(_BYTE_ORDER_MARK).strip():
         raise ProblemError(422, "The body is empty; send a JSON object.")
+    if text.startswith(_BYTE_ORDER_MARK):
+        raise ProblemError(400, "The body begins with a byte order mark; send JSON without one.")
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_whole)
     except RecursionError:
         raise ProblemError(400, f"The JSON is nested deeper than {MAX_DEPTH}.") from None
     except ValueError as error:
@@ -110,6 +115,12 @@ def _check(body: bytes) -> None:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _whole(digits: str) -> int:
+    if len(digits.lstrip("-")) > MAX_DIGITS:
+        raise ProblemError(400, f"A number in the body has {len(digits)} digits; it may have at most {MAX_DIGITS}.")
+    return int(digits)
 
 
 def _depth_exceeds(value: Any, limit: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 from config.logs import get_logger
 from integrations.temporal.conversations import StillWaiting, TemporalUnavailable
 from storage.database import StorageUnavailable
+from storage.sessions import Ambiguous
 
 log = get_logger(__name__)
 
@@ -43,6 +45,27 @@ _TYPES = {
     429: "too-many-requests",
     500: "internal-error",
     503: "unavailable",
+}
+
+
+class Taken(StrEnum):
+    """What is known of a call's message: nothing ──store──▶ perhaps ──▶ kept."""
+
+    NOTHING = "nothing"  #: it was not handed to the database
+    PERHAPS = "perhaps"  #: it was, and whether it is stored has not been said
+    KEPT = "kept"  #: it is stored, and will be answered
+
+
+_OF_THE_DATABASE = {
+    Taken.NOTHING: "The database is unavailable, so nothing was taken. Send the same message_id again.",
+    Taken.PERHAPS: (
+        "The database is unavailable, and did not say whether your message is kept. "
+        "Send the same message_id again: it is answered once."
+    ),
+    Taken.KEPT: (
+        "Your message is kept, but the database is unavailable just now, so its answer cannot be read. "
+        "Send the same message_id again."
+    ),
 }
 
 
@@ -96,17 +119,17 @@ def problem_response(
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
-def unavailable(error: Exception, *, message: bool = True) -> ProblemError:
+def unavailable(error: Exception, taken: Taken | None) -> ProblemError:
     """What a caller is told while something the system needs is unavailable; what was stored stays stored.
 
-    *message*: whether the call brought one, to be sent again under its id. Of any other call nothing was kept.
+    *taken*: what is known of the message that the call brought, to be sent again under its id; None: it brought none.
     """
     details: dict[type[Exception], str] = {
-        StorageUnavailable: "The database is unavailable, so nothing was taken. Send the same message_id again.",
+        StorageUnavailable: _OF_THE_DATABASE[taken or Taken.NOTHING],
         TemporalUnavailable: "Your message is kept but cannot be answered just now. Send the same message_id again.",
         StillWaiting: "Your message is kept and still being answered. Send the same message_id again.",
     }
-    if not message:
+    if taken is None:
         details = _OF_OTHER_CALLS
     return ProblemError(503, details[type(error)], headers={"Retry-After": str(RETRY_SECONDS)})
 
@@ -128,6 +151,10 @@ def add_problem_handlers(app: FastAPI) -> None:
         errors = [{"path": _pointer(each["loc"]), "message": str(each["msg"])} for each in error.errors()]
         return problem_response(422, "Some of the input is not valid; see errors.", errors=errors[:50])
 
+    @app.exception_handler(Ambiguous)
+    async def on_ambiguous(_request: Request, error: Ambiguous) -> JSONResponse:
+        return problem_response(409, f"{error}. Use a name that only one of them has.")
+
     for away in (StorageUnavailable, TemporalUnavailable, StillWaiting):
         app.add_exception_handler(away, _on_unavailable)
     app.add_exception_handler(Exception, _on_unexpected)
@@ -143,9 +170,21 @@ def named_message(request: Request) -> str | None:
     return message_id
 
 
+def note_taken(request: Request, taken: Taken) -> None:
+    """What a problem says of the message of *request* from here on."""
+    request.state.taken = taken
+
+
+def _taken(request: Request) -> Taken | None:
+    if request.url.path not in _MESSAGE_PATHS:
+        return None
+    known: Taken = getattr(request.state, "taken", Taken.NOTHING)
+    return known
+
+
 async def _on_unavailable(request: Request, error: Exception) -> JSONResponse:
     log.warning("unavailable", what=type(error).__name__, why=str(error))
-    told = unavailable(error, message=request.url.path in _MESSAGE_PATHS)
+    told = unavailable(error, _taken(request))
     return problem_response(told.status, told.detail, headers=told.headers, message_id=named_message(request))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fastapi.sse import ServerSentEvent
 
-from api.problems import ProblemError, problem, unavailable
+from api.problems import ProblemError, Taken, problem, unavailable
 from api.services import Services
 from config.logs import get_logger
 from integrations.temporal.conversations import StillWaiting, TemporalUnavailable
@@ -69,7 +69,7 @@ async def follow(services: Services, following: Following) -> AsyncIterator[Serv
         turn = await answering
         yield ServerSentEvent(event="done", data=turn.model_dump(mode="json"), id=following.event_id(last, "done"))
     except (StorageUnavailable, TemporalUnavailable, StillWaiting) as error:
-        yield following.error(unavailable(error), last)
+        yield following.error(unavailable(error, Taken.KEPT), last)
     except Exception as error:
         log.error("stream_failed", exc_info=error)
         told = ProblemError(500, "That should not have happened. Please report it with the request_id.")
@@ -81,20 +81,34 @@ async def follow(services: Services, following: Following) -> AsyncIterator[Serv
 async def _written(
     services: Services, message: StoredMessage, last: int, answering: asyncio.Task[Turn]
 ) -> AsyncIterator[StreamEvent]:
-    """Chunks and resets until the answer is there and all of them were read."""
-    seq = message.seq
-    if message.turn_id is not None:  # it was held, and is answered with another number now, maybe
-        seq = await services.turns.asked_again(message.conversation_id, seq) or seq
+    """Chunks and resets until the answer is there and all of them were read.
+
+    While the database is unavailable there are none: the wait for the answer says when it is too long. An answer that
+    could still be read is whole in itself, so what was not shown of it by then is left out.
+    """
+    seq: int | None = None
     with services.notifications.watch(message.conversation_id) as changed:
         while True:
             ended = answering.done()
             changed.clear()
-            for event in await services.events.after(message.conversation_id, seq, last):
+            try:
+                seq = seq or await _number(services, message)
+                events = await services.events.after(message.conversation_id, seq, last)
+            except StorageUnavailable as error:
+                log.warning("stream_not_read", why=str(error))
+                events = []
+            for event in events:
                 last = event.n
                 yield event
             if ended:
                 return
             await _either(changed, answering)
+
+
+async def _number(services: Services, message: StoredMessage) -> int:
+    """Under which the message is answered: one that was held is answered with another's, maybe."""
+    asked_again = await services.turns.asked_again(message.conversation_id, message.seq) if message.turn_id else None
+    return asked_again or message.seq
 
 
 async def _either(changed: asyncio.Event, answering: asyncio.Task[Turn]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 import yaml
@@ -16,6 +16,7 @@ from actions.registry import Registry, configuration_problems
 from actions.visible import unseen_texts
 from activities.action_handlers import configuration_errors
 from cli.surroundings import completed, found_settings, on_database, own_settings, stop, unreadable
+from cli.yaml_files import Unusable, read_yaml
 from config.settings import Settings
 from schemas.assistants import Assistant, AssistantConfig
 from schemas.requests import AssistantName
@@ -30,7 +31,7 @@ Name = Annotated[str, typer.Option("--assistant", "-a", help="Which bot.")]
 @app.command()
 def show(name: Name = "default") -> None:
     """Print the configuration in force as YAML; edit it and `apply` it again."""
-    assistant = _with(lambda configurations: configurations.newest(name))
+    assistant = _known(name)
     typer.echo(f"# assistant {assistant.name}, version {assistant.version} (0: nothing stored, all defaults)")
     body = assistant.config.model_dump(mode="json")
     typer.echo(yaml.safe_dump(body, sort_keys=False, allow_unicode=True), nl=False)
@@ -66,9 +67,12 @@ def show_prompt_pack(
     ] = False,
 ) -> None:
     """Print what to paste into the Perplexity Space, or note that it was pasted."""
-    assistant = _with(lambda configurations: configurations.newest(name))
-    pack = _pack(assistant, found_settings())
+    assistant, settings = _known(name), found_settings()
+    pack = _pack(assistant, settings)
     if pasted:
+        if (assistant.config.collection_uuid or settings.default_collection_uuid) is None:
+            told = "has no Space (collection_uuid, or DEFAULT_COLLECTION_UUID), so nothing can be pasted into it"
+            raise stop(f"--pasted: assistant {name} {told}: its pack goes with each thread")
         _with(lambda configurations: configurations.pasted(name, pack.version, getpass.getuser()))
         typer.echo(f"prompt pack {pack.version} of assistant {name}: noted as pasted into its Space")
         return
@@ -91,6 +95,20 @@ def _check_name(name: str) -> None:
     except ValidationError:
         told = "1 to 64 of a-z, 0-9, _ and -, a letter or a digit first"
         raise stop(f"--assistant: {name!r} is no name of an assistant: {told}") from None
+
+
+def _known(name: str) -> Assistant:
+    """The assistant *name*; ends the program with one line if there is none."""
+    _check_name(name)
+
+    async def look(configurations: Configurations) -> Assistant | list[str]:
+        names = await configurations.names()
+        return await configurations.newest(name) if name in names else names
+
+    found = _with(look)
+    if isinstance(found, list):
+        raise stop(f"--assistant: there is no assistant {name!r}; there are: {', '.join(found)}")
+    return found
 
 
 def _checked(name: str, config: AssistantConfig, settings: Settings) -> str:
@@ -116,12 +134,14 @@ def _warn_of_unset_secrets(file: Path, config: AssistantConfig, settings: Settin
 
 def _read(file: Path) -> AssistantConfig:
     try:
-        body: Any = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-        return AssistantConfig.model_validate(body or {})
+        body = read_yaml(file.read_text(encoding="utf-8-sig"))
+        if not isinstance(body, dict):
+            raise stop(f"{file}: nothing to apply: it must hold fields, as `agent assistant show` prints them")
+        return AssistantConfig.model_validate(body)
     except (OSError, UnicodeDecodeError) as error:
         raise unreadable(file, error, "name a file that `agent assistant show > bot.yaml` wrote") from None
-    except yaml.YAMLError as error:
-        raise stop(f"{file}: {' '.join(str(error).split())[:300]}") from None
+    except Unusable as error:
+        raise stop(f"{file}: {error}") from None
     except ValidationError as error:
         lines = [f"/{'/'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:20]]
         raise stop(f"{file}: " + "; ".join(lines)) from None

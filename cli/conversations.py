@@ -7,6 +7,7 @@ import getpass
 import os
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -23,7 +24,7 @@ from storage.database import Database
 from storage.erasure import Busy, Erased, Erasure
 from storage.exports import Exports
 from storage.overview import Overview
-from storage.sessions import Sessions
+from storage.sessions import Ambiguous, Sessions
 from storage.standings import Standings
 from storage.turn_views import TurnViews
 
@@ -107,21 +108,22 @@ def erase(
     channel: ChannelOption = "http",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask back.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also what is under way: it is given up.")] = False,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Where it is a name of several people: all of them.")
+    ] = False,
 ) -> None:
     """Remove the customer's words and names for ever. Thread ids, numbers, statuses and counts are kept."""
     if not yes:
         typer.confirm(f"Erase all words and names of {customer_id} on {channel}? Nothing brings them back.", abort=True)
 
     async def remove(database: Database, settings: Settings) -> Erased:
-        session = await Sessions(database).find(*_checked(channel, customer_id))
-        if session is None:
-            return Erased(again=True)
-        erasure = Erasure(database)
-        customer = await erasure.customer_of(session.conversation_id)
-        erased = await erasure.erase(customer, actor=_user(), force=force)
-        for sha256 in erased.files:
-            media_files.remove(media_files.folder_of(settings), sha256)
-        return erased
+        done = Erased(again=True)
+        for customer in await _customers(database, channel, customer_id, everybody=everybody):
+            erased = await Erasure(database).erase(customer, actor=_user(), force=force)
+            for sha256 in erased.files:
+                media_files.remove(media_files.folder_of(settings), sha256)
+            done = Erased(again=done.again and erased.again, messages=done.messages + erased.messages)
+        return done
 
     try:
         erased = on_database(remove)
@@ -143,10 +145,28 @@ async def summary_of(database: Database, session: Session) -> ConversationSummar
 
 
 async def _found(database: Database, channel: str, customer_id: str, language: str = "en") -> Session:
-    session = await Sessions(database, language).find(*_checked(channel, customer_id))
+    session = await _sought(database, channel, customer_id, language)
     if session is None:
         raise stop(f"{customer_id} has no conversation on {channel}")
     return session
+
+
+async def _sought(database: Database, channel: str, customer_id: str, language: str = "en") -> Session | None:
+    try:
+        return await Sessions(database, language).find(*_checked(channel, customer_id))
+    except Ambiguous as several:
+        raise stop(f"{several}; use a name that only one of them has") from None
+
+
+async def _customers(database: Database, channel: str, customer_id: str, *, everybody: bool) -> list[UUID]:
+    """Whose name it is on the channel: nobody's, one customer's, or with *everybody* that of all who have it."""
+    try:
+        session = await Sessions(database).find(*_checked(channel, customer_id))
+    except Ambiguous as several:
+        if everybody:
+            return several.people
+        raise stop(f"{several}; use a name that only one of them has, or --all for all of them") from None
+    return [await Erasure(database).customer_of(session.conversation_id)] if session else []
 
 
 def _checked(channel: str, customer_id: str) -> tuple[str, str]:

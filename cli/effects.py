@@ -8,9 +8,11 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from cli.surroundings import on_database, stop
 from schemas.effects import Effect, EffectStatus
+from schemas.requests import Note
 from storage.effects import Effects, NotUnknown
 
 app = typer.Typer(help="Effects of actions: what was done outside.", no_args_is_help=True)
@@ -41,8 +43,10 @@ def resolve(
     note: Annotated[str, typer.Option(help="How you know.")],
 ) -> None:
     """Settle an effect of unknown outcome. Nothing is done and nobody is told."""
-    if not note.strip():
-        raise stop("--note: say how you know")
+    try:
+        TypeAdapter(Note).validate_python(note)
+    except ValidationError as error:
+        raise stop(f"--note: {error.errors()[0]['msg']}; say how you know") from None
     who = f"user {getpass.getuser()}"
     try:
         settled = on_database(

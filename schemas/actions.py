@@ -34,6 +34,11 @@ class Confirmation(StrEnum):
     CUSTOMER = "customer"
     STAFF = "staff"
 
+    @classmethod
+    def strictest(cls, *demanded: Confirmation) -> Confirmation:
+        """What holds where several are demanded: nothing loosens another's demand. They stand here by strictness."""
+        return max(demanded, key=list(cls).index)
+
 
 class ActionStatus(StrEnum):
     """What people have said to an action; what came of it is in the ledger (`schemas.effects`).
@@ -217,6 +222,11 @@ class Endpoint(BaseModel):
     def is_safe(self) -> bool:
         """Whether a call needs nobody's yes."""
         return (self.safe or self.method == "GET") and not self.destructive
+
+    @property
+    def confirmed_by(self) -> Confirmation:
+        """Who is asked, whichever action calls it."""
+        return self.confirmation if self.is_safe else Confirmation.strictest(self.confirmation, Confirmation.CUSTOMER)
 
 
 BUILT_IN_NAMES = (

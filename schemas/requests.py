@@ -7,6 +7,9 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from schemas.channels import PUSH_CHANNELS
+from schemas.visible import shows_something
+
 
 def storable(value: str) -> str:
     """PostgreSQL stores no NUL, UTF-8 has no lone surrogates."""
@@ -25,13 +28,27 @@ def not_blank(value: str) -> str:
     return value
 
 
+def seen(value: str) -> str:
+    """Words for people."""
+    if not shows_something(value):
+        raise ValueError("must not be blank: nothing of it can be seen")
+    return value
+
+
 def _one_line(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must hold printable characters only")
     return value
 
 
-Text = Annotated[str, AfterValidator(storable), AfterValidator(not_blank)]
+def _by_calls(channel: str) -> str:
+    """Words for a customer of such a channel would begin a second conversation, which hides the real one."""
+    if channel in PUSH_CHANNELS:
+        raise ValueError(f"messages of {channel} come by its webhook; for a call of yours choose another name")
+    return channel
+
+
+Text = Annotated[str, AfterValidator(storable), AfterValidator(seen)]
 CustomerId = Annotated[
     str,
     Field(min_length=1, max_length=256),
@@ -46,6 +63,8 @@ MessageId = Annotated[
     AfterValidator(not_blank),
     AfterValidator(_one_line),
 ]
+AgentName = Annotated[MessageId, AfterValidator(seen)]
+Note = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(storable), AfterValidator(seen)]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 AssistantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
@@ -69,7 +88,10 @@ class MessageRequest(BaseModel):
     message_id: MessageId | None = Field(
         default=None, description="Your own name for the message, unique for this customer; made up if missing"
     )
-    channel: ChannelName = Field(default="http", description="Conversations of one customer are kept apart by channel")
+    channel: Annotated[ChannelName, AfterValidator(_by_calls)] = Field(
+        default="http",
+        description="Conversations of one customer are kept apart by channel. `whatsapp` has a webhook of its own",
+    )
     assistant: AssistantName = Field(default="default", description="Which bot answers a new conversation")
 
 
@@ -89,7 +111,7 @@ class ApprovalBody(BaseModel):
 
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     approved: bool
-    agent_name: MessageId
+    agent_name: AgentName
 
 
 class QuestionBody(BaseModel):
@@ -98,7 +120,7 @@ class QuestionBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     approved: bool
-    agent_name: MessageId
+    agent_name: AgentName
 
 
 class ReplyBody(BaseModel):
@@ -107,7 +129,7 @@ class ReplyBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     text: Text
-    agent_name: MessageId
+    agent_name: AgentName
 
 
 class ReplyTaken(BaseModel):

@@ -81,7 +81,9 @@ won AS (
            owner_version = after.version_after,
            thread_version = CASE WHEN after.fate = 'decided' THEN :owner_version ELSE turns.thread_version END,
            verdict = coalesce(:verdict, verdict), failure = CASE WHEN after.fate = 'decided' THEN :failure END,
-           handler = coalesce(:handler, handler), frontend_context_uuid = :frontend_context_uuid,
+           handler = coalesce(:handler, handler),
+           frontend_context_uuid = CASE WHEN CAST(:account_name AS text) IS NULL THEN frontend_context_uuid
+                                   ELSE :frontend_context_uuid END,
            backend_uuid = CASE WHEN after.fate = 'decided' THEN coalesce(:accepted_backend_uuid, backend_uuid)
                           ELSE backend_uuid END,
            newest_backend_uuid = CASE WHEN after.fate <> 'again'

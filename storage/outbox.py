@@ -50,7 +50,7 @@ WITH customer AS MATERIALIZED (
         ON m.conversation_id = c.id WHERE m.id = :message_id) FOR SHARE
 ), place AS MATERIALIZED (
     SELECT id FROM conversations WHERE id = (SELECT conversation_id FROM messages WHERE id = :message_id)
-       AND EXISTS (SELECT 1 FROM customer) FOR KEY SHARE
+       AND customer_id = (SELECT id FROM customer) FOR KEY SHARE
 ), due AS MATERIALIZED (
     SELECT * FROM messages
      WHERE id = :message_id AND delivery = 'due' AND text = :text AND EXISTS (SELECT 1 FROM place) FOR SHARE

@@ -11,11 +11,24 @@ from schemas.standing import Standing
 from storage.database import Database
 from storage.questions import Questions
 
-_SESSION = """
-SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, to_jsonb(s) AS standing, c.turns,
+_NAMED = """
+WITH named AS (
+    SELECT DISTINCT i.customer_id FROM channel_identities i
+     WHERE i.channel = :channel
+       AND (i.value = :customer_id OR i.kind = 'phone' AND i.value = ltrim(CAST(:customer_id AS text), '+'))
+       AND EXISTS (SELECT 1 FROM conversations c
+                    WHERE c.customer_id = i.customer_id AND c.channel = i.channel AND c.merged_into IS NULL)
+)
+"""
+"""Whose name it is. Two of one channel may have it: the phone number of one, another kind of name of the other."""
+
+_SESSION = f"""
+{_NAMED}
+SELECT (SELECT count(*) FROM named) AS people,
+       c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, to_jsonb(s) AS standing, c.turns,
        c.last_message_at, c.newest_seq - c.cursor AS waiting_messages, t.backend_uuid, t.frontend_context_uuid::text,
        t.thread_url_slug, t.collection_uuid, t.account_name,
-       (SELECT coalesce(array_agg('T-' || k.number ORDER BY k.number), '{}') FROM tickets k
+       (SELECT coalesce(array_agg('T-' || k.number ORDER BY k.number), '{{}}') FROM tickets k
          WHERE k.conversation_id = c.id) AS tickets,
        (SELECT count(*) FROM held_messages(c.id)) AS held,
        (SELECT jsonb_build_object('id', h.id, 'team', h.team, 'reason', h.reason, 'since', h.opened_at,
@@ -27,13 +40,18 @@ SELECT c.id AS conversation_id, c.channel, c.assistant, c.workflow_id, to_jsonb(
                 WHERE c.id IN (m.id, m.merged_into) AND x.why = 'taken' AND x.at >= h.opened_at
                 ORDER BY x.id DESC LIMIT 1) taken ON true
          WHERE h.conversation_id = c.id AND h.released_at IS NULL) AS handoff
-  FROM channel_identities i
-  JOIN conversations c ON c.customer_id = i.customer_id AND c.channel = i.channel AND c.merged_into IS NULL
+  FROM named i
+  JOIN conversations c ON c.customer_id = i.customer_id AND c.channel = :channel AND c.merged_into IS NULL
   JOIN standings s ON s.conversation_id = c.id
   LEFT JOIN threads t ON t.conversation_id = c.id AND t.ended_at IS NULL
- WHERE i.channel = :channel
-   AND (i.value = :customer_id OR i.kind = 'phone' AND i.value = ltrim(CAST(:customer_id AS text), '+'))
  ORDER BY c.last_message_at DESC NULLS LAST, t.backend_uuid IS NULL, t.updated_at DESC LIMIT 1
+"""
+
+_PEOPLE = f"""
+{_NAMED}
+SELECT n.customer_id, string_agg(i.kind || ' ' || i.value, ', ' ORDER BY i.kind, i.value) AS names
+  FROM named n JOIN channel_identities i ON i.customer_id = n.customer_id AND i.channel = :channel
+ GROUP BY n.customer_id ORDER BY names
 """
 
 _THREADS = """
@@ -95,6 +113,15 @@ def _projected(standing: Standing, questions: list[OpenQuestion]) -> dict[str, A
 _THREAD_FIELDS = tuple(SessionThread.model_fields)
 
 
+class Ambiguous(Exception):
+    """A name of several people of one channel. *people*: which; the text has all their names."""
+
+    def __init__(self, channel: str, customer_id: str, people: dict[UUID, str]) -> None:
+        told = "; ".join(people.values())
+        super().__init__(f"{customer_id} is a name of {len(people)} people on {channel}: {told}")
+        self.people = list(people)
+
+
 class Sessions:
     """Queries about one conversation, found by the name its channel knows the customer by.
 
@@ -106,10 +133,15 @@ class Sessions:
         self._questions = Questions(database, language)
 
     async def find(self, channel: str, customer_id: str) -> Session | None:
-        row = await self._database.row(_SESSION, {"channel": channel, "customer_id": customer_id})
+        """The newest of the one customer whom the channel knows by that name. Raises Ambiguous."""
+        name = {"channel": channel, "customer_id": customer_id}
+        row = await self._database.row(_SESSION, name)
         if row is None:
             return None
         values: dict[str, Any] = dict(row)
+        if values.pop("people") > 1:
+            people = await self._database.rows(_PEOPLE, name)
+            raise Ambiguous(channel, customer_id, {each["customer_id"]: each["names"] for each in people})
         thread = SessionThread.model_validate({name: values.pop(name) for name in _THREAD_FIELDS})
         questions = await self._questions.open(values["conversation_id"])
         return Session(

@@ -115,19 +115,22 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
            'accepted_at', taken.accepted_at, 'said_otherwise', EXISTS (
                SELECT 1 FROM messages m
                 WHERE m.conversation_id IN {WITH_MERGED} AND m.direction = 'in' AND m.kind NOT IN ('deleted', 'held')
-                  AND CASE m.conversation_id WHEN p.conversation_id THEN m.seq > p.asked_seq AND m.seq < turn.first_seq
-                      ELSE m.stored_at > p.created_at END
-                  AND (m.sent_at IS NULL OR taken.accepted_at IS NULL
-                       OR date_trunc('second', m.sent_at) > date_trunc('second', taken.accepted_at))))
-          FROM actions p CROSS JOIN LATERAL (SELECT (SELECT CASE WHEN m.delivery IS NOT NULL
-                   THEN coalesce((SELECT max(e.settled_at) FROM effects e
-                                   WHERE e.message_id = m.id AND e.status = 'confirmed' AND e.reached <> 'deleted'
-                                     AND NOT EXISTS (SELECT 1 FROM messages w JOIN effects o ON o.message_id = w.id
-                                       WHERE w.conversation_id IN {WITH_MERGED} AND w.id <> m.id AND w.meta ? 'buttons'
-                                         AND o.status IN ('sending', 'confirmed', 'unknown')
-                                         AND o.claimed_at > e.claimed_at)),
-                                 '9999-12-31T00:00:00Z') END
-                  FROM messages m WHERE m.turn_id = p.turn_id AND m.direction = 'out') AS accepted_at) taken
+                  AND (m.conversation_id <> p.conversation_id OR m.seq < turn.first_seq)
+                  AND (m.stored_at > p.created_at OR m.conversation_id = p.conversation_id AND m.seq > p.asked_seq)
+                  AND (m.sent_at IS NULL OR taken.begun_at IS NULL
+                       OR date_trunc('second', m.sent_at) > date_trunc('second', taken.begun_at))))
+          FROM actions p LEFT JOIN LATERAL (
+               SELECT coalesce(max(e.settled_at) FILTER (WHERE e.status = 'confirmed' AND e.reached <> 'deleted'
+                                   AND NOT EXISTS (SELECT 1 FROM messages w JOIN effects o ON o.message_id = w.id
+                                     WHERE w.conversation_id IN {WITH_MERGED} AND w.id <> m.id AND w.meta ? 'buttons'
+                                       AND o.status IN ('sending', 'confirmed', 'unknown')
+                                       AND o.claimed_at > e.claimed_at)),
+                               '9999-12-31T00:00:00Z') AS accepted_at,
+                      CASE WHEN bool_and(e.attempts = 1 OR e.unknown_attempts = 0 AND e.failed_fence IS NULL)
+                           THEN min(e.claimed_at) ELSE p.created_at END AS begun_at
+                 FROM messages m LEFT JOIN effects e ON e.message_id = m.id
+                WHERE m.turn_id = p.turn_id AND m.direction = 'out' AND m.delivery IS NOT NULL HAVING count(m.id) > 0
+               ) taken ON true
          WHERE p.conversation_id = :conversation_id
            AND p.status = 'awaiting_confirmation' AND p.confirmation_by = 'customer'
          ORDER BY p.created_at DESC LIMIT 1) AS question,
@@ -141,9 +144,11 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
 """
 """Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is.
 
-Of an open question, `accepted_at`: when the channel had it, unless another question was sent since, which a plain
-yes may mean. `said_otherwise`: an earlier turn had a message that was written since it could be read (the same
-rule as in `actions.confirmation`), and did not settle it."""
+Of an open question, `accepted_at`: when the channel had all of it, by its newest word, unless another
+question was sent since, which a plain yes may mean. `said_otherwise`: something was
+written since it could first be read (`begun_at`: when the request began that the channel took; when it was asked,
+where an attempt before it may have arrived), here or in a merged conversation, and did not settle it. A merge gives
+messages new numbers, so it is by the channel's time; by our own for what was stored before it was asked."""
 
 GET = f"""
 SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from actions.prompt_pack import prompt_pack
 from actions.registry import Registry
 from actions.simulation import NOBODY_YET, Simulation, simulate
 from activities.action_handlers import ActionCall, dry_run
+from api.as_written import fields_as_written
 from api.authentication import caller
 from api.pages import GOES_ON, Before, Limit, name_next, page_of
 from api.problems import ProblemError, problem_docs
@@ -32,7 +33,8 @@ RawOutput = Annotated[str, Field(max_length=200_000), AfterValidator(storable), 
 
 
 class SimulateRequest(BaseModel):
-    """A raw output, or the action's object itself. With a customer, that conversation's state is the gate's."""
+    """A raw output, or the action's object itself. With a customer, that conversation's state is the gate's, and its
+    assistant the one that is asked, unless another is named."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -47,7 +49,7 @@ class SimulateRequest(BaseModel):
 
     customer_id: CustomerId | None = None
     channel: ChannelName = "http"
-    assistant: AssistantName = "default"
+    assistant: AssistantName | None = None
     output: RawOutput | None = None
     action: Any = None
     reason: Any = None
@@ -63,11 +65,6 @@ class SimulateRequest(BaseModel):
             raise ValueError(f"an output holds its own {beside}: send either output or the action's fields")
         return self
 
-    def raw(self) -> str | dict[str, Any]:
-        if self.output is not None:
-            return self.output
-        return {name: value for name, value in self if name in _PARTS and name in self.model_fields_set}
-
 
 class ShownPack(BaseModel):
     """`text` goes into the Perplexity Space; `version` is stored with every turn that was told it."""
@@ -79,15 +76,15 @@ class ShownPack(BaseModel):
 
 
 @router.post("/actions/simulate", summary="What parser, validator, gate and handler would do; nothing is done")
-async def simulate_action(body: SimulateRequest, services: Serving) -> Simulation:
+async def simulate_action(request: Request, body: SimulateRequest, services: Serving) -> Simulation:
     """The verdict on an output, its errors, whether it is allowed in the conversation's state, and who must agree."""
-    assistant = await _assistant(body.assistant, services)
-    registry, standing = Registry(assistant.config.actions), NOBODY_YET
-    if body.customer_id is not None:
-        session = await services.sessions.find(body.channel, body.customer_id)
-        standing = await services.standings.of(session.conversation_id) if session else standing
+    session = None if body.customer_id is None else await services.sessions.find(body.channel, body.customer_id)
+    assistant = await _assistant(body.assistant or (session.assistant if session else "default"), services)
+    registry = Registry(assistant.config.actions)
+    standing = await services.standings.of(session.conversation_id) if session else NOBODY_YET
     language = assistant.config.language or services.settings.default_language
-    simulation = simulate(body.raw(), registry, standing, language)
+    raw = fields_as_written(await request.body(), _PARTS) if body.output is None else body.output
+    simulation = simulate(raw, registry, standing, language)
     definition = registry.rules_for(simulation.action) if simulation.action else None
     if simulation.action is None or definition is None:
         return simulation

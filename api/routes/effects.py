@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from api.authentication import Caller
 from api.pages import Before, Limit, page_of
@@ -14,7 +14,7 @@ from api.problems import ProblemError, problem_docs
 from api.services import Serving
 from schemas.cursors import Cursor
 from schemas.effects import Effect, EffectList, EffectStatus
-from schemas.requests import not_blank, storable
+from schemas.requests import Note
 from storage.effects import NotUnknown
 
 router = APIRouter(prefix="/api/effects", tags=["actions"], responses=problem_docs(401, 422, 503))
@@ -28,7 +28,7 @@ class ResolveBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     outcome: Literal["confirmed", "failed"]
-    note: Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(storable), AfterValidator(not_blank)]
+    note: Note
 
 
 @router.get("", summary="What was done outside, newest first")

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 
 from api.authentication import caller
 from api.message_ids import MESSAGE_ID_DOCS
-from api.problems import ProblemError, name_message, problem_docs
+from api.problems import ProblemError, Taken, name_message, note_taken, problem_docs
 from api.services import Services, Serving
 from api.streaming import Following, follow
 from config import metrics
@@ -65,12 +65,14 @@ async def _store(
         request_id=correlation_id.get(),
         limits=_limits(body, services.settings),
     )
+    note_taken(request, Taken.PERHAPS)
     try:
         stored = await services.inbox.store(incoming)
     except OverLimit as over:
         metrics.MESSAGES.labels(body.channel, "over limit").inc()
         wait = {"Retry-After": str(math.ceil(over.wait_seconds))}
         raise ProblemError(429, "Too many messages; nothing was stored. Send it again later.", headers=wait) from None
+    note_taken(request, Taken.KEPT)
     metrics.MESSAGES.labels(body.channel, "new" if stored.is_new else "repeated").inc()
     if not stored.same_content:
         raise ProblemError(409, "This message_id came before with another text. Use a new one for a new message.")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from integrations.perplexity.patches import patched
+from schemas.visible import shows_something
 
 _TEXT_USAGE = "ask_text"
 _RESULTS_USAGE = "web_results"
@@ -55,7 +56,7 @@ class MessagesSoFar:
             return
         if message.get("progress") == "DONE":
             self.text = answer
-            self.accepted = answer if answer.strip() else None
+            self.accepted = answer if shows_something(answer) else None
         else:
             self.text = _continued(self.text, answer)
 
@@ -91,7 +92,7 @@ class MessagesSoFar:
 
     def _answer(self) -> str | None:
         answer = self._joined(lambda block: _string(block.get("answer")))
-        return answer if answer.strip() else None
+        return answer if shows_something(answer) else None
 
     def _joined(self, text_of: Callable[[dict[str, Any]], str]) -> str:
         """Text of the block `ask_text`, which has everything; else of its numbered kind, in order."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.messages import CustomerIdentity
+from schemas.visible import shows_something
 
 MAX_DEPTH = 64
 CLOCK_SKEW = timedelta(minutes=5)
@@ -59,8 +60,8 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def text(value: Any, *, most: int = 1_000) -> str | None:
-    """*value* if it is a string that is not blank, cut to *most* characters."""
-    return value[:most] if isinstance(value, str) and value.strip() else None
+    """*value* if it is a string of which something can be seen, cut to *most* characters."""
+    return value[:most] if isinstance(value, str) and shows_something(value) else None
 
 
 def line(value: Any, *, most: int = 300) -> str | None:

@@ -59,8 +59,9 @@ BEGIN
     IF v_message.owner_version >= v_taken_version THEN RETURN false; END IF;
     UPDATE effects SET status = 'failed', failure = 'withheld', settled_at = agent_now()
      WHERE message_id = p_message AND status = 'planned';
-    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text)
-    SELECT p_note_id, v_message.conversation_id, 'event', 'assistant', v_message.channel, '', 'note', p_note
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text, meta)
+    SELECT p_note_id, v_message.conversation_id, 'event', 'assistant', v_message.channel, '', 'note', p_note,
+           jsonb_build_object('not_arrived', p_message)
      WHERE EXISTS (SELECT 1 FROM effects e WHERE e.message_id = p_message AND e.status = 'unknown')
         ON CONFLICT DO NOTHING;
     UPDATE messages SET delivery = 'withheld' WHERE id = p_message;
@@ -87,8 +88,9 @@ BEGIN
            failure = CASE WHEN p_failure = 'superseded' THEN p_failure ELSE coalesce(failure, p_failure) END,
            error = coalesce(error, p_error), settled_at = agent_now()
      WHERE message_id = p_message AND status IN ('planned', 'failed', 'unknown');
-    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text)
-    SELECT p_note_id, v_message.conversation_id, 'event', 'assistant', v_message.channel, '', 'note', p_note
+    INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text, meta)
+    SELECT p_note_id, v_message.conversation_id, 'event', 'assistant', v_message.channel, '', 'note', p_note,
+           jsonb_build_object('not_arrived', p_message)
      WHERE p_note IS NOT NULL
         ON CONFLICT DO NOTHING;
     UPDATE messages SET delivery = 'done' WHERE id = p_message;
@@ -98,9 +100,11 @@ END $$;
 -- record_statuses: what the channel says of parts of ours. A part is found by our own id, or else by the channel's; how
 -- far it came only moves forward: a lower status changes nothing, FAILED replaces only what never arrived. One that
 -- failed is due again, for the sender to decide what follows; returns its conversation. That its attempt was once sent
--- may be told late, and says nothing of the one in its place; that it was delivered does. A message that was withheld
--- while nobody knew, and has arrived with it, is done. All parts are locked beforehand,
--- and the conversations of those that failed, in the order in which all take them.
+-- may be told late, and says nothing of the one in its place. DELIVERED and READ of any attempt prove that the part
+-- arrived, whatever became of it here since: failed, withheld or given up. A message that was withheld, and has
+-- arrived with it, is done; staff who were told that it did not arrive, or that nobody knows, are told that it did.
+-- All parts of its messages are locked beforehand (so that one report is the last of them), and the conversations of
+-- those that failed or are told of, in the order in which all take them.
 CREATE OR REPLACE FUNCTION record_statuses(p_channel text, p_statuses jsonb)
 RETURNS TABLE (conversation_id uuid, workflow_id text, channel text, assistant text)
 LANGUAGE plpgsql AS $$
@@ -113,9 +117,11 @@ DECLARE
     v_fence bigint;  -- of the attempt that it is about
 BEGIN
     PERFORM 1 FROM effects e
-     WHERE e.kind = 'part' AND e.id IN (SELECT p.id FROM reported_parts(p_statuses) p) ORDER BY e.id FOR UPDATE;
+     WHERE e.message_id IN (SELECT p.message_id FROM reported_parts(p_statuses) p) ORDER BY e.id FOR UPDATE;
     PERFORM 1 FROM conversations c WHERE c.id IN (
-            SELECT p.conversation_id FROM reported_parts(jsonb_path_query_array(p_statuses, '$[*] ? (@.status == "failed")')) p)
+            SELECT p.conversation_id FROM reported_parts(jsonb_path_query_array(p_statuses, '$[*] ? (@.status == "failed")')) p
+            UNION ALL
+            SELECT p.conversation_id FROM reported_parts(p_statuses) p WHERE is_noted_as_missing(p.message_id))
       ORDER BY c.id FOR NO KEY UPDATE;
     FOR v_status IN SELECT value FROM jsonb_array_elements(p_statuses) ORDER BY value ->> 'channel_message_id' LOOP
         v_new := v_status ->> 'status';
@@ -123,8 +129,9 @@ BEGIN
          WHERE e.kind = 'part' AND c.channel = p_channel
            AND (e.id = (v_status ->> 'delivery_id')::uuid OR e.external_id = v_status ->> 'channel_message_id')
          ORDER BY e.id IS NOT DISTINCT FROM (v_status ->> 'delivery_id')::uuid DESC LIMIT 1 FOR UPDATE OF e;
-        CONTINUE WHEN NOT FOUND OR v_part.status = 'failed' OR v_part.reached = 'deleted';
+        CONTINUE WHEN NOT FOUND OR v_part.reached = 'deleted';
         CONTINUE WHEN v_part.attempts = 0;  -- never sent, so it cannot be meant
+        CONTINUE WHEN v_part.status = 'failed' AND v_new NOT IN ('delivered', 'read');
         v_fence := coalesce((v_status ->> 'fence')::bigint, v_part.fence);
         CONTINUE WHEN v_new IN ('queued', 'sent') AND v_fence <= v_part.failed_fence;
         IF v_new = 'failed' THEN
@@ -138,16 +145,37 @@ BEGIN
                  WHERE c.id = v_part.conversation_id AND k.erased_at IS NOT NULL);
             RETURN QUERY SELECT c.id, c.workflow_id, c.channel, c.assistant
                            FROM conversations c WHERE c.id = v_part.conversation_id;
-        ELSIF v_new = 'deleted' OR v_part.status IN ('sending', 'unknown') OR v_part.status = 'planned' AND
+        ELSIF v_new = 'deleted' OR v_part.status IN ('sending', 'unknown', 'failed') OR v_part.status = 'planned' AND
               v_new <> 'queued' OR (v_rank ->> v_new)::int > (v_rank ->> v_part.reached)::int THEN
-            UPDATE effects SET status = 'confirmed', reached = v_new, failure = NULL,
+            UPDATE effects SET status = 'confirmed', reached = v_new, failure = NULL, error = NULL,
                    external_id = coalesce(external_id, v_status ->> 'channel_message_id'),
                    settled_at = CASE WHEN v_part.status = 'confirmed' THEN settled_at ELSE agent_now() END
              WHERE id = v_part.id;
             UPDATE messages SET delivery = 'done' WHERE id = v_part.message_id AND delivery = 'withheld' AND has_arrived(id);
+            IF v_part.reached IS NULL OR v_part.reached NOT IN ('delivered', 'read') THEN
+                PERFORM note_arrival(v_part.message_id);
+            END IF;
         END IF;
     END LOOP;
 END $$;
+
+-- is_noted_as_missing: staff have read that the message did not arrive, or that nobody knows whether it did.
+CREATE OR REPLACE FUNCTION is_noted_as_missing(p_message uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT 1 FROM messages m JOIN messages n ON n.conversation_id = m.conversation_id
+                    WHERE m.id = p_message AND n.kind = 'note' AND n.meta ->> 'not_arrived' = p_message::text)
+$$;
+
+-- note_arrival: staff who were told that a message is missing read that it has arrived: once the channel has said so of
+-- all its parts, which is the last that it says of any.
+CREATE OR REPLACE FUNCTION note_arrival(p_message uuid) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO messages (conversation_id, direction, author, channel, id_scope, kind, text)
+    SELECT m.conversation_id, 'event', 'assistant', m.channel, '', 'note',
+           'The reply of which a note says that it may not have arrived has arrived after all.'
+      FROM messages m
+     WHERE m.id = p_message AND is_noted_as_missing(m.id) AND NOT EXISTS (
+           SELECT 1 FROM effects e WHERE e.message_id = m.id
+              AND (e.status <> 'confirmed' OR e.reached NOT IN ('delivered', 'read')))
+$$;
 
 -- reported_parts: those that statuses of a channel may mean.
 CREATE OR REPLACE FUNCTION reported_parts(p_statuses jsonb) RETURNS SETOF effects LANGUAGE sql STABLE AS $$

@@ -19,6 +19,7 @@ DECLARE
     v_wanted bigint[];    -- held ones that are about to be taken up
     v_held bigint[];
     v_moved bigint[];
+    v_brings boolean;     -- something that somebody has to carry on
 BEGIN
     PERFORM lock_effects(ARRAY[p_from]);
     PERFORM 1 FROM turns t WHERE t.conversation_id = p_from AND t.finished_at IS NULL ORDER BY t.id FOR UPDATE;
@@ -51,6 +52,10 @@ BEGIN
                      WHERE v_human OR answers_held(v_from.assistant) OR h.seq = ANY(v_wanted));
     v_moved := ARRAY(SELECT m.seq FROM messages m WHERE m.conversation_id = p_from AND m.seq IS NOT NULL
                         AND (m.seq > v_kept OR m.seq = ANY(v_held)) ORDER BY m.seq);
+    v_brings := cardinality(v_moved) > 0
+             OR EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = p_from AND m.delivery = 'due')
+             OR EXISTS (SELECT 1 FROM words_to_tell(p_from))
+             OR EXISTS (SELECT 1 FROM actions a WHERE a.conversation_id = p_from AND a.status = 'awaiting_confirmation');
     UPDATE messages m SET conversation_id = v_into.id, seq = v_into.newest_seq + moved.place
       FROM unnest(v_moved) WITH ORDINALITY AS moved(seq, place)
      WHERE m.conversation_id = p_from AND m.seq = moved.seq;
@@ -83,6 +88,10 @@ BEGIN
      WHERE c.id = v_into.id;
     PERFORM own_after_merge(v_into.id, v_called);
     PERFORM answer_held(v_into.id);
+    -- Whoever cancelled the run of one did not cancel what the other brings: it is carried on, and all else with it, as
+    -- by a message. Where both were cancelled, both stay so.
+    UPDATE conversations c SET stopped_seq = CASE WHEN v_from.stopped_seq >= v_from.newest_seq THEN c.newest_seq END
+     WHERE c.id = v_into.id AND v_brings AND v_into.stopped_seq >= v_into.newest_seq;
     IF NOT v_under_way AND v_from.owner <> 'closed' THEN  -- under the same version: a late outcome is not withheld
         INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
         VALUES (p_from, v_from.owner_version, v_from.owner, 'closed', 'merged', 'inbox');

@@ -25,6 +25,7 @@ BAD_BODIES = {
     "an array": (b"[]", 422),
     "null": (b"null", 422),
     "a number as text": (b'{"customer_id": "c", "text": 7}', 422),
+    "text that shows nothing": (b'{"customer_id": "c", "text": "\\u3164\\u200b"}', 422),
     "blank text": (b'{"customer_id": "c", "text": " \\n "}', 422),
     "no customer": (b'{"text": "x"}', 422),
     "a long customer id": (b'{"customer_id": "' + b"c" * 300 + b'", "text": "x"}', 422),
@@ -68,6 +69,35 @@ async def test_a_wrong_key_is_refused(system: System, key: str) -> None:
 
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"customer_id": "c", "text": 1' + b"0" * 5_000 + b"}", "has 5001 digits; it may have at most 1000"),
+        (b'\xef\xbb\xbf{"customer_id": "c", "text": "x"}', "begins with a byte order mark"),
+    ],
+)
+@pytest.mark.parametrize("path", ["message", "query_async", "actions/simulate", "session/c-1/state"])
+async def test_a_caller_reads_words_for_callers(system: System, path: str, body: bytes, words: str) -> None:
+    refused = await system.http.post(f"/api/{path}", content=body, headers=JSON)
+
+    assert refused.status_code == 400
+    assert words in refused.json()["detail"]
+    assert "python" not in refused.text.lower()
+    assert "sys." not in refused.text
+
+
+@pytest.mark.parametrize("path", ["api/session/%ff", "api/session/c%C3/thread", "playground%80", "%fe"])
+async def test_a_path_that_is_not_utf8_is_nobodys(system: System, path: str) -> None:
+    await system.send("private words", customer="\ufffd")
+
+    refused = await system.http.get(f"/{path}")
+
+    assert refused.status_code == 400
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert "not UTF-8" in refused.json()["detail"]
+    assert (await system.http.get("/api/session/%EF%BF%BD")).status_code == 200
 
 
 async def test_another_text_under_a_used_id_is_a_conflict(system: System) -> None:

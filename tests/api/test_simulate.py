@@ -135,3 +135,38 @@ async def test_the_prompt_pack_is_what_turns_are_told(system: System) -> None:
     [turn] = await system.database.rows("SELECT prompt_pack FROM turns")
     assert turn["prompt_pack"] == pack["version"]
     assert (await system.http.get("/api/prompt-pack?assistant=nobody")).status_code == 422
+
+
+async def test_a_customers_own_assistant_is_asked(system: System) -> None:
+    asking = AssistantActions(confirmations={"create_ticket": Confirmation.CUSTOMER})
+    await system.services.configurations.apply("german", AssistantConfig(actions=asking, language="de"), "test")
+    await system.send("Hallo", customer="c-de", assistant="german")
+
+    own = (await system.http.post("/api/actions/simulate", json={**TICKET, "customer_id": "c-de"})).json()
+    named = {**TICKET, "customer_id": "c-de", "assistant": "default"}
+    other = (await system.http.post("/api/actions/simulate", json=named)).json()
+
+    assert own["confirmation"]["by"] == "customer"
+    assert own["confirmation"]["question"].startswith("Soll ich")
+    assert other["confirmation"]["by"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("twice", "path"),
+    [
+        ('"metadata": {"subject": "a", "description": "b", "subject": "c"}', "/metadata/subject"),
+        ('"metadata": {"subject": "a", "description": "b"}, "metadata": {}', "/metadata"),
+        ('"metadata": {"subject": "a", "description": "b"}, "action": "close_conversation"', "/action"),
+    ],
+)
+async def test_a_key_that_is_there_twice_is_refused_as_in_an_output(system: System, twice: str, path: str) -> None:
+    written = f'{{"action": "create_ticket", "reason": "r", {twice}'
+    headers = {"Content-Type": "application/json"}
+
+    call = system.http.post("/api/actions/simulate", content=f'{written}, "customer_id": "c-1"}}', headers=headers)
+    simulated = (await call).json()
+    as_output = (await system.http.post("/api/actions/simulate", json={"output": written + "}"})).json()
+
+    assert simulated["verdict"] == "invalid"
+    assert (path, "duplicate_key") in {(error["path"], error["code"]) for error in simulated["errors"]}
+    assert simulated == as_output

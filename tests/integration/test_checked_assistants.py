@@ -18,9 +18,12 @@ AGENT = Path(sys.executable).with_name("agent")
 
 
 def apply(folder: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return agent(folder, "assistant", "apply", "bot.yaml", *options, **settings)
+
+
+def agent(folder: Path, *words: str | bytes, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "DATA_DIR": str(folder / "data"), **settings}
-    command = [AGENT, "assistant", "apply", "bot.yaml", *options]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
+    return subprocess.run([AGENT, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
 
 
 async def test_an_account_of_another_assistant(system: System, tmp_path: Path) -> None:
@@ -77,3 +80,66 @@ def test_a_text_that_shows_nothing_is_told_with_its_place(tmp_path: Path) -> Non
 
     told = "/account_name: nothing of it can be seen; /texts/refused: nothing of it can be seen"
     assert (checked.returncode, checked.stderr) == (2, f"agent: bot.yaml: {told}\n")
+
+
+@pytest.mark.parametrize("option", [[], ["--check"]])
+@pytest.mark.parametrize("body", ["", "# nothing", "0", "false", "~", "[]", "words"])
+def test_a_file_without_fields_is_nothing_to_apply(tmp_path: Path, body: str, option: list[str]) -> None:
+    (tmp_path / "bot.yaml").write_text(body)
+
+    done = apply(tmp_path, *option, DATABASE_URL="postgresql://user@127.0.0.1:1/nobody-listens")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("agent: bot.yaml: nothing to apply: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", [[], ["--check"]])
+def test_what_cannot_be_kept_is_told_without_a_database(tmp_path: Path, option: list[str]) -> None:
+    (tmp_path / "bot.yaml").write_text(
+        'texts: {trouble: "a\\0b"}\nactions: {confirmations: {create_ticket: staff, create_ticket: none}}\n'
+    )
+
+    done = apply(tmp_path, *option, DATABASE_URL="postgresql://user@127.0.0.1:1/nobody-listens")
+
+    told = (
+        "/texts/trouble: must not hold a NUL character (line 1); "
+        "/actions/confirmations/create_ticket: is there twice (line 2)"
+    )
+    assert (done.returncode, done.stderr) == (2, f"agent: bot.yaml: {told}\n")
+
+
+@pytest.mark.parametrize("words", [["assistant", "show"], ["prompt-pack"], ["prompt-pack", "--pasted"]])
+async def test_an_assistant_that_is_not_there(system: System, tmp_path: Path, words: list[str]) -> None:
+    known = {"DATABASE_URL": system.settings.database_url or ""}
+
+    absent = agent(tmp_path, *words, "-a", "nosuch", **known)
+    no_name = agent(tmp_path, *words, "-a", "No Name", **known)
+
+    assert (absent.returncode, no_name.returncode) == (2, 2)
+    assert absent.stderr == "agent: --assistant: there is no assistant 'nosuch'; there are: default\n"
+    assert no_name.stderr.startswith("agent: --assistant: 'No Name' is no name of an assistant: ")
+    assert (absent.stdout, no_name.stdout) == ("", "")
+
+
+async def test_a_pack_is_pasted_into_a_space(system: System, tmp_path: Path) -> None:
+    known = {"DATABASE_URL": system.settings.database_url or ""}
+
+    without = agent(tmp_path, "prompt-pack", "--pasted", **known)
+    into = agent(tmp_path, "prompt-pack", "--pasted", DEFAULT_COLLECTION_UUID="51a0", **known)
+
+    assert (without.returncode, without.stdout) == (2, "")
+    assert without.stderr.startswith("agent: --pasted: assistant default has no Space (")
+    assert (into.returncode, "noted as pasted" in into.stdout) == (0, True), into.stderr
+    assert len(await system.database.rows("SELECT 1 FROM pasted_packs")) == 1
+
+
+@pytest.mark.parametrize("note", [b"caf\xe9", "x" * 2_001, "\u3164", ""])
+def test_a_note_is_checked_before_anything_is_looked_up(tmp_path: Path, note: str | bytes) -> None:
+    words = ("effect", "resolve", "5c1f3f0e-0000-4000-8000-000000000001", "--outcome", "confirmed", "--note")
+
+    refused = agent(tmp_path, *words, note, DATABASE_URL="postgresql://user@127.0.0.1:1/nobody-listens")
+
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("agent: --note: ")
+    assert refused.stderr.count("\n") == 1

@@ -43,7 +43,8 @@ async def customer(system: System) -> Customer:
     await customer.until_idle()
     accepted_at = clock.now() - timedelta(seconds=30)
     await system.database.rows(
-        "UPDATE effects SET settled_at = :accepted_at WHERE kind = 'part'", {"accepted_at": accepted_at}
+        "UPDATE effects SET settled_at = :accepted_at, claimed_at = :accepted_at WHERE kind = 'part'",
+        {"accepted_at": accepted_at},
     )
     return customer
 

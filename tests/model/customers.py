@@ -74,6 +74,8 @@ def report(world: World, posted: int, status: str, code: int | None = None) -> N
     )
     if status == "failed":
         world.reported_failed.append(sent.request.delivery_id)
+    if status in ("delivered", "read"):
+        world.reported_arrived.append(sent.request.delivery_id)
     world.at_front_door("reports", lambda: _record(world, told))
 
 

@@ -235,10 +235,13 @@ def no_slot_is_leaked(facts: Facts) -> Iterator[str]:
 def deliveries_and_channel_agree(facts: Facts) -> Iterator[str]:
     sent = [each.request.delivery_id for each in facts.world.whatsapp.sent]
     taken = {str(read_delivery_id(each)[0]) for each in sent}
+    arrived = {str(read_delivery_id(each)[0]) for each in facts.world.reported_arrived}
     not_failed = {str(read_delivery_id(each)[0]) for each in sent if each not in facts.world.reported_failed}
     for row in filter(facts.kept, facts.deliveries):
         if row["status"] in ("sent", "delivered", "read") and str(row["id"]) not in taken:
             yield f"a part is {row['status']}, and the channel never had it"
+        if str(row["id"]) in arrived and row["status"] not in ("delivered", "read", "deleted"):
+            yield f"a part has arrived, and is {row['status']}"
         if row["status"] == "sent" and str(row["id"]) not in not_failed:
             yield "a part is sent, and each attempt that the channel took was reported as failed"
         untold = row["status"] in ("failed", "unknown", "due", "sending") and row["failure"] not in _TELLS_ITSELF
@@ -267,14 +270,19 @@ def a_yes_is_this_questions(facts: Facts) -> Iterator[str]:
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes to a question that never left"
             elif button is None and once and said["sent_at"] <= row["accepted_at"].replace(microsecond=0):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes from before the question"
-            elif button is None and once and any(_says_otherwise(each, row) for each in _between(incoming, row, turn)):
+            elif button is None and once and any(_says_otherwise(each, row) for each in _before(facts, turn)):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes in words after other words"
 
 
-def _between(incoming: dict[Any, Any], asked: Any, turn: Any) -> Iterator[Any]:
-    """What came between a question and the turn that answered it."""
-    for seq in range(asked["asked_seq"] + 1, turn["first_seq"]):
-        if said := incoming.get((turn["conversation_id"], seq)):
+def _before(facts: Facts, turn: Row) -> Iterator[Row]:
+    """What the customer wrote before the turn, there or in a conversation that had been merged into it by then."""
+    for said in facts.messages:
+        if said["direction"] != "in" or said["seq"] is None:
+            continue
+        merged = facts.conversations[said["conversation_id"]]
+        here = said["conversation_id"] == turn["conversation_id"] and said["seq"] < turn["first_seq"]
+        there = merged["merged_into"] == turn["conversation_id"] and merged["merged_at"] < turn["started_at"]
+        if here or (there and said["stored_at"] < turn["started_at"]):
             yield said
 
 
@@ -397,9 +405,9 @@ def who_waits_for_long_is_told(facts: Facts) -> Iterator[str]:
 
 
 def over_a_limit_nobody_is_asked(facts: Facts) -> Iterator[str]:
-    words = [asked.words for asked in facts.world.perplexity.asked]
+    words = {each for asked in facts.world.perplexity.asked for each in asked.words.split("\n\n")}
     for row in facts.world.look(inside.LIMITED):
-        if row["text"] and any(row["text"] in asked for asked in words):
+        if row["text"] in words - {""}:
             yield f"{facts.name(row)}: the model was asked about {row['text']!r}"
 
 

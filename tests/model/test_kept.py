@@ -11,6 +11,7 @@ import structlog
 from schemas.assistants import Texts
 from tests.model import inside
 from tests.model.configurations import Configured
+from tests.model.customers import Said, write
 from tests.model.drawing import Given, Meeting, To
 from tests.model.events import DrawnEvent
 from tests.model.happening import happen
@@ -235,3 +236,24 @@ def test_what_was_done_before_an_approval_is_not_denied_when_nobody_decides(stag
     state.begins(which=Configured.APPROVALS)
     state.is_answered(customer=0, said=[ModelSays.BOOK, ModelSays.TICKET], served=Served.DONE)
     state.teardown()
+
+
+def test_a_turn_that_ends_in_words_of_ours_names_no_thread_that_was_never_asked_in(state: ConversationMachine) -> None:
+    """After a reset its action's last words were to come from a new thread; it was closed before they were asked for,
+    and the turn named that thread with an answer of the old one behind it."""
+    then = ((DrawnEvent.CLOSE, Phase.SETTLED),)
+    state.meets(meeting=Meeting(DrawnEvent.RESET, Phase.SETTLED, said=(ModelSays.BOOK,), rounds=2, then=then))
+
+    assert state.world.come_to_rest()
+    [turn] = state.world.look(inside.TURNS)
+    assert turn["frontend_context_uuid"] in {row["frontend_context_uuid"] for row in state.world.look(inside.THREADS)}
+
+
+def test_what_begins_like_a_message_over_the_limit_is_another_one(state: ConversationMachine) -> None:
+    """The judge took the model's question about `Flood 11` for one about `Flood 1`."""
+    write(state.world, 0, Said("Flood 0"), Said("Flood 1"), limit=1)
+    write(state.world, 0, Said("Flood 11"))
+
+    assert state.world.come_to_rest()
+    assert [row["text"] for row in state.world.look(inside.LIMITED)] == ["Flood 1"]
+    assert "Flood 11" in state.world.perplexity.asked[-1].words

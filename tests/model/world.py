@@ -96,6 +96,7 @@ class World:
         self.doors: list[Actor] | None = None
         """What API processes do, while they do it step by step (`front_doors`)."""
         self.reported_failed: list[str] = []
+        self.reported_arrived: list[str] = []
         """Delivery ids that the channel reported as failed."""
         self.troubled: set[str] = set()
         """Letters of conversations in which a machine failed."""

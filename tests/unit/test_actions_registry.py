@@ -114,6 +114,72 @@ def test_an_administrators_action_is_as_safe_as_its_endpoint(
     assert definition.confirmed_by is asked
 
 
+NOBODY, CUSTOMER, STAFF = Confirmation
+
+
+def own_call(endpoint: dict[str, Any], action: dict[str, Any], by_name: Confirmation | None = None) -> AssistantActions:
+    own = REFUND.model_copy(update={"handler": "api_call", "settings": {"endpoint": "weather"}, **action})
+    confirmations = {} if by_name is None else {"refund_order": by_name}
+    reached = Endpoint.model_validate({**WEATHER, **endpoint})
+    return AssistantActions(custom=(own,), endpoints=(reached,), confirmations=confirmations)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("action", [{}, SAFE, {"confirmation": CUSTOMER}])
+@pytest.mark.parametrize("by_name", [None, NOBODY, CUSTOMER, STAFF])
+def test_nothing_loosens_what_an_endpoint_demands(
+    method: str, action: dict[str, Any], by_name: Confirmation | None
+) -> None:
+    config = own_call({"method": method, "confirmation": "staff"}, action, by_name)
+    definition = Registry(config).get("refund_order")
+    assert definition is not None
+    assert definition.confirmed_by is STAFF
+    assert call(Endpoint(**WEATHER, confirmation=STAFF), confirmations={"api_call": by_name or NOBODY}) is STAFF
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "own", "by_name", "asked"),
+    [
+        ("none", "none", None, NOBODY),
+        ("customer", "none", None, CUSTOMER),
+        ("none", "staff", CUSTOMER, STAFF),
+        ("customer", "none", STAFF, STAFF),
+        ("none", "none", CUSTOMER, CUSTOMER),
+    ],
+)
+def test_the_strictest_of_all_that_apply_holds(
+    endpoint: str, own: str, by_name: Confirmation | None, asked: Confirmation
+) -> None:
+    config = own_call({"confirmation": endpoint}, {**SAFE, "confirmation": Confirmation(own)}, by_name)
+    definition = Registry(config).get("refund_order")
+    assert definition is not None
+    assert definition.confirmed_by is asked
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "action", "by_name", "path"),
+    [
+        ({"confirmation": "staff"}, SAFE, None, "/custom/0/safe"),
+        ({"confirmation": "customer"}, SAFE, None, "/custom/0/safe"),
+        ({"confirmation": "staff"}, {"confirmation": CUSTOMER}, None, "/custom/0/confirmation"),
+        ({"confirmation": "staff"}, {}, CUSTOMER, "/confirmations/refund_order"),
+        ({}, {"confirmation": STAFF}, CUSTOMER, "/confirmations/refund_order"),
+        ({}, {"confirmation": STAFF, **SAFE}, None, "/custom/0/safe"),
+        ({"confirmation": "staff", **SAFE}, {}, None, "/endpoints/0/safe"),
+    ],
+)
+def test_what_plainly_means_to_loosen_a_demand_is_refused(
+    endpoint: dict[str, Any], action: dict[str, Any], by_name: Confirmation | None, path: str
+) -> None:
+    assert [each.path for each in configuration_problems(own_call(endpoint, action, by_name))] == [path]
+
+
+def test_an_action_may_be_stricter_than_its_endpoint() -> None:
+    config = own_call({"confirmation": "customer"}, {"confirmation": STAFF}, STAFF)
+    assert configuration_problems(config) == []
+    assert configuration_problems(own_call({"confirmation": "staff"}, {})) == []
+
+
 def test_an_assistant_may_ask_for_more_confirmation() -> None:
     registry = Registry(AssistantActions(confirmations={"create_ticket": Confirmation.STAFF}))
     definition = registry.get("create_ticket")
