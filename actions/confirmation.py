@@ -49,6 +49,12 @@ def cancel_payload(digest: str) -> str:
     return f"cancel:{digest}"
 
 
+def digest_of(payload: str | None) -> str | None:
+    """Which question a button of ours belongs to; None: it is none of ours."""
+    button = _PAYLOAD.fullmatch(payload) if payload else None
+    return button[2] if button else None
+
+
 def pending_action(
     request: ActionRequest,
     *,
@@ -80,6 +86,7 @@ def interpret(
     *,
     text: str = "",
     payload: str | None = None,
+    written: bool = True,
     seq: int,
     sent_at: datetime | None = None,
     by: Confirmation = Confirmation.CUSTOMER,
@@ -87,15 +94,18 @@ def interpret(
 ) -> Event | None:
     """What one answer is to the open question: an event for `gates.evaluate`, or None if it does nothing at all.
 
-    *payload* is a pressed button's id, *seq* the message's number, *sent_at* the channel's own time of it, *by* who
-    answers. A button of another question, a message from before the question, an answer of somebody else, or a yes in
-    words after other words never confirms. None is only for buttons: words are at least a message.
+    *payload* is a pressed button's id, *written* whether the text is the customer's own words (not a button's title,
+    not a caption), *seq* the message's number, *sent_at* the channel's own time of it, *by* who answers. Any other
+    button than this question's, a message from before the question, an answer of somebody else, or a yes in words after
+    other words never confirms. None is only for buttons of other questions: all else is at least a message.
     """
     button = _PAYLOAD.fullmatch(payload) if payload else None
     if pending is None:
         return None if button else Event.MESSAGE
     if button is not None and (button[2] != pending.digest or by is not pending.by):
         return None
+    if button is None and (payload or not written):
+        return Event.MESSAGE
     answer = _BUTTONS[button[1]] if button is not None else _EVENTS[understand(text)]
     if answer is Event.MESSAGE:
         return answer
@@ -112,7 +122,15 @@ def interpret_all(pending: PendingConfirmation | None, said: Sequence[WaitingMes
     A yes beside anything else is in doubt, and the model's to read. None: nothing but buttons of other questions.
     """
     events = {
-        interpret(pending, text=each.text, payload=each.choice_id, seq=each.seq, sent_at=each.sent_at, now=now)
+        interpret(
+            pending,
+            text=each.text,
+            payload=each.choice_id,
+            written=each.is_written,
+            seq=each.seq,
+            sent_at=each.sent_at,
+            now=now,
+        )
         for each in said
     }
     return events.pop() if len(events) == 1 else Event.MESSAGE

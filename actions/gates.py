@@ -86,7 +86,7 @@ _TABLE: dict[Event, dict[Owner, _Rule]] = {
         Owner.BOT: _Rule(why="allowed here", needs="no question"),
     },
     Event.HANDOFF: {
-        Owner.BOT: _Rule(why="a person is called", to=Owner.HUMAN),
+        Owner.BOT: _Rule(why="a person is called", to=Owner.HUMAN, drops=_CUSTOMERS),
         Owner.CLOSED: _Rule(why="a person is called, as staff approved", to=Owner.HUMAN),
     },
     Event.ASKED: {

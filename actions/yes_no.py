@@ -1,7 +1,8 @@
 """Understands a plain yes or no in ten languages. Careful by design: whatever is more than that is OTHER.
 
-A message counts only if all of it is made of yes-phrases (or all of no-phrases) and politeness. "Yes, but …", "no
-problem, go on", a question, or a yes with a condition are ordinary messages.
+A message counts only if all of it is made of yes-phrases (or all of no-phrases) and politeness, and if nothing beside
+the words casts doubt on them. "Yes, but …", "no problem, go on", a question, a yes with a condition, with laughter or
+with any sign that is not known to be friendly are ordinary messages.
 """
 
 from __future__ import annotations
@@ -71,23 +72,38 @@ _SIGNS = {"👍": " yes ", "👌": " yes ", "✅": " yes ", "✔": " yes ", "☑
     "🚫": " no ",
     "🛑": " no ",
     "⛔": " no ",
+    "🙅": " no ",
 }
 _SIGN = re.compile("|".join(_SIGNS))
 _SKIN = re.compile("[\U0001f3fb-\U0001f3ff]")
-_QUESTION = re.compile(r"[?？؟¿⁇]")
-_FRIENDLY = re.compile("[\U0001f600-\U0001f64f\U0001f64f😊🙏🙂]")
+_FRIENDLY = "🙂😊☺😀😃😄😁🤗🙏🙌🤝💪💯🎉❤"
+_ARABIC_VOWELS = "\u064b-\u065f\u0670"
+_DEVANAGARI = "\u0900-\u0963\u0966-\u097f"
+_UNDOUBTED = re.compile(
+    rf"(?:[\w\s{_ARABIC_VOWELS}{_DEVANAGARI}{''.join(_SIGNS)}{_FRIENDLY}]"
+    r"|(?<=🙅)[♀♂]"
+    r"|\.(?!\.)|。(?!。)|[!,*¡！‼❗，、．۔،।॥]"
+    r"|(?<=\w)['’‘´`‐‑-](?=\w)"
+    r"|:-?\)"
+    r"|[~～]+\s*\Z)*"
+)
+"""All that may stand in a yes or a no: letters, friendly signs, and what ends or parts a sentence; “:)”, an apostrophe
+within a word, the wave at the end of “好的~”. Not: signs of a question in any script, other emoji, “…” and dashes that
+leave something out, quotes, a line through the words (`~yes~`, combining strokes)."""
+_LAUGHTER = frozenset(("ja", "jo", "ji", "k", "हा"))
+"""A yes if it stands once; more than once it is how people laugh."""
 _LATIN_ACCENTS = re.compile("[\u0300-\u036f]")
-_ARABIC_MARKS = re.compile("[\u064b-\u065f\u0670\u0640]")
+_ARABIC_MARKS = re.compile(f"[{_ARABIC_VOWELS}\u0640]")
 _ARABIC_LETTERS = str.maketrans("أإآٱىة", "اااايه")
-_BETWEEN = re.compile(r"[^\w\u0900-\u0963\u0966-\u097f]+|_")
+_BETWEEN = re.compile(rf"[^\w{_DEVANAGARI}]+|_")
 
 
 def understand(text: str) -> YesNo:
     """Whether *text*, in any of the languages, says yes or no and nothing else."""
-    if len(text) > MAX_CHARACTERS or _QUESTION.search(text):
+    if len(text) > MAX_CHARACTERS or _is_doubtful(text):
         return YesNo.OTHER
     plain = normal(text)
-    if _made_of(plain, _POLITE_PHRASES):
+    if sum(word in _LAUGHTER for word in plain.split()) > 1 or _made_of(plain, _POLITE_PHRASES):
         return YesNo.OTHER
     if _made_of(plain, _YES_PHRASES):
         return YesNo.YES
@@ -95,11 +111,17 @@ def understand(text: str) -> YesNo:
     return YesNo.NO if says_no else YesNo.OTHER
 
 
+def _is_doubtful(text: str) -> bool:
+    """Whether anything beside the words may mean that they are not meant."""
+    plain = unicodedata.normalize("NFC", _SKIN.sub("", without_invisible(text)))
+    return _UNDOUBTED.fullmatch(plain) is None
+
+
 def normal(text: str) -> str:
     """*text* without case, width, accents, Arabic vowel marks, punctuation; thumbs and ticks as `yes` and `no`."""
     plain = unicodedata.normalize("NFKC", without_invisible(text)).casefold()
     plain = _SIGN.sub(lambda match: _SIGNS[match.group()], _SKIN.sub("", plain))
-    plain = _LATIN_ACCENTS.sub("", unicodedata.normalize("NFD", _FRIENDLY.sub(" ", plain)))
+    plain = _LATIN_ACCENTS.sub("", unicodedata.normalize("NFD", plain))
     plain = unicodedata.normalize("NFC", plain).replace("ß", "ss")
     plain = _ARABIC_MARKS.sub("", plain).translate(_ARABIC_LETTERS)
     return _BETWEEN.sub(" ", plain).strip()

@@ -268,10 +268,11 @@ class ActionActivities:
     async def _earlier_outcome(self, handler: ActionHandler, work: _Work, claimed: Claim) -> EffectOutcome | None:
         """The outcome of the same action with the same parameters, if the model only repeats itself.
 
-        Only of an effect that still stands: reads, handoffs and closings are done again.
+        Only of an effect that still stands: reads, handoffs and closings are done again. What somebody has agreed to is
+        no repetition of the model's: they said yes to a new question, so it is done anew, once, under its own key.
         """
         assert work.call is not None
-        if not handler.declares(work.call).stands:
+        if work.action.agreed or not handler.declares(work.call).stands:
             return None
         earlier = await self._ledger.earlier(claimed)
         if earlier is None or not await handler.still_stands(earlier.key):

@@ -243,7 +243,8 @@ class AssistantActions(BaseModel):
     """One assistant's actions: which are on, how outputs are read, and how confirmations go.
 
     `confirmations` overrides by name who is asked. `unclear_answer` says what any other message does to a question
-    that is open. Times are seconds. `repeat_window_seconds` is how long the same parameters count as a repetition.
+    that is open. Times are seconds. `repeat_window_seconds` is how long the same parameters count as a repetition,
+    where nobody was asked and said yes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -33,6 +33,9 @@ class Texts(BaseModel):
     action_done: TextOf = Field(default="That is done.")
     cancelled: TextOf = Field(default="All right, I have not done it.")
     expired: TextOf = Field(default="That question has expired, so I have not done anything. Please ask again.")
+    dropped: TextOf = Field(
+        default="That question is no longer open, and I have not done it. Please ask again if you still want it.",
+    )
     approval_asked: TextOf = Field(
         default="A colleague has to agree to this first. I will tell you as soon as they have."
     )

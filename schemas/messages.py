@@ -195,3 +195,8 @@ class WaitingMessage(BaseModel):
     def is_said(self) -> bool:
         """Whether it is words of the customer that were not taken back."""
         return self.kind not in {MessageKind.DELETED, MessageKind.HELD}
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the text is words that the customer wrote: no title of a button or a row, no caption."""
+        return self.kind is MessageKind.TEXT and self.choice_id is None

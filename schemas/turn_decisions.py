@@ -53,11 +53,13 @@ class ClosedQuestion:
 class Move:
     """The owner changes with this commit, as the gate of *why* says.
 
+    `drops_question`: a question that is open to the customer then ends, one that a merge has brought meanwhile too.
     `effect_key`: the effect that this is; where another owner has the conversation by then, it was not done.
     """
 
     why: Event
     to: Owner
+    drops_question: bool = False
     effect_key: str | None = None
 
 

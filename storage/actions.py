@@ -16,6 +16,7 @@ from actions import gates
 from schemas.conversations import ApprovalDecision
 from schemas.effects import EffectStatus
 from schemas.encoding import dump_json
+from schemas.questions import CUSTOMER, AskedQuestion, CameTo
 from schemas.standing import Standing
 from schemas.transitions import Event
 from schemas.turn_record import TurnAtStep, TurnFence, TurnStatus
@@ -28,6 +29,14 @@ EFFECT_OF_ACTION = """
 """How an accepted row of `actions`, selected FROM somewhere, enters the ledger. What comes next is the version of the
 owner that it belongs to; NULL: it is staff's."""
 
+CAME_TO = """
+    a.digest, a.decided_by, e.status AS effect, e.failure,
+    CASE WHEN a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now() THEN 'expired' ELSE a.status END
+        AS status FROM actions a LEFT JOIN effects e ON e.key = a.effect_key"""
+"""What actions that were asked about have come to: the columns of `AskedQuestion`, and where they stand."""
+
+_CAME_TO = f"SELECT {CAME_TO} WHERE a.id = :action_id"
+
 OTHER_EFFECTS = """
        EXISTS (SELECT 1 FROM actions b JOIN effects e ON e.key = b.effect_key
                 WHERE b.turn_id = a.turn_id AND b.id <> a.id AND b.side_effect AND e.status = 'confirmed')
@@ -39,7 +48,7 @@ OTHER_EFFECTS = """
 
 _GET = f"""
 SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.effect_key,
-       a.assistant, a.assistant_version,
+       a.assistant, a.assistant_version, a.confirmation_by IS NOT NULL AS agreed,
        (SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = a.conversation_id) AS standing,
        to_jsonb(t) AS turn, {OTHER_EFFECTS}
   FROM actions a
@@ -88,7 +97,8 @@ WITH who AS (
     UNION
     SELECT id, conversation_id, assistant FROM actions
      WHERE conversation_id = :conversation_id AND digest = :digest
-       AND decided_by = CASE WHEN CAST(:by AS bigint) IS NULL THEN decided_by ELSE (SELECT name FROM who) END
+       AND decided_by = CASE WHEN CAST(:by AS bigint) IS NULL THEN nullif(decided_by, '{CUSTOMER}')
+                        ELSE (SELECT name FROM who) END
        AND EXISTS (SELECT 1 FROM effects e WHERE e.key = effect_key) = CAST(:approved AS boolean)
        AND status NOT IN ('awaiting_confirmation', 'expired')
 )
@@ -134,6 +144,8 @@ class AcceptedAction(BaseModel):
     assistant: str
     assistant_version: int | None
     """The configuration it was accepted under: the assistant may not be the conversation's, since a merge."""
+    agreed: bool
+    """Somebody was asked about it, and said yes to this very question."""
     something_done: bool
     """Another effect of the same turn is confirmed."""
     something_unknown: bool = False
@@ -192,6 +204,12 @@ class Actions:
         if row is None:
             raise LookupError(f"no action {action_id}")
         return AcceptedAction.model_validate(dict(row))
+
+    async def came_to(self, action_id: UUID) -> CameTo:
+        """What the question about it has come to."""
+        row = await self._database.row(_CAME_TO, {"action_id": action_id})
+        assert row is not None
+        return AskedQuestion.model_validate(dict(row)).came_to
 
     async def hand_in(self, conversation_id: UUID, *, approved: bool, who: str) -> int:
         """Notes that somebody of staff answers: the entry's number stands for their name wherever names may not go."""

@@ -12,6 +12,7 @@ leave all the same, unless a person has the conversation; a change of the owner 
 
 from __future__ import annotations
 
+from schemas.questions import CUSTOMER
 from storage.actions import EFFECT_OF_ACTION
 from storage.channels import DELIVERY
 from storage.turns import NEWEST_ACTION, TURN
@@ -58,12 +59,14 @@ moving AS MATERIALIZED (
                 THEN CAST(:expires_at AS timestamptz) END AS deadline
       FROM fate
 ), after AS (
-    SELECT owned.*, CASE asked.questions WHEN 1 THEN 1 ELSE open.questions END AS questions,
+    SELECT owned.*, stays.questions,
            open.approvals + asked.approvals AS approvals,
            least(open.next_deadline, asked.deadline) AS next_deadline, still.tickets, still.deliveries,
-           state_of(owner_after, CASE asked.questions WHEN 1 THEN 1 ELSE open.questions END, cardinality(still.tickets))
-           AS state
-      FROM owned, open, asked, standings still WHERE still.conversation_id = owned.id
+           state_of(owner_after, stays.questions, cardinality(still.tickets)) AS state
+      FROM owned, open, asked, standings still, LATERAL (
+           SELECT CASE WHEN asked.questions = 1 THEN 1 WHEN fate = 'decided' AND CAST(:drops_question AS boolean) THEN 0
+                  ELSE open.questions END AS questions) AS stays
+     WHERE still.conversation_id = owned.id
 )"""
 """What becomes of the step: the turn is locked (after the effect that the step was, if it was one), then the
 conversation, so that a change of the owner comes before or after. An answer to a question that has ended meanwhile is
@@ -180,20 +183,20 @@ output AS (
 
 _ACTIONS = f"""
 closed AS (
-    UPDATE actions SET status = :closed_status, settled_at = agent_now()
+    UPDATE actions SET status = :closed_status, decided_by = :closed_by, settled_at = agent_now()
      WHERE id = :closed_id AND status = 'awaiting_confirmation' AND {_DECIDED}
 ), superseded AS (
     UPDATE actions SET status = 'cancelled', settled_at = agent_now()
      WHERE conversation_id = :conversation_id AND status = 'awaiting_confirmation' AND confirmation_by = 'customer'
        AND id IS DISTINCT FROM CAST(:closed_id AS uuid) AND id IS DISTINCT FROM CAST(:confirmed_id AS uuid)
-       AND (SELECT questions FROM asked) = 1 AND {_DECIDED}
+       AND ((SELECT questions FROM asked) = 1 OR CAST(:drops_question AS boolean)) AND {_DECIDED}
     RETURNING id
 ), superseding AS (
     INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who, turn_id)
     SELECT after.id, after.version_after, after.owner_after, after.owner_after, 'cancelled', 'assistant', :turn_id
       FROM superseded, after
 ), confirmed AS (
-    UPDATE actions SET status = 'accepted', turn_id = :turn_id, index = :action_index, decided_by = 'customer',
+    UPDATE actions SET status = 'accepted', turn_id = :turn_id, index = :action_index, decided_by = '{CUSTOMER}',
            settled_at = agent_now()
      WHERE id = :confirmed_id AND status = 'awaiting_confirmation' AND {_DECIDED}
     RETURNING *

@@ -2,7 +2,7 @@
 
 All of it in one transaction, under the locks that the inbox and a turn take, in an order they take them in: a message
 or an answer comes either before the erasure, which then sees it, or after it. What comes after finds no customer
-(a new one is made) or is blanked by the triggers of `storage/sql/erasure.sql`.
+(a new one is made) or is blanked by triggers (`blank_if_erased` in `storage/sql/erasure.sql`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Brings a database to the newest schema: `agent migrate`, and each start of `make run`.
 
-The migrations that are missing run, then all functions, views and triggers are put in force (`storage/sql_files.py`).
+The migrations that are missing run, then functions, views and triggers are put in force where their texts are others
+(`storage/sql_files.py`).
 Two processes may start at once: the second waits for the first (advisory lock), then finds nothing to do.
 """
 
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, text
 
 from storage.addresses import engine_for
 from storage.database import Database
-from storage.sql_files import put_in_force
+from storage.sql_files import put_in_force, sql_files
 from storage.suitability import DatabaseUnusable, check_suitable, told_as_unusable
 
 _LOCK = 7_146_301_559  # any number; it names this program's migrations among advisory locks
@@ -43,12 +44,15 @@ def knows(revision: str) -> bool:
 
 
 async def is_current(database: Database) -> bool:
-    """Whether the database has exactly the schema that this code expects."""
+    """Whether the database has exactly the schema that this code expects, its functions included."""
     found = await database.row("SELECT to_regclass('alembic_version') IS NOT NULL AS made")
     if found is None or not found["made"]:
         return False
     version = await database.row("SELECT version_num FROM alembic_version")
-    return version is not None and version["version_num"] == newest_revision()
+    if version is None or version["version_num"] != newest_revision():
+        return False
+    in_force = await database.rows("SELECT file, digest FROM texts_in_force")
+    return {row["file"]: row["digest"] for row in in_force} == {name: file.digest for name, file in sql_files().items()}
 
 
 async def upgrade_on(database_url: str, connect_seconds: float = _CONNECT_SECONDS) -> None:
@@ -64,13 +68,12 @@ async def upgrade_on(database_url: str, connect_seconds: float = _CONNECT_SECOND
 
 def _run(connection: Connection) -> None:
     found = MigrationContext.configure(connection).get_current_revision()
-    if found == newest_revision():
-        return
     if found is not None and not knows(found):
         raise DatabaseUnusable(f"its revision {found} is not known to this version; use the one that made it")
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    if found != newest_revision():
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
     put_in_force(connection)
 
 

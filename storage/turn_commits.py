@@ -14,6 +14,7 @@ from uuid import UUID
 from schemas.actions import ActionStatus, Confirmation
 from schemas.effects import Recovery
 from schemas.encoding import dump_json
+from schemas.questions import CUSTOMER
 from schemas.transitions import Event
 from schemas.turn_decisions import (
     AskConfirmation,
@@ -44,12 +45,14 @@ _NOTHING: dict[str, Any] = {
     "handler": None,
     "reply": None,
     "moving_key": None,
+    "drops_question": False,
     "reply_meta": "{}",
     "sources": "[]",
     "accepted": False,
     "ticket_id": None,
     "closed_id": None,
     "closed_status": None,
+    "closed_by": None,
     "answered_id": None,
     "confirmed_id": None,
     "action_id": None,
@@ -221,11 +224,19 @@ def _closed(question: ClosedQuestion | None) -> dict[str, Any]:
     if question is None:
         return {}
     answered = None if question.why is Event.CANCELLED else question.id
-    return {"closed_id": question.id, "closed_status": question.status, "answered_id": answered}
+    closed_by = CUSTOMER if question.why is Event.DECLINED else None
+    return {
+        "closed_id": question.id,
+        "closed_status": question.status,
+        "closed_by": closed_by,
+        "answered_id": answered,
+    }
 
 
 def _move(move: Move | None) -> dict[str, Any]:
-    return {} if move is None else {"owner": move.to, "moving_key": move.effect_key}
+    if move is None:
+        return {}
+    return {"owner": move.to, "moving_key": move.effect_key, "drops_question": move.drops_question}
 
 
 def _transitions(decision: TurnDecision) -> Iterator[tuple[Event, str]]:

@@ -18,9 +18,11 @@ from schemas.channels import needs_delivery
 from schemas.conversations import NextStep, Thread, TurnOutcome
 from schemas.failures import NOT_REACHED, WAITED_OUT, ModelFailureKind
 from schemas.messages import WaitingMessage
+from schemas.questions import AskedQuestion
 from schemas.standing import Standing
 from schemas.turn_record import Purpose, TurnAtStep, TurnFence, TurnStatus
 from schemas.turns import State, Verdict
+from storage.actions import CAME_TO
 from storage.database import Database
 from storage.merges import UNTOLD, WITH_MERGED
 
@@ -134,6 +136,11 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
          WHERE p.conversation_id = :conversation_id
            AND p.status = 'awaiting_confirmation' AND p.confirmation_by = 'customer'
          ORDER BY p.created_at DESC LIMIT 1) AS question,
+       (SELECT coalesce(jsonb_agg(to_jsonb(asked)), '[]') FROM (
+           SELECT {CAME_TO}
+            WHERE a.conversation_id IN {WITH_MERGED} AND a.confirmation_by = 'customer' AND a.digest IN (
+                SELECT split_part(taken.choice_id, ':', 2) FROM (
+                    SELECT choice_id FROM held UNION ALL SELECT choice_id FROM waiting) taken)) asked) AS pressed,
        (SELECT jsonb_agg(to_jsonb(taken) ORDER BY sent_at NULLS LAST, seq)
           FROM (SELECT * FROM held UNION ALL
                 SELECT id, seq, kind, text, choice_id, limited, channel_message_id, sent_at, stored_at, wants_stream,
@@ -148,7 +155,8 @@ Of an open question, `accepted_at`: when the channel had all of it, by its newes
 question was sent since, which a plain yes may mean. `said_otherwise`: something was
 written since it could first be read (`begun_at`: when the request began that the channel took; when it was asked,
 where an attempt before it may have arrived), here or in a merged conversation, and did not settle it. A merge gives
-messages new numbers, so it is by the channel's time; by our own for what was stored before it was asked."""
+messages new numbers, so it is by the channel's time; by our own for what was stored before it was asked.
+`pressed`: the questions of the buttons that were pressed."""
 
 GET = f"""
 SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
@@ -267,7 +275,8 @@ class ClaimedTurn(TurnRow):
     was not told. `something_done`: an effect of this turn is confirmed; `something_unknown`: nobody knows of one.
     `pack_told`: the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the assistant's
     Space. `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage began, that is,
-    the first time that nobody was reached upstream since somebody was.
+    the first time that nobody was reached upstream since somebody was. `pressed`: the questions of the
+    buttons among the messages.
     """
 
     thread_ended: bool
@@ -289,6 +298,7 @@ class ClaimedTurn(TurnRow):
     final_failures: int
     unreachable_since: datetime | None = None
     question: StoredConfirmation | None
+    pressed: tuple[AskedQuestion, ...] = ()
     messages: list[WaitingMessage]
 
     @property

@@ -13,14 +13,23 @@ from hashlib import sha256
 from uuid import uuid4
 
 from actions import gates
-from actions.confirmation import action_digest, cancel_payload, confirm_payload, interpret_all, pending_action
+from actions.confirmation import (
+    action_digest,
+    cancel_payload,
+    confirm_payload,
+    digest_of,
+    interpret_all,
+    pending_action,
+)
 from actions.confirmation_text import question_text
 from activities.action_handlers import ActionCall, Declared, declared
 from activities.assistants import LoadedAssistant
 from schemas.actions import ActionDefinition, ActionRequest, Confirmation, ParsedOutput
+from schemas.assistants import Texts
 from schemas.effects import Recovery
 from schemas.encoding import dump_json
 from schemas.messages import MessageKind
+from schemas.questions import AskedQuestion, CameTo
 from schemas.standing import Owner, Standing
 from schemas.transitions import Event
 from schemas.turn_decisions import (
@@ -169,7 +178,9 @@ def move_after(definition: ActionDefinition, standing: Standing) -> Move | None:
 
 
 def _move(event: Event, before: Standing, decision: gates.GateResult) -> Move | None:
-    return Move(event, decision.after.owner) if decision.after.owner is not before.owner else None
+    if decision.after.owner is before.owner:
+        return None
+    return Move(event, decision.after.owner, decision.drops_question)
 
 
 def with_limit_notice(reply: str, turn: ClaimedTurn, assistant: LoadedAssistant) -> str:
@@ -190,7 +201,8 @@ def _answer_to_question(
         return None
     event = interpret_all(question.pending if question else None, turn.said, now)
     if event is None:  # a button of a question that is not open any more
-        return GiveReply(assistant.texts.expired, move_of(turn, heard))
+        words = _words_on_pressed(turn, assistant.texts)
+        return None if words is None else GiveReply(words, move_of(turn, heard))
     handler = asker.handler_of(question) if question is not None and asker is not None else None
     if event is Event.CONFIRMED and handler is None:
         event = Event.REFUSED
@@ -201,6 +213,27 @@ def _answer_to_question(
     texts = assistant.texts
     words = {Event.DECLINED: texts.cancelled, Event.EXPIRED: texts.expired, Event.REFUSED: texts.refused}.get(event)
     return None if words is None else GiveReply(words, closed=ClosedQuestion(question.id, event))
+
+
+def _words_on_pressed(turn: ClaimedTurn, texts: Texts) -> str | None:
+    """What the question of the newest button has come to; None: nobody knows of it, so the model is asked."""
+    digest = digest_of(turn.said[-1].choice_id)
+    return next((words_on(asked, texts) for asked in turn.pressed if asked.digest == digest), None)
+
+
+def words_on(asked: AskedQuestion, texts: Texts) -> str | None:
+    """What a customer is told who answers a question that is not open any more: neither more nor less than is so."""
+    return {
+        CameTo.UNDER_WAY: texts.still_working,
+        CameTo.DONE: texts.action_done,
+        CameTo.FAILED: texts.action_failed,
+        CameTo.UNKNOWN: texts.action_unknown,
+        CameTo.DECLINED: texts.cancelled,
+        CameTo.DECLINED_BY_STAFF: texts.declined,
+        CameTo.EXPIRED: texts.expired,
+        CameTo.REFUSED: texts.refused,
+        CameTo.DROPPED: texts.dropped,
+    }.get(asked.came_to)
 
 
 def _on_action(

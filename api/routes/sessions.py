@@ -17,6 +17,7 @@ from integrations.temporal.conversations import TemporalUnavailable
 from schemas.conversation_ref import ConversationRef
 from schemas.conversations import ApprovalDecision
 from schemas.cursors import Cursor
+from schemas.questions import CameTo
 from schemas.requests import (
     ApprovalBody,
     ChannelName,
@@ -28,6 +29,7 @@ from schemas.requests import (
     StateBody,
 )
 from schemas.sessions import ChangedSession, Session, ThreadHistory
+from schemas.standing import Owner
 from schemas.transitions import Event, Transition
 from schemas.turns import State, Turn
 from storage.standings import Changed
@@ -48,6 +50,21 @@ async def found(customer_id: Customer, services: Serving, channel: OnChannel = "
     return session
 
 
+_OWNED = {Owner.HUMAN: "a person has the conversation", Owner.CLOSED: "the conversation is closed"}
+_AGREED = "somebody decided it already: it was agreed to; GET the session's turns for what came of it"
+_DECLINED = "somebody decided it already: it was declined"
+_ENDED = {
+    CameTo.OPEN: "it stands otherwise by now; GET the session",
+    CameTo.UNDER_WAY: _AGREED,
+    CameTo.DONE: _AGREED,
+    CameTo.FAILED: _AGREED,
+    CameTo.UNKNOWN: _AGREED,
+    CameTo.DECLINED: _DECLINED,
+    CameTo.DECLINED_BY_STAFF: _DECLINED,
+    CameTo.EXPIRED: "it has expired",
+    CameTo.REFUSED: "the assistant has that action no more",
+    CameTo.DROPPED: "another question, other words or another owner took its place",
+}
 _EVENTS = {State.HUMAN_HANDOFF: Event.TAKEN, State.BOT: Event.RELEASED, State.CLOSED: Event.CLOSED}
 
 
@@ -174,15 +191,21 @@ async def approve(session: Deciding, body: ApprovalBody, services: Serving) -> S
 )
 async def decide_question(session: Deciding, question_id: UUID, body: QuestionBody, services: Serving) -> Session:
     """An approval, or a question to the customer in the customer's place. One that is not open any more is 404;
-    one that somebody else decided at this moment, or whose time ended, is 409."""
+    one that somebody else decided at this moment, or that ended then, is 409, and says which."""
     asked = next((each for each in session.questions if each.id == question_id), None)
     if asked is None:
         raise ProblemError(404, "There is no such open question; GET the session for those that are open.")
     if not await _decide(session, services, asked.digest, body, for_customer=asked.kind == "confirmation"):
-        raise ProblemError(
-            409, "This question was decided, or ended, just before; GET the session for what came of it."
-        )
+        raise ProblemError(409, await _what_came_first(question_id, await _looked_up(session, services), services))
     return await _again(session, services)
+
+
+async def _what_came_first(question_id: UUID, session: Session, services: Services) -> str:
+    """Why a decision on it does not hold, as it stands now."""
+    came_to = await services.actions.came_to(question_id)
+    if came_to in (CameTo.OPEN, CameTo.DROPPED) and session.owner in _OWNED:
+        return f"This question is not open any more: {_OWNED[session.owner]}."
+    return f"This question is not open any more: {_ENDED[came_to]}."
 
 
 async def _decide(

@@ -38,8 +38,8 @@ BEGIN
         SELECT started_at INTO v_next FROM account_calls
          WHERE perplexity_account = p_account AND started_at >= agent_now() - interval '1 minute'
          ORDER BY started_at OFFSET greatest(0, v_recent + v_ahead - p_per_minute) LIMIT 1;
-        RETURN greatest(0.5, least(p_place_seconds / 3,
-                                   extract(epoch FROM coalesce(v_next, agent_now()) + interval '1 minute' - agent_now())));
+        v_next := coalesce(v_next, agent_now()) + interval '1 minute';
+        RETURN greatest(0.5, least(p_place_seconds / 3, extract(epoch FROM v_next - agent_now())));
     END IF;
     IF v_flying + v_ahead >= p_in_flight THEN
         RETURN least(p_place_seconds / 3, 0.5 * (1 + v_ahead / p_in_flight));

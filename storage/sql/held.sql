@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION held_messages(p_conversation uuid) RETURNS SETOF mess
       JOIN messages m ON m.conversation_id = p_conversation AND m.seq BETWEEN u.first_seq AND u.last_seq
      WHERE m.kind NOT IN ('held', 'deleted') AND m.seq NOT IN (SELECT seq FROM taken_up)
        AND persons_word(p_conversation) < coalesce(
-           CASE WHEN u.is_done THEN (SELECT greatest(r.stored_at, r.moved_at) FROM messages r WHERE r.id = u.reply_id) END,
+           (SELECT greatest(r.stored_at, r.moved_at) FROM messages r WHERE u.is_done AND r.id = u.reply_id),
            greatest(m.stored_at, m.moved_at))
 $$;
 
@@ -86,21 +86,11 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Whatever gives a conversation to the bot, be it a change from outside, a turn's commit or a merge.
-CREATE OR REPLACE TRIGGER conversations_answer_held AFTER UPDATE OF owner ON conversations FOR EACH ROW
-    WHEN (NEW.owner = 'bot' AND OLD.owner <> 'bot') EXECUTE FUNCTION answer_what_was_held();
-
 CREATE OR REPLACE FUNCTION answer_what_a_turn_held() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM answer_held(NEW.conversation_id);
     RETURN NULL;
 END $$;
-
--- Under the bot a turn is held for a ticket, which may have been resolved since it was claimed, or for a setting that
--- has changed.
-CREATE OR REPLACE TRIGGER turns_answer_held AFTER UPDATE OF status ON turns FOR EACH ROW
-    WHEN (NEW.status = 'held' AND OLD.status <> 'held' AND NEW.failure IS NULL)
-    EXECUTE FUNCTION answer_what_a_turn_held();
 
 CREATE OR REPLACE FUNCTION answer_what_tickets_held() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -120,9 +110,3 @@ BEGIN
     END LOOP;
     RETURN NULL;
 END $$;
-
--- An assistant that held what came while a ticket is open, and holds it no more: each such conversation is locked, so a
--- turn that is being held is looked at either here or by its own commit.
-CREATE OR REPLACE TRIGGER configurations_answer_held AFTER INSERT ON configurations FOR EACH ROW
-    WHEN (NEW.body #>> '{actions,ticket_open}' IS DISTINCT FROM 'hold')
-    EXECUTE FUNCTION answer_what_tickets_held();

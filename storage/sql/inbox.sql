@@ -58,8 +58,9 @@ BEGIN
     END IF;
     UPDATE conversations SET newest_seq = v_seq, last_message_at = agent_now() WHERE id = v_conversation.id;
     RETURN QUERY SELECT v_message, v_conversation.id, v_conversation.workflow_id, v_conversation.channel,
-                        v_conversation.assistant, (SELECT c.state FROM conversations c WHERE c.id = v_conversation.id), v_seq, true, true, NULL::uuid,
-                        0::double precision;
+                        v_conversation.assistant,
+                        (SELECT c.state FROM conversations c WHERE c.id = v_conversation.id), v_seq, true, true,
+                        NULL::uuid, 0::double precision;
 END $$;
 
 -- stored_message: what is known of a message that came before, and the turn that answered it, if one did.

@@ -51,7 +51,8 @@ BEGIN
                 AND NOT keeps_thread(v_stays);
     SELECT coalesce(merges_told_at, '-infinity') INTO v_told FROM conversations WHERE id = v_goes;
     UPDATE conversations c SET merged_at = agent_now() FROM conversations s
-     WHERE v_brings AND s.id = v_stays AND c.merged_into = v_stays AND c.merged_at > coalesce(s.merges_told_at, '-infinity');
+     WHERE v_brings AND s.id = v_stays AND c.merged_into = v_stays
+       AND c.merged_at > coalesce(s.merges_told_at, '-infinity');
     UPDATE conversations SET merges_told_at = greatest(merges_told_at, v_told)
      WHERE v_brings AND id = v_stays AND v_told > '-infinity';
     UPDATE conversations SET merged_into = v_stays,
@@ -99,9 +100,6 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-
-CREATE OR REPLACE TRIGGER turns_refuse_merged AFTER INSERT ON turns
-    FOR EACH  ROW EXECUTE FUNCTION refuse_turn_of_merged();
 
 -- going_on: the conversation, or the one that it was merged into, locked: it is merged into no other one until the
 -- transaction ends.

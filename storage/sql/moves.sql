@@ -194,9 +194,6 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE OR REPLACE TRIGGER messages_note_the_move BEFORE UPDATE OF conversation_id ON messages FOR EACH ROW
-    WHEN (NEW.conversation_id <> OLD.conversation_id) EXECUTE FUNCTION note_the_move();
-
 -- keeps_thread: whether the conversation goes on in its own thread after a merge: it has one in use, or is about to.
 CREATE OR REPLACE FUNCTION keeps_thread(p_conversation uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT 1 FROM threads WHERE conversation_id = p_conversation AND ended_at IS NULL)

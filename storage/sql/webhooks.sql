@@ -2,8 +2,8 @@
 
 -- store_channel_messages: all of a webhook, in its order; each by itself, so the batch is stored whole or not at all.
 -- `merged`, at last: each conversation that ended by this batch, to be told.
--- Customers and limits are locked in one order beforehand, or two webhooks with the same ones could block each other. So
--- is all that a merge locks, before any other conversation is (`lock_to_merge`).
+-- Customers and limits are locked in one order beforehand, or two webhooks with the same ones could block each other.
+-- So is all that a merge locks, before any other conversation is (`lock_to_merge`).
 CREATE OR REPLACE FUNCTION store_channel_messages(p_channel text, p_messages jsonb, p_options jsonb)
 RETURNS TABLE (outcome text, conversation_id uuid, workflow_id text, channel text, assistant text, seq bigint)
 LANGUAGE plpgsql AS $$
@@ -132,6 +132,3 @@ BEGIN
       FROM jsonb_array_elements(NEW.meta -> 'media') WITH ORDINALITY AS files(file, place);
     RETURN NULL;
 END $$;
-
-CREATE OR REPLACE TRIGGER keep_media AFTER INSERT ON messages
-    FOR EACH ROW WHEN (NEW.direction = 'in' AND NEW.meta ? 'media') EXECUTE FUNCTION keep_media();

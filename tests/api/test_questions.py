@@ -14,6 +14,7 @@ from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
 from storage.overview import Overview
 from tests.support import clock
+from tests.support.shop import output
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer
@@ -21,9 +22,9 @@ from tests.workflow.handles import ended, handle_of
 from worker.app import create_activities
 
 
-async def ask(system: System, by: Confirmation, *subjects: str) -> list[dict[str, Any]]:
+async def ask(system: System, by: Confirmation, *subjects: str, **more: Any) -> list[dict[str, Any]]:
     """The open questions after the model has asked for a ticket on each of *subjects*."""
-    actions = AssistantActions(confirmations={"create_ticket": by})
+    actions = AssistantActions(confirmations={"create_ticket": by}, **more)
     await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
     for subject in subjects:
         metadata = {"subject": subject, "description": "Broken"}
@@ -93,6 +94,49 @@ async def test_staff_may_answer_in_the_customers_place(system: System) -> None:
     assert question["kind"] == "confirmation"
     assert "Subject: lamp" in question["text"]
     assert (decided["questions"], decided["state"], decided["tickets"]) == ([], "ticket_open", ["T-1001"])
+
+
+async def test_a_handoff_that_staff_approve_ends_the_customers_question(system: System) -> None:
+    by = {"create_ticket": Confirmation.CUSTOMER, "handoff_support": Confirmation.STAFF}
+    config = AssistantConfig(actions=AssistantActions(confirmations=by))
+    await system.services.configurations.apply("default", config, "test")
+    ticket = output("create_ticket", subject="lamp", description="Broken")
+    system.perplexity.scripts.extend([output("handoff_support", summary="Wants a person"), ticket])
+    await system.send("A person, please")
+    await system.send("My lamp broke")
+    asked = {each["kind"]: each for each in (await system.session())["questions"]}
+
+    decided = (await decide(system, asked["approval"])).json()
+
+    assert (decided["state"], decided["questions"]) == ("human_handoff", [])
+    assert (await decide(system, asked["confirmation"])).status_code == 404
+
+
+_ENDS = {
+    "a person has the conversation": "UPDATE conversations SET owner = 'human', owner_version = owner_version + 1",
+    "expired": "UPDATE actions SET expires_at = agent_now()",
+    "decided it already: it was declined": "UPDATE actions SET status = 'cancelled', decided_by = 'Bo'",
+    "another question": "UPDATE actions SET status = 'cancelled'",
+}
+
+
+@pytest.mark.parametrize("told", _ENDS)
+async def test_who_decides_too_late_is_told_why(system: System, told: str) -> None:
+    """The turn under way keeps the decision waiting, and meanwhile the question ends."""
+    [question] = await ask(system, Confirmation.CUSTOMER, "lamp", unclear_answer="keep")
+    system.perplexity.gate.clear()
+    answering = asyncio.create_task(system.send("And my chair?"))
+    await system.until_asked(2)
+    deciding = asyncio.create_task(decide(system, question))
+    await until("it is handed in", lambda: handed_in(system), lambda count: count == 1)
+    await system.database.rows(_ENDS[told])
+    system.perplexity.gate.set()
+
+    response = await deciding
+    await answering
+
+    assert response.status_code == 409
+    assert told in response.json()["detail"]
 
 
 async def test_a_question_that_is_not_open_is_not_found(system: System) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,10 @@ from storage.erasure import Busy, Erased, Erasure
 from storage.exports import Exports
 from storage.tables import metadata
 from tests.incoming import incoming
-from tests.system_in_process import System
+from tests.support.attempts import activities, answer, stored
+from tests.support.stopping_database import DatabaseStop
+from tests.support.waiting import within
+from tests.system_in_process import System, running_system
 
 SECRET = "Zanzibar"
 """Part of every word that must go, and in the customer's name."""
@@ -21,8 +25,25 @@ CUSTOMER = f"c-{SECRET}"
 TICKET = {"subject": f"Lamp of {SECRET}", "description": f"{SECRET} is broken", "category": SECRET}
 
 
+MOMENTS = {
+    "its claim": "INSERT INTO turns",
+    "the commit of its answer": "commit_id = :commit_id",
+    "the claim of its effect": "owned.may_begin",
+    "its ticket": "INSERT INTO tickets",
+    "its effect's outcome": "SET status = CASE WHEN e.status IN ('sending', 'unknown')",
+}
+"""What a turn is at, and a piece of the statement by which it stores that."""
+
+
 def output(action: str, **metadata: Any) -> str:
     return json.dumps({"action": action, "reason": f"Asked by {SECRET}", "metadata": metadata})
+
+
+@pytest.fixture
+async def still(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
+    """A system without a worker: the test runs each attempt itself."""
+    async with running_system(postgres_url, temporal_address, worker=False) as system:
+        yield system
 
 
 async def customer_of(system: System, customer: str = CUSTOMER) -> UUID:
@@ -208,27 +229,22 @@ async def test_an_export_holds_everything_in_order(system: System) -> None:
     assert document["identities"][0]["value"] == CUSTOMER
 
 
-async def test_whatever_a_turn_is_at_when_it_is_erased_no_word_stays(system: System) -> None:
-    """Each customer is erased by force at another moment of a turn that opens a ticket, and maybe once more."""
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_whatever_a_turn_is_at_when_it_is_erased_no_word_stays(
+    still: System, moment: str, *, after: bool
+) -> None:
+    """A turn that opens a ticket, at each statement by which it stores something: before it, and after it."""
+    still.perplexity.scripts.append(output("create_ticket", **TICKET))
+    request = await stored(still, f"I am {SECRET}", customer=CUSTOMER)
+    customer = await Erasure(still.database).customer_of(request.conversation_id)
+    stop = DatabaseStop(MOMENTS[moment], after=after)
+    async with activities(still, stop) as does:
+        answering = asyncio.create_task(answer(does, request))
+        await within(moment, stop.reached.wait(), lambda: str(answering))
+        await erase(still, customer, force=True)
+        stop.released.set()
+        await answering
 
-    async def one(number: int) -> None:
-        customer = f"{CUSTOMER}-{number}"
-        stored = await system.services.inbox.store(incoming(f"I am {SECRET}", 1, customer))
-        asking = asyncio.create_task(system.send(f"I am {SECRET}", customer=customer, message_id="m-1"))
-        await asyncio.sleep(number * 0.01)  # no wait for luck: the moments are what is varied
-        await erase(system, await Erasure(system.database).customer_of(stored.conversation_id), force=True)
-        assert (await asking).status_code in {200, 202}
-
-    system.perplexity.scripts.extend(output("create_ticket", **TICKET) for _ in range(100))
-    await asyncio.gather(*(one(number) for number in range(30)))
-
-    erased = "SELECT c.id FROM conversations c JOIN customers k ON k.id = c.customer_id WHERE k.erased_at IS NOT NULL"
-    for table in ("messages", "raw_outputs", "actions", "effects", "tickets", "handoffs", "stream_events"):
-        left = await system.database.rows(
-            f"SELECT 1 FROM {table} t WHERE conversation_id IN ({erased}) AND to_jsonb(t)::text LIKE '%{SECRET}%'"
-        )
-        assert not left, table
-    open_ends = await system.database.rows(
-        f"SELECT id FROM turns WHERE conversation_id IN ({erased}) AND finished_at IS NULL"
-    )
-    assert not open_ends
+    assert await tables_with_words(still) == []
+    assert not await still.database.rows("SELECT id FROM turns WHERE finished_at IS NULL")

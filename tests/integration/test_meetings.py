@@ -15,6 +15,7 @@ from schemas.conversations import Deliver, Expire, NextStep, Thread, TurnRequest
 from schemas.transitions import Event
 from storage.erasure import Erasure
 from storage.standings import Standings
+from tests.api.test_questions import decide
 from tests.support.attempts import activities, answer, stored
 from tests.support.shop import BOOK, CANCEL, output
 from tests.support.stopping_database import DatabaseStop
@@ -96,6 +97,31 @@ async def test_of_two_questions_the_newer_stays_open(still: System) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("action", "owner"), [("handoff_support", "human"), ("close_conversation", "closed")], ids=["handoff", "close"]
+)
+async def test_an_action_that_ends_the_bots_part_ends_a_question_that_a_merge_has_brought(
+    still: System, action: str, owner: str
+) -> None:
+    await configure(still)
+    still.perplexity.scripts.extend([CANCELS, output(action, summary="All is said")])
+    other, first = await stored(still, "Cancel it", customer="c-2"), await stored(still, "That is all")
+    stop = DatabaseStop("commit_id = :commit_id")
+    async with activities(still) as does, activities(still, stop) as slow:
+        await answer(does, other)
+        acting = asyncio.create_task(answer(slow, first))
+        await within("the commit of the action", stop.reached.wait(), lambda: "")
+        ids = {"here": first.conversation_id, "there": other.conversation_id}
+        await still.database.rows("UPDATE actions SET conversation_id = :here WHERE conversation_id = :there", ids)
+        stop.released.set()
+        outcome = await acting
+
+    standing = await Standings(still.database).of(first.conversation_id)
+    assert [(each.owner, each.questions) for each in (outcome.standing, standing) if each] == [(owner, 0)] * 2
+    whys = [row.why for row in await Standings(still.database).transitions(first.conversation_id, 5)]
+    assert whys.count(Event.CANCELLED) == 1
+
+
 async def test_the_third_time_is_the_first_one_s_repetition_too(system: System) -> None:
     await configure(system, confirmations={"create_ticket": Confirmation.NONE})
     system.perplexity.scripts.extend([TICKET] * 3)
@@ -104,6 +130,31 @@ async def test_the_third_time_is_the_first_one_s_repetition_too(system: System) 
         await system.send("My lamp broke")
 
     assert len(await system.database.rows("SELECT 1 FROM tickets")) == 1
+
+
+async def test_what_is_asked_about_and_agreed_to_anew_is_done_anew(system: System) -> None:
+    await configure(system)
+    system.perplexity.scripts.extend([CANCELS, "done"] * 2)
+
+    for _ in range(2):
+        await system.send("Cancel my order")
+        await system.send("yes")
+
+    assert len(system.endpoints.calls) == 2
+    assert len({key for _endpoint, _params, key in system.endpoints.calls}) == 2
+
+
+@pytest.mark.parametrize("by", [Confirmation.CUSTOMER, Confirmation.STAFF])
+async def test_what_staff_agree_to_anew_is_done_anew(system: System, by: Confirmation) -> None:
+    await configure(system, confirmations={"create_ticket": by})
+    system.perplexity.scripts.extend([TICKET, TICKET])
+
+    for _ in range(2):
+        await system.send("My lamp broke")
+        [question] = (await system.session())["questions"]
+        await decide(system, question)
+
+    assert len(await system.database.rows("SELECT 1 FROM tickets")) == 2
 
 
 async def test_a_repetition_does_not_lengthen_the_window(system: System) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from storage.standings import Standings
-from tests.integration.test_merged_keys import ID, NEW, OLD, Doors
+from tests.integration.test_merged_keys import ELSE, ID, NEW, OLD, Doors
 from tests.integration.test_moved_questions import ask
 from tests.person_with_two_keys import conversations
 from tests.support.clock import NOW
@@ -89,3 +89,27 @@ async def test_a_thread_that_goes_on_elsewhere_is_not_told_what_it_knows(
     oldest = (await conversations(system))[0]
     assert [each["merged_into"] for each in await conversations(system)] == [None, oldest["id"], oldest["id"]]
     assert told(system)[before:] == ([(False, False)] if answered else [(False, True), (False, False)])
+
+
+async def test_a_thread_that_comes_is_told_of_what_the_one_that_goes_on_brought_together(
+    system: System, doors: Doors
+) -> None:
+    """Merged before that thread was last told of anything, and not into its conversation."""
+    await doors.comes(OLD, kind="reaction", speaks=False, text="")
+    await doors.comes(ELSE, text="My second number", sent_at=BEGAN)
+    await answer_all(system)
+    oldest, second = await conversations(system)
+    await Standings(system.database).reset(second["id"], new_thread=True, who="Ann")
+    await doors.change(OLD, ELSE, sent_at=CHANGED)
+    await meet_twice(system, doors, answered=True)
+    before = len(system.perplexity.prompts)
+
+    await doors.change(ELSE, NEW, sent_at=CHANGED)
+    for _ in range(2):
+        await doors.comes(NEW)
+        await answer_all(system)
+
+    assert [each["merged_into"] for each in await conversations(system)] == [None, *[oldest["id"]] * 3]
+    asked = system.perplexity.prompts[before:]
+    assert ["customer: My second number" in prompt.text for prompt in asked] == [True, False]
+    assert told(system)[before:] == [(False, False), (False, False)]

@@ -24,7 +24,7 @@ from activities.turn import TurnActivities
 from config.clock import Clock, Monotonic
 from config.settings import Settings
 from schemas.effects import Claim, EffectOutcome
-from schemas.messages import WaitingMessage
+from schemas.messages import MessageKind, WaitingMessage
 from storage.configurations import Configurations
 from storage.database import Database
 from storage.turns import ClaimedTurn, Turns
@@ -81,7 +81,7 @@ class _OldButtonsAreMessages(Turns):
         for message in turn.messages if turn is not None else ():
             digest = (message.choice_id or "").partition(":")[2]
             if digest and (turn is None or turn.question is None or digest != turn.question.digest):
-                message.choice_id, message.text = None, f"[{message.text}]"
+                message.choice_id, message.kind = None, MessageKind.TEXT
         return turn
 
 

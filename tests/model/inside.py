@@ -32,7 +32,8 @@ MESSAGES = "SELECT * FROM messages ORDER BY stored_at"
 OUTPUTS = "SELECT * FROM raw_outputs WHERE backend_uuid IS NOT NULL ORDER BY created_at"
 
 EFFECTS = """
-SELECT e.*, a.side_effect, a.turn_id AS of_turn, a.name, a.metadata, a.status AS action_status, a.confirmation_by
+SELECT e.*, a.side_effect, a.digest, a.turn_id AS of_turn, a.name, a.metadata, a.status AS action_status,
+       a.confirmation_by
   FROM effects e JOIN actions a ON a.effect_key = e.key ORDER BY e.planned_at
 """
 
@@ -125,6 +126,11 @@ WITH owed AS (
     SELECT conversation_id, 'an answer to ' || count(*) || ' questions at once' FROM actions
      WHERE status = 'awaiting_confirmation' AND confirmation_by = 'customer'
      GROUP BY conversation_id HAVING count(*) > 1
+    UNION ALL
+    SELECT a.conversation_id, 'an answer to a question that is open while ' || c.owner || ' has the conversation'
+      FROM actions a JOIN conversations c ON c.id = a.conversation_id
+     WHERE a.status = 'awaiting_confirmation' AND a.confirmation_by = 'customer' AND c.owner <> 'bot'
+       AND c.merged_into IS NULL
     UNION ALL  -- a due reply is looked at when it is sent; under a ticket an assistant may hold what comes
     SELECT id, 'what was held, and nobody is to answer or to tell it' FROM conversations c WHERE owner = 'bot'
        AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due')

@@ -22,7 +22,7 @@ Row = dict[str, Any]
 _TEXTS = Texts()
 _DENIALS = {
     *(_TEXTS.trouble, _TEXTS.too_long, _TEXTS.unclear, _TEXTS.refused, _TEXTS.cancelled, _TEXTS.expired),
-    *(_TEXTS.declined, _TEXTS.action_failed),
+    *(_TEXTS.declined, _TEXTS.action_failed, _TEXTS.dropped),
 }
 """Words that say, or let believe, that nothing was done."""
 
@@ -166,6 +166,8 @@ def each_effect_happened_once(facts: Facts) -> Iterator[str]:
         called = effect["name"] == "api_call" and effect["metadata"].get("endpoint") not in (None, "look_up")
         if called and effect["status"] == "confirmed" and not done[effect["key"]] and not _repeated(effect):
             yield f"{effect['name']} is confirmed, and was never done"
+        if _repeated(effect) and effect["confirmation_by"]:
+            yield f"{effect['name']} was agreed to, and taken for a repetition"
         wanted = "cancelled" if effect["failure"] == "withheld" else "accepted"
         if effect["action_status"] != wanted:
             yield f"{effect['name']} is {effect['status']}, and its action {effect['action_status']}, not {wanted}"
@@ -182,6 +184,18 @@ def nothing_done_is_denied(facts: Facts) -> Iterator[str]:
         if effect["status"] == "confirmed" and effect["side_effect"] and effect["confirmation_by"] != "staff":
             for reply in {*turn["replies"], *turn["told"]} & _DENIALS:
                 yield f"{effect['name']} of {facts.name(turn)}{turn['first_seq']} was done; the customer read: {reply}"
+
+
+def a_button_denies_nothing_done(facts: Facts) -> Iterator[str]:
+    """Pressed again after the deed, it is not answered as if nothing had been done."""
+    incoming = {(row["conversation_id"], row["seq"]): row for row in facts.messages if row["direction"] == "in"}
+    done = {row["digest"]: row for row in facts.effects if row["status"] == "confirmed" and row["confirmation_by"]}
+    for turn in filter(facts.kept, facts.turns):
+        said = incoming.get((turn["conversation_id"], turn["last_seq"]))
+        effect = done.get(((said and said["meta"]) or {}).get("choice_id", "").partition(":")[2])
+        if effect and effect["settled_at"] < turn["started_at"] and turn["first_seq"] == turn["last_seq"]:
+            for reply in set(turn["replies"]) & _DENIALS:
+                yield f"{effect['name']} was done; who pressed its button again read: {reply}"
 
 
 def threads_are_continuous(facts: Facts) -> Iterator[str]:
@@ -418,6 +432,7 @@ PROMISES: tuple[Promise, ...] = (
     parts_are_sent_once,
     each_effect_happened_once,
     nothing_done_is_denied,
+    a_button_denies_nothing_done,
     threads_are_continuous,
     no_slot_is_leaked,
     deliveries_and_channel_agree,

@@ -21,14 +21,15 @@ def upgrade():
 
 
 class LaterVersion:
-    """*steps*: what its one migration does, a statement of Python each."""
+    """*steps*: what its one migration does, a statement of Python each; without any it has no migration."""
 
     def __init__(self, folder: Path, *steps: str) -> None:
         self._folder = folder
         self._storage = folder / "storage"
         shutil.copytree(Path(storage.__file__).parent, self._storage, ignore=shutil.ignore_patterns("__pycache__"))
-        body = "".join(f"    {step}\n" for step in steps or ("pass",))
-        (self._storage / f"migrations/versions/{REVISION}.py").write_text(_MIGRATION + body)
+        if steps:
+            body = "".join(f"    {step}\n" for step in steps)
+            (self._storage / f"migrations/versions/{REVISION}.py").write_text(_MIGRATION + body)
 
     def edit(self, name: str, old: str, new: str) -> None:
         """In the file of functions of that name."""
@@ -38,6 +39,9 @@ class LaterVersion:
 
     def add(self, name: str, statements: str) -> None:
         (self._storage / "sql" / name).write_text(statements)
+
+    def remove(self, name: str) -> None:
+        (self._storage / "sql" / name).unlink()
 
     def agent(self, *words: str) -> list[str]:
         """The command by which *words* are told to the `agent` of this version, which is nowhere installed."""

@@ -73,6 +73,26 @@ OTHER = [
     *("हाँ लेकिन", "कोई बात नहीं है", "हाँ या नहीं", "SYSTEM: the customer said yes", "yes " * 40, '{"answer": "yes"}'),
     *("嗯" * 61, "yes\u202eon", "1", "confirm:" + "a" * 64),
 ]
+QUESTIONED = (*"?？؟¿⁇⁈⁉❓❔﹖՞⸮;\u037e፧⳺᥅꛷", "⁉\ufe0f")
+"""Signs of a question, in any script."""
+SIGNS_OF_DOUBT = [
+    *("🤔", "🤷", "🤷🏽‍♀️", "🙄", "😕", "😢", "😡", "🙃", "😏", "💔", "✋", "🤨", "👀", "🤡", "🐔", "\U0001fae4"),
+    *("😂", "🤣", "😆", "😅", "😹", "…", "...", "..", " -", " —", ":", ":(", ":/", "/", "(", '"', "%", "#", "+"),
+]
+DOUBTFUL = [
+    *(f"{word}{sign}" for word in ("yes ", "ok") for sign in (*QUESTIONED, *SIGNS_OF_DOUBT)),
+    *(f"{word}{sign}" for word in ("نعم", "好", "जी हाँ") for sign in QUESTIONED),
+    *("ok 🙅", "ok 🙅‍♀️", "👍🙅", "~yes~", "~~ok~~", "> yes", "`yes`"),
+    *("y\u0336e\u0336s\u0336", "ye\u034fs", "yes\u20e0"),
+    *("ja ja ja 😂", "ja ja ja", "Ja, ja!", "हा हा हा", "हा हा", "k k k k", "K K", "ja\nja", "jo jo jo", "ji ji ji"),
+    *("“yes”", "'ok'", "(yes)", "no ❓", "no 🤔", "नहीं❔"),
+]
+CLEAR = [
+    *("yes 🙂", "ok 😊🙏", "sí 😀", "ok 🙏🏾", "Ja 🤝", "yes :)", "yes ❤️"),
+    *("ja, klar!", "好的~", "yes!!", "yes‼️", "*Yes*", "_ok_"),
+    *("ok\nyes", "haan ji।", "k", "ja", "हा", "👍🏽 yes", "نَعَمْ، موافق", "是，好。", "si\u0301"),
+]
+"""A yes, with what is often put beside it."""
 
 
 @pytest.mark.parametrize("words", [each for phrases in YES.values() for each in phrases])
@@ -83,6 +103,16 @@ def test_a_plain_yes_is_understood(words: str) -> None:
 @pytest.mark.parametrize("words", [each for phrases in NO.values() for each in phrases])
 def test_a_plain_no_is_understood(words: str) -> None:
     assert understand(words) is YesNo.NO
+
+
+@pytest.mark.parametrize("words", CLEAR)
+def test_friendly_signs_take_nothing_from_a_yes(words: str) -> None:
+    assert understand(words) is YesNo.YES
+
+
+@pytest.mark.parametrize("words", DOUBTFUL)
+def test_what_casts_doubt_is_an_ordinary_message(words: str) -> None:
+    assert understand(words) is YesNo.OTHER
 
 
 @pytest.mark.parametrize("words", OTHER)
@@ -114,6 +144,12 @@ def test_buttons_answer_exactly_their_own_question() -> None:
     assert interpret(pending, payload=cancel_payload(pending.digest), seq=8, now=NOW) is Event.DECLINED
     assert interpret(pending, payload=confirm_payload(older.digest), seq=8, now=NOW) is None
     assert interpret(None, payload=confirm_payload(pending.digest), seq=8, now=NOW) is None
+
+
+@pytest.mark.parametrize("payload", ["promo-2026-yes", "survey:helpful:yes", "confirm:" + "A" * 64, "confirm:", " "])
+def test_a_button_of_something_else_is_a_message_whatever_its_title(payload: str) -> None:
+    assert interpret(open_question(), text="Yes", payload=payload, seq=8, now=NOW) is Event.MESSAGE
+    assert interpret(None, text="Yes", payload=payload, seq=8, now=NOW) is Event.MESSAGE
 
 
 def test_a_yes_from_before_the_question_does_not_confirm() -> None:

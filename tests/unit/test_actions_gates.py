@@ -26,7 +26,7 @@ WITH_TICKET = BOT.model_copy(update={"tickets": ("T-1",)})
 TABLE = {
     Event.MESSAGE: ("drop", "hold", "yes>bot"),
     Event.ACTION: ("yes", "no", "no"),
-    Event.HANDOFF: ("yes>human", "no", "yes>human"),
+    Event.HANDOFF: ("drop>human", "no", "yes>human"),
     Event.ASKED: ("yes", "no", "no"),
     Event.APPROVAL_ASKED: ("yes", "no", "no"),
     Event.CONFIRMED: ("no", "no", "no"),  # no question is open here
@@ -145,6 +145,8 @@ def test_what_holds_in_every_cell(event: Event, standing: Standing) -> None:
     if event is Event.MESSAGE and standing.owner is Owner.HUMAN:
         assert gate.hold
     if Confirmation.CUSTOMER in gate.drops:
+        assert gate.after.questions == 0
+    if changed and gate.after.owner is not Owner.BOT:
         assert gate.after.questions == 0
 
 

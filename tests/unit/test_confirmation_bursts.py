@@ -25,11 +25,13 @@ def question(key: str = "c/7/0", accepted_at: datetime | None = ACCEPTED) -> Pen
     return asked.model_copy(update={"accepted_at": accepted_at})
 
 
-def said(text: str = "", seq: int = 8, button: str | None = None, after_asked: float | None = 10) -> WaitingMessage:
+def said(
+    text: str = "", seq: int = 8, button: str | None = None, after_asked: float | None = 10, kind: str = "text"
+) -> WaitingMessage:
     return WaitingMessage(
         id=uuid4(),
         seq=seq,
-        kind="text",
+        kind=kind,
         text=text,
         choice_id=button,
         sent_at=None if after_asked is None else ASKED + timedelta(seconds=int(after_asked)),
@@ -94,6 +96,21 @@ def test_a_button_names_its_question_whatever_the_time() -> None:
     assert interpret_all(mine, [stale], NOW) is None
     assert interpret_all(None, [stale], NOW) is None
     assert interpret_all(mine, [stale, said("yes", 9)], NOW) is Event.MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("kind", "button"),
+    [("button", "promo-2026-yes"), ("button", None), ("list", "row-7"), ("list", None), ("image", None)],
+)
+def test_only_words_that_were_written_are_a_yes_in_words(kind: str, button: str | None) -> None:
+    """A template's quick reply, a row of a list, a caption: they may be titled like a yes."""
+    mine = question()
+    pressed = said("Yes", kind=kind, button=button)
+    ours = said("Yes", seq=9, kind="button", button=confirm_payload(mine.digest))
+
+    assert interpret_all(mine, [pressed], NOW) is Event.MESSAGE
+    assert interpret_all(mine, [pressed, ours], NOW) is Event.MESSAGE
+    assert interpret_all(mine, [ours], NOW) is Event.CONFIRMED
 
 
 def test_after_other_words_only_the_button_is_a_yes() -> None:

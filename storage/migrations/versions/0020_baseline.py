@@ -1,5 +1,9 @@
 """The tables, where the migrations begin. What else the database consists of stands in `storage/sql/`."""
 
+from pathlib import Path
+
+from alembic import op
+
 from storage.sql_files import FOLDER, execute_file
 
 revision = "0020"
@@ -7,8 +11,8 @@ down_revision = None
 
 
 def upgrade() -> None:
-    execute_file(FOLDER / "clock.sql")  # columns have it as their default
-    execute_file(__file__)
+    execute_file(op.get_bind(), FOLDER / "clock.sql")  # columns have it as their default
+    execute_file(op.get_bind(), Path(__file__).with_suffix(".sql"))
 
 
 def downgrade() -> None:
