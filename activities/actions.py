@@ -167,23 +167,25 @@ class ActionActivities:
         An action that is such a change belongs to the owner's version of the decision; any other is done in any case.
         """
         newest = await self._assistants.at(decided.assistant, decided.newest_version)
+        action = await self._actions.get(decided.action_id)
+        others = _of_the_others(action, newest)
         if not decision.approved:
-            return Told(Event.DISAPPROVED, newest.texts.declined)
-        work = await self._work(await self._actions.get(decided.action_id))
+            return Told(Event.DISAPPROVED, others or newest.texts.declined)
+        work = await self._work(action)
         if work.moves:
             await self._actions.bind(decided.action_id)
         claimed = await self._claim(work)
         configured = _asked(work.action, newest) is not None and work.action.name in newest.registry.enabled
         if claimed.won and not claimed.unknown_attempts and not configured:  # what was begun is carried on
             await self._record(work, claimed, _failed("not configured any more"))
-            return Told(Event.APPROVED, newest.texts.refused)
+            return Told(Event.APPROVED, others or newest.texts.refused)
         outcome = await self._settled(work, claimed)
         done = outcome.status is EffectStatus.CONFIRMED
         return Told(
             Event.APPROVED,
             _words(work, outcome),
             moves=work.moves if done else None,
-            instead=work.assistant.texts.action_failed,
+            instead=others or work.assistant.texts.action_failed,
             reason=work.action.reason,
         )
 
@@ -305,7 +307,7 @@ class ActionActivities:
 
     async def _commit(self, work: _Work, decision: TurnDecision) -> None:
         fence, commit_id = work.action.fence, uuid4()
-        kept = _of_the_others(work)
+        kept = _of_the_others(work.action, work.assistant)
         committed = await self._retry_while_unavailable(
             lambda: self._commits.commit(fence, decision, commit_id, kept=kept)
         )
@@ -324,11 +326,9 @@ def _asked(action: AcceptedAction, assistant: LoadedAssistant) -> ActionCall | N
     return None if definition is None else ActionCall(request, definition, assistant.registry)
 
 
-def _of_the_others(work: _Work) -> str | None:
-    """What is told of the turn's other effects, where this one ends in silence."""
-    if work.action.something_done:
-        return work.assistant.texts.partly_done
-    return work.assistant.texts.action_unknown if work.action.something_unknown else None
+def _of_the_others(action: AcceptedAction, assistant: LoadedAssistant) -> str | None:
+    """What is told of the turn's other effects, where this one ends in silence, or came to nothing."""
+    return assistant.texts.of_other_effects(done=action.something_done, unknown=action.something_unknown)
 
 
 def _failed(why: str) -> EffectOutcome:

@@ -49,7 +49,7 @@ class Withheld(Exception):
 
 
 class Replaced(Exception):
-    """It has ended since it was read, or other words came in its place. Raised by `_send_all`, handled by `deliver`."""
+    """It has ended since it was read, or is superseded. Raised by `_send_all`, handled by `deliver`."""
 
 
 class DeliveryActivities:
@@ -96,8 +96,8 @@ class DeliveryActivities:
     async def _carry_on(self, message: DueMessage, delivered: Delivered) -> None:
         """Sends what is left of it, or ends it; what came of that is added to *delivered*."""
         assistant = await self._assistants.at(message.assistant, message.assistant_version)
-        if message.superseded and not message.may_have_left:
-            await self._outbox.give_up(message, EffectFailure.SUPERSEDED, None, None)
+        if message.superseded and not message.is_in_doubt:
+            await self._outbox.supersede(message)
             return
         is_withheld = message.is_withheld
         try:
@@ -124,7 +124,7 @@ class DeliveryActivities:
             parts = await self._outbox.renew(message, self._settings.delivery_give_up_seconds)
             if not parts:
                 raise Replaced
-        waiting = [part for part in parts if not part.is_over]
+        waiting = [part for part in parts if (part.is_in_doubt if message.superseded else not part.is_over)]
         for part in waiting:
             if part.status is EffectStatus.FAILED:
                 part = await self._after_failure(message, part, channel)
@@ -174,6 +174,8 @@ class DeliveryActivities:
             raise Replaced from None
         if claimed.withheld:
             raise Withheld
+        if claimed.is_over:
+            raise Replaced
         if claimed.part is None:
             raise ApplicationError("another attempt is sending this part", type="Superseded")
         if self._monotonic() - asked >= self._settings.take_over_wait_seconds:

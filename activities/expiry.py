@@ -33,11 +33,12 @@ class Expiry:
     async def expire(self, conversation_id: UUID | None = None) -> AsyncIterator[tuple[ConversationRef, bool]]:
         """Ends up to SWEEP_BATCH of them, each once; gives its conversation, and whether a reply is due there."""
         for question in await self._questions.expired(self._settings.sweep_batch, conversation_id):
-            assistant = await self._assistants.at(question.assistant, question.assistant_version)
+            texts = (await self._assistants.at(question.asker, question.asker_version)).texts
+            others = texts.of_other_effects(done=question.something_done, unknown=question.something_unknown)
             note = _NOTES[question.confirmation_by].format(action=question.name)
             untold = _UNTOLD.format(action=question.name)
             needs_delivery = await self._questions.expire(
-                question.action_id, words=assistant.texts.expired, note=note, untold_note=untold
+                question.action_id, words=others or texts.expired, note=note, untold_note=untold
             )
             log.warning("question_expired", conversation_id=str(question.conversation_id), action=question.name)
             yield question, needs_delivery

@@ -51,6 +51,10 @@ class Texts(BaseModel):
         default="You are sending messages faster than I can answer them. Please wait a minute and then write again.",
     )
 
+    def of_other_effects(self, *, done: bool, unknown: bool) -> str | None:
+        """What is said of a turn's other effects, where its action came to nothing; None if it has none."""
+        return self.partly_done if done else self.action_unknown if unknown else None
+
     def apology(self, which: Apology) -> str:
         return self.too_long if which is Apology.TOO_LONG else self.trouble
 

@@ -49,6 +49,11 @@ class Part(PlannedPart):
         return given_up or self.status is EffectStatus.CONFIRMED
 
     @property
+    def is_in_doubt(self) -> bool:
+        """It was begun, and nobody knows what came of it."""
+        return self.status in (EffectStatus.SENDING, EffectStatus.UNKNOWN)
+
+    @property
     def delivery_id(self) -> str:
         """What the channel gets, and brings back with each status of this attempt: see `read_delivery_id`."""
         return f"{self.id}.{self.fence}"
@@ -85,14 +90,14 @@ class DueMessage(BaseModel):
     user_id: str | None = None
     wrote_at: datetime | None = None
     superseded: bool = False
-    """An interim notice whose answer has come meanwhile; or words that something is open still, of which the customer
-    is told since what came of it."""
+    """An interim notice whose answer has come meanwhile; or words that something is open, which is so no more (but for
+    those that a take-over withholds, to be answered anew)."""
     parts: list[Part] = Field(default_factory=list)
 
     @property
-    def may_have_left(self) -> bool:
-        """Whether the customer may have read some of it."""
-        return any(part.status not in (EffectStatus.PLANNED, EffectStatus.FAILED) for part in self.parts)
+    def is_in_doubt(self) -> bool:
+        """Whether of some of it nobody knows yet whether it has left."""
+        return any(part.is_in_doubt for part in self.parts)
 
     @property
     def leaves_after_all(self) -> bool:

@@ -112,12 +112,13 @@ class LedgerRow(BaseModel):
 class Claim(LedgerRow):
     """A row after a claim. *won*: it is ours under its fence; else it stands as somebody else has left it.
 
-    *withheld*: it is nobody's to do, for another owner has the conversation by now. *claimed_before*: when the attempt
-    before this one began.
+    *withheld*: it is nobody's to do, for another owner has the conversation by now. *is_over*: nor is it now, for it
+    says that an action waits for a yes, which does no more. *claimed_before*: when the attempt before this one began.
     """
 
     won: bool
     withheld: bool
+    is_over: bool = False
     status_before: EffectStatus
     claimed_before: datetime | None = None
 

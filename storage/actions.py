@@ -37,17 +37,20 @@ CAME_TO = """
 
 _CAME_TO = f"SELECT {CAME_TO} WHERE a.id = :action_id"
 
-_GET = """
-SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.effect_key,
-       a.assistant, a.assistant_version, a.confirmation_by IS NOT NULL AS agreed,
-       (SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = a.conversation_id) AS standing,
-       to_jsonb(t) AS turn,
+OTHER_EFFECTS = """
        EXISTS (SELECT 1 FROM actions b JOIN effects e ON e.key = b.effect_key
                 WHERE b.turn_id = a.turn_id AND b.id <> a.id AND b.side_effect AND e.status = 'confirmed')
            AS something_done,
        EXISTS (SELECT 1 FROM actions b JOIN effects e ON e.key = b.effect_key
                 WHERE b.turn_id = a.turn_id AND b.id <> a.id AND b.side_effect AND e.status IN ('sending', 'unknown'))
-           AS something_unknown
+           AS something_unknown"""
+"""Of the turn of action *a*: whether another effect is confirmed, and whether nobody knows of one."""
+
+_GET = f"""
+SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.effect_key,
+       a.assistant, a.assistant_version, a.confirmation_by IS NOT NULL AS agreed,
+       (SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = a.conversation_id) AS standing,
+       to_jsonb(t) AS turn, {OTHER_EFFECTS}
   FROM actions a
   JOIN turns t ON t.id = a.turn_id
  WHERE a.id = :action_id

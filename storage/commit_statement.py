@@ -131,7 +131,7 @@ reply AS (
     INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, text, sources, meta, turn_id,
                           owner_version, delivery)
     SELECT :commit_id, conversation_after.id, 'out', 'assistant', channel, '', words, CAST(:sources AS jsonb),
-           CAST(:reply_meta AS jsonb), :turn_id, after.version_after,
+           CASE WHEN is_kept THEN '{{}}' ELSE CAST(:reply_meta AS jsonb) END, :turn_id, after.version_after,
            CASE WHEN is_kept THEN 'withheld' ELSE {DELIVERY} END
       FROM conversation_after, after,
            LATERAL (SELECT after.fate = 'withheld' OR :status IN ('held', 'withheld') AS is_kept) AS end_of_turn,

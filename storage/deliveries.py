@@ -27,6 +27,7 @@ WITH resent AS (
       FROM messages m
      WHERE e.id = :id AND e.kind = 'part' AND e.status IN ('failed', 'unknown') AND e.request ? 'text'
        AND e.failure IS DISTINCT FROM 'withheld' AND m.id = e.message_id AND m.delivery IS DISTINCT FROM 'due'
+       AND NOT is_over(m)
     RETURNING e.id, e.message_id, e.conversation_id
 ), due AS (
     UPDATE messages SET delivery = 'due' WHERE id IN (SELECT message_id FROM resent)
@@ -39,7 +40,7 @@ SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq
 
 
 class NotResendable(Exception):
-    """It is on its way, has arrived, is withheld, or its words are erased; `delivery` says what is known of it."""
+    """It is on its way, has arrived, is withheld or over, or its words are erased; `delivery` says what is known."""
 
     def __init__(self, delivery: Delivery) -> None:
         super().__init__(f"the delivery is {delivery.status}")

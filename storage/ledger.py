@@ -26,8 +26,12 @@ WITH before AS (
 ), place AS MATERIALIZED (
     SELECT owner_version, taken_version FROM conversations
      WHERE id = (SELECT conversation_id FROM before) FOR SHARE
+), asked AS MATERIALIZED (
+    SELECT status FROM actions
+     WHERE id = (SELECT (m.meta ->> 'asks')::uuid FROM messages m WHERE m.id = (SELECT message_id FROM before))
+       AND EXISTS (SELECT 1 FROM place) FOR SHARE
 ), owned AS (
-    SELECT before.key,
+    SELECT before.key, EXISTS (SELECT 1 FROM asked WHERE status <> 'awaiting_confirmation') AS is_over,
            before.failure IS DISTINCT FROM 'withheld' AND CASE WHEN before.owner_version IS NULL THEN true
                WHEN before.kind = 'part' THEN before.owner_version >= place.taken_version
                ELSE before.owner_version = place.owner_version OR before.status <> 'planned' END AS may_begin
@@ -43,7 +47,7 @@ WITH before AS (
      WHERE e.key = before.key
        AND before.status = ANY(:from_statuses)
        AND (CAST(:fence AS bigint) IS NULL OR before.fence = :fence)
-       AND owned.may_begin
+       AND owned.may_begin AND NOT owned.is_over
     RETURNING e.*
 ), withheld AS (
     UPDATE effects e
@@ -60,13 +64,15 @@ WITH before AS (
     SELECT before.*, false FROM before
      WHERE NOT EXISTS (SELECT 1 FROM claimed) AND NOT EXISTS (SELECT 1 FROM withheld)
 )
-SELECT found.*, NOT owned.may_begin AS withheld, before.status AS status_before, before.claimed_at AS claimed_before
+SELECT found.*, NOT owned.may_begin AS withheld, owned.is_over, before.status AS status_before,
+       before.claimed_at AS claimed_before
   FROM found JOIN before USING (key) JOIN owned USING (key)
 """
 """Takes a row under a new fence, or tells how it stands. What belongs to an owner's version is begun under it only: the
 conversation is locked, so that a change of the owner comes before or after. An action must belong to the version of
 now (what was begun may be done again); a reply, its part or a resend of it, to one since a person last took the
-conversation. What was not begun is withheld."""
+conversation. What was not begun is withheld. Words that an action waits for a yes are begun only while it does: its
+row is locked too, and read as it is by then."""
 
 _IF_OPEN = "CASE WHEN e.status IN ('sending', 'unknown') THEN"
 

@@ -34,9 +34,7 @@ SELECT m.id, m.conversation_id, m.text, m.sources, m.meta, m.stored_at, m.owner_
        (SELECT max(coalesce(w.sent_at, w.stored_at)) FROM messages w
          WHERE w.conversation_id IN {WITH_MERGED} AND w.direction = 'in') AS wrote_at,
        EXISTS (SELECT 1 FROM turns t WHERE t.id = (m.meta ->> 'interim_notice_of')::uuid AND t.finished_at IS NOT NULL)
-           OR EXISTS (SELECT 1 FROM actions a JOIN messages w ON w.channel = m.channel AND w.id_scope = 'action'
-                         AND w.channel_message_id = a.id::text AND w.direction = 'out'
-                       WHERE a.turn_id = m.turn_id AND m.author = 'assistant') AS superseded,
+           OR is_settled(m) OR is_over(m) AND m.owner_version >= c.taken_version AS superseded,
        (SELECT coalesce(jsonb_agg(to_jsonb(e) || e.request ORDER BY (e.request ->> 'part')::int), '[]')
           FROM effects e WHERE e.message_id = m.id) AS parts
   FROM messages m JOIN conversations c ON c.id = m.conversation_id
@@ -67,8 +65,8 @@ WITH customer AS MATERIALIZED (
 )
 SELECT {_PART} AS part FROM planned e ORDER BY (e.request ->> 'part')::int
 """
-"""Only of a message that is due, and says what was read: its customer may be erased meanwhile, or be merged, or other
-words come in its place (`end_promise`). Locks are taken in their order."""
+"""Only of a message that is due, and says what was read: its customer may be erased meanwhile, or be merged. Locks are
+taken in their order."""
 
 _PARTS = f"""
 SELECT {_PART} AS part FROM effects e JOIN messages m ON m.id = e.message_id AND m.delivery = 'due'
@@ -100,6 +98,8 @@ SELECT count(*) AS requests,
   FROM effects
  WHERE conversation_id = :conversation_id AND kind = 'part' AND status = 'sending' AND owner_version IS NOT NULL
 """
+
+_SUPERSEDE = "SELECT supersede_message(:message_id, :owner_version)"
 
 _GIVE_UP = """
 SELECT give_up_message(:message_id, :owner_version, :failure, CAST(:error AS jsonb), :note_id, :note) AS given_up
@@ -133,10 +133,12 @@ class AddedMessage(BaseModel):
 
 
 class ClaimedPart(BaseModel):
-    """`part` is None if another attempt has it; `withheld`: a person has taken the conversation since it was said."""
+    """`part` is None if another attempt has it; `withheld`: a person has taken the conversation since it was said;
+    `is_over`: it calls something open that is so no more."""
 
     part: Part | None
     withheld: bool = False
+    is_over: bool = False
 
 
 class RequestsUnderWay(BaseModel):
@@ -184,7 +186,7 @@ class Outbox:
             give_up_seconds=lease_seconds,
         )
         if not claim.won:
-            return ClaimedPart(part=None, withheld=claim.withheld)
+            return ClaimedPart(part=None, withheld=claim.withheld, is_over=claim.is_over)
         taken = {
             "status": claim.status,
             "fence": claim.fence,
@@ -239,6 +241,12 @@ class Outbox:
         }
         row = await self._database.row(_GIVE_UP, values)
         return row is not None and bool(row["given_up"])
+
+    async def supersede(self, message: DueMessage) -> None:
+        """What is left of the message is not sent; where it called something open that is so no more, words of what was
+        done before come in its place. Nothing is changed as for `give_up`."""
+        values = {"message_id": message.id, "owner_version": message.owner_version}
+        await self._database.rows(_SUPERSEDE, values)
 
     async def finish(self, message_id: UUID) -> None:
         """The message is delivered, or withheld where a part was. It stays due if a part is to be sent, or has failed,

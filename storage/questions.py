@@ -12,6 +12,7 @@ from schemas.actions import ActionRequest, Confirmation
 from schemas.conversation_ref import ConversationRef
 from schemas.sessions import OpenQuestion
 from schemas.transitions import Event
+from storage.actions import OTHER_EFFECTS
 from storage.database import Database
 from storage.registries import Registries
 
@@ -25,9 +26,10 @@ SELECT a.id, CASE a.confirmation_by WHEN 'staff' THEN 'approval' ELSE 'confirmat
  ORDER BY a.created_at DESC, a.id
 """
 
-_EXPIRED = """
+_EXPIRED = f"""
 SELECT a.id AS action_id, a.name, a.confirmation_by, c.id AS conversation_id, c.workflow_id, c.channel, c.assistant,
-       0 AS seq, (SELECT max(version) FROM configurations v WHERE v.assistant = c.assistant) AS assistant_version
+       0 AS seq, a.assistant AS asker,
+       (SELECT max(version) FROM configurations v WHERE v.assistant = a.assistant) AS asker_version, {OTHER_EFFECTS}
   FROM actions a JOIN conversations c ON c.id = a.conversation_id
  WHERE a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now()
    AND a.conversation_id = coalesce(CAST(:conversation_id AS uuid), a.conversation_id)
@@ -39,12 +41,19 @@ _EXPIRE = "SELECT expire_question(:action_id, :told_under, :words, :note, :untol
 
 
 class ExpiredQuestion(ConversationRef):
-    """A question or an approval that nobody answered in time, and the conversation it belongs to."""
+    """A question or an approval that nobody answered in time, and the conversation it belongs to.
+
+    `asker`, `asker_version`: the assistant that asked, as it is configured now; not the conversation's maybe, since a
+    merge. `something_done`: another effect of the same turn is confirmed; `something_unknown`: nobody knows of one.
+    """
 
     action_id: UUID
     name: str
     confirmation_by: Confirmation
-    assistant_version: int | None
+    asker: str
+    asker_version: int | None
+    something_done: bool
+    something_unknown: bool
 
 
 class Questions:
@@ -83,7 +92,8 @@ class Questions:
 
     async def expire(self, action_id: UUID, *, words: str, note: str, untold_note: str) -> bool:
         """Ends it and tells staff, and the customer unless a person has the conversation (then *untold_note*), once.
-        What was said before and has not left ends with it, or says *words* once the bot has the conversation again.
+        What was said before and has not left ends with it; under a person *words* are kept until the bot has the
+        conversation again.
 
         Whether the words wait to be sent over a channel.
         """

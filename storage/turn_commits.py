@@ -212,7 +212,7 @@ def _values(
     is_effect = moving_key is not None
     has_begun = TurnStatus.ACTING in fence.from_statuses and end.has_begun
     return {
-        **_of_the_turn(end),
+        **_of_the_turn(end, kept),
         **_action(end),
         **_questions(end),
         **_output(output),
@@ -236,7 +236,7 @@ def _values(
     }
 
 
-def _of_the_turn(end: StepEnd) -> dict[str, Any]:
+def _of_the_turn(end: StepEnd, kept: str | None) -> dict[str, Any]:
     return {
         "status": end.status,
         "finishes": end.finishes,
@@ -244,12 +244,20 @@ def _of_the_turn(end: StepEnd) -> dict[str, Any]:
         "failure": end.failure,
         "handler": end.handler,
         "reply": end.reply,
-        "reply_meta": dump_json({"buttons": end.buttons} if end.buttons else {}),
+        "reply_meta": dump_json(_meta(end, kept)),
         "sources": dump_json([source.model_dump() for source in end.sources]),
         "ticket_id": end.ticket_id,
         "owner": end.move.to if end.move else None,
         "transitions": dump_json([{"why": why, "who": who} for why, who in end.transitions]),
     }
+
+
+def _meta(end: StepEnd, kept: str | None) -> dict[str, Any]:
+    """Of words that an action waits for a yes: which (`asks`), and what is said once it does no more (`done`)."""
+    if end.asked_by is None or end.action is None:
+        return {}
+    asks: dict[str, Any] = {"asks": str(end.action.id)}
+    return asks | ({"buttons": end.buttons} if end.buttons else {}) | ({"done": kept} if kept else {})
 
 
 def _action(end: StepEnd) -> dict[str, Any]:

@@ -122,7 +122,11 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                   AND (m.sent_at IS NULL OR taken.begun_at IS NULL
                        OR date_trunc('second', m.sent_at) > date_trunc('second', taken.begun_at))))
           FROM actions p LEFT JOIN LATERAL (
-               SELECT coalesce(max(e.settled_at) FILTER (WHERE e.status = 'confirmed' AND e.reached <> 'deleted'),
+               SELECT coalesce(max(e.settled_at) FILTER (WHERE e.status = 'confirmed' AND e.reached <> 'deleted'
+                                   AND NOT EXISTS (SELECT 1 FROM messages w JOIN effects o ON o.message_id = w.id
+                                     WHERE w.conversation_id IN {WITH_MERGED} AND w.id <> m.id AND w.meta ? 'buttons'
+                                       AND o.status IN ('sending', 'confirmed', 'unknown')
+                                       AND o.claimed_at > e.claimed_at)),
                                '9999-12-31T00:00:00Z') AS accepted_at,
                       CASE WHEN bool_and(e.attempts = 1 OR e.unknown_attempts = 0 AND e.failed_fence IS NULL)
                            THEN min(e.claimed_at) ELSE p.created_at END AS begun_at
@@ -147,7 +151,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
 """
 """Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is.
 
-Of an open question, `accepted_at`: when the channel had all of it, by its newest word. `said_otherwise`: something was
+Of an open question, `accepted_at`: when the channel had all of it, by its newest word, unless another
+question was sent since, which a plain yes may mean. `said_otherwise`: something was
 written since it could first be read (`begun_at`: when the request began that the channel took; when it was asked,
 where an attempt before it may have arrived), here or in a merged conversation, and did not settle it. A merge gives
 messages new numbers, so it is by the channel's time; by our own for what was stored before it was asked.

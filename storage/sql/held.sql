@@ -53,6 +53,7 @@ BEGIN
     IF v_conversation.merged_into IS NOT NULL THEN RETURN; END IF;
     PERFORM bring_questions(p_conversation);
     IF v_conversation.owner <> 'bot' THEN RETURN; END IF;
+    PERFORM say_instead(w, 'withheld') FROM words_to_tell(p_conversation) w WHERE is_over(w);
     WITH told AS (
         UPDATE messages m SET owner_version = v_conversation.owner_version,
                delivery = CASE WHEN needs_delivery(v_conversation.channel, v_conversation.account) THEN 'due' END,

@@ -396,8 +396,8 @@ async def test_an_approval_under_a_human_is_carried_out_and_told_to_staff(system
     (await system.http.post("/api/session/c-1/approval", json=body)).raise_for_status()
 
     assert await rows(system, "SELECT status FROM effects") == [("confirmed",)]
-    said = "SELECT direction, kind FROM messages WHERE text LIKE 'I have opened a ticket%'"
-    assert await rows(system, said) == [("event", "note")]
+    said = "SELECT direction, kind, delivery FROM messages WHERE text LIKE 'I have opened a ticket%' ORDER BY direction"
+    assert await rows(system, said) == [("event", "note", None), ("out", "text", "withheld")]
 
 
 async def test_an_approved_handoff_gives_the_conversation_to_a_human(system: System) -> None:

@@ -134,7 +134,7 @@ HOLES: tuple[Hole, ...] = (
     Hole(
         4,
         "a yes from before the question confirms it",
-        [Rewrite(CLAIM, "SELECT CASE WHEN m.delivery IS NOT NULL", "SELECT CASE WHEN false")],
+        [Rewrite(CLAIM, "AND m.delivery IS NOT NULL HAVING", "AND false HAVING")],
     ),
     Hole(
         5,

@@ -20,7 +20,10 @@ SELECT c.id, c.workflow_id, c.owner, c.state, c.cursor, c.newest_seq, c.stopped_
 
 TURNS = """
 SELECT t.*, (SELECT coalesce(array_agg(m.text ORDER BY m.stored_at), '{}') FROM messages m
-              WHERE m.turn_id = t.id AND m.direction = 'out' AND m.author = 'assistant') AS replies
+              WHERE m.turn_id = t.id AND m.direction = 'out' AND m.author = 'assistant') AS replies,
+       (SELECT coalesce(array_agg(m.text ORDER BY m.stored_at), '{}') FROM actions a JOIN messages m
+            ON m.id_scope = 'action' AND m.channel_message_id = a.id::text AND m.direction = 'out'
+         WHERE a.turn_id = t.id) AS told
   FROM turns t ORDER BY t.conversation_id, t.first_seq
 """
 
@@ -165,7 +168,8 @@ SELECT said.* FROM said
  WHERE NOT EXISTS (SELECT 1 FROM taken_up u
                      JOIN turns t ON t.conversation_id = u.conversation_id AND u.seq BETWEEN t.first_seq AND t.last_seq
                       AND t.status IN ('answered', 'apologised')
-                     JOIN messages r ON r.turn_id = t.id AND r.direction = 'out'
+                     JOIN messages r ON r.direction = 'out' AND (r.turn_id = t.id OR r.id_scope = 'action' AND
+                          r.channel_message_id IN (SELECT a.id::text FROM actions a WHERE a.turn_id = t.id))
                       AND (r.delivery IS DISTINCT FROM 'withheld' OR EXISTS (
                            SELECT 1 FROM effects e WHERE e.message_id = r.id AND e.status = 'unknown'))
                     WHERE u.message_id = said.id)
@@ -174,9 +178,9 @@ SELECT said.* FROM said
    AND CASE WHEN owner = 'closed' THEN false WHEN owner = 'human' OR ticket THEN NOT EXISTS (
             SELECT 1 FROM held_messages(said.conversation_id) h WHERE h.id = said.id) ELSE true END
 """
-"""Words of customers that nobody answered, and nobody will: the bot has the conversation, and did not (so that it
-reached them); or a person has it, or a ticket is open, and they are not counted as held. Who closes a conversation
-decides that it needs no answer."""
+"""Words of customers that nobody answered, nor told what came of what was asked for them, and nobody will: the bot has
+the conversation, and did not (so that it reached them); or a person has it, or a ticket is open, and they are not
+counted as held. Who closes a conversation decides that it needs no answer."""
 
 MOVED_BY_STAFF = """
 SELECT a.conversation_id, a.name, count(*) AS times, bool_or(EXISTS (
@@ -250,12 +254,14 @@ UNION SELECT 'customer erased' FROM customers WHERE erased_at IS NOT NULL
 """What there is in words, for `report.RARE`."""
 
 SAID_TOO_LATE = """
-SELECT DISTINCT m.conversation_id, a.name, m.text
-  FROM actions a JOIN messages m ON m.turn_id = a.turn_id AND m.direction = 'out' AND m.author = 'assistant'
-  JOIN effects e ON e.message_id = m.id
- WHERE a.status = 'expired' AND e.claimed_at > a.settled_at AND m.text <> ''
+SELECT DISTINCT m.conversation_id, a.name, a.status, m.text
+  FROM actions a JOIN messages m ON m.direction = 'out' AND m.author = 'assistant' AND m.text <> '' AND CASE
+       WHEN a.confirmation_by = 'customer' THEN m.meta -> 'buttons' ->> 'confirm' = 'confirm:' || a.digest
+       ELSE m.turn_id = a.turn_id END
+  JOIN effects e ON e.message_id = m.id AND e.claimed_at > a.settled_at
+ WHERE a.confirmation_by IN ('customer', 'staff') AND a.status <> 'awaiting_confirmation'
 """
-"""What the turns of expired questions and approvals said to the customer after that."""
+"""What was begun to be sent of questions and approvals after their end: each part's last attempt."""
 
 TRIES = "SELECT turn_id, purpose FROM raw_outputs"
 

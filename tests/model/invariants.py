@@ -178,10 +178,11 @@ def _repeated(effect: Row) -> bool:
 
 
 def nothing_done_is_denied(facts: Facts) -> Iterator[str]:
+    """Neither by the turn's reply, nor by what came of an action that it asked about."""
     for effect in facts.effects:
         turn = facts.turn[effect["of_turn"]]
         if effect["status"] == "confirmed" and effect["side_effect"] and effect["confirmation_by"] != "staff":
-            for reply in set(turn["replies"]) & _DENIALS:
+            for reply in {*turn["replies"], *turn["told"]} & _DENIALS:
                 yield f"{effect['name']} of {facts.name(turn)}{turn['first_seq']} was done; the customer read: {reply}"
 
 
@@ -337,10 +338,9 @@ def a_handoff_has_its_human(facts: Facts) -> Iterator[str]:
 
 
 def nothing_over_is_called_open(facts: Facts) -> Iterator[str]:
-    """That a colleague has to agree, or a yes is waited for, is not said once the time for it is over."""
+    """That a colleague has to agree, or a yes is waited for, does not leave (again) once that has ended."""
     for row in facts.world.look(inside.SAID_TOO_LATE):
-        if row["text"] != _TEXTS.expired:
-            yield f"{facts.name(row)} is told {row['text']!r} after {row['name']} expired"
+        yield f"{facts.name(row)} is told {row['text']!r}, and {row['name']} is {row['status']}"
 
 
 def staff_decide_once(facts: Facts) -> Iterator[str]:

@@ -195,6 +195,49 @@ def test_a_yes_whose_action_was_withdrawn_did_nothing(state: ConversationMachine
         happen(state.world, event, 0, 0)
 
 
+@pytest.mark.parametrize("end", [DrawnEvent.DECLINED, DrawnEvent.APPROVED, DrawnEvent.TIME, DrawnEvent.RESET])
+def test_that_staff_have_still_to_agree_is_not_said_again_after_its_end(stage: Stage, end: DrawnEvent) -> None:
+    """It had left, a person takes the conversation, and after the end the channel says that it failed."""
+    state = machine_on(stage)
+    state.begins(which=Configured.APPROVALS)
+    state.is_answered(customer=0, said=[ModelSays.TICKET], served=Served.DONE)
+    ends = (end,) * 8 if end is DrawnEvent.TIME else (end,)
+    for event in (DrawnEvent.TAKE_OVER, *ends, DrawnEvent.FAILED, DrawnEvent.RELEASE):
+        state.happens(event=event, customer=0, which=0)
+        assert state.world.come_to_rest()
+
+    assert [posted.text for posted in state.world.whatsapp.sent].count(Texts().approval_asked) == 1
+    state.teardown()
+
+
+def test_a_question_is_not_put_again_behind_the_one_that_took_its_place(state: ConversationMachine) -> None:
+    """The first fails late; the customer's yes is to what they read last."""
+    for said in (ModelSays.PAY, ModelSays.CANCEL_ORDER, ModelSays.CANCEL_ORDER):
+        state.is_answered(customer=0, said=[said], served=Served.DONE)
+    happen(state.world, DrawnEvent.FAILED, 0, 1)
+    assert state.world.come_to_rest()
+    state.world.pass_time(2)
+    happen(state.world, DrawnEvent.YES, 0, 0)
+
+
+@pytest.mark.parametrize("end", [DrawnEvent.RESET, DrawnEvent.CLOSE, DrawnEvent.RELEASE, DrawnEvent.TAKE_OVER])
+def test_a_question_that_has_ended_before_it_leaves_is_not_put(state: ConversationMachine, end: DrawnEvent) -> None:
+    """What was done before it in the same turn is told."""
+    said = (ModelSays.BOOK, ModelSays.CANCEL_ORDER)
+    state.meets(meeting=Meeting(end, Phase.PLANS, said=said, others=To.NEXT, rounds=1))
+    assert state.world.come_to_rest()
+    happen(state.world, DrawnEvent.RELEASE, 0, 0)
+    assert state.world.come_to_rest()
+    assert [posted.text for posted in state.world.whatsapp.sent] == [Texts().action_done]
+
+
+def test_what_was_done_before_an_approval_is_not_denied_when_nobody_decides(stage: Stage) -> None:
+    state = machine_on(stage)
+    state.begins(which=Configured.APPROVALS)
+    state.is_answered(customer=0, said=[ModelSays.BOOK, ModelSays.TICKET], served=Served.DONE)
+    state.teardown()
+
+
 def test_a_turn_that_ends_in_words_of_ours_names_no_thread_that_was_never_asked_in(state: ConversationMachine) -> None:
     """After a reset its action's last words were to come from a new thread; it was closed before they were asked for,
     and the turn named that thread with an answer of the old one behind it."""
