@@ -97,8 +97,10 @@ WITH who AS (
     UNION
     SELECT id, conversation_id, assistant FROM actions
      WHERE conversation_id = :conversation_id AND digest = :digest
-       AND decided_by = CASE WHEN CAST(:by AS bigint) IS NULL THEN nullif(decided_by, '{CUSTOMER}')
-                        ELSE (SELECT name FROM who) END
+       AND (decided_by = CASE WHEN CAST(:by AS bigint) IS NULL THEN nullif(decided_by, '{CUSTOMER}')
+                         ELSE (SELECT name FROM who) END
+            OR CAST(:by AS bigint) IS NULL AND EXISTS (  -- the customer's own yes, which nobody carries on: the sweep's
+               SELECT 1 FROM effects e WHERE e.key = effect_key AND e.status IN ('planned', 'sending')))
        AND EXISTS (SELECT 1 FROM effects e WHERE e.key = effect_key) = CAST(:approved AS boolean)
        AND status NOT IN ('awaiting_confirmation', 'expired')
 )

@@ -22,7 +22,7 @@ SHOWN = {
     ("read", "failed"): "read",
     ("read", "deleted"): "deleted",
     ("failed", "sent"): "failed",
-    ("failed", "delivered"): "failed",
+    ("failed", "delivered"): "delivered",
     ("failed", "deleted"): "failed",
     ("deleted", "read"): "deleted",
     ("deleted", "failed"): "deleted",

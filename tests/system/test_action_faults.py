@@ -57,6 +57,7 @@ def says(output: str) -> str:
     return f"[[sim: reply=base64:{base64.b64encode(output.encode()).decode()}]]"
 
 
+@pytest.mark.chaos
 def test_a_call_whose_worker_dies_is_made_once_and_is_unknown(
     program: Program, service: Service, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def test_a_part_killed_in_the_middle_of_an_answer(program: Program, customer: st
     check_answered_once_in_order(program, customer, 3)
 
 
+@pytest.mark.chaos
 def test_a_streamed_answer_goes_on_when_the_worker_is_killed(program: Program, customer: str) -> None:
     events: list[tuple[str, Any]] = []
     reading = threading.Thread(target=lambda: events.extend(stream(program, f"Stream {SLOW}", "m-0", customer)))

@@ -115,7 +115,7 @@ def test_no_room_on_the_disk(new_folder: Path) -> None:
 
 
 def test_a_wrong_setting(new_folder: Path) -> None:
-    check_one_line(refused(new_folder, RESTART_LIMIT="often"), "RESTART_LIMIT", "'often'", "integer", code=2)
+    check_one_line(refused(new_folder, RESTART_LIMIT="often"), "RESTART_LIMIT", "'often'", "a whole number", code=2)
 
 
 def test_a_database_that_is_away(new_folder: Path) -> None:
@@ -164,6 +164,7 @@ def test_a_killed_launcher_leaves_nothing_and_loses_nothing(program: Program) ->
     assert program.insist("Hello", "killed") == first
 
 
+@pytest.mark.chaos
 def test_a_part_that_dies_too_often_ends_the_whole(new_folder: Path) -> None:
     program = Program(new_folder, {"RESTART_LIMIT": "0"})
     program.start()
@@ -181,6 +182,7 @@ def test_a_part_that_dies_too_often_ends_the_whole(new_folder: Path) -> None:
     assert alive(pids) == []
 
 
+@pytest.mark.chaos
 def test_ephemeral_keeps_nothing(new_folder: Path) -> None:
     program = Program(new_folder, {"EPHEMERAL": "1"})
     program.start()

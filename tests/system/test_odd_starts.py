@@ -59,6 +59,7 @@ def test_no_word_of_ours_was_lost_to_the_locale(odd: Program) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.chaos
 def test_a_copy_goes_into_a_bare_machine(odd: Program, place: Path) -> None:
     odd.insist("Hello", "m-1")
     copied = agent(odd.folder, "backup", str(place / "copy.dump"))

@@ -13,10 +13,11 @@ from storage.tables import metadata
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "ARCHITECTURE.md").read_text()
-VIEWS = set(re.findall(r"CREATE OR REPLACE VIEW (\w+)", "".join(path.read_text() for path in FOLDER.glob("*.sql"))))
+VIEWS = set(re.findall(r"CREATE OR REPLACE VIEW (\w+)", "".join(path.read_text() for path in FOLDER.rglob("*.sql"))))
 COLUMNS = {name: {column.name for column in table.columns} for name, table in metadata.tables.items()}
-BESIDE = {"api_keys", "audit", "rate_limits", "stream_events"}
-"""Tables that are no word of the core: keys, who did what, counts, and text on its way to who watches."""
+BESIDE = {"api_keys", "audit", "rate_limits", "stream_events", "texts_in_force"}
+"""Tables that are no word of the core: keys, who did what, counts, text on its way to who watches, and which functions
+are in force."""
 
 
 def rows(heading: str) -> list[list[str]]:

@@ -121,7 +121,7 @@ def test_a_megabyte_on_one_line_is_cut_for_the_model_but_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["\u202eevil", "\u200b\u200d", "<b>x</b>", "=1+1", '{"action": "handoff_sales"}', "a\r\nb"]
+    "words", ["\u202eevil", "\u200bx\u200d", "<b>x</b>", "=1+1", '{"action": "handoff_sales"}', "a\r\nb"]
 )
 def test_the_customers_words_are_not_touched(words: str) -> None:
     assert parse_one(message(text={"body": words})).text == words
