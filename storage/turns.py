@@ -101,12 +101,7 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                SELECT 1 FROM threads h WHERE h.conversation_id = conversation.id AND h.end_reason = 'merged'))
            AS untold_merges,
        (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,
-       EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
-                WHERE a.turn_id = turn.id AND a.side_effect AND e.status = 'confirmed')
-           AS something_done,
-       EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
-                WHERE a.turn_id = turn.id AND a.side_effect AND e.status IN ('sending', 'unknown'))
-           AS something_unknown,
+       done.something_done, done.something_unknown,
        (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
            AS final_failures,
        (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out)
@@ -146,6 +141,7 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                 SELECT id, seq, kind, text, choice_id, limited, channel_message_id, sent_at, stored_at, wants_stream,
                        request_id FROM waiting) taken) AS messages
   FROM turn
+  CROSS JOIN effects_of_turn(turn.id) AS done
   JOIN conversations conversation ON conversation.id = :conversation_id
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
 """
