@@ -107,8 +107,8 @@ async def _written(
 
 async def _number(services: Services, message: StoredMessage) -> int:
     """Under which the message is answered: one that was held is answered with another's, maybe."""
-    asked_again = await services.turns.asked_again(message.conversation_id, message.seq) if message.turn_id else None
-    return asked_again or message.seq
+    taken_up = await services.turns.taken_up(message.conversation_id, message.seq) if message.turn_id else None
+    return taken_up or message.seq
 
 
 async def _either(changed: asyncio.Event, answering: asyncio.Task[Turn]) -> None:
