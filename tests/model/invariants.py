@@ -189,7 +189,8 @@ def nothing_done_is_denied(facts: Facts) -> Iterator[str]:
 def a_button_denies_nothing_done(facts: Facts) -> Iterator[str]:
     """Pressed again after the deed, it is not answered as if nothing had been done."""
     incoming = {(row["conversation_id"], row["seq"]): row for row in facts.messages if row["direction"] == "in"}
-    done = {row["digest"]: row for row in facts.effects if row["status"] == "confirmed" and row["confirmation_by"]}
+    asked = (row for row in facts.effects if row["confirmation_by"] and facts.kept(row))
+    done = {row["digest"]: row for row in asked if row["status"] == "confirmed"}
     for turn in filter(facts.kept, facts.turns):
         said = incoming.get((turn["conversation_id"], turn["last_seq"]))
         effect = done.get(((said and said["meta"]) or {}).get("choice_id", "").partition(":")[2])
