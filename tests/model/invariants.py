@@ -307,13 +307,15 @@ def _says_otherwise(said: Any, asked: Any) -> bool:
 
 
 def a_button_is_no_message(facts: Facts) -> Iterator[str]:
-    """It answers its own question, or nothing: the model is not asked what it means."""
+    """It answers its own question, or nothing: the model is not asked what it means. But of a question that was erased
+    nobody knows any more."""
     incoming = {(row["conversation_id"], row["seq"]): row for row in facts.messages if row["direction"] == "in"}
     asked = {row["turn_id"] for row in facts.world.look(inside.TRIES) if row["purpose"] == "answer"}
+    known = {f"confirm:{row['digest']}" for row in facts.world.look(inside.QUESTIONS)}
     for turn in filter(facts.kept, facts.turns):
         said = incoming.get((turn["conversation_id"], turn["first_seq"]))
         alone = turn["first_seq"] == turn["last_seq"]
-        if alone and said and (said["meta"] or {}).get("choice_id") and turn["id"] in asked:
+        if alone and said and (said["meta"] or {}).get("choice_id") in known and turn["id"] in asked:
             yield f"{facts.name(turn)}{turn['first_seq']}: the model was asked what a button means"
 
 
