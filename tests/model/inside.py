@@ -44,6 +44,8 @@ SELECT d.*, e.status AS effect_status, m.text AS reply, m.stored_at AS replied_a
  ORDER BY m.stored_at, d.part
 """
 
+QUESTIONS = "SELECT digest FROM actions WHERE confirmation_by = 'customer'"
+
 THREADS = "SELECT * FROM threads"
 
 SLOTS = """

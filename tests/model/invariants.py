@@ -189,7 +189,8 @@ def nothing_done_is_denied(facts: Facts) -> Iterator[str]:
 def a_button_denies_nothing_done(facts: Facts) -> Iterator[str]:
     """Pressed again after the deed, it is not answered as if nothing had been done."""
     incoming = {(row["conversation_id"], row["seq"]): row for row in facts.messages if row["direction"] == "in"}
-    done = {row["digest"]: row for row in facts.effects if row["status"] == "confirmed" and row["confirmation_by"]}
+    asked = (row for row in facts.effects if row["confirmation_by"] and facts.kept(row))
+    done = {row["digest"]: row for row in asked if row["status"] == "confirmed"}
     for turn in filter(facts.kept, facts.turns):
         said = incoming.get((turn["conversation_id"], turn["last_seq"]))
         effect = done.get(((said and said["meta"]) or {}).get("choice_id", "").partition(":")[2])
@@ -306,13 +307,15 @@ def _says_otherwise(said: Any, asked: Any) -> bool:
 
 
 def a_button_is_no_message(facts: Facts) -> Iterator[str]:
-    """It answers its own question, or nothing: the model is not asked what it means."""
+    """It answers its own question, or nothing: the model is not asked what it means. But of a question that was erased
+    nobody knows any more."""
     incoming = {(row["conversation_id"], row["seq"]): row for row in facts.messages if row["direction"] == "in"}
     asked = {row["turn_id"] for row in facts.world.look(inside.TRIES) if row["purpose"] == "answer"}
+    known = {f"confirm:{row['digest']}" for row in facts.world.look(inside.QUESTIONS)}
     for turn in filter(facts.kept, facts.turns):
         said = incoming.get((turn["conversation_id"], turn["first_seq"]))
         alone = turn["first_seq"] == turn["last_seq"]
-        if alone and said and (said["meta"] or {}).get("choice_id") and turn["id"] in asked:
+        if alone and said and (said["meta"] or {}).get("choice_id") in known and turn["id"] in asked:
             yield f"{facts.name(turn)}{turn['first_seq']}: the model was asked what a button means"
 
 
