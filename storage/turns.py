@@ -95,7 +95,7 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
        (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
          ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
-       conversation.assistant, conversation.closed_seq,
+       conversation.assistant, conversation.closed_seq, conversation.merges,
        (SELECT max(c.merged_at) FROM conversations c
          WHERE c.merged_into = conversation.id AND c.merged_at <= turn.started_at
            AND {UNTOLD.format(into="conversation")} AND EXISTS (
@@ -275,17 +275,18 @@ class ClaimedTurn(TurnRow):
 
     `thread_ended`: its thread is over, by a reset. `after_lost`: the newest thread in which an answer counted was lost,
     and the conversation has not started over since. `closed_seq`: the newest message when the conversation was last
-    closed from outside. `untold_merges`: when the last conversation was merged into this one of which its thread
-    was not told. `something_done`: an effect of this turn is confirmed; `something_unknown`: nobody knows of one.
-    `pack_told`: the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the assistant's
-    Space. `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage began, that is,
-    the first time that nobody was reached upstream since somebody was. `pressed`: the questions of the
+    closed from outside. `merges`: how many were merged into this one. `untold_merges`: when the last was of which its
+    thread was not told. `something_done`: an effect of this turn is confirmed; `something_unknown`: of one nobody
+    knows. `pack_told`: the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the
+    assistant's Space. `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage
+    began, that is, the first time that nobody was reached upstream since somebody was. `pressed`: the questions of the
     buttons among the messages.
     """
 
     thread_ended: bool
     after_lost: bool = False
     closed_seq: int = 0
+    merges: int = 0
     untold_merges: datetime | None = None
     unknown_attempts: int
     times_asked: int
@@ -332,7 +333,7 @@ class ClaimedTurn(TurnRow):
 
     def fence(self, thread: Thread, lost_thread: UUID | None = None) -> TurnFence:
         fence = self.fence_in(thread.frontend_context_uuid, self.last_claimed_seq)
-        return replace(fence, merges_told=self.untold_merges, lost_thread=lost_thread)
+        return replace(fence, merges=self.merges, merges_told=self.untold_merges, lost_thread=lost_thread)
 
 
 class Position(BaseModel):
