@@ -268,7 +268,7 @@ SELECT DISTINCT m.conversation_id, a.name, a.status, m.text
 TRIES = "SELECT turn_id, purpose FROM raw_outputs"
 
 CONFIRMED = """
-SELECT a.turn_id, a.name, a.digest, a.decided_by, a.asked_seq, m.stored_at AS asked_at,
+SELECT a.turn_id, a.name, a.digest, a.decided_by, a.settled_at, a.asked_seq, m.stored_at AS asked_at,
        (SELECT min(CASE e.status WHEN 'confirmed' THEN e.settled_at ELSE e.claimed_at END) FROM effects e
          WHERE e.message_id = m.id) AS accepted_at,
        (SELECT max(e.attempts) FROM effects e WHERE e.message_id = m.id) AS sends

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import combinations, pairwise
 from typing import Any
 from uuid import UUID
@@ -285,18 +285,18 @@ def a_yes_is_this_questions(facts: Facts) -> Iterator[str]:
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes to a question that never left"
             elif button is None and once and said["sent_at"] <= row["accepted_at"].replace(microsecond=0):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes from before the question"
-            elif button is None and once and any(_says_otherwise(each, row) for each in _before(facts, turn)):
+            elif button is None and once and any(_says_otherwise(each, row) for each in _before(facts, turn, row["settled_at"])):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes in words after other words"
 
 
-def _before(facts: Facts, turn: Row) -> Iterator[Row]:
-    """What the customer wrote before the turn, there or in a conversation that had been merged into it by then."""
+def _before(facts: Facts, turn: Row, decided_at: datetime) -> Iterator[Row]:
+    """What the customer wrote before the turn, there or in one that had been merged into it when it was decided."""
     for said in facts.messages:
         if said["direction"] != "in" or said["seq"] is None:
             continue
         merged = facts.conversations[said["conversation_id"]]
         here = said["conversation_id"] == turn["conversation_id"] and said["seq"] < turn["first_seq"]
-        there = merged["merged_into"] == turn["conversation_id"] and merged["merged_at"] < turn["started_at"]
+        there = merged["merged_into"] == turn["conversation_id"] and merged["merged_at"] < decided_at
         if here or (there and said["stored_at"] < turn["started_at"]):
             yield said
 
