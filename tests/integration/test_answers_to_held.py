@@ -147,6 +147,27 @@ async def test_a_stream_shows_it_as_it_is_written(system: System) -> None:
     assert events[-1].data["reply"]["text"] == "You said: Anybody?"
 
 
+async def test_what_was_shown_of_the_answer_that_a_person_interrupted_is_taken_back(system: System) -> None:
+    """Its reader comes back after the release: the new answer's events are numbered from the beginning."""
+    await system.send("Hello")
+    system.perplexity.gate.clear()
+    stream = system.stream("Anybody?", message_id="m-1")
+    accepted, first = await anext(stream), await anext(stream)
+    await stream.aclose()
+    await set_state(system, "human_handoff")
+    system.perplexity.gate.set()
+    await released(system, 2)
+
+    of_accepted, of_first = [
+        [event async for event in system.stream("Anybody?", message_id="m-1", last_event_id=each.id)]
+        for each in (accepted, first)
+    ]
+
+    assert [event.kind for event in of_first[:2]] == ["reset", "chunk"]
+    assert of_first[1:] == of_accepted
+    assert "".join(event.data["text"] for event in of_accepted[:-1]) == "You said: Anybody?"
+
+
 async def _events(system: System, text: str, message_id: str) -> list[Any]:
     return [event async for event in system.stream(text, message_id=message_id)]
 

@@ -285,8 +285,12 @@ def a_yes_is_this_questions(facts: Facts) -> Iterator[str]:
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes to a question that never left"
             elif button is None and once and said["sent_at"] <= row["accepted_at"].replace(microsecond=0):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes from before the question"
-            elif button is None and once and any(_says_otherwise(each, row) for each in _before(facts, turn, row["settled_at"])):
+            elif button is None and once and _was_said_otherwise(facts, turn, row):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes in words after other words"
+
+
+def _was_said_otherwise(facts: Facts, turn: Row, asked: Row) -> bool:
+    return any(_says_otherwise(each, asked) for each in _before(facts, turn, asked["settled_at"]))
 
 
 def _before(facts: Facts, turn: Row, decided_at: datetime) -> Iterator[Row]:
