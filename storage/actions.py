@@ -32,7 +32,9 @@ owner that it belongs to; NULL: it is staff's."""
 CAME_TO = """
     a.digest, a.decided_by, e.status AS effect, e.failure,
     CASE WHEN a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now() THEN 'expired' ELSE a.status END
-        AS status FROM actions a LEFT JOIN effects e ON e.key = a.effect_key"""
+        AS status, others.something_done, others.something_unknown
+      FROM actions a CROSS JOIN effects_of_turn(a.turn_id, a.id) AS others
+      LEFT JOIN effects e ON e.key = a.effect_key"""
 """What actions that were asked about have come to: the columns of `AskedQuestion`, and where they stand."""
 
 _CAME_TO = f"SELECT {CAME_TO} WHERE a.id = :action_id"

@@ -99,7 +99,7 @@ SELECT count(*) AS requests,
  WHERE conversation_id = :conversation_id AND kind = 'part' AND status = 'sending' AND owner_version IS NOT NULL
 """
 
-_SUPERSEDE = "SELECT supersede_message(:message_id, :owner_version)"
+_SUPERSEDE = "SELECT supersede_message(:message_id, :owner_version, :dropped)"
 
 _GIVE_UP = """
 SELECT give_up_message(:message_id, :owner_version, :failure, CAST(:error AS jsonb), :note_id, :note) AS given_up
@@ -242,10 +242,10 @@ class Outbox:
         row = await self._database.row(_GIVE_UP, values)
         return row is not None and bool(row["given_up"])
 
-    async def supersede(self, message: DueMessage) -> None:
+    async def supersede(self, message: DueMessage, dropped: str) -> None:
         """What is left of the message is not sent; where it called something open that is so no more, words of what was
-        done before come in its place. Nothing is changed as for `give_up`."""
-        values = {"message_id": message.id, "owner_version": message.owner_version}
+        done before come in its place, or *dropped*. Nothing is changed as for `give_up`."""
+        values = {"message_id": message.id, "owner_version": message.owner_version, "dropped": dropped}
         await self._database.rows(_SUPERSEDE, values)
 
     async def finish(self, message_id: UUID) -> None:

@@ -110,14 +110,16 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                               AND (r.failure IS NULL OR r.failure <> ALL(:not_reached)))) AS unreachable_since,
        (SELECT to_jsonb(p) || jsonb_build_object('newest_version', (
                SELECT max(version) FROM configurations c WHERE c.assistant = p.assistant),
+           'something_done', others.something_done, 'something_unknown', others.something_unknown,
            'accepted_at', taken.accepted_at, 'sent_as', coalesce(taken.sent_as, '[]'), 'said_otherwise', EXISTS (
                SELECT 1 FROM messages m
                 WHERE m.conversation_id IN {WITH_MERGED} AND m.direction = 'in' AND m.kind NOT IN ('deleted', 'held')
-                  AND (m.conversation_id <> p.conversation_id OR m.seq < turn.first_seq)
+                  AND (m.conversation_id <> p.conversation_id OR m.seq < turn.first_seq
+                       OR m.seq > turn.last_seq AND m.moved_at IS NOT NULL)
                   AND (m.stored_at > p.created_at OR m.conversation_id = p.conversation_id AND m.seq > p.asked_seq)
                   AND (m.sent_at IS NULL OR taken.begun_at IS NULL
                        OR date_trunc('second', m.sent_at) > date_trunc('second', taken.begun_at))))
-          FROM actions p LEFT JOIN LATERAL (
+          FROM actions p CROSS JOIN effects_of_turn(p.turn_id, p.id) AS others LEFT JOIN LATERAL (
                SELECT coalesce(max(e.settled_at) FILTER (WHERE e.status = 'confirmed' AND e.reached <> 'deleted'
                                    AND NOT EXISTS (SELECT 1 FROM messages w JOIN effects o ON o.message_id = w.id
                                      WHERE w.conversation_id IN {WITH_MERGED} AND w.id <> m.id AND w.meta ? 'buttons'
@@ -153,7 +155,8 @@ Of an open question, `accepted_at`: when the channel had all of it, by its newes
 question was sent since, which a plain yes may mean. `said_otherwise`: something was
 written since it could first be read (`begun_at`: when the request began that the channel took; when it was asked,
 where an attempt before it may have arrived), here or in a merged conversation, and did not settle it. A merge gives
-messages new numbers, so it is by the channel's time; by our own for what was stored before it was asked.
+messages new numbers (behind those that wait here), so it is by the channel's time; by our own for what was stored
+before it was asked.
 `pressed`: the questions of the buttons that were pressed."""
 
 GET = f"""
@@ -178,7 +181,8 @@ class StoredConfirmation(BaseModel):
     """An action that the customer was asked to confirm, as it is in the database.
 
     `assistant`, `assistant_version`: the configuration it was accepted under, another assistant's than the
-    conversation's maybe, since a merge; `newest_version`: that assistant's by now.
+    conversation's maybe, since a merge; `newest_version`: that assistant's by now. `something_done`,
+    `something_unknown`: of the other effects of the turn that asked.
     """
 
     id: UUID
@@ -196,6 +200,8 @@ class StoredConfirmation(BaseModel):
     accepted_at: datetime | None
     said_otherwise: bool = False
     sent_as: tuple[str, ...] = ()
+    something_done: bool = False
+    something_unknown: bool = False
 
     @property
     def pending(self) -> PendingConfirmation:

@@ -17,32 +17,49 @@ CREATE OR REPLACE FUNCTION is_settled(p_words messages) RETURNS boolean LANGUAGE
                       AND a.status = 'accepted' AND a.decided_by = 'customer'))
 $$;
 
--- words_instead: of what was done in the same turn before (`done`), where the words are over, nobody tells what came of
--- it, and nothing of them may have left; else NULL.
-CREATE OR REPLACE FUNCTION words_instead(p_words messages) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT p_words.meta ->> 'done' FROM actions a
+-- words_instead: of what was done in the same turn before (`done`), else *p_dropped*, where the words are over, nobody
+-- tells what came of it, and nothing of them may have left; else NULL.
+CREATE OR REPLACE FUNCTION words_instead(p_words messages, p_dropped text DEFAULT NULL) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(p_words.meta ->> 'done', p_dropped) FROM actions a
      WHERE a.id = (p_words.meta ->> 'asks')::uuid AND a.status IN ('cancelled', 'expired') AND a.decided_by IS NULL
        AND NOT EXISTS (SELECT 1 FROM effects e
                         WHERE e.message_id = p_words.id AND e.status IN ('sending', 'confirmed', 'unknown'))
 $$;
 
--- say_instead: such words become a message, in the place of those that are over.
-CREATE OR REPLACE FUNCTION say_instead(p_words messages, p_delivery text) RETURNS void LANGUAGE sql AS $$
+-- say_instead: such words become a message, in the place of those that are over: before a question that is still to be
+-- sent, or they would seem to speak of that one.
+CREATE OR REPLACE FUNCTION say_instead(p_words messages, p_delivery text, p_dropped text DEFAULT NULL) RETURNS void
+LANGUAGE sql AS $$
     INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, text,
-                          owner_version, delivery)
+                          owner_version, delivery, stored_at)
     SELECT p_words.conversation_id, 'out', 'assistant', p_words.channel, 'action', p_words.meta ->> 'asks', said,
-           p_words.owner_version, p_delivery
-      FROM words_instead(p_words) AS said WHERE said IS NOT NULL
+           p_words.owner_version, p_delivery,
+           coalesce((SELECT min(m.stored_at) - interval '1 microsecond' FROM messages m
+                      WHERE m.conversation_id = p_words.conversation_id AND m.delivery = 'due' AND m.meta ? 'buttons'
+                        AND m.id <> p_words.id), agent_now())
+      FROM words_instead(p_words, p_dropped) AS said WHERE said IS NOT NULL
         ON CONFLICT DO NOTHING
 $$;
 
+-- was_asked: a question to the customer is open, and its words are on their way, or have left.
+CREATE OR REPLACE FUNCTION was_asked(p_conversation uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT 1 FROM actions a JOIN messages m ON m.meta ->> 'asks' = a.id::text AND m.direction = 'out'
+                    WHERE a.conversation_id = p_conversation AND a.status = 'awaiting_confirmation'
+                      AND a.confirmation_by = 'customer'
+                      AND (m.delivery <> 'due' OR EXISTS (SELECT 1 FROM effects e WHERE e.message_id = m.id
+                                                             AND e.status IN ('sending', 'confirmed', 'unknown'))))
+$$;
+
 -- supersede_message: a message that is due, and is not to leave (any more), ends; of words that are over, those of what
--- was done come in its place. As `give_up_message`, and without a note.
-CREATE OR REPLACE FUNCTION supersede_message(p_message uuid, p_owner_version bigint) RETURNS boolean
+-- was done come in its place, or that it is not asked any more (*p_dropped*; not behind another question, of which that
+-- would not be so): nobody's message ends in silence. As `give_up_message`, and without a note.
+CREATE OR REPLACE FUNCTION supersede_message(p_message uuid, p_owner_version bigint, p_dropped text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT give_up_message(p_message, p_owner_version, 'superseded', NULL, NULL, NULL) THEN RETURN false; END IF;
-    PERFORM say_instead(m, 'due') FROM messages m WHERE m.id = p_message AND NOT is_settled(m);
+    PERFORM say_instead(m, 'due', CASE WHEN NOT was_asked(m.conversation_id) THEN p_dropped END)
+       FROM messages m WHERE m.id = p_message AND NOT is_settled(m);
     RETURN true;
 END $$;
 
