@@ -87,6 +87,7 @@ def interpret(
     text: str = "",
     payload: str | None = None,
     written: bool = True,
+    quotes: str | None = None,
     seq: int,
     sent_at: datetime | None = None,
     by: Confirmation = Confirmation.CUSTOMER,
@@ -95,16 +96,17 @@ def interpret(
     """What one answer is to the open question: an event for `gates.evaluate`, or None if it does nothing at all.
 
     *payload* is a pressed button's id, *written* whether the text is the customer's own words (not a button's title,
-    not a caption), *seq* the message's number, *sent_at* the channel's own time of it, *by* who answers. Any other
-    button than this question's, a message from before the question, an answer of somebody else, or a yes in words after
-    other words never confirms. None is only for buttons of other questions: all else is at least a message.
+    not a caption), *quotes* the message that it answers to, *seq* the message's number, *sent_at* the channel's own
+    time of it, *by* who answers. Any other button than this question's, words that answer to another message, a message
+    from before the question, an answer of somebody else, or a yes in words after other words never confirms. None is
+    only for buttons of other questions: all else is at least a message.
     """
     button = _PAYLOAD.fullmatch(payload) if payload else None
     if pending is None:
         return None if button else Event.MESSAGE
     if button is not None and (button[2] != pending.digest or by is not pending.by):
         return None
-    if button is None and (payload or not written):
+    if button is None and (payload or not written or (quotes is not None and quotes not in pending.sent_as)):
         return Event.MESSAGE
     answer = _BUTTONS[button[1]] if button is not None else _EVENTS[understand(text)]
     if answer is Event.MESSAGE:
@@ -127,6 +129,7 @@ def interpret_all(pending: PendingConfirmation | None, said: Sequence[WaitingMes
             text=each.text,
             payload=each.choice_id,
             written=each.is_written,
+            quotes=each.reply_to,
             seq=each.seq,
             sent_at=each.sent_at,
             now=now,

@@ -79,15 +79,15 @@ class Answers:
     async def _answered(self, stored: StoredMessage) -> Turn | None:
         """The message's turn; None if the conversation is past it and the database has none.
 
-        One that was held, and is to be answered now, is waited for like any other.
+        One that was held, and is to be answered now, is waited for like any other. Where nothing waits any more its
+        answer is there by now, maybe: it is read once more.
         """
         turn = await self._read(lambda: self._turns.answering(stored.conversation_id, stored.seq))
         if turn is None or turn.reply is not None:
             return turn
         asked_again = await self._read(lambda: self._turns.asked_again(stored.conversation_id, stored.seq))
-        if asked_again is None:
-            return turn
-        await self._wait_for_reply(stored.model_copy(update={"seq": asked_again}), _again(stored))
+        if asked_again is not None:
+            await self._wait_for_reply(stored.model_copy(update={"seq": asked_again}), _again(stored))
         return await self._read(lambda: self._turns.answering(stored.conversation_id, stored.seq))
 
     async def _wait_for_reply(self, stored: StoredMessage, call_id: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi.sse import ServerSentEvent
 
@@ -25,7 +25,15 @@ from storage.streams import StreamEvent
 log = get_logger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0
-_ID = re.compile(r"([0-9a-f]{12})-(\d{1,18})(?:\.(?:accepted|done|error))?")
+_ID = re.compile(r"([0-9a-f]{12})-(\d{1,18})-(\d{1,18})(?:\.(?:accepted|done|error))?")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How much a reader has: up to event *n* of the answer to the message with that number."""
+
+    seq: int
+    n: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,18 +44,18 @@ class Following:
     last_event_id: str | None
 
     @property
-    def after(self) -> int | None:
-        """The number of the last event the reader has; None for no event, or one of another message's answer."""
+    def shown(self) -> Shown | None:
+        """What the reader has; None for no event, or one of another message's answer."""
         found = _ID.fullmatch(self.last_event_id or "")
-        return int(found[2]) if found and found[1] == self._mark else None
+        return Shown(int(found[2]), int(found[3])) if found and found[1] == self._mark else None
 
-    def event_id(self, number: int, kind: str = "") -> str:
-        """What `Last-Event-ID` brings back: the message, and the number of the newest event shown by then."""
-        return f"{self._mark}-{number}{kind and '.'}{kind}"
+    def event_id(self, shown: Shown, kind: str = "") -> str:
+        """What `Last-Event-ID` brings back: the message, and what of its answer was shown by then."""
+        return f"{self._mark}-{shown.seq}-{shown.n}{kind and '.'}{kind}"
 
-    def error(self, error: ProblemError, last: int) -> ServerSentEvent:
+    def error(self, error: ProblemError, shown: Shown) -> ServerSentEvent:
         body = problem(error.status, error.detail, message_id=self.message.channel_message_id)
-        return ServerSentEvent(event="error", data=body.model_dump(exclude_none=True), id=self.event_id(last, "error"))
+        return ServerSentEvent(event="error", data=body.model_dump(exclude_none=True), id=self.event_id(shown, "error"))
 
     @property
     def _mark(self) -> str:
@@ -57,31 +65,32 @@ class Following:
 async def follow(services: Services, following: Following) -> AsyncIterator[ServerSentEvent]:
     """The events of one answer. Always ends with `done` or `error`."""
     answering = asyncio.create_task(services.answers.to(following.message))
-    last = following.after or 0
+    shown = following.shown or Shown(following.message.seq)
     try:
-        if following.after is None:
+        if following.shown is None:
             accepted = {"message_id": following.message.channel_message_id}
-            yield ServerSentEvent(event="accepted", data=accepted, id=following.event_id(0, "accepted"))
-        async for event in _written(services, following.message, last, answering):
-            last = event.n
+            yield ServerSentEvent(event="accepted", data=accepted, id=following.event_id(shown, "accepted"))
+        async for place, event in _written(services, following.message, shown, answering):
+            shown = place
             data = {"text": event.text} if event.kind == "chunk" else {}
-            yield ServerSentEvent(event=event.kind, data=data, id=following.event_id(last))
+            yield ServerSentEvent(event=event.kind, data=data, id=following.event_id(shown))
         turn = await answering
-        yield ServerSentEvent(event="done", data=turn.model_dump(mode="json"), id=following.event_id(last, "done"))
+        yield ServerSentEvent(event="done", data=turn.model_dump(mode="json"), id=following.event_id(shown, "done"))
     except (StorageUnavailable, TemporalUnavailable, StillWaiting) as error:
-        yield following.error(unavailable(error, Taken.KEPT), last)
+        yield following.error(unavailable(error, Taken.KEPT), shown)
     except Exception as error:
         log.error("stream_failed", exc_info=error)
         told = ProblemError(500, "That should not have happened. Please report it with the request_id.")
-        yield following.error(told, last)
+        yield following.error(told, shown)
     finally:
         answering.cancel()  # this reader's wait only: the turn, and other readers' waits, go on
 
 
 async def _written(
-    services: Services, message: StoredMessage, last: int, answering: asyncio.Task[Turn]
-) -> AsyncIterator[StreamEvent]:
-    """Chunks and resets until the answer is there and all of them were read.
+    services: Services, message: StoredMessage, shown: Shown, answering: asyncio.Task[Turn]
+) -> AsyncIterator[tuple[Shown, StreamEvent]]:
+    """Chunks and resets until the answer is there and all of them were read. What was *shown* of another answer, from
+    before the message was held, is taken back.
 
     While the database is unavailable there are none: the wait for the answer says when it is too long. An answer that
     could still be read is whole in itself, so what was not shown of it by then is left out.
@@ -93,13 +102,17 @@ async def _written(
             changed.clear()
             try:
                 seq = seq or await _number(services, message)
-                events = await services.events.after(message.conversation_id, seq, last)
+                events = await services.events.after(message.conversation_id, seq, shown.n if shown.seq == seq else 0)
             except StorageUnavailable as error:
                 log.warning("stream_not_read", why=str(error))
                 events = []
+            if seq is not None and seq != shown.seq:
+                if shown.n:
+                    events = [StreamEvent(n=0, kind="reset"), *events]
+                shown = Shown(seq)
             for event in events:
-                last = event.n
-                yield event
+                shown = replace(shown, n=event.n)
+                yield shown, event
             if ended:
                 return
             await _either(changed, answering)
@@ -107,8 +120,8 @@ async def _written(
 
 async def _number(services: Services, message: StoredMessage) -> int:
     """Under which the message is answered: one that was held is answered with another's, maybe."""
-    asked_again = await services.turns.asked_again(message.conversation_id, message.seq) if message.turn_id else None
-    return asked_again or message.seq
+    taken_up = await services.turns.taken_up(message.conversation_id, message.seq) if message.turn_id else None
+    return taken_up or message.seq
 
 
 async def _either(changed: asyncio.Event, answering: asyncio.Task[Turn]) -> None:

@@ -11,7 +11,7 @@ import os
 import sys
 
 from perplexity_agent.ends import end_when_asked, leave
-from perplexity_agent.streams import open_what_is_closed
+from perplexity_agent.streams import open_what_is_closed, stopped_by_full_output
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
@@ -30,7 +30,7 @@ def main() -> None:
     from cli.main import app
 
     try:
-        with told_in_one_line():
+        with told_in_one_line(), stopped_by_full_output():
             app()
     except SystemExit as end:
         leave(end.code)

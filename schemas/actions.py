@@ -279,6 +279,7 @@ class PendingConfirmation(BaseModel):
     A yes from before the question is no answer: `asked_seq` is the newest message that had arrived when it was asked;
     `accepted_at` is when the channel took the question, None where nothing is sent over a channel. `said_otherwise`:
     the customer has written since, in an earlier turn, and it was no answer: only the question's button is a yes then.
+    `sent_as`: the channel's ids of the messages that asked.
     """
 
     request: ActionRequest
@@ -289,6 +290,7 @@ class PendingConfirmation(BaseModel):
     asked_seq: int = 0
     accepted_at: datetime | None = None
     said_otherwise: bool = False
+    sent_as: tuple[str, ...] = ()
 
 
 class ParsedOutput(BaseModel):

@@ -174,6 +174,8 @@ class WaitingMessage(BaseModel):
     text: str
     choice_id: str | None = None
     """The id of the button that was pressed, where the channel has them."""
+    reply_to: str | None = None
+    """Channel id of the message that the customer quotes."""
     channel_message_id: str | None = None
     limited: str | None = None
     """Over a rate limit: `tell` the customer so, or `quiet` if they were told. The model is not asked about it."""

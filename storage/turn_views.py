@@ -56,9 +56,12 @@ _BY_MESSAGE = (
 """The turn that answered a message, or the newest that took it and held it. Held, it may be taken up again, by a later
 message of kind `held` that names it."""
 
-_ASKED_AGAIN = """
+_TAKEN_UP = """
 SELECT max(k.seq) AS seq FROM messages k
  WHERE k.conversation_id = :conversation_id AND k.kind = 'held' AND k.meta -> 'held' @> to_jsonb(CAST(:seq AS bigint))
+"""
+
+_ASKED_AGAIN = f"""{_TAKEN_UP}
    AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.conversation_id = k.conversation_id AND t.finished_at IS NOT NULL
                       AND k.seq BETWEEN t.first_seq AND t.last_seq)
 """
@@ -103,6 +106,11 @@ class TurnViews:
     async def asked_again(self, conversation_id: UUID, seq: int) -> int | None:
         """The number of the message that asks for an answer to number *seq*, which was held; None if none waits."""
         row = await self._database.row(_ASKED_AGAIN, {"conversation_id": conversation_id, "seq": seq})
+        return None if row is None else row["seq"]
+
+    async def taken_up(self, conversation_id: UUID, seq: int) -> int | None:
+        """The number of the newest message that asks for an answer to number *seq*, which was held; answered too."""
+        row = await self._database.row(_TAKEN_UP, {"conversation_id": conversation_id, "seq": seq})
         return None if row is None else row["seq"]
 
     async def place_of(self, message_id: UUID) -> ConversationRef:

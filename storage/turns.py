@@ -47,7 +47,8 @@ NEWEST_ACTION = "(SELECT a.id FROM actions a WHERE a.turn_id = turn.id ORDER BY 
 _UNDECIDED = "('claimed', 'asking', 'failed', 'reopened')"
 _CLAIMABLE = "('claimed', 'asking', 'failed', 'reopened', 'invalid', 'resulted')"
 _FROM_THE_BEGINNING = f"(turns.step = 0 AND turns.status IN {_UNDECIDED} OR turns.status = 'reopened')"
-_MESSAGE = """id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'limited' AS limited,
+_MESSAGE = """id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'reply_to' AS reply_to,
+           meta ->> 'limited' AS limited,
            channel_message_id, sent_at, stored_at, wants_stream, request_id"""
 
 _CLAIM = f"""
@@ -94,19 +95,14 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
        (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
          ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
-       conversation.assistant, conversation.closed_seq,
+       conversation.assistant, conversation.closed_seq, conversation.merges,
        (SELECT max(c.merged_at) FROM conversations c
          WHERE c.merged_into = conversation.id AND c.merged_at <= turn.started_at
            AND {UNTOLD.format(into="conversation")} AND EXISTS (
                SELECT 1 FROM threads h WHERE h.conversation_id = conversation.id AND h.end_reason = 'merged'))
            AS untold_merges,
        (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,
-       EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
-                WHERE a.turn_id = turn.id AND a.side_effect AND e.status = 'confirmed')
-           AS something_done,
-       EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
-                WHERE a.turn_id = turn.id AND a.side_effect AND e.status IN ('sending', 'unknown'))
-           AS something_unknown,
+       done.something_done, done.something_unknown,
        (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
            AS final_failures,
        (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out)
@@ -114,7 +110,7 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                               AND (r.failure IS NULL OR r.failure <> ALL(:not_reached)))) AS unreachable_since,
        (SELECT to_jsonb(p) || jsonb_build_object('newest_version', (
                SELECT max(version) FROM configurations c WHERE c.assistant = p.assistant),
-           'accepted_at', taken.accepted_at, 'said_otherwise', EXISTS (
+           'accepted_at', taken.accepted_at, 'sent_as', coalesce(taken.sent_as, '[]'), 'said_otherwise', EXISTS (
                SELECT 1 FROM messages m
                 WHERE m.conversation_id IN {WITH_MERGED} AND m.direction = 'in' AND m.kind NOT IN ('deleted', 'held')
                   AND (m.conversation_id <> p.conversation_id OR m.seq < turn.first_seq)
@@ -129,7 +125,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                                        AND o.claimed_at > e.claimed_at)),
                                '9999-12-31T00:00:00Z') AS accepted_at,
                       CASE WHEN bool_and(e.attempts = 1 OR e.unknown_attempts = 0 AND e.failed_fence IS NULL)
-                           THEN min(e.claimed_at) ELSE p.created_at END AS begun_at
+                           THEN min(e.claimed_at) ELSE p.created_at END AS begun_at,
+                      jsonb_agg(e.external_id) FILTER (WHERE e.external_id IS NOT NULL) AS sent_as
                  FROM messages m LEFT JOIN effects e ON e.message_id = m.id
                 WHERE m.turn_id = p.turn_id AND m.direction = 'out' AND m.delivery IS NOT NULL HAVING count(m.id) > 0
                ) taken ON true
@@ -143,9 +140,10 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                     SELECT choice_id FROM held UNION ALL SELECT choice_id FROM waiting) taken)) asked) AS pressed,
        (SELECT jsonb_agg(to_jsonb(taken) ORDER BY sent_at NULLS LAST, seq)
           FROM (SELECT * FROM held UNION ALL
-                SELECT id, seq, kind, text, choice_id, limited, channel_message_id, sent_at, stored_at, wants_stream,
-                       request_id FROM waiting) taken) AS messages
+                SELECT id, seq, kind, text, choice_id, reply_to, limited, channel_message_id, sent_at, stored_at,
+                       wants_stream, request_id FROM waiting) taken) AS messages
   FROM turn
+  CROSS JOIN effects_of_turn(turn.id) AS done
   JOIN conversations conversation ON conversation.id = :conversation_id
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
 """
@@ -197,6 +195,7 @@ class StoredConfirmation(BaseModel):
     newest_version: int | None
     accepted_at: datetime | None
     said_otherwise: bool = False
+    sent_as: tuple[str, ...] = ()
 
     @property
     def pending(self) -> PendingConfirmation:
@@ -210,6 +209,7 @@ class StoredConfirmation(BaseModel):
             asked_seq=self.asked_seq,
             accepted_at=self.accepted_at,
             said_otherwise=self.said_otherwise,
+            sent_as=self.sent_as,
         )
 
 
@@ -271,17 +271,18 @@ class ClaimedTurn(TurnRow):
 
     `thread_ended`: its thread is over, by a reset. `after_lost`: the newest thread in which an answer counted was lost,
     and the conversation has not started over since. `closed_seq`: the newest message when the conversation was last
-    closed from outside. `untold_merges`: when the last conversation was merged into this one of which its thread
-    was not told. `something_done`: an effect of this turn is confirmed; `something_unknown`: nobody knows of one.
-    `pack_told`: the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the assistant's
-    Space. `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage began, that is,
-    the first time that nobody was reached upstream since somebody was. `pressed`: the questions of the
+    closed from outside. `merges`: how many were merged into this one. `untold_merges`: when the last was of which its
+    thread was not told. `something_done`: an effect of this turn is confirmed; `something_unknown`: of one nobody
+    knows. `pack_told`: the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the
+    assistant's Space. `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage
+    began, that is, the first time that nobody was reached upstream since somebody was. `pressed`: the questions of the
     buttons among the messages.
     """
 
     thread_ended: bool
     after_lost: bool = False
     closed_seq: int = 0
+    merges: int = 0
     untold_merges: datetime | None = None
     unknown_attempts: int
     times_asked: int
@@ -328,7 +329,7 @@ class ClaimedTurn(TurnRow):
 
     def fence(self, thread: Thread, lost_thread: UUID | None = None) -> TurnFence:
         fence = self.fence_in(thread.frontend_context_uuid, self.last_claimed_seq)
-        return replace(fence, merges_told=self.untold_merges, lost_thread=lost_thread)
+        return replace(fence, merges=self.merges, merges_told=self.untold_merges, lost_thread=lost_thread)
 
 
 class Position(BaseModel):

@@ -44,6 +44,10 @@ OnChannel = Annotated[ChannelName, Query(description="The channel the customer w
 
 async def found(customer_id: Customer, services: Serving, channel: OnChannel = "http") -> Session:
     """The session. Raises 404."""
+    return await _find(services, channel, customer_id)
+
+
+async def _find(services: Services, channel: str, customer_id: str) -> Session:
     session = await services.sessions.find(channel, customer_id)
     if session is None:
         raise ProblemError(404, "This customer has no conversation on this channel.")
@@ -230,10 +234,8 @@ async def _going_on(session: Session, changed: Changed, services: Services) -> S
 
 
 async def _looked_up(session: Session, services: Services) -> Session:
-    """The same customer's session, as it is by now."""
-    found = await services.sessions.find(session.channel, session.customer_id)
-    assert found is not None
-    return found
+    """The same customer's session, as it is by now. Raises 404 where they were erased meanwhile."""
+    return await _find(services, session.channel, session.customer_id)
 
 
 def _tell(session: Session, changed: Changed, services: Services) -> None:

@@ -1,5 +1,5 @@
--- An action that waits for a yes, the customer's or staff's: words that say so never leave once it does no more, whoever
--- ended it; what came of it is told once, in a message of its own (`id_scope` "action", the action's id).
+-- An action that waits for a yes, the customer's or staff's: words that say so never leave once it does no more,
+-- whoever ended it; what came of it is told once, in a message of its own (`id_scope` "action", the action's id).
 
 -- is_over: the words say that an action waits for a yes (`asks`), and it does no more.
 CREATE OR REPLACE FUNCTION is_over(p_words messages) RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -38,7 +38,8 @@ $$;
 
 -- supersede_message: a message that is due, and is not to leave (any more), ends; of words that are over, those of what
 -- was done come in its place. As `give_up_message`, and without a note.
-CREATE OR REPLACE FUNCTION supersede_message(p_message uuid, p_owner_version bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION supersede_message(p_message uuid, p_owner_version bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT give_up_message(p_message, p_owner_version, 'superseded', NULL, NULL, NULL) THEN RETURN false; END IF;
     PERFORM say_instead(m, 'due') FROM messages m WHERE m.id = p_message AND NOT is_settled(m);
@@ -53,7 +54,8 @@ CREATE OR REPLACE FUNCTION is_owed(p_action actions) RETURNS boolean LANGUAGE sq
 $$;
 
 -- tell_outcome: what came of an action that waited for a yes. The customer is told now (*p_told*), or, where a person
--- has the conversation, once the bot has it again, unless the person wrote since (`words_to_tell`). *p_note*: for staff.
+-- has the conversation, once the bot has it again, unless the person wrote since (`words_to_tell`). *p_note*: for
+-- staff.
 CREATE OR REPLACE FUNCTION tell_outcome(
     p_place conversations, p_action actions, p_told boolean, p_words text, p_note text
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -96,8 +98,8 @@ BEGIN
      WHERE e.key = v_action.effect_key;
     PERFORM 1 FROM conversations c WHERE c.id = p_conversation OR c.id = (
             SELECT merged_into FROM conversations WHERE id = p_conversation) ORDER BY c.id FOR NO KEY UPDATE;
-    SELECT * INTO v_before FROM conversations WHERE id = p_conversation FOR NO KEY UPDATE;
     SELECT * INTO v_place FROM conversations WHERE id = going_on(p_conversation);
+    SELECT * INTO v_before FROM conversations WHERE id = p_conversation;
     IF EXISTS (SELECT 1 FROM messages WHERE channel = v_before.channel AND id_scope = 'action'
                   AND channel_message_id = p_action::text)
        OR EXISTS (SELECT 1 FROM customers k WHERE k.id = v_place.customer_id AND k.erased_at IS NOT NULL) THEN
@@ -106,18 +108,23 @@ BEGIN
     v_told := v_place.owner = ANY(p_told_under);
     IF p_event IS NOT NULL THEN
         v_overtaken := v_before.owner_version <> v_version;
-        PERFORM change_owner(p_conversation, p_event, p_rules, v_action.decided_by, p_reason, p_version => v_version);
+        SELECT c.version INTO v_version
+          FROM change_owner(p_conversation, p_event, p_rules, v_action.decided_by, p_reason, p_version => v_version) c;
         UPDATE conversations SET closed_seq = v_before.closed_seq WHERE id = p_conversation;
+        IF v_place.id = p_conversation THEN v_place.owner_version := v_version; END IF;
     END IF;
-    IF v_overtaken THEN
-        UPDATE effects SET status = 'failed', failure = 'withheld', fence = fence + 1, settled_at = agent_now(),
-               error = jsonb_build_object('explanation', 'another owner has the conversation')
-         WHERE key = v_action.effect_key AND status = 'confirmed';
-        UPDATE actions SET status = 'cancelled' WHERE id = p_action;
-    END IF;
+    IF v_overtaken THEN PERFORM withhold_decided(v_action); END IF;
     v_words := CASE WHEN v_overtaken THEN p_instead ELSE p_words END;
-    SELECT * INTO v_place FROM conversations WHERE id = v_place.id;
     PERFORM tell_outcome(v_place, v_action, v_told, v_words, CASE WHEN NOT v_told THEN v_words END);
+END $$;
+
+-- withhold_decided: another owner has the conversation since staff decided on the action: it counts as not done.
+CREATE OR REPLACE FUNCTION withhold_decided(p_action actions) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE effects SET status = 'failed', failure = 'withheld', fence = fence + 1, settled_at = agent_now(),
+           error = jsonb_build_object('explanation', 'another owner has the conversation')
+     WHERE key = p_action.effect_key AND status = 'confirmed';
+    UPDATE actions SET status = 'cancelled' WHERE id = p_action.id;
 END $$;
 
 -- expire_question: a question, or an approval, whose time is over ends, once, and is told: to staff by a note, and to

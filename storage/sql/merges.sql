@@ -53,12 +53,14 @@ BEGIN
     UPDATE conversations c SET merged_at = agent_now() FROM conversations s
      WHERE v_brings AND s.id = v_stays AND c.merged_into = v_stays
        AND c.merged_at > coalesce(s.merges_told_at, '-infinity');
-    UPDATE conversations SET merges_told_at = greatest(merges_told_at, v_told)
-     WHERE v_brings AND id = v_stays AND v_told > '-infinity';
+    UPDATE conversations SET merges = merges + 1,
+           merges_told_at = CASE WHEN v_brings AND v_told > '-infinity' THEN greatest(merges_told_at, v_told)
+                            ELSE merges_told_at END
+     WHERE id = v_stays;
     UPDATE conversations SET merged_into = v_stays,
            merged_at = CASE WHEN v_brings AND merged_at <= v_told THEN merged_at ELSE agent_now() END
      WHERE merged_into = v_goes;
-    PERFORM hand_over(v_goes);
+    PERFORM move_open_work(v_goes);
 END $$;
 
 -- lock_effects: nobody begins what is open in these conversations, nor a part of a reply that moves, meanwhile.

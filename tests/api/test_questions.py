@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 from temporalio.client import WorkflowFailureError
@@ -12,6 +13,7 @@ from temporalio.testing import ActivityEnvironment
 
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
+from storage.erasure import Erasure
 from storage.overview import Overview
 from tests.support import clock
 from tests.support.shop import output
@@ -63,6 +65,28 @@ async def test_a_decision_that_waits_for_an_answer_is_told_as_busy_and_comes(
     assert told.status_code == 503
     assert told.json()["detail"].startswith("The conversation is busy; the change may still come.")
     assert said[-1].startswith("I have opened a ticket for you.")
+
+
+async def test_a_decision_on_who_is_erased_meanwhile_finds_nobody(system: System) -> None:
+    [question] = await ask(system, Confirmation.STAFF, "lamp")
+    conversation_id = UUID((await system.session())["conversation_id"])
+    system.perplexity.gate.clear()
+    answering = asyncio.create_task(system.send("And my chair?"))
+    await system.until_asked(2)
+    deciding = asyncio.create_task(decide(system, question))
+    await until("the decision", lambda: _handed_in(system), bool)
+
+    erasure = Erasure(system.database)
+    await erasure.erase(await erasure.customer_of(conversation_id), actor="Ann", force=True)
+    system.perplexity.gate.set()
+    told, _ = await asyncio.gather(deciding, answering)
+
+    assert told.status_code == 404
+    assert told.json()["detail"] == "This customer has no conversation on this channel."
+
+
+async def _handed_in(system: System) -> list[Any]:
+    return list(await system.database.rows("SELECT id FROM audit WHERE deed = 'action.answered'"))
 
 
 async def test_every_open_approval_is_seen_and_decided(system: System) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from api.answers import Answers
+from storage.turn_views import TurnViews
+from tests.incoming import incoming
 from tests.integration.test_held_messages import replies, set_state
-from tests.support.waiting import until
+from tests.support.stopping_database import DatabaseStop, StoppingDatabase
+from tests.support.waiting import until, within
 from tests.system_in_process import System
 
 
@@ -80,12 +84,13 @@ async def test_so_does_who_was_interrupted_by_the_take_over(system: System) -> N
 
 async def test_a_stream_that_is_read_again_ends_with_it(system: System) -> None:
     await set_after_hello(system)
-    await system.send("Anybody?", message_id="m-1")
+    assert await _events(system, "Anybody?", "m-1")
     await released(system, 2)
 
     events = [event async for event in system.stream("Anybody?", message_id="m-1")]
 
     assert (events[-1].kind, events[-1].data["reply"]["text"]) == ("done", "You said: Anybody?")
+    assert "".join(event.data["text"] for event in events if event.kind == "chunk") == "You said: Anybody?"
 
 
 async def test_right_after_the_release_it_waits_for_the_answer_under_way(system: System) -> None:
@@ -102,6 +107,30 @@ async def test_right_after_the_release_it_waits_for_the_answer_under_way(system:
     assert len(system.perplexity.prompts) == 2
 
 
+async def test_an_answer_that_comes_between_two_looks_is_not_missed(system: System) -> None:
+    """Still held at the first, answered before the second finds that nothing waits."""
+    await set_after_hello(system)
+    await system.send("Anybody?", message_id="m-1")
+    system.perplexity.gate.clear()
+    await set_state(system, "bot")
+    between = DatabaseStop("max(k.seq) AS seq")
+    database = StoppingDatabase(system.settings.database_url or "", between)
+    services = system.services
+    answers = Answers(services.conversations, TurnViews(database), services.readiness, system.settings)
+    stored = await services.inbox.store(incoming("Anybody?", 1))
+
+    waiting = asyncio.create_task(answers.to(stored))
+    await within("the second look", between.reached.wait(), lambda: waiting)
+    system.perplexity.gate.set()
+    await until("an answer", lambda: replies(system), lambda texts: len(texts) >= 2)
+    between.released.set()
+    turn = await waiting
+    await database.close()
+
+    assert turn.reply is not None
+    assert turn.reply.text == "You said: Anybody?"
+
+
 async def test_a_stream_shows_it_as_it_is_written(system: System) -> None:
     await set_after_hello(system)
     held = [event async for event in system.stream("Anybody?", message_id="m-1")]
@@ -116,6 +145,27 @@ async def test_a_stream_shows_it_as_it_is_written(system: System) -> None:
     assert [event.kind for event in held] == ["accepted", "done"]
     assert "".join(event.data["text"] for event in events if event.kind == "chunk") == "You said: Anybody?"
     assert events[-1].data["reply"]["text"] == "You said: Anybody?"
+
+
+async def test_what_was_shown_of_the_answer_that_a_person_interrupted_is_taken_back(system: System) -> None:
+    """Its reader comes back after the release: the new answer's events are numbered from the beginning."""
+    await system.send("Hello")
+    system.perplexity.gate.clear()
+    stream = system.stream("Anybody?", message_id="m-1")
+    accepted, first = await anext(stream), await anext(stream)
+    await stream.aclose()
+    await set_state(system, "human_handoff")
+    system.perplexity.gate.set()
+    await released(system, 2)
+
+    of_accepted, of_first = [
+        [event async for event in system.stream("Anybody?", message_id="m-1", last_event_id=each.id)]
+        for each in (accepted, first)
+    ]
+
+    assert [event.kind for event in of_first[:2]] == ["reset", "chunk"]
+    assert of_first[1:] == of_accepted
+    assert "".join(event.data["text"] for event in of_accepted[:-1]) == "You said: Anybody?"
 
 
 async def _events(system: System, text: str, message_id: str) -> list[Any]:

@@ -60,6 +60,18 @@ async def test_a_plain_yes_does_it(system: System, customer: Customer) -> None:
     assert len(system.endpoints.calls) == 1
 
 
+@pytest.mark.parametrize("quotes_the_question", [True, False])
+async def test_a_yes_that_quotes_counts_for_what_it_quotes(
+    system: System, customer: Customer, quotes_the_question: bool
+) -> None:
+    """Whoever answers to another message says yes to that one: the model reads it."""
+    quoted = system.whatsapp.sent[-1].channel_message_id if quotes_the_question else "wamid.another"
+    await customer.write("yes", context={"id": quoted})
+    await customer.until_received(2)
+
+    assert len(system.endpoints.calls) == int(quotes_the_question)
+
+
 async def test_no_and_ok_in_one_burst_is_no_yes(system: System, customer: Customer) -> None:
     await customer.send(written("No wait, please do not cancel it!"), written("ok thanks"))
     await customer.until_received(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.integration.test_moved_questions import PATIENT, ask, deliver, going_
 from tests.person_with_two_keys import Person, conversations
 from tests.support.attempts import activities, answer, perform
 from tests.support.shop import CANCEL, output
+from tests.support.stopping_database import DatabaseStop
+from tests.support.waiting import within
 from tests.system_in_process import System, running_system
 
 PAY = Endpoint(
@@ -95,6 +98,30 @@ async def test_a_yes_after_a_no_in_the_other_conversation_is_the_models(
         await ask(still, one)
         await deliver(still, one)
     await _says_yes(still, person)
+
+    assert _paid(still) == []
+    assert "yes" in still.perplexity.prompts[-1].text
+
+
+async def test_a_no_that_a_merge_brings_before_the_yes_is_committed_counts(still: System, person: Person) -> None:
+    """The yes was decided on without it."""
+    await person.by_phone("Pay it")
+    older = (await conversations(still))[0]
+    await _asked(still, older, ago=30)
+    await person.by_id("no, do not pay!")
+    await person.by_phone("yes")
+    request = TurnRequest(
+        conversation_id=older["id"], cursor=older["newest_seq"], thread=Thread(frontend_context_uuid=older["id"])
+    )
+    before_commit = DatabaseStop("the commit of a step")
+    async with activities(still, before_commit) as does:
+        says_yes = asyncio.create_task(answer(does, request))
+        await within("the commit", before_commit.reached.wait(), lambda: says_yes)
+        await person.reacts_with_both()
+        before_commit.released.set()
+        outcome = await says_yes
+        assert outcome.step is NextStep.AGAIN
+        await answer(does, request)
 
     assert _paid(still) == []
     assert "yes" in still.perplexity.prompts[-1].text

@@ -44,6 +44,8 @@ SELECT d.*, e.status AS effect_status, m.text AS reply, m.stored_at AS replied_a
  ORDER BY m.stored_at, d.part
 """
 
+QUESTIONS = "SELECT digest FROM actions WHERE confirmation_by = 'customer'"
+
 THREADS = "SELECT * FROM threads"
 
 SLOTS = """
@@ -266,9 +268,9 @@ SELECT DISTINCT m.conversation_id, a.name, a.status, m.text
 TRIES = "SELECT turn_id, purpose FROM raw_outputs"
 
 CONFIRMED = """
-SELECT a.turn_id, a.name, a.digest, a.decided_by, a.asked_seq, m.stored_at AS asked_at,
-       (SELECT min(CASE e.status WHEN 'confirmed' THEN e.settled_at ELSE e.claimed_at END) FROM effects e
-         WHERE e.message_id = m.id) AS accepted_at,
+SELECT a.turn_id, a.name, a.digest, a.decided_by, a.settled_at, a.asked_seq, m.stored_at AS asked_at,
+       (SELECT min(CASE WHEN e.status = 'confirmed' AND e.failed_fence IS NULL THEN e.settled_at ELSE e.claimed_at END)
+          FROM effects e WHERE e.message_id = m.id) AS accepted_at,
        (SELECT max(e.attempts) FROM effects e WHERE e.message_id = m.id) AS sends
   FROM actions a
   JOIN messages m ON m.direction = 'out'
@@ -276,4 +278,5 @@ SELECT a.turn_id, a.name, a.digest, a.decided_by, a.asked_seq, m.stored_at AS as
  WHERE a.decided_by IS NOT NULL AND a.confirmation_by = 'customer' AND a.status = 'accepted'
 """
 """Actions that were asked about and decided, but those withdrawn before they began; and when the channel had the
-question: for one that was sent again after its answer, that is the time of the last send."""
+question: for one that was sent again after its answer, that is the time of the last send. One that was reported as
+failed and as arrived afterwards is settled by that report, later than it was taken: then it is when the send began."""

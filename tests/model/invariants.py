@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import combinations, pairwise
 from typing import Any
 from uuid import UUID
@@ -189,7 +189,8 @@ def nothing_done_is_denied(facts: Facts) -> Iterator[str]:
 def a_button_denies_nothing_done(facts: Facts) -> Iterator[str]:
     """Pressed again after the deed, it is not answered as if nothing had been done."""
     incoming = {(row["conversation_id"], row["seq"]): row for row in facts.messages if row["direction"] == "in"}
-    done = {row["digest"]: row for row in facts.effects if row["status"] == "confirmed" and row["confirmation_by"]}
+    asked = (row for row in facts.effects if row["confirmation_by"] and facts.kept(row))
+    done = {row["digest"]: row for row in asked if row["status"] == "confirmed"}
     for turn in filter(facts.kept, facts.turns):
         said = incoming.get((turn["conversation_id"], turn["last_seq"]))
         effect = done.get(((said and said["meta"]) or {}).get("choice_id", "").partition(":")[2])
@@ -284,18 +285,22 @@ def a_yes_is_this_questions(facts: Facts) -> Iterator[str]:
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes to a question that never left"
             elif button is None and once and said["sent_at"] <= row["accepted_at"].replace(microsecond=0):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes from before the question"
-            elif button is None and once and any(_says_otherwise(each, row) for each in _before(facts, turn)):
+            elif button is None and once and _was_said_otherwise(facts, turn, row):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes in words after other words"
 
 
-def _before(facts: Facts, turn: Row) -> Iterator[Row]:
-    """What the customer wrote before the turn, there or in a conversation that had been merged into it by then."""
+def _was_said_otherwise(facts: Facts, turn: Row, asked: Row) -> bool:
+    return any(_says_otherwise(each, asked) for each in _before(facts, turn, asked["settled_at"]))
+
+
+def _before(facts: Facts, turn: Row, decided_at: datetime) -> Iterator[Row]:
+    """What the customer wrote before the turn, there or in one that had been merged into it when it was decided."""
     for said in facts.messages:
         if said["direction"] != "in" or said["seq"] is None:
             continue
         merged = facts.conversations[said["conversation_id"]]
         here = said["conversation_id"] == turn["conversation_id"] and said["seq"] < turn["first_seq"]
-        there = merged["merged_into"] == turn["conversation_id"] and merged["merged_at"] < turn["started_at"]
+        there = merged["merged_into"] == turn["conversation_id"] and merged["merged_at"] < decided_at
         if here or (there and said["stored_at"] < turn["started_at"]):
             yield said
 
@@ -306,13 +311,15 @@ def _says_otherwise(said: Any, asked: Any) -> bool:
 
 
 def a_button_is_no_message(facts: Facts) -> Iterator[str]:
-    """It answers its own question, or nothing: the model is not asked what it means."""
+    """It answers its own question, or nothing: the model is not asked what it means. But of a question that was erased
+    nobody knows any more."""
     incoming = {(row["conversation_id"], row["seq"]): row for row in facts.messages if row["direction"] == "in"}
     asked = {row["turn_id"] for row in facts.world.look(inside.TRIES) if row["purpose"] == "answer"}
+    known = {f"confirm:{row['digest']}" for row in facts.world.look(inside.QUESTIONS)}
     for turn in filter(facts.kept, facts.turns):
         said = incoming.get((turn["conversation_id"], turn["first_seq"]))
         alone = turn["first_seq"] == turn["last_seq"]
-        if alone and said and (said["meta"] or {}).get("choice_id") and turn["id"] in asked:
+        if alone and said and (said["meta"] or {}).get("choice_id") in known and turn["id"] in asked:
             yield f"{facts.name(turn)}{turn['first_seq']}: the model was asked what a button means"
 
 

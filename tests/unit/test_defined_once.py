@@ -18,8 +18,6 @@ _CREATE = re.compile(
 _MADE_BY_ALEMBIC = re.compile(r"op\.create_table\(\s*\"(?P<name>\w+)\"")
 _TABLE_OF_TRIGGER = re.compile(r"^CREATE OR REPLACE TRIGGER \w+ [^;]*? ON (\w+)", re.M)
 _LONGEST = 120
-_WITH_LONG_LINES = {"moves.sql", "deliveries.sql", "decisions.sql", "unanswered.sql", "owner.sql"}
-"""Until they are wrapped."""
 _SOURCES = sorted([*_ROOT.rglob("*.py"), *_ROOT.rglob("*.sql")])
 
 
@@ -69,7 +67,7 @@ def test_a_file_holds_one_kind_and_a_trigger_stands_in_its_tables(name: str) -> 
     assert set(_TABLE_OF_TRIGGER.findall(source)) == ({path.stem} if kinds == {"TRIGGER"} else set())
 
 
-@pytest.mark.parametrize("name", sorted(_FILES.keys() - _WITH_LONG_LINES))
+@pytest.mark.parametrize("name", _FILES)
 def test_no_line_is_too_long(name: str) -> None:
     assert [line for line in _FILES[name].read_text().splitlines() if len(line) > _LONGEST] == []
 
