@@ -120,7 +120,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                   AND (m.sent_at IS NULL OR taken.begun_at IS NULL
                        OR date_trunc('second', m.sent_at) > date_trunc('second', taken.begun_at))))
           FROM actions p CROSS JOIN effects_of_turn(p.turn_id, p.id) AS others LEFT JOIN LATERAL (
-               SELECT coalesce(max(e.settled_at) FILTER (WHERE e.status = 'confirmed' AND e.reached <> 'deleted'
+               SELECT coalesce(max((m.meta ->> 'given_at')::timestamptz),
+                               max(e.settled_at) FILTER (WHERE e.status = 'confirmed' AND e.reached <> 'deleted'
                                    AND NOT EXISTS (SELECT 1 FROM messages w JOIN effects o ON o.message_id = w.id
                                      WHERE w.conversation_id IN {WITH_MERGED} AND w.id <> m.id AND w.meta ? 'buttons'
                                        AND o.status IN ('sending', 'confirmed', 'unknown')
@@ -130,7 +131,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                            THEN min(e.claimed_at) ELSE p.created_at END AS begun_at,
                       jsonb_agg(e.external_id) FILTER (WHERE e.external_id IS NOT NULL) AS sent_as
                  FROM messages m LEFT JOIN effects e ON e.message_id = m.id
-                WHERE m.turn_id = p.turn_id AND m.direction = 'out' AND m.delivery IS NOT NULL HAVING count(m.id) > 0
+                WHERE m.turn_id = p.turn_id AND m.direction = 'out' AND (m.delivery IS NOT NULL OR m.meta ? 'asks')
+               HAVING count(m.id) > 0
                ) taken ON true
          WHERE p.conversation_id = :conversation_id
            AND p.status = 'awaiting_confirmation' AND p.confirmation_by = 'customer'
@@ -151,9 +153,9 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
 """
 """Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is.
 
-Of an open question, `accepted_at`: when the channel had all of it, by its newest word, unless another
-question was sent since, which a plain yes may mean. `said_otherwise`: something was
-written since it could first be read (`begun_at`: when the request began that the channel took; when it was asked,
+Of an open question, `accepted_at`: when the channel had all of it, by its newest word, unless another question was sent
+since, which a plain yes may mean; over HTTP, when a caller was given it (`TurnViews.give`). `said_otherwise`: something
+was written since it could first be read (`begun_at`: when the request began that the channel took; when it was asked,
 where an attempt before it may have arrived), here or in a merged conversation, and did not settle it. A merge gives
 messages new numbers (behind those that wait here), so it is by the channel's time; by our own for what was stored
 before it was asked.

@@ -7,6 +7,11 @@ CREATE OR REPLACE FUNCTION is_over(p_words messages) RETURNS boolean LANGUAGE sq
                     WHERE a.id = (p_words.meta ->> 'asks')::uuid AND a.status <> 'awaiting_confirmation')
 $$;
 
+-- was_never_given: over HTTP, such words of which no caller had read by the time they were over.
+CREATE OR REPLACE FUNCTION was_never_given(p_words messages) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT p_words.delivery IS NULL AND p_words.meta ? 'asks' AND NOT p_words.meta ? 'given_at' AND is_over(p_words)
+$$;
+
 -- is_settled: they are over, and nothing is owed for them: the customer has said yes, or what came of it is told, or
 -- kept to be told.
 CREATE OR REPLACE FUNCTION is_settled(p_words messages) RETURNS boolean LANGUAGE sql STABLE AS $$
