@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from config.logs import get_logger
+from config.refusals import in_our_words
 from integrations.temporal.conversations import StillWaiting, TemporalUnavailable
 from storage.database import StorageUnavailable
 from storage.sessions import Ambiguous
@@ -148,7 +149,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [{"path": _pointer(each["loc"]), "message": str(each["msg"])} for each in error.errors()]
+        errors = [{"path": _pointer(each["loc"]), "message": in_our_words(each["msg"])} for each in error.errors()]
         return problem_response(422, "Some of the input is not valid; see errors.", errors=errors[:50])
 
     @app.exception_handler(Ambiguous)

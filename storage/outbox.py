@@ -122,6 +122,8 @@ UNION ALL
 SELECT text, delivery IS NOT DISTINCT FROM 'due' FROM messages WHERE id = :id
 """
 
+_ADD_REPLY = "SELECT * FROM add_reply(:conversation_id, :key, :text, :author_name)"
+
 _LOOK_AGAIN_SECONDS = 0.05
 
 
@@ -130,6 +132,13 @@ class AddedMessage(BaseModel):
 
     text: str
     needs_delivery: bool
+
+
+class AddedReply(AddedMessage):
+    """Which message it is, and the conversation that goes on: by a merge it may be another than was named."""
+
+    message_id: UUID
+    conversation_id: UUID
 
 
 class ClaimedPart(BaseModel):
@@ -252,6 +261,16 @@ class Outbox:
         """The message is delivered, or withheld where a part was. It stays due if a part is to be sent, or has failed,
         after all."""
         await self._database.rows(_FINISH, {"message_id": message_id})
+
+    async def add_reply(
+        self, conversation_id: UUID, text: str, *, author_name: str, key: str | None = None
+    ) -> AddedReply:
+        """What staff say to the customer. A call that came before under the same *key* is returned as it stands, also
+        where the conversation was merged since."""
+        values = {"conversation_id": conversation_id, "text": text, "author_name": author_name, "key": key}
+        row = await self._database.row(_ADD_REPLY, values)
+        assert row is not None
+        return AddedReply.model_validate(dict(row))
 
     async def add(
         self,

@@ -38,12 +38,12 @@ SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.status, t.state, t.ver
          WHERE a.turn_id = t.id ORDER BY a.index DESC LIMIT 1) AS action
   FROM turns t
   JOIN conversations c ON c.id = t.conversation_id
-  JOIN messages m ON m.conversation_id = t.conversation_id AND m.seq = {message}
+  {join} messages m ON m.conversation_id = t.conversation_id AND m.seq = {message}
   LEFT JOIN messages r ON r.turn_id = t.id AND r.direction = 'out' AND r.author = 'assistant'
 """
 
 _BY_MESSAGE = (
-    _TURN.format(message=":seq")
+    _TURN.format(join="JOIN", message=":seq")
     + """
  WHERE t.id = (
     SELECT took.id FROM turns took
@@ -78,13 +78,14 @@ _ASKED_AGAIN = f"""{_TAKEN_UP}
 """
 
 _NEWEST = (
-    _TURN.format(message="t.last_seq")
+    _TURN.format(join="LEFT JOIN", message="t.last_seq")
     + f"""
  WHERE t.conversation_id IN {WITH_MERGED} AND t.finished_at IS NOT NULL
    AND (CAST(:at AS timestamptz) IS NULL OR (t.finished_at, t.id) < (:at, CAST(:id AS uuid)))
  ORDER BY t.finished_at DESC, t.id DESC LIMIT :limit
 """
 )
+"""All of them: what a turn that a merge dropped was to answer has moved, and is another turn's."""
 
 _PLACE = """
 SELECT m.conversation_id, c.workflow_id, c.channel, c.assistant, m.seq

@@ -6,6 +6,33 @@ CREATE OR REPLACE FUNCTION needs_delivery(p_channel text, p_account text) RETURN
     SELECT p_channel = 'whatsapp' AND p_account <> ''
 $$;
 
+-- add_reply: staff's words to the customer, in the conversation that goes on. *p_key* names the call: with one, the
+-- same call is taken once, also where the first was said in a conversation that was merged into this one since. The
+-- lock makes calls of one customer follow each other, and what the one before has added is looked for after it.
+CREATE OR REPLACE FUNCTION add_reply(p_conversation uuid, p_key text, p_text text, p_author_name text)
+RETURNS TABLE (message_id uuid, conversation_id uuid, text text, needs_delivery boolean) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_into constant uuid := going_on(p_conversation);
+BEGIN
+    RETURN QUERY
+    SELECT m.id, v_into, m.text, m.delivery IS NOT DISTINCT FROM 'due' FROM messages m
+     WHERE m.id IN (SELECT reply_id(c.id, p_key) FROM conversations c WHERE c.id = v_into OR c.merged_into = v_into)
+     ORDER BY m.text = p_text DESC LIMIT 1;  -- two who became one may each have had a reply of that key
+    IF FOUND THEN RETURN; END IF;
+    RETURN QUERY
+    INSERT INTO messages AS m (id, conversation_id, direction, author, author_name, channel, id_scope, text, delivery)
+    SELECT coalesce(reply_id(c.id, p_key), gen_random_uuid()), c.id, 'out', 'agent', p_author_name, c.channel, '',
+           p_text, CASE WHEN needs_delivery(c.channel, c.account) THEN 'due' END
+      FROM conversations c WHERE c.id = v_into
+    RETURNING m.id, m.conversation_id, m.text, m.delivery IS NOT DISTINCT FROM 'due';
+END $$;
+
+-- reply_id: of the reply that the call *p_key* brought to this conversation; NULL without a key.
+CREATE OR REPLACE FUNCTION reply_id(p_conversation uuid, p_key text) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT md5(p_conversation || ' reply ' || p_key)::uuid
+$$;
+
 -- finish_message: the message is delivered, or withheld where its last part was, unless one of its parts is still to be
 -- sent or to be decided about. It is locked first and looked at after: a status that fails a part either is seen here,
 -- or makes the message due again.
