@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from config.environment import for_servers
-from launch.failures import LaunchError, StopRequested
+from launch.failures import LaunchError, StopRequested, naming
 from launch.files import make_folder
 from launch.logs import telling_line
 from launch.os_user import OsUser, database_user
@@ -78,7 +78,8 @@ def prepare_cluster(
     if not (place / "PG_VERSION").exists():
         _make(place, log, programs, os_user, durable, stop_asked)
     cluster = Cluster(place, socket_folder(place, os_user), programs, os_user)
-    (place / "postgresql.conf").write_text(_configuration(durable), encoding="utf-8")
+    with naming(settings := place / "postgresql.conf"):
+        settings.write_text(_configuration(durable), encoding="utf-8")
     return cluster
 
 

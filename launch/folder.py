@@ -14,7 +14,7 @@ from pathlib import Path
 from config.settings import Settings
 from config.values import folder as usable
 from launch.clusters import short_name
-from launch.failures import LaunchError
+from launch.failures import LaunchError, naming
 from launch.files import make_folder
 from launch.kinds import check_file, check_kinds, check_link
 from launch.os_user import os_user_name
@@ -139,9 +139,10 @@ def _lock(folder: Path) -> Iterator[None]:
             raise LaunchError(
                 f"DATA_DIR: {folder} is in use by a running `agent run` (pid {who}); stop it first"
             ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        with naming(folder / _LOCK):
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
         yield
 
 
