@@ -43,8 +43,10 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What *path* holds; empty if it is not there, cannot be read, or is not an object."""
+    """What *path* holds; empty if it is not there, cannot be read, or is not an object. A pipe is not waited for."""
     try:
+        if not path.is_file():
+            return {}
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}

@@ -363,6 +363,12 @@ def test_a_data_folder_whose_name_no_disk_takes(monkeypatch: pytest.MonkeyPatch)
     assert refusal().startswith("DATA_DIR: got ")
 
 
+def test_settings_that_lead_nowhere_on_purpose_are_none() -> None:
+    Path(".env").symlink_to(os.devnull)
+
+    assert load_settings().port == 8000
+
+
 @pytest.mark.timeout(20)
 def test_settings_that_are_a_pipe_are_not_waited_for() -> None:
     os.mkfifo(".env")
