@@ -242,7 +242,7 @@ def _fits(folder: Path) -> bool:
 def _made_for_sockets(sockets: Path, os_user: OsUser | None) -> Path:
     owner = os_user.uid if os_user else os.geteuid()
     make_folder(sockets, 0o700)
-    if os_user and sockets.stat().st_uid == 0:
+    if os_user and not sockets.is_symlink() and sockets.stat().st_uid == 0:
         os_user.own(sockets)
     if sockets.is_symlink() or sockets.stat().st_uid != owner:
         raise LaunchError(f"{sockets} belongs to somebody else: remove it, or set DATA_DIR to a shorter path")
