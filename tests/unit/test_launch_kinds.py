@@ -101,7 +101,16 @@ def test_a_file_in_place_of_the_database(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("api_key", "pa_1\n"), ("api_key", "two words"), ("api_key", "pä"), ("secret_key", "a\x00b")]
+    ("name", "value"),
+    [
+        ("api_key", "pa_1\n"),
+        ("api_key", "two words"),
+        ("api_key", "pä"),
+        ("secret_key", "a\x00b"),
+        ("secret_key", "mine "),
+        ("app_secret", "a b"),
+        ("verify_token", "é"),
+    ],
 )
 def test_a_kept_key_that_cannot_be_used_is_told_with_its_file(tmp_path: Path, name: str, value: str) -> None:
     (path := tmp_path / "secrets.json").write_text(content := json.dumps({name: value}))
@@ -240,3 +249,43 @@ def test_a_file_of_ones_own_that_is_closed_is_not_called_somebody_elses(tmp_path
     (kept := tmp_path / "secrets.json").touch(0o400)
 
     assert refusal(tmp_path, disk_free_bytes=0).startswith(f"{kept} is yours, and its mode keeps you from it: chmod")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Path:
+    """The beginning of a database's folder, of the account that would run it."""
+    (folder := tmp_path / "postgres").mkdir(mode=0o700)
+    (folder / "PG_VERSION").write_text("18\n")
+    if os.geteuid() == 0:
+        os.chown(folder / "PG_VERSION", 65534, 65534)
+        os.chown(folder, 65534, 65534)
+    return folder
+
+
+def refusal_of(cluster: Path) -> str:
+    with pytest.raises(LaunchError) as refused:
+        prepare_cluster(cluster, cluster.parent / "initdb.log")
+    return str(refused.value)
+
+
+def test_a_database_of_another_version(cluster: Path) -> None:
+    (cluster / "PG_VERSION").write_text("17\n")
+
+    assert refusal_of(cluster).startswith(f"{cluster} is of PostgreSQL 17, and this one is 18: dump it with")
+
+
+def test_a_database_that_is_open_to_others(cluster: Path) -> None:
+    cluster.chmod(0o755)
+
+    assert refusal_of(cluster).endswith(f"(mode 755), which PostgreSQL refuses: chmod 700 {cluster}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts another account's database")
+@pytest.mark.parametrize(
+    ("owner", "words"),
+    [(0, "belongs to root (copied by root?), and"), (54_321, "belongs to user 54321, who has no name")],
+)
+def test_a_database_whose_owner_cannot_run_it(cluster: Path, owner: int, words: str) -> None:
+    os.chown(cluster, owner, owner)
+
+    assert refusal_of(cluster).startswith(f"{cluster} {words}")
