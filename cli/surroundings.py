@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -97,7 +98,7 @@ def warn_of_names(settings: Settings) -> None:
     former = former_names(os.environ, ENV_FILE)
     known = [*(name.upper() for name in Settings.model_fields), *FORMER]
     for line in filter(None, (*former, *slips(ENV_FILE, known), not_used_yet(settings))):
-        typer.echo(f"agent: {line}", err=True)
+        _tell(line)
 
 
 def _calls_the_world(settings: Settings) -> bool:
@@ -165,8 +166,14 @@ def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
 
 def stop(message: str) -> typer.Exit:
     """Says *message* on standard error; raise what it returns."""
-    typer.echo(f"agent: {message}", err=True)
+    _tell(message)
     return typer.Exit(_WRONG_USE)
+
+
+def _tell(message: str) -> None:
+    """On standard error; that nobody can read it (a closed pipe, a full disk) changes nothing else."""
+    with suppress(OSError):
+        typer.echo(f"agent: {message}", err=True)
 
 
 def unreadable(file: Path, error: OSError | UnicodeDecodeError, advice: str) -> typer.Exit:

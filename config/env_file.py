@@ -61,7 +61,10 @@ def _bindings(path: Path) -> Iterator[Binding]:
 
 def _text(path: Path) -> str:
     try:
-        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # reading a pipe may never end
+        found = path.stat()
+        if os.path.samestat(found, os.stat(os.devnull)):  # a usual way to say: none
+            return ""
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # reading a pipe may never end
             raise EnvFileError(f"{path}: is no file, and a file of settings is expected there; move it away")
         content = path.read_bytes()
     except FileNotFoundError:

@@ -7,7 +7,6 @@ import re
 import ssl
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 from config.refusals import shortened
 
@@ -61,7 +60,7 @@ def _certificates(environment: Mapping[str, str]) -> str | None:
 
 def _folder_of_certificates(environment: Mapping[str, str]) -> str | None:
     folder = environment.get("SSL_CERT_DIR")
-    if not folder or any(Path(part).is_dir() for part in folder.split(os.pathsep)):
+    if not folder or any(os.path.isdir(part) for part in folder.split(os.pathsep)):
         return None
     return _line("SSL_CERT_DIR", folder, "a folder of certificates (PEM) that is there")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,6 +17,11 @@ _OF_A_NAME = "[key]"
 """How Pydantic says that a dictionary's key is wrong, not its value."""
 
 _SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+_BESIDE_A_SECRET = ("SID", "NUMBER_ID")
+"""On a vendor's page: the secret is pasted with them, or in their place."""
+
+_OF_A_TELEPHONE = re.compile(r"[+0-9 ()./-]{1,20}")
+
 _BOUNDS = ("greater_than_equal", "greater_than", "less_than_equal", "less_than", "finite_number")
 _BOUND_WORDS = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
 
@@ -30,7 +36,7 @@ def refusal(problem: Any, settings: type[BaseModel]) -> str:
     name, *within = (str(part) for part in problem["loc"])
     setting = name.upper()
     of_a_name = within[-1:] == [_OF_A_NAME]  # which may be the secret, put where its name belongs
-    place = f" (at {'.'.join(within)})" if within and not of_a_name else ""
+    place = f" (at {'.'.join(within)})" if within and not of_a_name and not _is_secret(setting) else ""
     return f"{setting}{place}: got {_shown(setting, problem['input'])}; {_wanted(problem, settings.model_fields[name])}"
 
 
@@ -72,12 +78,18 @@ def _limits(field: FieldInfo) -> dict[str, float]:
 
 def _shown(setting: str, value: object) -> str:
     """Nothing of a secret."""
-    if any(word in setting for word in _SECRET):
-        return "a value that is not shown"
-    return shortened(value)
+    pasted = any(word in setting for word in _BESIDE_A_SECRET) and not _OF_A_TELEPHONE.fullmatch(str(value))
+    return "a value that is not shown" if pasted or _is_secret(setting) else shortened(value)
+
+
+def _is_secret(setting: str) -> bool:
+    return any(word in setting for word in _SECRET)
 
 
 def shortened(value: object) -> str:
-    """As it stands in a line: an address without its password, the beginning of what is long."""
+    """As it stands in a line: an address without its password, the beginning of what is long; of JSON only its kind,
+    for any part of it may hold a secret."""
+    if isinstance(value, dict | list) or (isinstance(value, str) and value.lstrip()[:1] in ("{", "[")):
+        return "JSON that is not shown"
     text = repr(masked(value) if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

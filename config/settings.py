@@ -23,6 +23,7 @@ HttpUrl = Annotated[str | None, AfterValidator(values.http_url)]
 Folder = Annotated[Path, AfterValidator(values.folder)]
 ReadableFile = Annotated[Path, AfterValidator(values.readable_file)]
 Word = BeforeValidator(values.word)
+TemporalsName = Annotated[str, AfterValidator(values.temporals_name)]
 SecretName = Annotated[str, AfterValidator(values.secret_name)]
 HeaderValue = Annotated[SecretStr | None, AfterValidator(values.header_value)]
 OneLine = Annotated[SecretStr | None, AfterValidator(values.one_line)]
@@ -65,8 +66,8 @@ class Settings(BaseSettings):
     temporal_address: Annotated[str | None, AfterValidator(values.host_and_port)] = None
     temporal_port: Port = 7233
     temporal_ui_port: Port = 8233
-    temporal_namespace: str = "default"
-    temporal_task_queue: str = Field(default="conversations", min_length=1, max_length=200)
+    temporal_namespace: TemporalsName = "default"
+    temporal_task_queue: TemporalsName = Field(default="conversations", min_length=1, max_length=200)
     temporal_api_key: HeaderValue = None
     temporal_tls_cert: ReadableFile | None = None
     temporal_tls_key: ReadableFile | None = None

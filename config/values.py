@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,9 +23,11 @@ _ENCODE = (
     "one of @ : / ? # [ ] % or a blank in a user name or password must be percent-encoded (@ as %40, # as %23, …),"
     " like postgresql://user:password@host:5432/name"
 )
-_HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.%a-z]+\]|[^\s:/@\[\]]+):([0-9]{1,5})")
+_PORT_WANTED = "a port from 1 to 65,535 where a colon follows the host, like postgresql://user:password@host:5432/name"
+_HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/@\[\]%#?<>\\^|]+):([0-9]{1,5})")
 _HIDDEN = "…"
 _NAME_BYTES = 255  # of every file system that we run on (NAME_MAX)
+_PATH_BYTES = 3_500  # of the 4,096 that Linux takes: more is put below it
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _ADDRESS = re.compile(
     rf"(?<![A-Za-z0-9+.-]){_SCHEME.pattern}://\S*[^\s):,.;'\"\]}}>]"
@@ -32,8 +35,11 @@ _ADDRESS = re.compile(
 )
 """In running text: to the next blank, without signs that end a clause; without a scheme only where a name stands."""
 _SECRET_PARAMETER = re.compile(
-    r"(?i)((?:^|[?&#;\s])[^=&\s]*(?:password|passwd|pwd|key|token|secret)[^=&\s]*\s*=\s*)('[^']*'|[^&\s]*)"
+    r"((?:^|[?&#;\s])[^=&\s]*(?:password|passwd|pwd|key|token|secret)[^=&\s]*\s*=\s*)"
+    r"(?:'(?:[^'\\]|\\.)*'(?=[\s&]|$)|.*?(?=&[^=&\s]+=|\s[^=&\s]+\s*=|$))",
+    re.IGNORECASE | re.DOTALL,
 )
+"""Its value goes to the next parameter: a blank, `&` or quote in it may be the password's."""
 
 
 def http_url(value: str | None) -> str | None:
@@ -43,8 +49,8 @@ def http_url(value: str | None) -> str | None:
     wanted = "an http:// or https:// address, like https://host:8000"
     if not value.startswith(("http://", "https://")):
         raise ValueError(wanted)
-    parts = _parts(value, wanted)
-    if not parts.hostname or re.search(r"\s", value):
+    parts = _parts(value, wanted, wanted)
+    if not parts.hostname or re.search(r"\s", value) or not _is_name(parts.hostname):
         raise ValueError(wanted)
     return value.rstrip("/")
 
@@ -57,11 +63,14 @@ def database_url(value: str | None) -> str | None:
     if not found or scheme not in _DATABASES:
         raise ValueError("the address of a PostgreSQL, like postgresql://user:password@host:5432/name")
     value = f"postgresql://{rest}"
-    parts = _parts(value, _ENCODE, hosts_may_be_several=True)
-    user = parts.netloc.rpartition("@")[0]
+    cut_off = "@" in "".join(re.split(r"[/?#]", rest, maxsplit=1)[1:])  # the port is a piece of a password then
+    parts = _parts(value, _ENCODE, _ENCODE if cut_off else _PORT_WANTED, hosts_may_be_several=True)
+    user, _, places = parts.netloc.rpartition("@")
     broken = "@" in user or "@" in parts.path or ("@" not in parts.netloc and "@" in parts.query) or "#" in value
-    if broken or re.search(r"\s|%(?![0-9A-Fa-f]{2})", parts.netloc + parts.path):
+    if broken or re.search(r"\s|%(?![0-9A-Fa-f]{2})", parts.netloc + parts.path) or re.search(r"\s", parts.query):
         raise ValueError(_ENCODE)
+    if "," in places and not all(place.partition(":")[0] for place in places.split(",")):
+        raise ValueError("a host on each side of every comma, like postgresql://user:password@one:5432,two:5432/name")
     return value
 
 
@@ -70,8 +79,26 @@ def host_and_port(value: str | None) -> str | None:
     if value is None or not (value := value.strip()):
         return None
     found = _HOST_PORT.fullmatch(value)
-    if not found or not 0 < int(found[2]) <= 65_535:
+    if not found or not 0 < int(found[2]) <= 65_535 or not _is_name(found[1]):
         raise ValueError("host:port without a scheme, like temporal.internal:7233")
+    return value
+
+
+def _is_name(host: str) -> bool:
+    """Whether *host* could be looked up: an address, or labels of a length that a name has."""
+    try:
+        if ":" in host:
+            IPv6Address(host.strip("[]").partition("%")[0])
+        host.encode("idna")
+    except ValueError:  # UnicodeError is one
+        return False
+    return True
+
+
+def temporals_name(value: str) -> str:
+    """A namespace or task queue."""
+    if not value.isprintable() or value != value.strip() or value.startswith("/_sys/"):
+        raise ValueError("a name on one line, without blanks at its ends, that does not begin with /_sys/ (Temporal's)")
     return value
 
 
@@ -90,14 +117,17 @@ def folder(value: Path) -> Path:
     if any(len(os.fsencode(part)) > _NAME_BYTES for part in value.parts):
         raise ValueError(f"a path each part of which has at most {_NAME_BYTES} bytes")
     try:
-        return value.expanduser()
+        found = value.expanduser()
     except RuntimeError:
         raise ValueError("there is no home to put in the place of ~; write the whole path") from None
+    if len(os.fsencode(found)) > _PATH_BYTES:
+        raise ValueError(f"a path of at most {_PATH_BYTES:,} bytes")
+    return found
 
 
 def readable_file(value: Path) -> Path:
     """A file that is there, and that this user may read."""
-    if not (path := folder(value)).is_file() or not os.access(path, os.R_OK):
+    if not os.path.isfile(path := folder(value)) or not os.access(path, os.R_OK):
         raise ValueError("a file that is there and that this user can read")
     return path
 
@@ -110,7 +140,7 @@ def json_of(kind: type, example: str) -> Callable[[object], object]:
             return value
         try:
             found = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, kind):
             raise ValueError(f"JSON, like {example}")
@@ -192,8 +222,8 @@ def _without_secrets(place: str) -> str:
     return _SECRET_PARAMETER.sub(rf"\1{_HIDDEN}", place)
 
 
-def _parts(value: str, wanted: str, *, hosts_may_be_several: bool = False) -> SplitResult:
-    """*value* parsed; ValueError(*wanted*), which quotes nothing, where that cannot be done."""
+def _parts(value: str, wanted: str, port_wanted: str, *, hosts_may_be_several: bool = False) -> SplitResult:
+    """*value* parsed; ValueError(*wanted*), or *port_wanted*, which quote nothing, where that cannot be done."""
     try:
         parts = urlsplit(value)
     except ValueError:
@@ -202,5 +232,5 @@ def _parts(value: str, wanted: str, *, hosts_may_be_several: bool = False) -> Sp
     for place in places.split(",") if hosts_may_be_several else [places]:
         _, _, port = place.rpartition("]")[2].partition(":")
         if port and not (_PORT.fullmatch(port) and 0 < int(port) <= 65_535):
-            raise ValueError(wanted)
+            raise ValueError(port_wanted)
     return parts

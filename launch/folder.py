@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,13 +16,18 @@ from pathlib import Path
 from config.settings import Settings
 from config.values import folder as usable
 from launch.clusters import short_name
-from launch.failures import LaunchError
+from launch.failures import LaunchError, naming
 from launch.files import make_folder
 from launch.kinds import check_file, check_kinds, check_link
 from launch.os_user import os_user_name
 
 _LOCK = "lock"
 _MODE, _MODE_OF_ROOTS = 0o700, 0o711
+_OURS = ("*.json", "temporal.sqlite*", "media", "metrics", "simulator", "logs", "logs/*")
+"""What a start and its parts write in DATA_DIR, besides PostgreSQL's."""
+
+_COUNTERS = re.compile(r"(counter|gauge_\w+|histogram|summary)_[0-9]+\.db")
+"""The files of prometheus_client's multiprocess mode, one a kind and process."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,7 @@ def locked_folder(settings: Settings) -> Iterator[DataFolder]:
         usable(shown)
     except ValueError as error:
         raise LaunchError(f"DATA_DIR: {str(shown)!a} cannot be used; set it to {error}") from None
-    made_here = not shown.exists()
-    _make(shown)
+    made_here = _make(shown)
     with _lock(shown):
         kept = _temporary(shown) if settings.ephemeral else shown
         folder, worked = DataFolder(shown, kept), False
@@ -103,16 +109,16 @@ def _absolute(folder: Path) -> Path:
         ) from None
 
 
-def _make(folder: Path) -> None:
-    """Root's own files stay closed by their modes; the folder itself lets PostgreSQL's account pass."""
+def _make(folder: Path) -> bool:
+    """Whether it was not there before. Root's own files stay closed by their modes; the folder itself lets
+    PostgreSQL's account pass."""
     try:
+        made_here = not folder.exists()
         make_folder(folder, _MODE_OF_ROOTS if os.geteuid() == 0 else _MODE)
         with tempfile.TemporaryFile(dir=folder):
-            pass
+            return made_here
     except OSError as error:
-        raise LaunchError(
-            f"DATA_DIR: {folder} cannot be written to ({error.strerror}); set it to a folder that can"
-        ) from None
+        raise _unusable("DATA_DIR", folder, error) from None
 
 
 def check_media_folder(folder: Path) -> None:
@@ -122,9 +128,15 @@ def check_media_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise LaunchError(
-            f"MEDIA_DIR: {folder.absolute()} cannot be written to ({error.strerror}); set it to a folder that can"
-        ) from None
+        raise _unusable("MEDIA_DIR", folder.absolute(), error) from None
+
+
+def _unusable(setting: str, folder: Path, error: OSError) -> LaunchError:
+    why = error.strerror
+    for step in (folder, *folder.parents):
+        if os.path.islink(step) and not os.path.exists(step):
+            why = f"{step} leads to {step.readlink()}, which is not there"
+    return LaunchError(f"{setting}: {folder} cannot be written to ({why}); set it to a folder that can")
 
 
 @contextmanager
@@ -139,17 +151,25 @@ def _lock(folder: Path) -> Iterator[None]:
             raise LaunchError(
                 f"DATA_DIR: {folder} is in use by a running `agent run` (pid {who}); stop it first"
             ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        with naming(folder / _LOCK):
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
         yield
 
 
 def _temporary(shown: Path) -> Path:
-    """A fresh folder; what a killed run left there goes first."""
-    folder = Path(tempfile.gettempdir()) / f"perplexity-agent-{short_name(shown)}-{os.geteuid()}"
-    shutil.rmtree(folder, ignore_errors=True)
-    make_folder(folder, _MODE_OF_ROOTS if os.geteuid() == 0 else _MODE)
+    """A fresh folder under a name that nobody can foretell: the temp folder is everybody's.
+
+    What an earlier run left there goes first, of this DATA_DIR and this user.
+    """
+    place, name = Path(tempfile.gettempdir()), f"perplexity-agent-{short_name(shown)}-{os.geteuid()}-"
+    for left in place.glob(f"{name}*"):
+        found = left.lstat()
+        if found.st_uid == os.geteuid() and stat.S_ISDIR(found.st_mode):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=name, dir=place))
+    folder.chmod(_MODE_OF_ROOTS if os.geteuid() == 0 else _MODE)
     return folder
 
 
@@ -167,20 +187,34 @@ def _check_inside(folder: DataFolder) -> None:
     check_link(folder.temporal)
     logs = folder.log("any").parent
     check_kinds(
-        files=(folder.addresses, folder.processes, folder.secrets, *logs.glob("*.log")),
+        files=(folder.addresses, folder.processes, folder.secrets),
         folders=(logs, folder.simulator, folder.metrics),
+        logs=logs.glob("*.log"),
     )
+    for counters in _counters(folder):
+        if not _COUNTERS.fullmatch(counters.name) or not counters.is_file():
+            raise LaunchError(
+                f"{counters} is none of our files, and each start empties {folder.metrics}: move it away, or set"
+                " DATA_DIR to another folder"
+            )
+
+
+def _counters(folder: DataFolder) -> list[Path]:
+    return list(folder.metrics.iterdir()) if folder.metrics.is_dir() else []
 
 
 def _check_ownership(folder: DataFolder) -> None:
     """Files of another user's start; PostgreSQL's are looked at where they are used."""
-    for path in (*folder.kept.iterdir(), *folder.kept.glob("logs/*")):
-        if path != folder.postgres and not os.access(path, os.R_OK | os.W_OK):
-            raise LaunchError(f"{path} belongs to {os_user_name(path.stat().st_uid)}: start as that user, or chown it")
+    ours = [path for name in _OURS for path in folder.kept.glob(name)]
+    for path in (path for path in ours if not os.access(path, os.R_OK | os.W_OK) and path.exists()):
+        if (owner := path.stat().st_uid) == os.geteuid():
+            raise LaunchError(f"{path} is yours, and its mode keeps you from it: chmod u+rw it (a folder: u+rwx)")
+        raise LaunchError(f"{path} belongs to {os_user_name(owner)}: start as that user, or chown it")
 
 
 def _make_inside(folder: DataFolder) -> None:
-    shutil.rmtree(folder.metrics, ignore_errors=True)  # counters of processes that are gone
+    for counters in _counters(folder):  # of processes that are gone
+        counters.unlink()
     for inside in (folder.log("any").parent, folder.metrics, folder.simulator):
         inside.mkdir(mode=0o700, exist_ok=True)
 

@@ -10,11 +10,13 @@ from typing import Any
 from pydantic import SecretStr
 
 from config.settings import Settings
-from config.values import header_value
+from config.values import header_value, one_line
 from launch.failures import LaunchError
 from launch.files import read_json, write_json
 
 _SECRET_BYTES = 32
+_CHECKS = {"api_key": header_value, "secret_key": one_line, "app_secret": header_value, "verify_token": header_value}
+"""As the settings of these names are checked in each part."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,13 @@ class Keys:
 def find_keys(settings: Settings, path: Path) -> Keys:
     """Those of the settings, else those kept in *path*, else new ones, kept there. The link's token is always new.
 
-    Raises LaunchError for a file that cannot be read: new keys in its place would hide every conversation.
+    Raises LaunchError for a file that cannot be read: whoever has the keys in it would be refused with new ones.
     """
     kept = read_json(path)
     if path.exists() and not _are_keys(kept):
         raise LaunchError(
-            f"{path} is damaged: bring it back from a copy (with another SECRET_KEY conversations are not found again),"
-            " or move it aside to begin with new keys"
+            f"{path} is damaged: bring it back from a copy, or move it aside to begin with new keys (whoever has the"
+            " old API key, or is signed in to the dashboard, is refused then)"
         )
     if wrong := _wrong_in(kept):
         raise LaunchError(f"{path}: {wrong}; bring the file back from a copy, or move it aside to begin with new keys")
@@ -69,10 +71,11 @@ def _wrong_in(kept: dict[str, Any]) -> str | None:
     for name, value in kept.items():
         if not value.isprintable():
             return f"{name} holds a line break or control character"
-    try:
-        header_value(SecretStr(kept["api_key"]) if "api_key" in kept else None)
-    except ValueError as error:
-        return f"api_key cannot be used ({error})"
+    for name, check in _CHECKS.items():
+        try:
+            check(SecretStr(kept[name]) if name in kept else None)
+        except ValueError as error:
+            return f"{name} cannot be used ({error})"
     return None
 
 

@@ -7,6 +7,8 @@ import re
 import shutil
 from pathlib import Path
 
+from launch.files import beside
+
 _TAIL_BYTES = 4_096
 _REASON = re.compile(r"\b(error|fatal|panic|could not|no space)\b", re.IGNORECASE)
 
@@ -48,8 +50,13 @@ def telling_line(text: str) -> str:
 
 
 def keep_short(path: Path, max_bytes: int) -> None:
-    """Moves a log of more than *max_bytes* aside (one old one is kept). Its writer appends, so it may go on writing."""
+    """Moves a log of more than *max_bytes* aside (one old one is kept). Its writer appends, so it may go on writing.
+
+    Raises OSError where there is no room for both; nothing is changed then.
+    """
     if path.exists() and path.stat().st_size > max_bytes:
-        shutil.copyfile(path, path.with_suffix(".old.log"))
+        with beside(path) as copy:
+            shutil.copyfile(path, copy)
+            copy.replace(path.with_suffix(".old.log"))
         with path.open("r+b") as log:
             log.truncate()

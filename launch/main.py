@@ -11,7 +11,7 @@ from collections.abc import Callable
 from config.settings import Settings
 from launch.addresses import addresses_of, table_of
 from launch.clusters import prepare_cluster
-from launch.failures import LaunchError, StopRequested
+from launch.failures import NO_ROOM, LaunchError, StopRequested, refused
 from launch.folder import DataFolder, locked_folder
 from launch.keys import find_keys
 from launch.logs import last_line
@@ -36,17 +36,9 @@ def run(settings: Settings) -> int:
         print(f"agent run: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"agent run: {_in_words(error)}", file=sys.stderr)
+        print(f"agent run: {refused(error)}", file=sys.stderr)
         return 1
     return 0
-
-
-def _in_words(error: OSError) -> str:
-    said = error.strerror or str(error)
-    if error.filename is None:
-        return f"the system refused something that is needed: {said}; `agent doctor` looks at this machine"
-    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else error.filename
-    return f"{path} cannot be used ({said}); mend it or its owner and mode, or move it away"
 
 
 def _run(settings: Settings, folder: DataFolder, ports: Ports, stop: StopClock) -> None:
@@ -133,5 +125,7 @@ def _look_at_wrapper(settings: Settings, stop_asked: Callable[[], bool]) -> None
 def _say(text: str) -> None:
     try:
         print(text, flush=True)
-    except (OSError, ValueError):  # whoever read our output may be gone; the system goes on without saying more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in NO_ROOM:  # it passes; the line waits
+            return
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output is gone; it goes on, saying no more

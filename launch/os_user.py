@@ -57,7 +57,17 @@ def database_user(cluster: Path) -> OsUser | None:
                 " DATABASE_URL to a PostgreSQL of your own"
             )
         return None
-    found = pwd.getpwuid(owner) if owner else _own_user()
+    if owner == 0:
+        raise LaunchError(
+            f"{cluster} belongs to root (copied by root?), and PostgreSQL never runs as root: give it back to its"
+            f" account (chown -R {_own_user().pw_name} {cluster}; chmod 700 {cluster})"
+        )
+    if owner is not None and not has_name(owner):
+        raise LaunchError(
+            f"{cluster} belongs to user {owner}, who has no name here, and PostgreSQL wants one: add a line to"
+            f" /etc/passwd, or chown -R it to {_own_user().pw_name}"
+        )
+    found = _own_user() if owner is None else pwd.getpwuid(owner)
     return OsUser(found.pw_uid, found.pw_gid)
 
 

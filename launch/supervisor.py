@@ -5,6 +5,8 @@ Nothing here knows what the parts are.
 
 from __future__ import annotations
 
+import functools
+import shutil
 import signal
 import subprocess
 import time
@@ -15,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from config.settings import Settings
-from launch.failures import LaunchError, StopRequested
+from launch.failures import LaunchError, StopRequested, refused
 from launch.files import read_json, write_json
 from launch.logs import in_words, keep_short, last_lines, size_of
 from launch.parts import LaunchedPart
@@ -24,7 +26,11 @@ from launch.restarts import RestartBudget
 from launch.stopping import StopClock
 
 _LOOK_SECONDS = 0.1
-_LOG_LOOK_SECONDS = 10.0
+_SLOW_LOOK_SECONDS = 10.0
+_RECORDS = "addresses and pids"
+_ROOM_BYTES = 16_000_000
+"""A disk with less is full: the counters of one process take some megabytes."""
+
 _QUOTED_LINES = 3
 _QUOTED_CHARACTERS = 300
 _SAME_START_SECONDS = 1.0
@@ -43,6 +49,8 @@ class _Running:
     """When to start it again, on the monotonic clock; None while it runs."""
     reminded_until: float | None = None
     """When one that was asked to start anew is forced to; None while nobody asked it."""
+    waits_for_room: bool = False
+    """Died too often while its disk was full: it is started again once there is room."""
 
 
 class Supervisor:
@@ -54,7 +62,9 @@ class Supervisor:
         self._stop = stop
         self._running: dict[str, _Running] = {}
         self._batches: list[list[str]] = []
-        self._next_log_look = 0.0
+        self._next_look = 0.0
+        self._refused: set[str] = set()
+        """What the system refused when it was last tried: a full disk, as a rule."""
 
     def pids(self) -> dict[str, int]:
         return {name: running.process.pid for name, running in self._running.items()}
@@ -80,11 +90,13 @@ class Supervisor:
 
     def watch(self, on_change: Callable[[], None], say: Callable[[str], None]) -> None:
         """Brings back what dies, until the user asks to stop. Raises LaunchError when a part dies too often, and
-        StopRequested."""
+        StopRequested; what the system refuses (no room, …) is told once and tried again."""
         while not self._stop.asked():
             for running in list(self._running.values()):
                 self._look_after(running, on_change, say)
-            self._look_after_logs()
+            if (now := time.monotonic()) >= self._next_look:
+                self._next_look = now + _SLOW_LOOK_SECONDS
+                self._look_after_files(on_change, say)
             time.sleep(_LOOK_SECONDS)
 
     def stop(self) -> None:
@@ -122,16 +134,25 @@ class Supervisor:
         if running.due is None:
             self._look_whether_it_lives(running, say)
         elif time.monotonic() >= running.due:
-            self._bring_back(running)
-            self._record()
-            on_change()
+            if running.waits_for_room and _is_full(running.part):
+                running.due = time.monotonic() + self._settings.restart_pause_max_seconds
+                return
+            running.waits_for_room = False
+            if not self._tried(running.part.name, lambda: self._bring_back(running), say):
+                running.due = time.monotonic() + self._settings.restart_pause_max_seconds
+                return
             say(f"{running.part.name} runs again (pid {running.process.pid})")
+            self._write(on_change, say)
 
     def _look_whether_it_lives(self, running: _Running, say: Callable[[str], None]) -> None:
         if (code := running.process.poll()) is None:
             self._hasten(running)
             return
         pause = running.budget.next_pause(now := time.monotonic())
+        if pause is None and _is_full(running.part):
+            running.waits_for_room, running.budget, running.due = True, self._budget(), now
+            say(f"{running.part.name} ended ({how_it_ended(code)}), and its disk is full: it starts when there is room")
+            return
         if pause is None:
             often = f"died more than {running.budget.limit} times within {running.budget.window:g} s (RESTART_LIMIT)"
             raise LaunchError(_account_of(running, f"{often}, the last time with {how_it_ended(code)}"))
@@ -161,11 +182,31 @@ class Supervisor:
             raise StopRequested
         return part.start()
 
-    def _look_after_logs(self) -> None:
-        if (now := time.monotonic()) >= self._next_log_look:
-            self._next_log_look = now + _LOG_LOOK_SECONDS
-            for running in self._running.values():
-                keep_short(running.part.log, self._settings.log_file_bytes)
+    def _look_after_files(self, on_change: Callable[[], None], say: Callable[[str], None]) -> None:
+        for running in self._running.values():
+            log = running.part.log
+            self._tried(str(log), functools.partial(keep_short, log, self._settings.log_file_bytes), say)
+        if _RECORDS in self._refused:
+            self._write(on_change, say)
+
+    def _write(self, on_change: Callable[[], None], say: Callable[[str], None]) -> None:
+        def both() -> None:
+            self._record()
+            on_change()
+
+        self._tried(_RECORDS, both, say)
+
+    def _tried(self, what: str, work: Callable[[], None], say: Callable[[str], None]) -> bool:
+        """Whether *work* could be done. That the system refuses it ends nothing: it passes, as a full disk does."""
+        try:
+            work()
+        except OSError as error:
+            if what not in self._refused:
+                say(f"{what}: {refused(error)} (the system goes on, and tries again)")
+            self._refused.add(what)
+            return False
+        self._refused.discard(what)
+        return True
 
     def _budget(self) -> RestartBudget:
         settings = self._settings
@@ -199,6 +240,11 @@ def _created(pid: int) -> float:
         return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
         return 0.0
+
+
+def _is_full(part: LaunchedPart) -> bool:
+    """Whether no part could run on the disk where this one writes: some die of it (SIGBUS in a file of counters)."""
+    return shutil.disk_usage(part.log.parent).free < _ROOM_BYTES
 
 
 def _late_advice(part: LaunchedPart) -> list[str]:

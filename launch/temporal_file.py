@@ -54,6 +54,8 @@ def _damage_of(file: Path) -> str | None:
         return "is a folder"
     if not file.exists():
         return None
+    if not file.is_file():
+        return "is a pipe, socket or device"
     try:
         with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=rw", uri=True)) as connection:
             return _found_in(connection)

@@ -12,14 +12,32 @@ from typing import NoReturn
 from perplexity_agent.streams import unwritten, why_unwritten
 
 _LASTING = {"run", "api", "worker", "simulator", "standin"}
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LEAVES_NOTHING = {"doctor", "migrate"}
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_ASKED_BY_CTRL_C = 130
 
 
 def end_when_asked() -> None:
-    """For the commands that last; called before anything else of ours is imported. An asked end is exit code 0."""
-    if sys.argv[1:2] and sys.argv[1] in _LASTING:
-        for number in _SIGNALS:
-            signal.signal(number, _end)
+    """Called before anything else of ours is imported. An asked end of a command that lasts is exit code 0; Ctrl-C
+    ends any other with 130, and no library says in which of its lines."""
+    if _command() not in _LASTING:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's `&`: Ctrl-C is for another
+            signal.signal(signal.SIGINT, _end)
+        return
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    if _command() == "run" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _end)
+
+
+def begin() -> None:
+    """All is imported: a command that has something to put right hears of Ctrl-C by KeyboardInterrupt from here on."""
+    if _command() not in _LASTING | _LEAVES_NOTHING and signal.getsignal(signal.SIGINT) is _end:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _command() -> str:
+    return sys.argv[1] if len(sys.argv) > 1 else ""
 
 
 def leave(code: object) -> NoReturn:
@@ -42,7 +60,7 @@ def leave(code: object) -> NoReturn:
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
-    if sys.argv[1] == "run":
-        with suppress(OSError):
+    if _command() == "run":
+        with suppress(OSError):  # nobody may be left to read it
             os.write(1, b"Stopped.\n")
-    os._exit(0)
+    os._exit(0 if _command() in _LASTING else _ASKED_BY_CTRL_C)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from perplexity_agent.ends import end_when_asked, leave
+from perplexity_agent.ends import begin, end_when_asked, leave
 from perplexity_agent.streams import open_what_is_closed, stopped_by_full_output
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
@@ -29,6 +29,7 @@ def main() -> None:
     from cli.crashes import told_in_one_line
     from cli.main import app
 
+    begin()
     try:
         with told_in_one_line(), stopped_by_full_output():
             app()

@@ -64,3 +64,20 @@ def test_a_full_disk_is_503_and_not_ready_and_passes(disk: SmallDisk) -> None:
     finally:
         program.stop()
     assert sorted(turn["message_id"] for turn in turns) == sorted(["before", *(f"m-{n}" for n in range(MESSAGES))])
+
+
+def test_a_worker_that_dies_meanwhile_comes_back_when_there_is_room(disk: SmallDisk) -> None:
+    (data := disk.folder / "data").mkdir()
+    (place := disk.folder.parent / "data").symlink_to(data)  # what the program says is kept beside it: elsewhere
+    program = Program(place, {"DISK_FREE_BYTES": "0", "TMPDIR": str(disk.folder.parent), "RESTART_LIMIT": "2"})
+    program.start()
+    try:
+        disk.fill()
+        program.kill("worker")
+        said = place.with_suffix(".out")
+        until_blocking("a line about it", said.read_text, lambda text: "starts when there is room" in text)
+
+        disk.empty()
+        assert program.insist("Hello", "after")["status"] == "answered"
+    finally:
+        program.stop()

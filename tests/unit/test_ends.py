@@ -116,3 +116,39 @@ def test_an_asked_end_writes_into_no_other_file(tmp_path: Path, closed: str) -> 
 
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "agent").read_bytes() == b""
+
+
+_IMPORTING = """
+import os, signal, sys
+number, sys.argv = signal.Signals[sys.argv[2]], ["agent", sys.argv[1]]
+from perplexity_agent.ends import end_when_asked
+end_when_asked()
+try:
+    os.kill(os.getpid(), number)
+except KeyboardInterrupt:
+    raise ImportError("a library's line") from None
+"""
+"""`agent …` that is asked to end before its command has begun."""
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "code"),
+    [
+        ("doctor", "SIGINT", 130),
+        ("migrate", "SIGINT", 130),
+        ("backup", "SIGINT", 130),
+        ("run", "SIGINT", 0),
+        ("run", "SIGHUP", 0),
+        ("worker", "SIGINT", 0),
+    ],
+)
+def test_asked_while_libraries_are_imported(tmp_path: Path, command: str, number: str, code: int) -> None:
+    ended = with_closed("", tmp_path, _IMPORTING, command, number)
+
+    assert (ended.returncode, ended.stderr) == (code, "")
+
+
+def test_a_full_disk_for_the_last_word_changes_no_end(tmp_path: Path) -> None:
+    ended = with_closed(">/dev/full", tmp_path, _IMPORTING, "run", "SIGTERM")
+
+    assert (ended.returncode, ended.stderr) == (0, "")

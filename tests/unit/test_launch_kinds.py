@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
-from launch.clusters import prepare_cluster
+from launch.clusters import prepare_cluster, short_name
 from launch.failures import LaunchError
+from launch.files import read_json
 from launch.folder import DataFolder, locked_folder
 from launch.keys import find_keys
 from launch.main import run
+from launch.temporal_file import move_aside_if_damaged
 
 FILES = ["logs", "simulator", "metrics"]
 FOLDERS = ["lock", "addresses.json", "processes.json", "secrets.json", "logs/worker.log"]
@@ -26,8 +28,8 @@ def settings(data: Path, **others: object) -> Settings:
     return Settings(_env_file=None, data_dir=data, **others)  # type: ignore[call-arg, arg-type]
 
 
-def refusal(data: Path) -> str:
-    with pytest.raises(LaunchError) as refused, locked_folder(settings(data)):
+def refusal(data: Path, **others: object) -> str:
+    with pytest.raises(LaunchError) as refused, locked_folder(settings(data, **others)):
         pass
     assert len(str(refused.value).splitlines()) == 1
     return str(refused.value)
@@ -99,7 +101,16 @@ def test_a_file_in_place_of_the_database(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("api_key", "pa_1\n"), ("api_key", "two words"), ("api_key", "pä"), ("secret_key", "a\x00b")]
+    ("name", "value"),
+    [
+        ("api_key", "pa_1\n"),
+        ("api_key", "two words"),
+        ("api_key", "pä"),
+        ("secret_key", "a\x00b"),
+        ("secret_key", "mine "),
+        ("app_secret", "a b"),
+        ("verify_token", "é"),
+    ],
 )
 def test_a_kept_key_that_cannot_be_used_is_told_with_its_file(tmp_path: Path, name: str, value: str) -> None:
     (path := tmp_path / "secrets.json").write_text(content := json.dumps({name: value}))
@@ -135,3 +146,146 @@ def test_a_failed_ephemeral_start_leaves_its_logs_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
     assert not kept_of(tmp_path / "data", fails=False).kept.exists()
+
+
+PIPES = ["lock", "addresses.json", "processes.json", "secrets.json", "logs/temporal.log"]
+
+
+@pytest.mark.parametrize("name", PIPES)
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    (pipe := tmp_path / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(pipe)
+
+    assert refusal(tmp_path).startswith(f"{pipe} is a pipe, socket or device, and a file is to be there: move it away")
+
+
+def test_a_pipe_is_read_by_no_command_and_is_no_file_of_temporals(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "temporal.sqlite")
+
+    assert read_json(pipe) == {}
+    assert "is a pipe, socket or device: moved to temporal.sqlite.damaged-1" in str(move_aside_if_damaged(pipe))
+
+
+def test_a_log_may_lead_nowhere_on_purpose(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "api.log").symlink_to("/dev/null")
+
+    with locked_folder(settings(tmp_path, disk_free_bytes=0)):
+        pass
+
+
+@pytest.mark.parametrize("theirs", ["2025/sales.csv", "counters.db", "counter_12.db.old"])
+def test_what_is_not_ours_is_not_removed_from_the_folder_of_counters(tmp_path: Path, theirs: str) -> None:
+    (kept := tmp_path / "metrics" / theirs).parent.mkdir(parents=True)
+    kept.write_text("years of work")
+
+    assert "is none of our files, and each start empties" in refusal(tmp_path)
+    assert kept.read_text() == "years of work"
+
+
+def test_counters_of_processes_that_are_gone_are(tmp_path: Path) -> None:
+    (tmp_path / "metrics").mkdir()
+    for name in ("counter_12.db", "gauge_livesum_7.db", "histogram_999.db", "summary_1.db"):
+        (tmp_path / "metrics" / name).touch()
+
+    with locked_folder(settings(tmp_path, disk_free_bytes=0)) as folder:
+        assert list(folder.metrics.iterdir()) == []
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temp folder, with what somebody put there who knows our names."""
+    (folder := tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_an_ephemeral_start_trusts_no_name_that_can_be_foretold(tmp_path: Path, temporary: Path) -> None:
+    (victim := tmp_path / "somebodys").mkdir()
+    (victim / "thesis.txt").write_text("x")
+    name = f"perplexity-agent-{short_name(tmp_path / 'data')}-{os.geteuid()}"
+    for link in (name, f"{name}-", f"{name}-abc"):
+        (temporary / link).symlink_to(victim)
+
+    folder = kept_of(tmp_path / "data", fails=False)
+
+    assert folder.kept.parent == temporary
+    assert not folder.kept.exists()
+    assert list(victim.iterdir()) == [victim / "thesis.txt"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another user's folder")
+def test_an_ephemeral_start_leaves_another_users_folder_alone(tmp_path: Path, temporary: Path) -> None:
+    theirs = temporary / f"perplexity-agent-{short_name(tmp_path / 'data')}-{os.geteuid()}-abc"
+    theirs.mkdir()
+    os.chown(theirs, 65534, 65534)
+
+    assert kept_of(tmp_path / "data", fails=False).kept != theirs
+    assert theirs.is_dir()
+
+
+def test_what_a_failed_ephemeral_start_left_goes_with_the_next(tmp_path: Path, temporary: Path) -> None:
+    kept_of(tmp_path / "data", fails=True)
+
+    kept_of(tmp_path / "data", fails=False)
+
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "setting"), [("data", "DATA_DIR"), ("data/media", "MEDIA_DIR")])
+def test_a_folder_on_a_disk_that_is_not_mounted(tmp_path: Path, name: str, setting: str) -> None:
+    (link := tmp_path / name).parent.mkdir(exist_ok=True)
+    link.symlink_to("/nowhere/x")
+
+    assert refusal(tmp_path / "data", disk_free_bytes=0) == (
+        f"{setting}: {link} cannot be written to ({link} leads to /nowhere/x, which is not there);"
+        " set it to a folder that can"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root is kept from no file")
+def test_a_file_of_ones_own_that_is_closed_is_not_called_somebody_elses(tmp_path: Path) -> None:
+    (tmp_path / "agent.dump").touch(0o400)
+    (kept := tmp_path / "secrets.json").touch(0o400)
+
+    assert refusal(tmp_path, disk_free_bytes=0).startswith(f"{kept} is yours, and its mode keeps you from it: chmod")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Path:
+    """The beginning of a database's folder, of the account that would run it."""
+    (folder := tmp_path / "postgres").mkdir(mode=0o700)
+    (folder / "PG_VERSION").write_text("18\n")
+    if os.geteuid() == 0:
+        os.chown(folder / "PG_VERSION", 65534, 65534)
+        os.chown(folder, 65534, 65534)
+    return folder
+
+
+def refusal_of(cluster: Path) -> str:
+    with pytest.raises(LaunchError) as refused:
+        prepare_cluster(cluster, cluster.parent / "initdb.log")
+    return str(refused.value)
+
+
+def test_a_database_of_another_version(cluster: Path) -> None:
+    (cluster / "PG_VERSION").write_text("17\n")
+
+    assert refusal_of(cluster).startswith(f"{cluster} is of PostgreSQL 17, and this one is 18: dump it with")
+
+
+def test_a_database_that_is_open_to_others(cluster: Path) -> None:
+    cluster.chmod(0o755)
+
+    assert refusal_of(cluster).endswith(f"(mode 755), which PostgreSQL refuses: chmod 700 {cluster}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts another account's database")
+@pytest.mark.parametrize(
+    ("owner", "words"),
+    [(0, "belongs to root (copied by root?), and"), (54_321, "belongs to user 54321, who has no name")],
+)
+def test_a_database_whose_owner_cannot_run_it(cluster: Path, owner: int, words: str) -> None:
+    os.chown(cluster, owner, owner)
+
+    assert refusal_of(cluster).startswith(f"{cluster} {words}")

@@ -18,6 +18,7 @@ from launch.clusters import Cluster, socket_folder
 from launch.failures import LaunchError
 from launch.files import make_folder
 from launch.folder import check_media_folder, locked_folder
+from launch.os_user import OsUser
 from launch.ports import check_host, claimed_ports, refusal_in_words
 from launch.postgres import address
 from launch.temporal import temporal_command
@@ -65,6 +66,25 @@ def test_a_temp_folder_that_is_too_long_for_a_socket(tmp_path: Path, monkeypatch
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
 
     assert socket_folder(tmp_path / ("x" * 190), None).parent == Path("/tmp")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder away")
+def test_a_link_in_the_place_of_the_sockets_gives_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (temporary := tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    cluster, somebody = tmp_path / ("x" * 190), OsUser(65534, 65534)
+    sockets = socket_folder(cluster, somebody)
+    sockets.rmdir()
+    (roots := tmp_path / "roots").mkdir()
+    sockets.symlink_to(roots)
+
+    try:
+        with pytest.raises(LaunchError, match="belongs to somebody else"):
+            socket_folder(cluster, somebody)
+    finally:
+        sockets.unlink()
+
+    assert roots.stat().st_uid == 0
 
 
 def test_temporal_is_told_its_file_without_the_path() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from cli.surroundings import warn_of_names
+from cli.surroundings import stop, warn_of_names
 from config.env_file import slips
 from config.former_names import FORMER, NOT_YET, former_names
 from config.proxies import proxy_trouble, usable_proxies
@@ -62,7 +63,14 @@ REFUSED = [
     ("DATABASE_URL", "postgresql://ana:hidden%zz@127.0.0.1/utf", ENCODE),
     ("DATABASE_URL", "postgresql://ana:hid den@127.0.0.1/utf", ENCODE),
     ("DATABASE_URL", "postgresql://ana:[hidden@127.0.0.1/utf", ENCODE),
-    ("DATABASE_URL", "postgresql://127.0.0.1:70000/utf", ENCODE),
+    ("DATABASE_URL", "postgresql://127.0.0.1:70000/utf", "a port from 1 to 65,535"),
+    ("DATABASE_URL", "postgresql://ana:hidden@db.internal:54321x/utf", "a port from 1 to 65,535"),
+    ("DATABASE_URL", "postgresql://ana:hidden@127.0.0.1,/utf", "a host on each side of every comma"),
+    ("DATABASE_URL", "postgresql://ana@127.0.0.1/utf?password=s3 hidden", ENCODE),
+    ("DATABASE_URL", r"host=h user=ana password='it\'s hidden'", DATABASE),
+    ("DATABASE_URL", r"host=h password=s3\ hidden user=ana", DATABASE),
+    ("DATABASE_URL", "host=h password='it's hidden'", DATABASE),
+    ("DATABASE_URL", "host=h password=s3&hidden user=ana", DATABASE),
     ("DATABASE_URL", "ana:hidden@127.0.0.1/utf", DATABASE),
     ("DATABASE_URL", "host=127.0.0.1 password=hidden", DATABASE),
     ("TEMPORAL_ADDRESS", "http://temporal:7233", "host:port without a scheme"),
@@ -73,8 +81,26 @@ REFUSED = [
     ("PERPLEXITY_BASE_URL", "http://[::1", "http:// or https://"),
     ("ENDPOINT_PRIVATE_HOSTS", "billing:8080", '["billing:8080"]'),
     ("ENDPOINT_PRIVATE_HOSTS", '{"a": 1}', '["billing:8080"]'),
+    ("PERPLEXITY_BASE_URL", "https://h/?token=s3 hidden", "http:// or https://"),
+    ("PERPLEXITY_BASE_URL", "http://a..b", "http:// or https://"),
+    ("TEMPORAL_ADDRESS", "[fe80::1%lo]:7233", "host:port without a scheme"),
+    ("TEMPORAL_ADDRESS", "[::::]:7233", "host:port without a scheme"),
+    ("TEMPORAL_ADDRESS", "%:7233", "host:port without a scheme"),
+    ("TEMPORAL_TASK_QUEUE", "/_sys/x", "that does not begin with /_sys/"),
+    ("TEMPORAL_NAMESPACE", "a\nb", "a name on one line"),
+    ("TEMPORAL_NAMESPACE", "a\udcff", "a name on one line"),
+    ("DATA_DIR", "/a" * 2_000, "a path of at most 3,500 bytes"),
+    ("TEMPORAL_TLS_CA", "/a" * 2_000, "a path of at most 3,500 bytes"),
+    ("TEMPORAL_TLS_CA", "/dev/null/x", "a file that is there and that this user can read"),
+    ("TWILIO_ACCOUNT_SID", "AC123:hidden", "got a value that is not shown"),
+    ("WHATSAPP_PHONE_NUMBER_ID", "EAAGhidden", "got a value that is not shown"),
+    ("ENDPOINT_PRIVATE_HOSTS", '[{"host":"http://ana:hidden@crm"}]', "JSON that is not shown"),
+    ("ENDPOINT_PRIVATE_HOSTS", '{"password": "hidden"}', "JSON that is not shown"),
+    ("ENDPOINT_PRIVATE_HOSTS", "[" * 20_000, "JSON, like"),
+    ("ENDPOINT_SECRETS", '{"sk_live_hidden": null}', "got a value that is not shown"),
+    ("ENDPOINT_SECRETS", '{"sk_live_hidden": "a\\nb"}', "got a value that is not shown"),
     ("ENDPOINT_SECRETS", "crm=hidden", "JSON, like"),
-    ("ENDPOINT_SECRETS", '{"crm": ["hidden"]}', "ENDPOINT_SECRETS (at crm)"),
+    ("ENDPOINT_SECRETS", '{"crm": ["hidden"]}', "ENDPOINT_SECRETS: got a value that is not shown; Input"),
     ("ENDPOINT_SECRETS", '{"crm": "hidden\\r\\nX: y"}', "one line of ASCII"),
     ("ENDPOINT_SECRETS", '{"Bearer hidden": "crm"}', "names of secrets have at most 200 characters"),
     ("ENDPOINT_SECRETS", '{"": "hidden"}', "names of secrets have at most 200 characters"),
@@ -143,6 +169,13 @@ def test_a_long_value_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "postgresql://a:p%40ss@h1:1,h2:2/x", "postgresql://a:p%40ss@h1:1,h2:2/x"),
         ("PERPLEXITY_BASE_URL", " https://wrapper.internal/ ", "https://wrapper.internal"),
         ("TEMPORAL_ADDRESS", "[::1]:7233", "[::1]:7233"),
+        ("TEMPORAL_ADDRESS", "temporal-1.a_b.internal.:7233", "temporal-1.a_b.internal.:7233"),
+        ("PERPLEXITY_BASE_URL", "http://[fe80::1]:9000", "http://[fe80::1]:9000"),
+        (
+            "DATABASE_URL",
+            "postgresql:///x?host=/var/run&options=-c%20a=b",
+            "postgresql:///x?host=/var/run&options=-c%20a=b",
+        ),
         ("DEFAULT_COLLECTION_UUID", "", None),
         ("EPHEMERAL", "yes", True),
         ("SECRET_KEY", "für uns: ab${c}d", SecretStr("für uns: ab${c}d")),
@@ -363,6 +396,12 @@ def test_a_data_folder_whose_name_no_disk_takes(monkeypatch: pytest.MonkeyPatch)
     assert refusal().startswith("DATA_DIR: got ")
 
 
+def test_settings_that_lead_nowhere_on_purpose_are_none() -> None:
+    Path(".env").symlink_to(os.devnull)
+
+    assert load_settings().port == 8000
+
+
 @pytest.mark.timeout(20)
 def test_settings_that_are_a_pipe_are_not_waited_for() -> None:
     os.mkfifo(".env")
@@ -380,3 +419,16 @@ def test_settings_that_are_a_pipe_are_not_waited_for() -> None:
 )
 def test_running_text_is_shown_without_the_passwords_of_its_addresses(said: str, shown: str) -> None:
     assert masked_within(said) == shown
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_warning_that_nobody_can_read_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = open("/dev/full", "w")  # noqa: SIM115 - closing it fails, too
+    monkeypatch.setattr("sys.stderr", full)
+    try:
+        warn_of_names(Settings(admin_email="ana@example.com"))
+
+        assert stop("PORT: got x").exit_code == 2
+    finally:
+        with contextlib.suppress(OSError):
+            full.close()
