@@ -256,10 +256,7 @@ class Conversations:
         return answered.cursor >= message.seq
 
     def _operation(self, message: ConversationRef) -> WithStartWorkflowOperation[Any, Any]:
-        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            WORKFLOW_TYPE, self._start(message), **self._options(message)
-        )
-        return operation
+        return WithStartWorkflowOperation(WORKFLOW_TYPE, self._start(message), **self._options(message))
 
     def _start(self, message: ConversationRef) -> ConversationStart:
         return ConversationStart(
