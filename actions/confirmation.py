@@ -90,6 +90,7 @@ def interpret(
     quotes: str | None = None,
     seq: int,
     sent_at: datetime | None = None,
+    arrived_at: datetime | None = None,
     by: Confirmation = Confirmation.CUSTOMER,
     now: datetime,
 ) -> Event | None:
@@ -97,9 +98,9 @@ def interpret(
 
     *payload* is a pressed button's id, *written* whether the text is the customer's own words (not a button's title,
     not a caption), *quotes* the message that it answers to, *seq* the message's number, *sent_at* the channel's own
-    time of it, *by* who answers. Any other button than this question's, words that answer to another message, a message
-    from before the question, an answer of somebody else, or a yes in words after other words never confirms. None is
-    only for buttons of other questions: all else is at least a message.
+    time of it, else *arrived_at* ours, *by* who answers. Any other button than this question's, words that answer to
+    another message, a message from before the question, an answer of somebody else, or a yes in words after other words
+    never confirms. None is only for buttons of other questions: all else is at least a message.
     """
     button = _PAYLOAD.fullmatch(payload) if payload else None
     if pending is None:
@@ -111,7 +112,7 @@ def interpret(
     answer = _BUTTONS[button[1]] if button is not None else _EVENTS[understand(text)]
     if answer is Event.MESSAGE:
         return answer
-    if button is None and (by is not pending.by or not _since(pending, seq, sent_at)):
+    if button is None and (by is not pending.by or not _since(pending, seq, sent_at, arrived_at)):
         return Event.MESSAGE
     if button is None and answer is Event.CONFIRMED and pending.said_otherwise:
         return Event.MESSAGE
@@ -132,6 +133,7 @@ def interpret_all(pending: PendingConfirmation | None, said: Sequence[WaitingMes
             quotes=each.reply_to,
             seq=each.seq,
             sent_at=each.sent_at,
+            arrived_at=each.stored_at,
             now=now,
         )
         for each in said
@@ -139,15 +141,17 @@ def interpret_all(pending: PendingConfirmation | None, said: Sequence[WaitingMes
     return events.pop() if len(events) == 1 else Event.MESSAGE
 
 
-def _since(pending: PendingConfirmation, seq: int, sent_at: datetime | None) -> bool:
+def _since(pending: PendingConfirmation, seq: int, sent_at: datetime | None, arrived_at: datetime | None) -> bool:
     """Whether a message was written after the customer could have read the question.
 
     Channels tell whole seconds, so the second in which the question was accepted counts as before.
     """
     if seq <= pending.asked_seq:
         return False
-    if pending.accepted_at is None or sent_at is None:
-        return pending.accepted_at is None or pending.accepted_at.year < _NOT_YET.year
+    if pending.accepted_at is None:
+        return True
+    if sent_at is None:
+        return pending.accepted_at < _NOT_YET if arrived_at is None else arrived_at >= pending.accepted_at
     return sent_at.replace(microsecond=0) > pending.accepted_at.replace(microsecond=0)
 
 

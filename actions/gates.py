@@ -4,7 +4,7 @@ Pure: the caller says what occurred and gets a `GateResult`; nothing the model o
 no cell is refused. Changes from outside are one statement of the database, which is handed its event's row
 (`rules_of`) and applies the owner's cell under a lock. Only an assistant's configuration varies two cells
 (`ticket_open`, `unclear_answer`). A merge happens within the database, which has the cells of `evaluate_merge` itself
-(`own_after_merge`, `hand_over`); tests/integration/test_gates_in_the_database.py compares each.
+(`own_after_merge`, `move_open_work`); tests/integration/test_gates_in_the_database.py compares each.
 """
 
 from __future__ import annotations

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from actions.limits import ReadingLimits
 from actions.objects import ObjectScanner
 from actions.registry import Registry
-from actions.relaxed_json import RelaxedObject
+from actions.relaxed_json import RelaxedObject, Repeated
 from actions.suspicion import Judgement, Meant, gap_is_meant, inner_objects, judge, names_known
 from actions.validation import model_errors
 from schemas.actions import PACK_CHARACTERS, ActionRequest, ParsedOutput
@@ -25,8 +25,8 @@ _SPACE = r"[\s\ufeff]*+"
 _BEFORE = re.compile(rf"{_SPACE}(?P<fence>```[ \t]*(?:json)?[ \t]*\r?\n{_SPACE})?", re.IGNORECASE)
 _MARKS = rf"{_SPACE}(?:\[\d{{1,3}}\]{_SPACE})*+"
 _AFTER = re.compile(rf"{_MARKS}(?P<fence>```)?{_MARKS}")
-
-
+_PACK = re.compile(r'"pack"\s{0,9}:\s{0,9}"(?P<pack>[^"\\\n]{1,99})"')
+_FIELDS = frozenset(["action", "reason", "metadata"])
 _FORM = re.compile(rf"(?:{_MARKS})?(?:```[ \t]*(?:json)?)?{_MARKS}", re.IGNORECASE)
 
 
@@ -50,22 +50,39 @@ def read_output(
     suspects = list(_suspects(output, scanner, registry))
     loose = _loose_mentions(output, scanner, registry)
     if not suspects and not loose:
-        return ParsedOutput(verdict=Verdict.TEXT, text=output)
+        return ParsedOutput(verdict=Verdict.TEXT, text=output, pack=_pack_of(_forms(output, scanner)))
     if len(suspects) != 1 or loose:
         parsed = _invalid(_wrong_shape(suspects, scanner, loose=loose), limits)
     else:
         accept_prose = registry.config.lenient if lenient is None else lenient
         accept_prose = accept_prose and scanner.open is None and len(scanner.whole) == len(scanner.found)
         parsed = _read_request(suspects[0], output, registry, limits, accept_prose=accept_prose)
-    return parsed.model_copy(update={"pack": _pack_named(suspects, scanner)})
+    meant = (*(each.found for each in suspects), *scanner.unfinished)
+    return parsed.model_copy(update={"pack": _pack_of(meant) or _pack_written(output)})
 
 
-def _pack_named(suspects: list[_Suspect], scanner: ObjectScanner) -> str | None:
+def _forms(output: str, scanner: ObjectScanner) -> list[RelaxedObject]:
+    """The object that is all there is, if it has a field of the form that actions have."""
+    return [
+        each for each in scanner.whole if each.value.keys() & _FIELDS and stands_alone(output, each.start, each.end)
+    ]
+
+
+def _pack_of(objects: Iterable[RelaxedObject]) -> str | None:
     """The version that the first object which names one echoes: what is wrong with an output may well come of it."""
-    values = [*(each.found.value for each in suspects), *(each.value for each in scanner.unfinished)]
-    named = (each.get("pack") for value in values for each in (value, *inner_objects(value)))
-    usable = (each for each in named if isinstance(each, str) and each and each.isprintable())
-    return next((each[:PACK_CHARACTERS] for each in usable), None)
+    named = (each.get("pack") for found in objects for each in (found.value, *inner_objects(found.value)))
+    values = (value for each in named for value in (each if isinstance(each, Repeated) else [each]))
+    return _first_usable(value for value in values if isinstance(value, str))
+
+
+def _pack_written(output: str) -> str | None:
+    """The same, where no object could be read so far."""
+    return _first_usable(match["pack"] for match in _PACK.finditer(output))
+
+
+def _first_usable(named: Iterable[str]) -> str | None:
+    stripped = (each.strip() for each in named)
+    return next((each[:PACK_CHARACTERS] for each in stripped if each and each.isprintable()), None)
 
 
 def stands_alone(output: str, start: int, end: int) -> bool:
@@ -161,7 +178,8 @@ def _too_long(output: str, registry: Registry, limits: ReadingLimits) -> ParsedO
     if not gap_is_meant(output, registry.known, first=True, last=True):
         return ParsedOutput(verdict=Verdict.TEXT, text=output)
     message = f"an action in an answer of more than {limits.output_characters} characters"
-    return _invalid([OutputError(message=message, code=ErrorCode.OUTPUT_TOO_LONG)], limits)
+    parsed = _invalid([OutputError(message=message, code=ErrorCode.OUTPUT_TOO_LONG)], limits)
+    return parsed.model_copy(update={"pack": _pack_written(output)})
 
 
 def _invalid(errors: list[OutputError], limits: ReadingLimits, notes: list[str] | None = None) -> ParsedOutput:

@@ -91,13 +91,15 @@ class DeliveryActivities:
         while due := await self._outbox.due(conversation_id):
             for message in due:
                 await self._carry_on(message, delivered)
+                if message.superseded:
+                    break  # what comes in its place leaves before the rest
         return delivered
 
     async def _carry_on(self, message: DueMessage, delivered: Delivered) -> None:
         """Sends what is left of it, or ends it; what came of that is added to *delivered*."""
         assistant = await self._assistants.at(message.assistant, message.assistant_version)
         if message.superseded and not message.is_in_doubt:
-            await self._outbox.supersede(message)
+            await self._outbox.supersede(message, assistant.texts.dropped)
             return
         is_withheld = message.is_withheld
         try:

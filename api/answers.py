@@ -16,6 +16,7 @@ from api.readiness import ReadinessChecks
 from config.logs import get_logger
 from config.settings import Settings
 from integrations.temporal.conversations import Conversations, StillWaiting
+from schemas.actions import ActionStatus
 from schemas.messages import StoredMessage
 from schemas.turns import Turn
 from storage.database import retry_while_unavailable
@@ -74,7 +75,19 @@ class Answers:
         if stored.turn_id is None:
             await self._wait_for_reply(stored, str(stored.message_id) if stored.is_new else _again(stored))
         turn = await self._answered(stored)
-        return turn or await self._elsewhere(stored) or await self._anew(stored)
+        if turn is None:
+            elsewhere = await self._elsewhere(stored)
+            if elsewhere is not None:
+                return elsewhere
+            turn = await self._anew(stored)
+        return await self._given(stored, turn)
+
+    async def _given(self, stored: StoredMessage, turn: Turn) -> Turn:
+        """The turn, as its caller reads it: of a question it is noted that they do; one that is over by now is none."""
+        if turn.action is None or turn.action.status != ActionStatus.AWAITING_CONFIRMATION.value:
+            return turn
+        await self._read(lambda: self._turns.give(turn.turn_id))
+        return await self._read(lambda: self._turns.answering(stored.conversation_id, stored.seq)) or turn
 
     async def _answered(self, stored: StoredMessage) -> Turn | None:
         """The message's turn; None if the conversation is past it and the database has none.

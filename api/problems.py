@@ -14,7 +14,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from config.logs import get_logger
-from integrations.temporal.conversations import StillWaiting, TemporalUnavailable
+from config.refusals import in_our_words
+from integrations.temporal.conversations import ConversationStopped, GaveUp, StillWaiting, TemporalUnavailable
 from storage.database import StorageUnavailable
 from storage.sessions import Ambiguous
 
@@ -29,6 +30,8 @@ _OF_OTHER_CALLS: dict[type[Exception], str] = {
         "Temporal is unavailable, so this could not be carried out now; what it took just before may still come. "
         "See where the conversation stands, and repeat the call."
     ),
+    GaveUp: "The conversation could not do this just now; it may still come. See where it stands, and repeat the call.",
+    ConversationStopped: "An operator stopped the conversation just then, so this was not done. Repeat the call.",
     StillWaiting: "The conversation is busy; the change may still come. See where it stands, and repeat the call.",
 }
 _TYPES = {
@@ -131,7 +134,8 @@ def unavailable(error: Exception, taken: Taken | None) -> ProblemError:
     }
     if taken is None:
         details = _OF_OTHER_CALLS
-    return ProblemError(503, details[type(error)], headers={"Retry-After": str(RETRY_SECONDS)})
+    detail = next(details[kind] for kind in type(error).__mro__ if kind in details)
+    return ProblemError(503, detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -148,14 +152,14 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [{"path": _pointer(each["loc"]), "message": str(each["msg"])} for each in error.errors()]
+        errors = [{"path": _pointer(each["loc"]), "message": in_our_words(each["msg"])} for each in error.errors()]
         return problem_response(422, "Some of the input is not valid; see errors.", errors=errors[:50])
 
     @app.exception_handler(Ambiguous)
     async def on_ambiguous(_request: Request, error: Ambiguous) -> JSONResponse:
         return problem_response(409, f"{error}. Use a name that only one of them has.")
 
-    for away in (StorageUnavailable, TemporalUnavailable, StillWaiting):
+    for away in (StorageUnavailable, TemporalUnavailable, ConversationStopped, StillWaiting):
         app.add_exception_handler(away, _on_unavailable)
     app.add_exception_handler(Exception, _on_unexpected)
 

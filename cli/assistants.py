@@ -16,6 +16,7 @@ from actions.registry import Registry, configuration_problems
 from actions.visible import unseen_texts
 from activities.action_handlers import configuration_errors
 from cli.surroundings import completed, found_settings, on_database, own_settings, stop, unreadable
+from cli.values import refusals
 from cli.yaml_files import Unusable, read_yaml
 from config.settings import Settings
 from schemas.assistants import Assistant, AssistantConfig
@@ -143,7 +144,7 @@ def _read(file: Path) -> AssistantConfig:
     except Unusable as error:
         raise stop(f"{file}: {error}") from None
     except ValidationError as error:
-        lines = [f"/{'/'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:20]]
+        lines = [f"{place}: {why}" for place, why in refusals(error)[:20]]
         raise stop(f"{file}: " + "; ".join(lines)) from None
 
 

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from cli.standing import ConversationSummary, conversation_text
 from cli.surroundings import on_database, stop
+from cli.values import trouble_with
 from config.settings import Settings
 from schemas import requests
 from schemas.conversation_ref import ConversationRef
@@ -175,10 +175,8 @@ def _checked(channel: str, customer_id: str) -> tuple[str, str]:
         ("CUSTOMER_ID", requests.CustomerId, customer_id),
         ("--channel", requests.ChannelName, channel),
     ):
-        try:
-            TypeAdapter(kind).validate_python(value)
-        except ValidationError as error:
-            raise stop(f"{name}: got {value!r}; {error.errors()[0]['msg']}") from None
+        if trouble := trouble_with(value, kind):
+            raise stop(f"{name}: got {value!r}; {trouble}")
     return channel, customer_id
 
 

@@ -8,9 +8,9 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from cli.surroundings import on_database, stop
+from cli.values import trouble_with
 from schemas.effects import Effect, EffectStatus
 from schemas.requests import Note
 from storage.effects import Effects, NotUnknown
@@ -43,10 +43,8 @@ def resolve(
     note: Annotated[str, typer.Option(help="How you know.")],
 ) -> None:
     """Settle an effect of unknown outcome. Nothing is done and nobody is told."""
-    try:
-        TypeAdapter(Note).validate_python(note)
-    except ValidationError as error:
-        raise stop(f"--note: {error.errors()[0]['msg']}; say how you know") from None
+    if trouble := trouble_with(note, Note):
+        raise stop(f"--note: {trouble}; say how you know")
     who = f"user {getpass.getuser()}"
     try:
         settled = on_database(

@@ -22,10 +22,14 @@ from cli.surroundings import (
     stop,
     warn_of_names,
 )
+from cli.values import Commands
 from config.values import masked
 
 app = typer.Typer(
-    help="Durable customer conversations over Perplexity.", no_args_is_help=True, pretty_exceptions_enable=False
+    cls=Commands,
+    help="Durable customer conversations over Perplexity.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 app.add_typer(assistants.app, name="assistant")
 app.add_typer(conversations.app, name="conversation")

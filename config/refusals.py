@@ -26,6 +26,11 @@ _BOUNDS = ("greater_than_equal", "greater_than", "less_than_equal", "less_than",
 _BOUND_WORDS = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
 
 
+def in_our_words(message: str) -> str:
+    """Of a ValidationError: what one of our own checks said, without what Pydantic puts before it."""
+    return message.removeprefix("Value error, ")
+
+
 def refusal(problem: Any, settings: type[BaseModel]) -> str:
     """One line for *problem*, one of a ValidationError's `errors()`."""
     name, *within = (str(part) for part in problem["loc"])
@@ -50,7 +55,7 @@ def _wanted(problem: Any, field: FieldInfo) -> str:
         return f"text of {_length(field)} characters"
     if kind == "string_pattern_mismatch":
         return f"text of the form {problem['ctx']['pattern']}"
-    return str(problem["msg"]).removeprefix("Value error, ")
+    return in_our_words(problem["msg"])
 
 
 def _number(field: FieldInfo) -> str:

@@ -285,4 +285,5 @@ def _configuration(durable: bool) -> str:
     ]
     if not durable:
         lines += ["fsync = off", "synchronous_commit = off", "full_page_writes = off"]
+        lines += ["autovacuum = off  # its looks into the hundreds of databases of a run of the tests cost time"]
     return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ import os
 import sys
 
 from perplexity_agent.ends import begin, end_when_asked, leave
-from perplexity_agent.streams import open_what_is_closed
+from perplexity_agent.streams import open_what_is_closed, stopped_by_full_output
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
@@ -31,7 +31,7 @@ def main() -> None:
 
     begin()
     try:
-        with told_in_one_line():
+        with told_in_one_line(), stopped_by_full_output():
             app()
     except SystemExit as end:
         leave(end.code)

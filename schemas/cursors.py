@@ -61,8 +61,9 @@ def decode_cursor(text: str, list_name: str) -> Cursor:
     try:
         padded = text + "=" * (-len(text) % 4)
         name, at, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split(" ")
-        if name != list_name:
-            raise InvalidCursor("this `before` is of another list")
-        return Cursor(at=in_utc(datetime.fromisoformat(at)), id=UUID(row_id))
+        cursor = Cursor(at=in_utc(datetime.fromisoformat(at)), id=UUID(row_id))
     except (binascii.Error, UnicodeError, ValueError) as error:
         raise InvalidCursor("`before` is the `next_before` of the answer before, unchanged") from error
+    if name != list_name:
+        raise InvalidCursor("This `before` is of another list")
+    return cursor

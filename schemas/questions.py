@@ -35,13 +35,16 @@ class CameTo(StrEnum):
 
 
 class AskedQuestion(BaseModel):
-    """A question that was asked, and its action. `effect`, `failure`: the ledger's, if there is one."""
+    """A question that was asked, and its action. `effect`, `failure`: the ledger's, if there is one. `something_done`,
+    `something_unknown`: of the other effects of its turn."""
 
     digest: str
     status: ActionStatus
     decided_by: str | None
     effect: EffectStatus | None
     failure: str | None
+    something_done: bool = False
+    something_unknown: bool = False
 
     @property
     def came_to(self) -> CameTo:

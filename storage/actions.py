@@ -32,26 +32,20 @@ owner that it belongs to; NULL: it is staff's."""
 CAME_TO = """
     a.digest, a.decided_by, e.status AS effect, e.failure,
     CASE WHEN a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now() THEN 'expired' ELSE a.status END
-        AS status FROM actions a LEFT JOIN effects e ON e.key = a.effect_key"""
+        AS status, others.something_done, others.something_unknown
+      FROM actions a CROSS JOIN effects_of_turn(a.turn_id, a.id) AS others
+      LEFT JOIN effects e ON e.key = a.effect_key"""
 """What actions that were asked about have come to: the columns of `AskedQuestion`, and where they stand."""
 
 _CAME_TO = f"SELECT {CAME_TO} WHERE a.id = :action_id"
 
-OTHER_EFFECTS = """
-       EXISTS (SELECT 1 FROM actions b JOIN effects e ON e.key = b.effect_key
-                WHERE b.turn_id = a.turn_id AND b.id <> a.id AND b.side_effect AND e.status = 'confirmed')
-           AS something_done,
-       EXISTS (SELECT 1 FROM actions b JOIN effects e ON e.key = b.effect_key
-                WHERE b.turn_id = a.turn_id AND b.id <> a.id AND b.side_effect AND e.status IN ('sending', 'unknown'))
-           AS something_unknown"""
-"""Of the turn of action *a*: whether another effect is confirmed, and whether nobody knows of one."""
-
-_GET = f"""
+_GET = """
 SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.effect_key,
        a.assistant, a.assistant_version, a.confirmation_by IS NOT NULL AS agreed,
        (SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = a.conversation_id) AS standing,
-       to_jsonb(t) AS turn, {OTHER_EFFECTS}
+       to_jsonb(t) AS turn, others.something_done, others.something_unknown
   FROM actions a
+  CROSS JOIN effects_of_turn(a.turn_id, a.id) AS others
   JOIN turns t ON t.id = a.turn_id
  WHERE a.id = :action_id
 """

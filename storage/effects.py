@@ -38,7 +38,8 @@ class NotUnknown(Exception):
     """The effect is known already; `effect` says what is known of it, and the message in words."""
 
     def __init__(self, effect: Effect) -> None:
-        said = f", as {effect.settled_by} said: {effect.note}" if effect.settled_by else ""
+        said = f", as {effect.settled_by} said" if effect.settled_by else ""
+        said += f": {effect.note}" if effect.note else ""
         super().__init__(f"{effect.status}{said}")
         self.effect = effect
 
@@ -59,7 +60,8 @@ class Effects:
     async def resolve(self, effect_id: UUID, outcome: str, *, note: str, settled_by: str) -> Effect | None:
         """The effect, settled as a human says; None if there is none. Raises NotUnknown.
 
-        Said again in the same words by the same person, it is returned as it is.
+        Said again in the same words by the same person, it is returned as it is; of an erased customer no words are
+        kept, and the outcome alone counts.
         """
         values = {"id": effect_id, "outcome": outcome, "note": note, "settled_by": settled_by}
         row = await self._database.row(_RESOLVE, values)
@@ -69,6 +71,6 @@ class Effects:
         if row is None:
             return None
         known = Effect.model_validate(dict(row))
-        if (known.status, known.settled_by, known.note) != (outcome, settled_by, note):
+        if (known.status, known.settled_by, known.note or note) != (outcome, settled_by, note):
             raise NotUnknown(known)
         return known

@@ -18,7 +18,7 @@ UNTOLD = """c.merged_at > coalesce({into}.merges_told_at, '-infinity') AND NOT E
                 WHERE u.conversation_id = {into}.id AND u.ended_at IS NULL AND t.conversation_id = c.id)"""
 """SQL: of conversation *c*, merged into *into*: that one's thread is to be told of it, and is not its own."""
 
-_HAND_OVER = "SELECT * FROM hand_over(:conversation_id)"
+_HAND_OVER = "SELECT * FROM move_open_work(:conversation_id)"
 
 
 class Successor(ConversationRef):

@@ -17,12 +17,18 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from storage.addresses import engine_for
-from storage.database import Database
+from storage.database import Database, StorageUnavailable
 from storage.sql_files import put_in_force, sql_files
 from storage.suitability import DatabaseUnusable, check_suitable, told_as_unusable
 
 _LOCK = 7_146_301_559  # any number; it names this program's migrations among advisory locks
 _CONNECT_SECONDS = 10.0  # DATABASE_TIMEOUT_SECONDS where the settings are known
+
+_STANDS_AT = """
+SELECT (SELECT version_num FROM alembic_version) AS revision,
+       ARRAY(SELECT file || ' ' || digest FROM texts_in_force) AS texts
+"""
+_IS_MADE = "SELECT to_regclass('alembic_version') IS NOT NULL AND to_regclass('texts_in_force') IS NOT NULL AS made"
 
 
 def upgrade(database_url: str, connect_seconds: float = _CONNECT_SECONDS) -> None:
@@ -45,14 +51,15 @@ def knows(revision: str) -> bool:
 
 async def is_current(database: Database) -> bool:
     """Whether the database has exactly the schema that this code expects, its functions included."""
-    found = await database.row("SELECT to_regclass('alembic_version') IS NOT NULL AS made")
-    if found is None or not found["made"]:
+    try:
+        found = await database.row(_STANDS_AT)
+    except StorageUnavailable:
+        made = await database.row(_IS_MADE)
+        if made is None or made["made"]:
+            raise
         return False
-    version = await database.row("SELECT version_num FROM alembic_version")
-    if version is None or version["version_num"] != newest_revision():
-        return False
-    in_force = await database.rows("SELECT file, digest FROM texts_in_force")
-    return {row["file"]: row["digest"] for row in in_force} == {name: file.digest for name, file in sql_files().items()}
+    texts = {f"{name} {file.digest}" for name, file in sql_files().items()}
+    return found is not None and found["revision"] == newest_revision() and set(found["texts"]) == texts
 
 
 async def upgrade_on(database_url: str, connect_seconds: float = _CONNECT_SECONDS) -> None:

@@ -99,7 +99,7 @@ SELECT count(*) AS requests,
  WHERE conversation_id = :conversation_id AND kind = 'part' AND status = 'sending' AND owner_version IS NOT NULL
 """
 
-_SUPERSEDE = "SELECT supersede_message(:message_id, :owner_version)"
+_SUPERSEDE = "SELECT supersede_message(:message_id, :owner_version, :dropped)"
 
 _GIVE_UP = """
 SELECT give_up_message(:message_id, :owner_version, :failure, CAST(:error AS jsonb), :note_id, :note) AS given_up
@@ -122,6 +122,8 @@ UNION ALL
 SELECT text, delivery IS NOT DISTINCT FROM 'due' FROM messages WHERE id = :id
 """
 
+_ADD_REPLY = "SELECT * FROM add_reply(:conversation_id, :key, :text, :author_name)"
+
 _LOOK_AGAIN_SECONDS = 0.05
 
 
@@ -130,6 +132,13 @@ class AddedMessage(BaseModel):
 
     text: str
     needs_delivery: bool
+
+
+class AddedReply(AddedMessage):
+    """Which message it is, and the conversation that goes on: by a merge it may be another than was named."""
+
+    message_id: UUID
+    conversation_id: UUID
 
 
 class ClaimedPart(BaseModel):
@@ -242,16 +251,26 @@ class Outbox:
         row = await self._database.row(_GIVE_UP, values)
         return row is not None and bool(row["given_up"])
 
-    async def supersede(self, message: DueMessage) -> None:
+    async def supersede(self, message: DueMessage, dropped: str) -> None:
         """What is left of the message is not sent; where it called something open that is so no more, words of what was
-        done before come in its place. Nothing is changed as for `give_up`."""
-        values = {"message_id": message.id, "owner_version": message.owner_version}
+        done before come in its place, or *dropped*. Nothing is changed as for `give_up`."""
+        values = {"message_id": message.id, "owner_version": message.owner_version, "dropped": dropped}
         await self._database.rows(_SUPERSEDE, values)
 
     async def finish(self, message_id: UUID) -> None:
         """The message is delivered, or withheld where a part was. It stays due if a part is to be sent, or has failed,
         after all."""
         await self._database.rows(_FINISH, {"message_id": message_id})
+
+    async def add_reply(
+        self, conversation_id: UUID, text: str, *, author_name: str, key: str | None = None
+    ) -> AddedReply:
+        """What staff say to the customer. A call that came before under the same *key* is returned as it stands, also
+        where the conversation was merged since."""
+        values = {"conversation_id": conversation_id, "text": text, "author_name": author_name, "key": key}
+        row = await self._database.row(_ADD_REPLY, values)
+        assert row is not None
+        return AddedReply.model_validate(dict(row))
 
     async def add(
         self,

@@ -12,7 +12,6 @@ from schemas.actions import ActionRequest, Confirmation
 from schemas.conversation_ref import ConversationRef
 from schemas.sessions import OpenQuestion
 from schemas.transitions import Event
-from storage.actions import OTHER_EFFECTS
 from storage.database import Database
 from storage.registries import Registries
 
@@ -26,11 +25,13 @@ SELECT a.id, CASE a.confirmation_by WHEN 'staff' THEN 'approval' ELSE 'confirmat
  ORDER BY a.created_at DESC, a.id
 """
 
-_EXPIRED = f"""
+_EXPIRED = """
 SELECT a.id AS action_id, a.name, a.confirmation_by, c.id AS conversation_id, c.workflow_id, c.channel, c.assistant,
        0 AS seq, a.assistant AS asker,
-       (SELECT max(version) FROM configurations v WHERE v.assistant = a.assistant) AS asker_version, {OTHER_EFFECTS}
+       (SELECT max(version) FROM configurations v WHERE v.assistant = a.assistant) AS asker_version,
+       others.something_done, others.something_unknown
   FROM actions a JOIN conversations c ON c.id = a.conversation_id
+  CROSS JOIN effects_of_turn(a.turn_id, a.id) AS others
  WHERE a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now()
    AND a.conversation_id = coalesce(CAST(:conversation_id AS uuid), a.conversation_id)
    AND c.newest_seq > coalesce(c.stopped_seq, -1)

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 
 from actions.shown_output import output_to_show
+from schemas.assistants import Texts
 from schemas.conversation_ref import ConversationRef
 from schemas.cursors import Cursor, place_values
 from schemas.turns import Attempt, Drift, Reply, Timings, Turn, TurnAction, TurnThread
@@ -19,7 +20,11 @@ from storage.registries import Registries
 _TURN = """
 SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.status, t.state, t.verdict, t.frontend_context_uuid::text,
        t.backend_uuid, t.ticket_id, t.model_ms, t.first_text_ms, t.finished_at, t.assistant_version, c.assistant,
-       CASE WHEN :with_raw OR r.delivery IS DISTINCT FROM 'withheld' THEN r.text END AS reply_text,
+       CASE WHEN :with_raw THEN r.text
+            WHEN was_never_given(r) THEN coalesce(r.meta ->> 'done', CASE WHEN c.owner <> 'human' THEN coalesce(
+                (SELECT k.body #>> '{{texts,dropped}}' FROM configurations k WHERE k.assistant = c.assistant
+                  ORDER BY k.version DESC LIMIT 1), :dropped) END)
+            WHEN r.delivery IS DISTINCT FROM 'withheld' THEN r.text END AS reply_text,
        r.sources AS reply_sources,
        m.channel_message_id AS message_id,
        (extract(epoch FROM t.finished_at - m.stored_at) * 1000)::int AS total_ms,
@@ -33,12 +38,12 @@ SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.status, t.state, t.ver
          WHERE a.turn_id = t.id ORDER BY a.index DESC LIMIT 1) AS action
   FROM turns t
   JOIN conversations c ON c.id = t.conversation_id
-  JOIN messages m ON m.conversation_id = t.conversation_id AND m.seq = {message}
+  {join} messages m ON m.conversation_id = t.conversation_id AND m.seq = {message}
   LEFT JOIN messages r ON r.turn_id = t.id AND r.direction = 'out' AND r.author = 'assistant'
 """
 
 _BY_MESSAGE = (
-    _TURN.format(message=":seq")
+    _TURN.format(join="JOIN", message=":seq")
     + """
  WHERE t.id = (
     SELECT took.id FROM turns took
@@ -61,19 +66,26 @@ SELECT max(k.seq) AS seq FROM messages k
  WHERE k.conversation_id = :conversation_id AND k.kind = 'held' AND k.meta -> 'held' @> to_jsonb(CAST(:seq AS bigint))
 """
 
+_GIVE = """
+UPDATE messages m SET meta = m.meta || jsonb_build_object('given_at', agent_now())
+ WHERE m.turn_id = :turn_id AND m.direction = 'out' AND m.delivery IS NULL AND m.meta ? 'asks'
+   AND NOT m.meta ? 'given_at' AND NOT is_over(m)
+"""
+
 _ASKED_AGAIN = f"""{_TAKEN_UP}
    AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.conversation_id = k.conversation_id AND t.finished_at IS NOT NULL
                       AND k.seq BETWEEN t.first_seq AND t.last_seq)
 """
 
 _NEWEST = (
-    _TURN.format(message="t.last_seq")
+    _TURN.format(join="LEFT JOIN", message="t.last_seq")
     + f"""
  WHERE t.conversation_id IN {WITH_MERGED} AND t.finished_at IS NOT NULL
    AND (CAST(:at AS timestamptz) IS NULL OR (t.finished_at, t.id) < (:at, CAST(:id AS uuid)))
  ORDER BY t.finished_at DESC, t.id DESC LIMIT :limit
 """
 )
+"""All of them: what a turn that a merge dropped was to answer has moved, and is another turn's."""
 
 _PLACE = """
 SELECT m.conversation_id, c.workflow_id, c.channel, c.assistant, m.seq
@@ -98,10 +110,15 @@ class TurnViews:
         self._registries = Registries(database)
 
     async def answering(self, conversation_id: UUID, seq: int) -> Turn | None:
-        """The turn that answered message number *seq*, or None if none has yet."""
-        values = {"conversation_id": conversation_id, "seq": seq, "with_raw": False}
+        """The turn that answered message number *seq*, or None if none has yet. A question that is over, and that no
+        caller was given, is not put any more (`give`)."""
+        values = {"conversation_id": conversation_id, "seq": seq, "with_raw": False, "dropped": Texts().dropped}
         row = await self._database.row(_BY_MESSAGE, values)
         return None if row is None else await self._turn(row)
+
+    async def give(self, turn_id: UUID) -> None:
+        """Notes that a caller is given the turn's question, unless it is over: from now on a yes may mean it."""
+        await self._database.rows(_GIVE, {"turn_id": turn_id})
 
     async def asked_again(self, conversation_id: UUID, seq: int) -> int | None:
         """The number of the message that asks for an answer to number *seq*, which was held; None if none waits."""
@@ -121,7 +138,8 @@ class TurnViews:
 
     async def newest(self, conversation_id: UUID, limit: int, before: Cursor | None = None) -> list[Turn]:
         """Up to *limit* turns finished before *before*, newest first, with what the model really wrote."""
-        values = {"conversation_id": conversation_id, "limit": limit, "with_raw": True, **place_values(before)}
+        values = {"conversation_id": conversation_id, "limit": limit, "with_raw": True, "dropped": Texts().dropped}
+        values |= place_values(before)
         return [await self._turn(row) for row in await self._database.rows(_NEWEST, values)]
 
     async def drift(self, limit: int, before: Cursor | None = None, since: datetime | None = None) -> list[Drift]:

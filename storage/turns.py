@@ -102,12 +102,7 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                SELECT 1 FROM threads h WHERE h.conversation_id = conversation.id AND h.end_reason = 'merged'))
            AS untold_merges,
        (SELECT count(*) FROM actions a WHERE a.turn_id = turn.id) AS actions,
-       EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
-                WHERE a.turn_id = turn.id AND a.side_effect AND e.status = 'confirmed')
-           AS something_done,
-       EXISTS (SELECT 1 FROM actions a JOIN effects e ON e.key = a.effect_key
-                WHERE a.turn_id = turn.id AND a.side_effect AND e.status IN ('sending', 'unknown'))
-           AS something_unknown,
+       done.something_done, done.something_unknown,
        (SELECT count(*) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:final_failures))
            AS final_failures,
        (SELECT min(created_at) FROM raw_outputs o WHERE o.turn_id = turn.id AND o.failure = ANY(:waited_out)
@@ -115,15 +110,18 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                               AND (r.failure IS NULL OR r.failure <> ALL(:not_reached)))) AS unreachable_since,
        (SELECT to_jsonb(p) || jsonb_build_object('newest_version', (
                SELECT max(version) FROM configurations c WHERE c.assistant = p.assistant),
+           'something_done', others.something_done, 'something_unknown', others.something_unknown,
            'accepted_at', taken.accepted_at, 'sent_as', coalesce(taken.sent_as, '[]'), 'said_otherwise', EXISTS (
                SELECT 1 FROM messages m
                 WHERE m.conversation_id IN {WITH_MERGED} AND m.direction = 'in' AND m.kind NOT IN ('deleted', 'held')
-                  AND (m.conversation_id <> p.conversation_id OR m.seq < turn.first_seq)
+                  AND (m.conversation_id <> p.conversation_id OR m.seq < turn.first_seq
+                       OR m.seq > turn.last_seq AND m.moved_at IS NOT NULL)
                   AND (m.stored_at > p.created_at OR m.conversation_id = p.conversation_id AND m.seq > p.asked_seq)
                   AND (m.sent_at IS NULL OR taken.begun_at IS NULL
                        OR date_trunc('second', m.sent_at) > date_trunc('second', taken.begun_at))))
-          FROM actions p LEFT JOIN LATERAL (
-               SELECT coalesce(max(e.settled_at) FILTER (WHERE e.status = 'confirmed' AND e.reached <> 'deleted'
+          FROM actions p CROSS JOIN effects_of_turn(p.turn_id, p.id) AS others LEFT JOIN LATERAL (
+               SELECT coalesce(max((m.meta ->> 'given_at')::timestamptz),
+                               max(e.settled_at) FILTER (WHERE e.status = 'confirmed' AND e.reached <> 'deleted'
                                    AND NOT EXISTS (SELECT 1 FROM messages w JOIN effects o ON o.message_id = w.id
                                      WHERE w.conversation_id IN {WITH_MERGED} AND w.id <> m.id AND w.meta ? 'buttons'
                                        AND o.status IN ('sending', 'confirmed', 'unknown')
@@ -133,7 +131,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                            THEN min(e.claimed_at) ELSE p.created_at END AS begun_at,
                       jsonb_agg(e.external_id) FILTER (WHERE e.external_id IS NOT NULL) AS sent_as
                  FROM messages m LEFT JOIN effects e ON e.message_id = m.id
-                WHERE m.turn_id = p.turn_id AND m.direction = 'out' AND m.delivery IS NOT NULL HAVING count(m.id) > 0
+                WHERE m.turn_id = p.turn_id AND m.direction = 'out' AND (m.delivery IS NOT NULL OR m.meta ? 'asks')
+               HAVING count(m.id) > 0
                ) taken ON true
          WHERE p.conversation_id = :conversation_id
            AND p.status = 'awaiting_confirmation' AND p.confirmation_by = 'customer'
@@ -148,16 +147,18 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                 SELECT id, seq, kind, text, choice_id, reply_to, limited, channel_message_id, sent_at, stored_at,
                        wants_stream, request_id FROM waiting) taken) AS messages
   FROM turn
+  CROSS JOIN effects_of_turn(turn.id) AS done
   JOIN conversations conversation ON conversation.id = :conversation_id
   LEFT JOIN threads thread ON thread.frontend_context_uuid = turn.frontend_context_uuid
 """
 """Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is.
 
-Of an open question, `accepted_at`: when the channel had all of it, by its newest word, unless another
-question was sent since, which a plain yes may mean. `said_otherwise`: something was
-written since it could first be read (`begun_at`: when the request began that the channel took; when it was asked,
+Of an open question, `accepted_at`: when the channel had all of it, by its newest word, unless another question was sent
+since, which a plain yes may mean; over HTTP, when a caller was given it (`TurnViews.give`). `said_otherwise`: something
+was written since it could first be read (`begun_at`: when the request began that the channel took; when it was asked,
 where an attempt before it may have arrived), here or in a merged conversation, and did not settle it. A merge gives
-messages new numbers, so it is by the channel's time; by our own for what was stored before it was asked.
+messages new numbers (behind those that wait here), so it is by the channel's time; by our own for what was stored
+before it was asked.
 `pressed`: the questions of the buttons that were pressed."""
 
 GET = f"""
@@ -182,7 +183,8 @@ class StoredConfirmation(BaseModel):
     """An action that the customer was asked to confirm, as it is in the database.
 
     `assistant`, `assistant_version`: the configuration it was accepted under, another assistant's than the
-    conversation's maybe, since a merge; `newest_version`: that assistant's by now.
+    conversation's maybe, since a merge; `newest_version`: that assistant's by now. `something_done`,
+    `something_unknown`: of the other effects of the turn that asked.
     """
 
     id: UUID
@@ -200,6 +202,8 @@ class StoredConfirmation(BaseModel):
     accepted_at: datetime | None
     said_otherwise: bool = False
     sent_as: tuple[str, ...] = ()
+    something_done: bool = False
+    something_unknown: bool = False
 
     @property
     def pending(self) -> PendingConfirmation:

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from tests.scheduling import WHOLE_PROGRAM, ByModule
+from tests.scheduling import ByModule, in_order
 from tests.servers import postgres_server, temporal_server
 from tests.support.processes import mark_processes, pytest_runtest_protocol  # noqa: F401 - a hook
 from tests.system_in_process import System, running_system
 
 _STARTED = pytest.StashKey[ExitStack]()
+_GARBAGE_IS_LOOKED_FOR_AFTER = (20_000, 20, 10)
+"""Objects more than were freed; after every 700, Python's own number, a run spends a twentieth of its time on it."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -44,12 +46,13 @@ def pytest_collection() -> Iterator[object]:
     finally:
         gc.enable()
         gc.freeze()
+        gc.set_threshold(*_GARBAGE_IS_LOOKED_FOR_AFTER)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slowest part begins first."""
+    """What takes long begins first."""
     mark_processes(items)
-    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_PROGRAM))
+    items[:] = in_order(items)
 
 
 @pytest.hookimpl(optionalhook=True)

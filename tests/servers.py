@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -42,6 +43,14 @@ def postgres_server() -> Iterator[str]:
             yield server.url
         finally:
             server.stop()
+            _remove(Path(folder) / "base")
+
+
+def _remove(databases: Path) -> None:
+    """A run leaves hundreds of them, of hundreds of files each: several at a time."""
+    with ThreadPoolExecutor() as threads:
+        for each in databases.iterdir():
+            threads.submit(shutil.rmtree, each, ignore_errors=True)
 
 
 def database_at(postgres_url: str, name: str) -> str:
@@ -66,7 +75,7 @@ def temporal_server() -> Iterator[str]:
         wait_for_port(port)
         yield f"127.0.0.1:{port}"
     finally:
-        end(server, signal.SIGTERM, _STOP_SECONDS)
+        end(server, signal.SIGKILL, _STOP_SECONDS)  # it keeps nothing
 
 
 def wait_for_port(port: int) -> None:

@@ -206,7 +206,7 @@ def _answer_to_question(
     event = interpret_all(question.pending if question else None, turn.said, now)
     if event is None:  # a button of a question that is not open any more
         words = _words_on_pressed(turn, assistant.texts)
-        return None if words is None else GiveReply(words, move_of(turn, gate))
+        return None if words is None else GiveReply(with_limit_notice(words, turn, assistant), move_of(turn, gate))
     handler = asker.handler_of(question) if question is not None and asker is not None else None
     if event is Event.CONFIRMED and handler is None:
         event = Event.REFUSED
@@ -214,9 +214,18 @@ def _answer_to_question(
         return None
     if handler is not None and event is Event.CONFIRMED:
         return PerformConfirmed(question.id, turn.actions, handler)
-    texts = assistant.texts
-    words = {Event.DECLINED: texts.cancelled, Event.EXPIRED: texts.expired, Event.REFUSED: texts.refused}.get(event)
-    return None if words is None else GiveReply(words, closed=ClosedQuestion(question.id, event))
+    words = _words_on_end(event, question, assistant.texts)
+    closed = ClosedQuestion(question.id, event)
+    return None if words is None else GiveReply(with_limit_notice(words, turn, assistant), closed=closed)
+
+
+def _words_on_end(event: Event, question: StoredConfirmation, texts: Texts) -> str | None:
+    """What is said of a question that the answer ends; what else its turn did is not denied."""
+    if event is Event.DECLINED:
+        return texts.cancelled
+    done = texts.of_other_effects(done=question.something_done, unknown=question.something_unknown)
+    undone = {Event.EXPIRED: texts.expired, Event.REFUSED: texts.refused}.get(event)
+    return undone and (done or undone)
 
 
 def _words_on_pressed(turn: ClaimedTurn, texts: Texts) -> str | None:
@@ -226,18 +235,25 @@ def _words_on_pressed(turn: ClaimedTurn, texts: Texts) -> str | None:
 
 
 def words_on(asked: AskedQuestion, texts: Texts) -> str | None:
-    """What a customer is told who answers a question that is not open any more: neither more nor less than is so."""
-    return {
+    """What a customer is told who answers a question that is not open any more: neither more nor less than is so.
+    None: it is open."""
+    told = {
         CameTo.UNDER_WAY: texts.still_working,
         CameTo.DONE: texts.action_done,
-        CameTo.FAILED: texts.action_failed,
         CameTo.UNKNOWN: texts.action_unknown,
         CameTo.DECLINED: texts.cancelled,
         CameTo.DECLINED_BY_STAFF: texts.declined,
+    }
+    undone = {
+        CameTo.FAILED: texts.action_failed,
         CameTo.EXPIRED: texts.expired,
         CameTo.REFUSED: texts.refused,
         CameTo.DROPPED: texts.dropped,
-    }.get(asked.came_to)
+    }
+    if asked.came_to in undone:
+        done = texts.of_other_effects(done=asked.something_done, unknown=asked.something_unknown)
+        return done or undone[asked.came_to]
+    return told.get(asked.came_to)
 
 
 def _on_action(

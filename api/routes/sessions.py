@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
@@ -138,7 +138,7 @@ async def reset(session: Found, body: ResetBody, services: Serving, api_key: Cal
     `history`."""
     who = f"api key {api_key.name}"
     changed = await services.standings.reset(session.conversation_id, new_thread=body.new_thread, who=who)
-    session = await _going_on(session, changed, services)
+    session = await _going_on(session, changed.conversation_id, services)
     _tell(session, changed, services)
     return await _again(session, services)
 
@@ -150,7 +150,7 @@ async def set_state(session: Found, body: StateBody, services: Serving, api_key:
     meanwhile and nobody answered; an open handoff is released, open tickets stay open."""
     who, event = f"api key {api_key.name}", _EVENTS[State(body.state)]
     changed = await services.standings.change(session.conversation_id, event, who=who, reason=body.reason or "by hand")
-    session = await _going_on(session, changed, services)
+    session = await _going_on(session, changed.conversation_id, services)
     _tell(session, changed, services)
     looking = asyncio.create_task(_run_id(session, services))
     in_flight = await services.outbox.under_way_after(session.conversation_id, services.settings.take_over_wait_seconds)
@@ -172,15 +172,15 @@ async def reply(
     it quiet. With an `Idempotency-Key` the same reply is taken once."""
     if len(body.text) > services.settings.message_max_characters:
         raise ProblemError(422, f"text may have at most {services.settings.message_max_characters} characters.")
-    message_id = uuid5(session.conversation_id, f"reply {idempotency_key}") if idempotency_key else uuid4()
-    known = await services.outbox.add(
-        session.conversation_id, body.text, message_id=message_id, author="agent", author_name=body.agent_name
+    known = await services.outbox.add_reply(
+        session.conversation_id, body.text, author_name=body.agent_name, key=idempotency_key
     )
     if known.text != body.text:
         raise ProblemError(409, "This Idempotency-Key came before with another text.")
     if known.needs_delivery:
+        session = await _going_on(session, known.conversation_id, services)
         services.signals.delivery_due([_ref_of(session)])
-    return ReplyTaken(message_id=message_id, conversation_id=session.conversation_id)
+    return ReplyTaken(message_id=known.message_id, conversation_id=known.conversation_id)
 
 
 @router.post("/{customer_id}/approval", summary="Approve or decline the action that waits for staff")
@@ -228,9 +228,10 @@ async def _decide(
     return changed.decided
 
 
-async def _going_on(session: Session, changed: Changed, services: Services) -> Session:
-    """The session that was changed: another one if the customer's conversation was merged since it was looked up."""
-    return session if changed.conversation_id == session.conversation_id else await _looked_up(session, services)
+async def _going_on(session: Session, conversation_id: UUID, services: Services) -> Session:
+    """The session of *conversation_id*, which was changed: another one if the customer's conversation was merged since
+    it was looked up."""
+    return session if conversation_id == session.conversation_id else await _looked_up(session, services)
 
 
 async def _looked_up(session: Session, services: Services) -> Session:

@@ -24,6 +24,7 @@ from temporalio.client import (
     WorkflowUpdateStage,
 )
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
 
 from config.settings import Settings
 from integrations.temporal.health import TemporalHealth, plain_reason, temporal_health
@@ -46,12 +47,23 @@ _TRY_AGAIN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.ALRE
 """What a call meets whose run ended under it. Anything else does not pass by asking again at once: Temporal is
 unavailable, or refuses us (wrong search attributes, no right, no such namespace), and the caller is told."""
 
+_STOPPED = "Stopped"
+"""The type of the error with which a cancelled run refuses (`Conversation._refuse_if_stopped`)."""
+
 _NEVER_CONNECTED = "Failed client connect"
 """How the SDK's RuntimeError begins when a client that connects at its first call cannot."""
 
 
 class TemporalUnavailable(Exception):
     """Temporal cannot be reached, or did not take the call in time. What was stored stays stored."""
+
+
+class GaveUp(TemporalUnavailable):
+    """The conversation took the call and says that nothing comes of it now, for whatever reason: Temporal is there."""
+
+
+class ConversationStopped(Exception):
+    """An operator cancelled the run in which the call waited; the next one takes it."""
 
 
 class StillWaiting(Exception):
@@ -142,7 +154,7 @@ class Conversations:
     async def resolve_approval(
         self, conversation: ConversationRef, decision: ApprovalDecision, wait_seconds: float
     ) -> SessionChanged:
-        """Hands in staff's answer to a pending action. Raises as `wait_for_reply` does."""
+        """Hands in staff's answer to a pending action. Raises as `wait_for_reply` does, and ConversationStopped."""
         return await self._change(conversation, "resolve_approval", decision, wait_seconds)
 
     async def resume_approval(self, conversation: ConversationRef, decision: ApprovalDecision) -> None:
@@ -181,7 +193,9 @@ class Conversations:
                 raise StillWaiting("the conversation is busy") from None
             raise
         except WorkflowUpdateFailedError as error:
-            raise TemporalUnavailable(str(error)) from error
+            if isinstance(error.cause, ApplicationError) and error.cause.type == _STOPPED:
+                raise ConversationStopped("an operator cancelled its run") from error
+            raise GaveUp(f"the conversation did not carry it out: {type(error.cause).__name__}") from error
 
     async def run_id(self, workflow_id: str) -> str | None:
         """The newest run's id, None if Temporal knows none (any more). Raises TemporalUnavailable."""
@@ -238,11 +252,14 @@ class Conversations:
                     return False
                 raise
         if answered.gave_up:
-            raise TemporalUnavailable("the conversation could not reach the database")
+            raise GaveUp("the run was cancelled, or its turn could not be taken for long")
         return answered.cursor >= message.seq
 
     def _operation(self, message: ConversationRef) -> WithStartWorkflowOperation[Any, Any]:
-        return WithStartWorkflowOperation(WORKFLOW_TYPE, self._start(message), **self._options(message))
+        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            WORKFLOW_TYPE, self._start(message), **self._options(message)
+        )
+        return operation
 
     def _start(self, message: ConversationRef) -> ConversationStart:
         return ConversationStart(

@@ -22,15 +22,7 @@ BEGIN
     UPDATE account_calls SET ended_at = agent_now() WHERE turn_id = p_turn AND ended_at IS NULL;
     DELETE FROM account_calls WHERE perplexity_account = p_account AND started_at < agent_now() - interval '1 minute'
        AND (ended_at IS NOT NULL OR expires_at < agent_now());
-    DELETE FROM account_places WHERE perplexity_account = p_account AND seen_at < agent_now() - make_interval(secs =>
-    p_place_seconds); INSERT INTO account_places (conversation_id, perplexity_account) VALUES (v_conversation,
-    p_account) ON CONFLICT (conversation_id) DO UPDATE SET seen_at = agent_now(), perplexity_account =
-    excluded.perplexity_account,
-           queued_at = CASE WHEN account_places.perplexity_account = excluded.perplexity_account THEN
-           account_places.queued_at ELSE agent_now() END;
-    SELECT count(*) INTO v_ahead FROM account_places other JOIN account_places mine
-        ON mine.conversation_id = v_conversation AND other.perplexity_account = mine.perplexity_account
-       AND (other.queued_at, other.conversation_id) < (mine.queued_at, mine.conversation_id);
+    v_ahead := take_place(v_conversation, p_account, p_place_seconds);
     SELECT count(*) FILTER (WHERE ended_at IS NULL AND expires_at >= agent_now()),
            count(*) FILTER (WHERE started_at >= agent_now() - interval '1 minute')
       INTO v_flying, v_recent FROM account_calls WHERE perplexity_account = p_account;
@@ -50,4 +42,21 @@ BEGIN
     ON CONFLICT (id) DO UPDATE SET ended_at = NULL, expires_at = excluded.expires_at;
     UPDATE turns SET status = 'asking', times_asked = times_asked + 1 WHERE id = p_turn;
     RETURN 0;
+END $$;
+
+-- take_place: the conversation's in the account's queue, kept if it has one; places of which nobody has come again for
+-- *p_place_seconds* are gone. Returns how many are before it.
+CREATE OR REPLACE FUNCTION take_place(p_conversation uuid, p_account text, p_place_seconds double precision)
+RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM account_places
+     WHERE perplexity_account = p_account AND seen_at < agent_now() - make_interval(secs => p_place_seconds);
+    INSERT INTO account_places (conversation_id, perplexity_account) VALUES (p_conversation, p_account)
+        ON CONFLICT (conversation_id) DO UPDATE
+       SET seen_at = agent_now(), perplexity_account = excluded.perplexity_account,
+           queued_at = CASE WHEN account_places.perplexity_account = excluded.perplexity_account
+                       THEN account_places.queued_at ELSE agent_now() END;
+    RETURN (SELECT count(*) FROM account_places other JOIN account_places mine
+                ON mine.conversation_id = p_conversation AND other.perplexity_account = mine.perplexity_account
+               AND (other.queued_at, other.conversation_id) < (mine.queued_at, mine.conversation_id));
 END $$;

@@ -1,10 +1,15 @@
--- An action that waits for a yes, the customer's or staff's: words that say so never leave once it does no more, whoever
--- ended it; what came of it is told once, in a message of its own (`id_scope` "action", the action's id).
+-- An action that waits for a yes, the customer's or staff's: words that say so never leave once it does no more,
+-- whoever ended it; what came of it is told once, in a message of its own (`id_scope` "action", the action's id).
 
 -- is_over: the words say that an action waits for a yes (`asks`), and it does no more.
 CREATE OR REPLACE FUNCTION is_over(p_words messages) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT 1 FROM actions a
                     WHERE a.id = (p_words.meta ->> 'asks')::uuid AND a.status <> 'awaiting_confirmation')
+$$;
+
+-- was_never_given: over HTTP, such words of which no caller had read by the time they were over.
+CREATE OR REPLACE FUNCTION was_never_given(p_words messages) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT p_words.delivery IS NULL AND p_words.meta ? 'asks' AND NOT p_words.meta ? 'given_at' AND is_over(p_words)
 $$;
 
 -- is_settled: they are over, and nothing is owed for them: the customer has said yes, or what came of it is told, or
@@ -17,31 +22,49 @@ CREATE OR REPLACE FUNCTION is_settled(p_words messages) RETURNS boolean LANGUAGE
                       AND a.status = 'accepted' AND a.decided_by = 'customer'))
 $$;
 
--- words_instead: of what was done in the same turn before (`done`), where the words are over, nobody tells what came of
--- it, and nothing of them may have left; else NULL.
-CREATE OR REPLACE FUNCTION words_instead(p_words messages) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT p_words.meta ->> 'done' FROM actions a
+-- words_instead: of what was done in the same turn before (`done`), else *p_dropped*, where the words are over, nobody
+-- tells what came of it, and nothing of them may have left; else NULL.
+CREATE OR REPLACE FUNCTION words_instead(p_words messages, p_dropped text DEFAULT NULL) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(p_words.meta ->> 'done', p_dropped) FROM actions a
      WHERE a.id = (p_words.meta ->> 'asks')::uuid AND a.status IN ('cancelled', 'expired') AND a.decided_by IS NULL
        AND NOT EXISTS (SELECT 1 FROM effects e
                         WHERE e.message_id = p_words.id AND e.status IN ('sending', 'confirmed', 'unknown'))
 $$;
 
--- say_instead: such words become a message, in the place of those that are over.
-CREATE OR REPLACE FUNCTION say_instead(p_words messages, p_delivery text) RETURNS void LANGUAGE sql AS $$
+-- say_instead: such words become a message, in the place of those that are over: before a question that is still to be
+-- sent, or they would seem to speak of that one.
+CREATE OR REPLACE FUNCTION say_instead(p_words messages, p_delivery text, p_dropped text DEFAULT NULL) RETURNS void
+LANGUAGE sql AS $$
     INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, text,
-                          owner_version, delivery)
+                          owner_version, delivery, stored_at)
     SELECT p_words.conversation_id, 'out', 'assistant', p_words.channel, 'action', p_words.meta ->> 'asks', said,
-           p_words.owner_version, p_delivery
-      FROM words_instead(p_words) AS said WHERE said IS NOT NULL
+           p_words.owner_version, p_delivery,
+           coalesce((SELECT min(m.stored_at) - interval '1 microsecond' FROM messages m
+                      WHERE m.conversation_id = p_words.conversation_id AND m.delivery = 'due' AND m.meta ? 'buttons'
+                        AND m.id <> p_words.id), agent_now())
+      FROM words_instead(p_words, p_dropped) AS said WHERE said IS NOT NULL
         ON CONFLICT DO NOTHING
 $$;
 
+-- was_asked: a question to the customer is open, and its words are on their way, or have left.
+CREATE OR REPLACE FUNCTION was_asked(p_conversation uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT 1 FROM actions a JOIN messages m ON m.meta ->> 'asks' = a.id::text AND m.direction = 'out'
+                    WHERE a.conversation_id = p_conversation AND a.status = 'awaiting_confirmation'
+                      AND a.confirmation_by = 'customer'
+                      AND (m.delivery <> 'due' OR EXISTS (SELECT 1 FROM effects e WHERE e.message_id = m.id
+                                                             AND e.status IN ('sending', 'confirmed', 'unknown'))))
+$$;
+
 -- supersede_message: a message that is due, and is not to leave (any more), ends; of words that are over, those of what
--- was done come in its place. As `give_up_message`, and without a note.
-CREATE OR REPLACE FUNCTION supersede_message(p_message uuid, p_owner_version bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+-- was done come in its place, or that it is not asked any more (*p_dropped*; not behind another question, of which that
+-- would not be so): nobody's message ends in silence. As `give_up_message`, and without a note.
+CREATE OR REPLACE FUNCTION supersede_message(p_message uuid, p_owner_version bigint, p_dropped text) RETURNS boolean
+LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT give_up_message(p_message, p_owner_version, 'superseded', NULL, NULL, NULL) THEN RETURN false; END IF;
-    PERFORM say_instead(m, 'due') FROM messages m WHERE m.id = p_message AND NOT is_settled(m);
+    PERFORM say_instead(m, 'due', CASE WHEN NOT was_asked(m.conversation_id) THEN p_dropped END)
+       FROM messages m WHERE m.id = p_message AND NOT is_settled(m);
     RETURN true;
 END $$;
 
@@ -53,7 +76,8 @@ CREATE OR REPLACE FUNCTION is_owed(p_action actions) RETURNS boolean LANGUAGE sq
 $$;
 
 -- tell_outcome: what came of an action that waited for a yes. The customer is told now (*p_told*), or, where a person
--- has the conversation, once the bot has it again, unless the person wrote since (`words_to_tell`). *p_note*: for staff.
+-- has the conversation, once the bot has it again, unless the person wrote since (`words_to_tell`). *p_note*: for
+-- staff.
 CREATE OR REPLACE FUNCTION tell_outcome(
     p_place conversations, p_action actions, p_told boolean, p_words text, p_note text
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -96,8 +120,8 @@ BEGIN
      WHERE e.key = v_action.effect_key;
     PERFORM 1 FROM conversations c WHERE c.id = p_conversation OR c.id = (
             SELECT merged_into FROM conversations WHERE id = p_conversation) ORDER BY c.id FOR NO KEY UPDATE;
-    SELECT * INTO v_before FROM conversations WHERE id = p_conversation FOR NO KEY UPDATE;
     SELECT * INTO v_place FROM conversations WHERE id = going_on(p_conversation);
+    SELECT * INTO v_before FROM conversations WHERE id = p_conversation;
     IF EXISTS (SELECT 1 FROM messages WHERE channel = v_before.channel AND id_scope = 'action'
                   AND channel_message_id = p_action::text)
        OR EXISTS (SELECT 1 FROM customers k WHERE k.id = v_place.customer_id AND k.erased_at IS NOT NULL) THEN
@@ -106,18 +130,23 @@ BEGIN
     v_told := v_place.owner = ANY(p_told_under);
     IF p_event IS NOT NULL THEN
         v_overtaken := v_before.owner_version <> v_version;
-        PERFORM change_owner(p_conversation, p_event, p_rules, v_action.decided_by, p_reason, p_version => v_version);
+        SELECT c.version INTO v_version
+          FROM change_owner(p_conversation, p_event, p_rules, v_action.decided_by, p_reason, p_version => v_version) c;
         UPDATE conversations SET closed_seq = v_before.closed_seq WHERE id = p_conversation;
+        IF v_place.id = p_conversation THEN v_place.owner_version := v_version; END IF;
     END IF;
-    IF v_overtaken THEN
-        UPDATE effects SET status = 'failed', failure = 'withheld', fence = fence + 1, settled_at = agent_now(),
-               error = jsonb_build_object('explanation', 'another owner has the conversation')
-         WHERE key = v_action.effect_key AND status = 'confirmed';
-        UPDATE actions SET status = 'cancelled' WHERE id = p_action;
-    END IF;
+    IF v_overtaken THEN PERFORM withhold_decided(v_action); END IF;
     v_words := CASE WHEN v_overtaken THEN p_instead ELSE p_words END;
-    SELECT * INTO v_place FROM conversations WHERE id = v_place.id;
     PERFORM tell_outcome(v_place, v_action, v_told, v_words, CASE WHEN NOT v_told THEN v_words END);
+END $$;
+
+-- withhold_decided: another owner has the conversation since staff decided on the action: it counts as not done.
+CREATE OR REPLACE FUNCTION withhold_decided(p_action actions) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE effects SET status = 'failed', failure = 'withheld', fence = fence + 1, settled_at = agent_now(),
+           error = jsonb_build_object('explanation', 'another owner has the conversation')
+     WHERE key = p_action.effect_key AND status = 'confirmed';
+    UPDATE actions SET status = 'cancelled' WHERE id = p_action.id;
 END $$;
 
 -- expire_question: a question, or an approval, whose time is over ends, once, and is told: to staff by a note, and to

@@ -6,6 +6,33 @@ CREATE OR REPLACE FUNCTION needs_delivery(p_channel text, p_account text) RETURN
     SELECT p_channel = 'whatsapp' AND p_account <> ''
 $$;
 
+-- add_reply: staff's words to the customer, in the conversation that goes on. *p_key* names the call: with one, the
+-- same call is taken once, also where the first was said in a conversation that was merged into this one since. The
+-- lock makes calls of one customer follow each other, and what the one before has added is looked for after it.
+CREATE OR REPLACE FUNCTION add_reply(p_conversation uuid, p_key text, p_text text, p_author_name text)
+RETURNS TABLE (message_id uuid, conversation_id uuid, text text, needs_delivery boolean) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_into constant uuid := going_on(p_conversation);
+BEGIN
+    RETURN QUERY
+    SELECT m.id, v_into, m.text, m.delivery IS NOT DISTINCT FROM 'due' FROM messages m
+     WHERE m.id IN (SELECT reply_id(c.id, p_key) FROM conversations c WHERE c.id = v_into OR c.merged_into = v_into)
+     ORDER BY m.text = p_text DESC LIMIT 1;  -- two who became one may each have had a reply of that key
+    IF FOUND THEN RETURN; END IF;
+    RETURN QUERY
+    INSERT INTO messages AS m (id, conversation_id, direction, author, author_name, channel, id_scope, text, delivery)
+    SELECT coalesce(reply_id(c.id, p_key), gen_random_uuid()), c.id, 'out', 'agent', p_author_name, c.channel, '',
+           p_text, CASE WHEN needs_delivery(c.channel, c.account) THEN 'due' END
+      FROM conversations c WHERE c.id = v_into
+    RETURNING m.id, m.conversation_id, m.text, m.delivery IS NOT DISTINCT FROM 'due';
+END $$;
+
+-- reply_id: of the reply that the call *p_key* brought to this conversation; NULL without a key.
+CREATE OR REPLACE FUNCTION reply_id(p_conversation uuid, p_key text) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT md5(p_conversation || ' reply ' || p_key)::uuid
+$$;
+
 -- finish_message: the message is delivered, or withheld where its last part was, unless one of its parts is still to be
 -- sent or to be decided about. It is locked first and looked at after: a status that fails a part either is seen here,
 -- or makes the message due again.
@@ -17,8 +44,9 @@ BEGIN
     SELECT conversation_id INTO v_conversation FROM messages WHERE id = p_message;
     PERFORM 1 FROM conversations WHERE id = v_conversation FOR NO KEY UPDATE;
     PERFORM 1 FROM messages WHERE id = p_message FOR UPDATE;
-    UPDATE messages SET delivery = CASE WHEN EXISTS (
-        SELECT 1 FROM effects e WHERE e.message_id = p_message AND e.failure = 'withheld') THEN 'withheld' ELSE 'done' END
+    UPDATE messages SET delivery = CASE
+        WHEN EXISTS (SELECT 1 FROM effects e WHERE e.message_id = p_message AND e.failure = 'withheld')
+        THEN 'withheld' ELSE 'done' END
      WHERE id = p_message AND NOT EXISTS (
         SELECT 1 FROM effects e WHERE e.message_id = p_message
            AND (e.status IN ('planned', 'sending', 'unknown') OR e.status = 'failed' AND e.failure IS NULL))
@@ -32,7 +60,8 @@ END $$;
 -- withhold_message: a person has taken the conversation since the bot said this: what has not left of it is kept, and
 -- staff are told where a part may have left (*p_note*). Words that may leave after all (`answer_held`) stay due: then
 -- false. Where the bot has the conversation again, what they answered is answered anew.
-CREATE OR REPLACE FUNCTION withhold_message(p_message uuid, p_note_id uuid, p_note text) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION withhold_message(p_message uuid, p_note_id uuid, p_note text) RETURNS boolean
+LANGUAGE plpgsql AS $$
 DECLARE
     v_message messages%ROWTYPE;
     v_taken_version bigint;
@@ -69,7 +98,8 @@ DECLARE
     v_message messages%ROWTYPE;
 BEGIN
     PERFORM 1 FROM effects WHERE message_id = p_message ORDER BY id FOR UPDATE;
-    PERFORM 1 FROM conversations WHERE id = (SELECT conversation_id FROM messages WHERE id = p_message) FOR NO KEY UPDATE;
+    PERFORM 1 FROM conversations WHERE id = (
+            SELECT conversation_id FROM messages WHERE id = p_message) FOR NO KEY UPDATE;
     SELECT * INTO v_message FROM messages WHERE id = p_message FOR UPDATE;
     IF v_message.delivery IS DISTINCT FROM 'due' OR v_message.owner_version IS DISTINCT FROM p_owner_version THEN
         RETURN false;
@@ -91,10 +121,7 @@ END $$;
 -- far it came only moves forward: a lower status changes nothing, FAILED replaces only what never arrived. One that
 -- failed is due again, for the sender to decide what follows; returns its conversation. That its attempt was once sent
 -- may be told late, and says nothing of the one in its place. DELIVERED and READ of any attempt prove that the part
--- arrived, whatever became of it here since: failed, withheld or given up. A message that was withheld, and has
--- arrived with it, is done; staff who were told that it did not arrive, or that nobody knows, are told that it did.
--- All parts of its messages are locked beforehand (so that one report is the last of them), and the conversations of
--- those that failed or are told of, in the order in which all take them.
+-- arrived, whatever became of it here since: failed, withheld or given up.
 CREATE OR REPLACE FUNCTION record_statuses(p_channel text, p_statuses jsonb)
 RETURNS TABLE (conversation_id uuid, workflow_id text, channel text, assistant text)
 LANGUAGE plpgsql AS $$
@@ -106,13 +133,7 @@ DECLARE
     v_new text;
     v_fence bigint;  -- of the attempt that it is about
 BEGIN
-    PERFORM 1 FROM effects e
-     WHERE e.message_id IN (SELECT p.message_id FROM reported_parts(p_statuses) p) ORDER BY e.id FOR UPDATE;
-    PERFORM 1 FROM conversations c WHERE c.id IN (
-            SELECT p.conversation_id FROM reported_parts(jsonb_path_query_array(p_statuses, '$[*] ? (@.status == "failed")')) p
-            UNION ALL
-            SELECT p.conversation_id FROM reported_parts(p_statuses) p WHERE is_noted_as_missing(p.message_id))
-      ORDER BY c.id FOR NO KEY UPDATE;
+    PERFORM lock_reported(p_statuses);
     FOR v_status IN SELECT value FROM jsonb_array_elements(p_statuses) ORDER BY value ->> 'channel_message_id' LOOP
         v_new := v_status ->> 'status';
         SELECT e.* INTO v_part FROM effects e JOIN conversations c ON c.id = e.conversation_id
@@ -127,26 +148,57 @@ BEGIN
         IF v_new = 'failed' THEN
             -- A failure of an earlier attempt says nothing of the one that followed it.
             CONTINUE WHEN v_fence <> v_part.fence OR v_part.reached IN ('delivered', 'read');
-            UPDATE effects SET status = 'failed', failed_fence = v_fence, reached = NULL, failure = NULL, error = v_status -> 'error',
-                   external_id = coalesce(external_id, v_status ->> 'channel_message_id'), settled_at = agent_now()
-             WHERE id = v_part.id;
-            UPDATE messages SET delivery = 'due' WHERE id = v_part.message_id AND NOT EXISTS (  -- its words are erased
-                SELECT 1 FROM conversations c JOIN customers k ON k.id = c.customer_id
-                 WHERE c.id = v_part.conversation_id AND k.erased_at IS NOT NULL);
+            PERFORM fail_part(v_part, v_status);
             RETURN QUERY SELECT c.id, c.workflow_id, c.channel, c.assistant
                            FROM conversations c WHERE c.id = v_part.conversation_id;
         ELSIF v_new = 'deleted' OR v_part.status IN ('sending', 'unknown', 'failed') OR v_part.status = 'planned' AND
               v_new <> 'queued' OR (v_rank ->> v_new)::int > (v_rank ->> v_part.reached)::int THEN
-            UPDATE effects SET status = 'confirmed', reached = v_new, failure = NULL, error = NULL,
-                   external_id = coalesce(external_id, v_status ->> 'channel_message_id'),
-                   settled_at = CASE WHEN v_part.status = 'confirmed' THEN settled_at ELSE agent_now() END
-             WHERE id = v_part.id;
-            UPDATE messages SET delivery = 'done' WHERE id = v_part.message_id AND delivery = 'withheld' AND has_arrived(id);
-            IF v_part.reached IS NULL OR v_part.reached NOT IN ('delivered', 'read') THEN
-                PERFORM note_arrival(v_part.message_id);
-            END IF;
+            PERFORM confirm_part(v_part, v_status);
         END IF;
     END LOOP;
+END $$;
+
+-- lock_reported: all parts of the messages that statuses are about (so that one report is the last of them), and the
+-- conversations of those that failed or are told of, in the order in which all take them.
+CREATE OR REPLACE FUNCTION lock_reported(p_statuses jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_failed constant jsonb := jsonb_path_query_array(p_statuses, '$[*] ? (@.status == "failed")');
+BEGIN
+    PERFORM 1 FROM effects e
+     WHERE e.message_id IN (SELECT p.message_id FROM reported_parts(p_statuses) p) ORDER BY e.id FOR UPDATE;
+    PERFORM 1 FROM conversations c WHERE c.id IN (
+            SELECT p.conversation_id FROM reported_parts(v_failed) p
+            UNION ALL
+            SELECT p.conversation_id FROM reported_parts(p_statuses) p WHERE is_noted_as_missing(p.message_id))
+      ORDER BY c.id FOR NO KEY UPDATE;
+END $$;
+
+-- fail_part: the channel says that the part's newest attempt failed: its message is due again, unless its words are
+-- erased.
+CREATE OR REPLACE FUNCTION fail_part(p_part effects, p_status jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE effects SET status = 'failed', failed_fence = coalesce((p_status ->> 'fence')::bigint, p_part.fence),
+           reached = NULL, failure = NULL, error = p_status -> 'error',
+           external_id = coalesce(external_id, p_status ->> 'channel_message_id'), settled_at = agent_now()
+     WHERE id = p_part.id;
+    UPDATE messages SET delivery = 'due' WHERE id = p_part.message_id AND NOT EXISTS (
+        SELECT 1 FROM conversations c JOIN customers k ON k.id = c.customer_id
+         WHERE c.id = p_part.conversation_id AND k.erased_at IS NOT NULL);
+END $$;
+
+-- confirm_part: the channel says how far the part came. A message that was withheld, and has arrived with it, is done;
+-- staff who were told that it did not arrive, or that nobody knows, are told that it did.
+CREATE OR REPLACE FUNCTION confirm_part(p_part effects, p_status jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE effects SET status = 'confirmed', reached = p_status ->> 'status', failure = NULL, error = NULL,
+           external_id = coalesce(external_id, p_status ->> 'channel_message_id'),
+           settled_at = CASE WHEN p_part.status = 'confirmed' THEN settled_at ELSE agent_now() END
+     WHERE id = p_part.id;
+    UPDATE messages SET delivery = 'done'
+     WHERE id = p_part.message_id AND delivery = 'withheld' AND has_arrived(id);
+    IF p_part.reached IS NULL OR p_part.reached NOT IN ('delivered', 'read') THEN
+        PERFORM note_arrival(p_part.message_id);
+    END IF;
 END $$;
 
 -- is_noted_as_missing: staff have read that the message did not arrive, or that nobody knows whether it did.

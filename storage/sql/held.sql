@@ -51,7 +51,7 @@ DECLARE
 BEGIN
     SELECT * INTO v_conversation FROM conversations WHERE id = p_conversation FOR NO KEY UPDATE;
     IF v_conversation.merged_into IS NOT NULL THEN RETURN; END IF;
-    PERFORM bring_questions(p_conversation);
+    PERFORM move_messages_of_withheld_replies(p_conversation);
     IF v_conversation.owner <> 'bot' THEN RETURN; END IF;
     PERFORM say_instead(w, 'withheld') FROM words_to_tell(p_conversation) w WHERE is_over(w);
     WITH told AS (

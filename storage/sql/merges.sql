@@ -60,7 +60,7 @@ BEGIN
     UPDATE conversations SET merged_into = v_stays,
            merged_at = CASE WHEN v_brings AND merged_at <= v_told THEN merged_at ELSE agent_now() END
      WHERE merged_into = v_goes;
-    PERFORM hand_over(v_goes);
+    PERFORM move_open_work(v_goes);
 END $$;
 
 -- lock_effects: nobody begins what is open in these conversations, nor a part of a reply that moves, meanwhile.

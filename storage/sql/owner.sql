@@ -45,14 +45,7 @@ BEGIN
     v_to := coalesce(v_rule ->> 'to', v_before.owner);
     v_version := v_before.owner_version
                  + (v_to <> v_before.owner OR coalesce((v_rule ->> 'anew')::boolean, false))::int;
-    WITH dropped AS (
-        UPDATE actions SET status = 'cancelled', settled_at = agent_now()
-         WHERE conversation_id = p_conversation AND status = 'awaiting_confirmation'
-           AND v_rule -> 'drops' ? confirmation_by RETURNING id
-    )
-    INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who, turn_id)
-    SELECT p_conversation, v_version, v_to, v_to, 'cancelled', p_who, p_turn FROM dropped;
-    GET DIAGNOSTICS v_dropped = ROW_COUNT;
+    v_dropped := cancel_questions(p_conversation, v_rule -> 'drops', v_version, v_to, p_who, p_turn);
     IF v_version <> v_before.owner_version OR coalesce((v_rule ->> 'note')::boolean, false) THEN
         INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who, turn_id)
         VALUES (p_conversation, v_version, v_before.owner, v_to, p_event, p_who, p_turn);
@@ -64,13 +57,7 @@ BEGIN
                closed_seq = CASE WHEN v_to = 'closed' THEN newest_seq ELSE closed_seq END
          WHERE id = p_conversation;
     END IF;
-    IF v_to = 'human' AND v_before.owner <> 'human' THEN
-        INSERT INTO handoffs (conversation_id, team, reason, opened_by)
-        VALUES (p_conversation, 'support', p_reason, p_who) ON CONFLICT DO NOTHING;
-    ELSIF v_to <> 'human' THEN
-        UPDATE handoffs SET released_at = agent_now(), released_by = p_who
-         WHERE conversation_id = p_conversation AND released_at IS NULL;
-    END IF;
+    PERFORM open_or_release_handoff(p_conversation, v_before.owner, v_to, p_who, p_reason);
     IF p_new_thread THEN
         UPDATE threads SET ended_at = agent_now(), end_reason = 'reset'
          WHERE conversation_id = p_conversation AND ended_at IS NULL;
@@ -84,9 +71,42 @@ BEGIN
                   OR EXISTS (SELECT 1 FROM messages k WHERE k.conversation_id = c.id AND k.kind = 'held'
                                 AND k.seq > c.cursor)
                   OR (v_rule ->> 'anew')::boolean AND c.cursor < c.newest_seq
-                  OR v_to = 'bot' AND EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due')
+                  OR v_to = 'bot' AND EXISTS (
+                         SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND m.delivery = 'due')
                 THEN c.newest_seq END
       FROM conversations c WHERE c.id = p_conversation;
+END $$;
+
+-- cancel_questions: of those whom *p_drops* names (customer, staff). Returns how many.
+CREATE OR REPLACE FUNCTION cancel_questions(
+    p_conversation uuid, p_drops jsonb, p_version bigint, p_owner text, p_who text, p_turn uuid
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    v_dropped bigint;
+BEGIN
+    WITH dropped AS (
+        UPDATE actions SET status = 'cancelled', settled_at = agent_now()
+         WHERE conversation_id = p_conversation AND status = 'awaiting_confirmation' AND p_drops ? confirmation_by
+        RETURNING id
+    )
+    INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who, turn_id)
+    SELECT p_conversation, p_version, p_owner, p_owner, 'cancelled', p_who, p_turn FROM dropped;
+    GET DIAGNOSTICS v_dropped = ROW_COUNT;
+    RETURN v_dropped;
+END $$;
+
+-- open_or_release_handoff: one is opened where a person comes to have the conversation; else none stays open.
+CREATE OR REPLACE FUNCTION open_or_release_handoff(
+    p_conversation uuid, p_from text, p_to text, p_who text, p_reason text
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_to = 'human' AND p_from <> 'human' THEN
+        INSERT INTO handoffs (conversation_id, team, reason, opened_by)
+        VALUES (p_conversation, 'support', p_reason, p_who) ON CONFLICT DO NOTHING;
+    ELSIF p_to <> 'human' THEN
+        UPDATE handoffs SET released_at = agent_now(), released_by = p_who
+         WHERE conversation_id = p_conversation AND released_at IS NULL;
+    END IF;
 END $$;
 
 -- begin_new_thread: what is asked from the owner's version of now on is asked in a new thread. A turn knows the version

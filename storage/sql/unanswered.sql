@@ -1,8 +1,8 @@
 -- What nobody has answered or been told of, when the bot has the conversation again.
 
--- is_done: something was, or may be, done for the turn that outlasts it: asked again, it could be done twice. So is what
--- staff have still to decide, and what they decided that came to nothing, or let pass: the turn is settled by the words
--- that say so.
+-- is_done: something was, or may be, done for the turn that outlasts it: asked again, it could be done twice. So is
+-- what staff have still to decide, and what they decided that came to nothing, or let pass: the turn is settled by the
+-- words that say so.
 CREATE OR REPLACE FUNCTION is_done(p_turn uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT 1 FROM actions a LEFT JOIN effects e ON e.key = a.effect_key
@@ -44,8 +44,8 @@ CREATE OR REPLACE FUNCTION tells_of(p_words messages) RETURNS uuid LANGUAGE sql 
 $$;
 
 -- unanswered_turns: those that came to nothing the customer saw: held (not for a limit, which they were told of),
--- withheld, or with a reply that did not leave. `reply_id`: the words that are kept: its own, or of what came of what it
--- asked for. `is_done`: as above, or such words are kept.
+-- withheld, or with a reply that did not leave. `reply_id`: the words that are kept: its own, or of what came of what
+-- it asked for. `is_done`: as above, or such words are kept.
 CREATE OR REPLACE FUNCTION unanswered_turns(p_conversation uuid)
 RETURNS TABLE (turn_id uuid, first_seq bigint, last_seq bigint, reply_id uuid, is_done boolean)
 LANGUAGE sql STABLE AS $$
@@ -67,7 +67,8 @@ $$;
 
 -- words_to_tell: kept words of what was done, or decided by staff, and still stands (a handoff that was released
 -- does not), newer than a person's last (of those said since a merge brought them here): they are told once. So is a
--- template, which stands for a reply that its turn is done with. Of words that are over, those that come in their place.
+-- template, which stands for a reply that its turn is done with. Of words that are over, those that come in their
+-- place.
 CREATE OR REPLACE FUNCTION words_to_tell(p_conversation uuid) RETURNS SETOF messages LANGUAGE sql STABLE AS $$
     SELECT r.* FROM kept_words(p_conversation) r
      WHERE greatest(r.stored_at, r.moved_at) > persons_word(p_conversation)

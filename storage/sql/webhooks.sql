@@ -41,10 +41,7 @@ DECLARE
     v_name text := nullif(p ->> 'display_name', '');
     v_revised boolean;
 BEGIN
-    SELECT c.assistant INTO v_assistant FROM configurations c
-     WHERE c.version = (SELECT max(n.version) FROM configurations n WHERE n.assistant = c.assistant)
-       AND c.body -> 'accounts' -> p_channel ? v_account
-     ORDER BY c.assistant LIMIT 1;
+    v_assistant := assistant_of_account(p_channel, v_account);
     IF v_assistant IS NULL THEN
         IF p_options -> 'accounts' <> 'null' AND NOT p_options -> 'accounts' ? v_account THEN
             INSERT INTO leftovers (channel, account, why, raw)
@@ -86,6 +83,14 @@ BEGIN
         p_options ->> 'request_id', p -> 'limits', true, (p_options ->> 'tell_seconds')::double precision
       ) s;
 END $$;
+
+-- assistant_of_account: the one whose newest configuration names this account of ours; NULL: none.
+CREATE OR REPLACE FUNCTION assistant_of_account(p_channel text, p_account text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT c.assistant FROM configurations c
+     WHERE c.version = (SELECT max(n.version) FROM configurations n WHERE n.assistant = c.assistant)
+       AND c.body -> 'accounts' -> p_channel ? p_account
+     ORDER BY c.assistant LIMIT 1
+$$;
 
 -- note_event: keeps what happened in a conversation beside its messages: a reaction, an edit, a deletion, a changed
 -- number, what staff wrote on the phone itself. Once per channel id; it gets no sequence number and asks for no answer.

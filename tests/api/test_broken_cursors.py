@@ -36,6 +36,17 @@ async def test_a_broken_before_is_422(system: System, call: str, before: str) ->
     assert answer.status_code == 422, answer.text
 
 
+async def test_a_before_of_another_list_is_told_so(system: System) -> None:
+    await system.send("Hello")
+    of_turns = cursor("turns", NOW.isoformat())
+
+    lists = ("session/c-1/transitions", "drift", "deliveries", "effects")
+    told = [(await system.http.get(f"/api/{call}", params={"before": of_turns})).json()["detail"] for call in lists]
+
+    assert told == ["This `before` is of another list."] * len(lists)
+    assert (await system.http.get("/api/session/c-1/turns", params={"before": of_turns})).status_code == 200
+
+
 async def test_a_resend_with_a_content_type_and_no_body_is_read(system: System) -> None:
     headers = {"Content-Type": "application/json", "Content-Length": "0"}
 

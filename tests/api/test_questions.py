@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.testing import ActivityEnvironment
 
 from schemas.actions import AssistantActions, Confirmation
@@ -65,6 +65,36 @@ async def test_a_decision_that_waits_for_an_answer_is_told_as_busy_and_comes(
     assert told.status_code == 503
     assert told.json()["detail"].startswith("The conversation is busy; the change may still come.")
     assert said[-1].startswith("I have opened a ticket for you.")
+
+
+async def test_who_waits_in_a_run_that_an_operator_cancels_is_told_so(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [question] = await ask(system, Confirmation.STAFF, "lamp")
+    system.perplexity.gate.clear()
+    answering = asyncio.create_task(system.send("And my chair?"))
+    await system.until_asked(2)
+    deciding = asyncio.create_task(decide(system, question))
+    await until("the decision", lambda: _handed_in(system), bool)
+    handle = system.temporal.get_workflow_handle((await system.session())["workflow_id"])
+    await until("the decision in the run", lambda: _updates(handle), lambda names: "resolve_approval" in names)
+
+    await handle.cancel()
+    message, decided = await asyncio.gather(answering, deciding)
+    system.perplexity.gate.set()
+    again = await decide(system, question)
+
+    logged = [line for line in capsys.readouterr().out.splitlines() if "unavailable" in line]
+    assert (message.status_code, decided.status_code, again.status_code) == (503, 503, 200)
+    assert decided.json()["detail"].startswith("An operator stopped the conversation just then")
+    assert "Retry-After" in decided.headers
+    assert len(logged) == 2
+    assert [line for line in logged if "TemporalUnavailable" in line or "database" in line] == []
+
+
+async def _updates(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    events = (await handle.fetch_history()).events
+    return [each.workflow_execution_update_accepted_event_attributes.accepted_request.input.name for each in events]
 
 
 async def test_a_decision_on_who_is_erased_meanwhile_finds_nobody(system: System) -> None:

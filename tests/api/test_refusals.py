@@ -155,6 +155,20 @@ async def test_a_bad_query_is_422(system: System) -> None:
     assert {answer.headers["Content-Type"] for answer in answers.values()} == {"application/problem+json"}
 
 
+async def test_our_own_sentences_stand_alone(system: System) -> None:
+    body = {"customer_id": "c", "text": " "}
+    answers = [
+        await system.http.get("/api/drift?limit=1_0"),
+        await system.http.get("/api/drift?since=0"),
+        await system.http.post("/api/message", json=body),
+        await system.http.post("/api/actions/simulate", json={}),
+    ]
+
+    told = [error["message"] for answer in answers for error in answer.json()["errors"]]
+    assert (len(told), told[0]) == (4, "must be a whole number, in digits")
+    assert [words for words in told if "error" in words] == []
+
+
 async def test_a_moment_with_its_zone_is_taken(system: System) -> None:
     for since in (f"{NOW:%FT%T}Z", f"{NOW:%FT%T}+08:00", f"{NOW:%FT%R}Z", NOW.isoformat()):
         assert (await system.http.get("/api/drift", params={"since": since})).status_code == 200

@@ -88,14 +88,24 @@ async def test_staff_read_what_would_be_done_and_why_and_not_the_value(system: S
     assert (asked, sorted(values)) == ("Shall I pay for you?", ["• Order: A-1", f"• PINs: {HIDDEN}"])
 
 
+UNUSABLE: dict[str, dict[str, Any]] = {
+    "unknown action": {"action": "launch_rocket", "reason": "r", "metadata": {}},
+    "invalid metadata": {"action": "ticket_status", "reason": "r", "metadata": {"more": 1}},
+    "fields missing": {"action": "ticket_status"},
+}
+
+
 @pytest.mark.parametrize("pack", ["0123456789abcdef", "an old one"])
-async def test_an_output_that_cannot_be_used_keeps_the_pack_that_it_names(system: System, pack: str) -> None:
-    config = AssistantConfig(actions=AssistantActions(repairs=0))
+@pytest.mark.parametrize("raw", UNUSABLE.values(), ids=UNUSABLE)
+async def test_an_output_that_cannot_be_used_keeps_the_pack_that_it_names(
+    system: System, raw: dict[str, Any], pack: str
+) -> None:
+    config = AssistantConfig(actions=AssistantActions(repairs=1))
     await system.services.configurations.apply("default", config, "test")
-    raw = json.dumps({"action": "ticket_status", "reason": "r", "metadata": {"more": 1}, "pack": pack})
-    system.perplexity.scripts.append(raw)
+    broken = json.dumps({"action": "ticket_status", "reason": 'says "hi"', "pack": pack}).replace("\\", "")
+    system.perplexity.scripts.extend([json.dumps(raw | {"pack": pack}), broken])
     await system.send("Where is my ticket?")
 
-    [drift] = (await system.http.get("/api/drift")).json()
+    drift = (await system.http.get("/api/drift")).json()
 
-    assert (drift["pack_echoed"], drift["prompt_pack"] is None) == (pack, False)
+    assert [(each["pack_echoed"], each["prompt_pack"] is None) for each in drift] == [(pack, False)] * 2

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx2
 import pytest
 from fastapi import FastAPI
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from dashboard.phone import phone
 from integrations.whatsapp.configuration import meta_from
 from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from integrations.whatsapp.standin.serve import create_standin
-from tests.browser.test_playground import ARGUMENTS
 from tests.support import clock
 from tests.system_in_process import System, free_address, running_system
 from tests.whatsapp_customer import APP_SECRET, SETTINGS
@@ -31,15 +28,7 @@ class Trying:
 
 
 @pytest.fixture
-async def trying(postgres_url: str, temporal_address: str) -> AsyncIterator[Trying]:
-    async with _trying(postgres_url, temporal_address) as trying, _browser() as page:
-        trying.page = page
-        await page.goto(f"{trying.system.http.base_url}/phone")
-        yield trying
-
-
-@asynccontextmanager
-async def _trying(postgres_url: str, temporal_address: str) -> AsyncIterator[Trying]:
+async def started(postgres_url: str, temporal_address: str) -> AsyncIterator[Trying]:
     """The system, with the stand-in in the place of Meta's service."""
     address = free_address()
     async with serving(create_standin(f"{address}/api/webhooks/whatsapp", APP_SECRET, now=clock.now)) as standin:
@@ -49,14 +38,12 @@ async def _trying(postgres_url: str, temporal_address: str) -> AsyncIterator[Try
             yield Trying(up, None, standin)  # type: ignore[arg-type]
 
 
-@asynccontextmanager
-async def _browser() -> AsyncIterator[Page]:
-    chromium = shutil.which("chromium")
-    assert chromium, "Debian's chromium is needed: apt-get install chromium"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield await browser.new_page()
-        await browser.close()
+@pytest.fixture
+async def trying(started: Trying, empty_page: Page) -> Trying:
+    """The same, with the phone open."""
+    started.page = empty_page
+    await empty_page.goto(f"{started.system.http.base_url}/phone")
+    return started
 
 
 async def _say(page: Page, text: str) -> None:
@@ -112,16 +99,16 @@ async def test_without_a_stand_in_there_is_no_phone(system: System) -> None:
 
 
 @pytest.mark.parametrize("change", [{"whatsapp_phone": False}, {"whatsapp_graph_url": "https://graph.example"}])
-async def test_a_real_account_has_no_phone(trying: Trying, change: dict[str, object]) -> None:
+async def test_a_real_account_has_no_phone(started: Trying, change: dict[str, object]) -> None:
     app = FastAPI()
-    app.include_router(phone(trying.system.settings.model_copy(update=change)))
+    app.include_router(phone(started.system.settings.model_copy(update=change)))
 
     async with serving(app) as address, httpx2.AsyncClient() as http:
         assert (await http.get(f"{address}/phone")).status_code == 404
 
 
-async def test_another_sites_page_may_not_write_and_only_known_calls_pass(trying: Trying) -> None:
-    url = f"{trying.system.http.base_url}/phone/api"
+async def test_another_sites_page_may_not_write_and_only_known_calls_pass(started: Trying) -> None:
+    url = f"{started.system.http.base_url}/phone/api"
     async with httpx2.AsyncClient() as http:
         foreign = await http.post(f"{url}/send", json={"text": "x"}, headers={"Sec-Fetch-Site": "cross-site"})
         unknown = await http.get(f"{url}/posted")
@@ -130,9 +117,9 @@ async def test_another_sites_page_may_not_write_and_only_known_calls_pass(trying
     assert (foreign.status_code, unknown.status_code, wrong.status_code) == (403, 404, 404)
 
 
-async def test_a_stand_in_that_is_gone_is_said_so(trying: Trying) -> None:
+async def test_a_stand_in_that_is_gone_is_said_so(started: Trying) -> None:
     nowhere = {"whatsapp_standin_url": "http://127.0.0.1:1", "whatsapp_graph_url": "http://127.0.0.1:1"}
-    settings = trying.system.settings.model_copy(update=nowhere)
+    settings = started.system.settings.model_copy(update=nowhere)
     app = FastAPI()
     app.include_router(phone(settings))
 

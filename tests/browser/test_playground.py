@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncIterator
-
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
 from tests.support.shop import output
 from tests.system_in_process import KEY, System
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 
 @pytest.fixture
-async def page(system: System) -> AsyncIterator[Page]:
+async def page(system: System, empty_page: Page) -> Page:
     """The playground as the printed address opens it."""
-    chromium = shutil.which("chromium")
-    assert chromium, "Debian's chromium is needed: apt-get install chromium"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = await browser.new_page()
-        await page.goto(f"{system.http.base_url}/playground#key={KEY}")
-        yield page
-        await browser.close()
+    await empty_page.goto(f"{system.http.base_url}/playground#key={KEY}")
+    return empty_page
 
 
 async def test_the_apis_pages_need_nobody_elses_servers(system: System, page: Page) -> None:

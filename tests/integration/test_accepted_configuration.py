@@ -8,7 +8,7 @@ from integrations.endpoints.double import ScriptedEndpoints
 from schemas.actions import ActionDefinition
 from schemas.conversations import NextStep
 from tests.integration.test_take_over import configure, rows, still
-from tests.support.attempts import activities, answer, perform, stored
+from tests.support.attempts import activities, answer, asked, perform, stored
 from tests.support.shop import BOOK, output
 from tests.system_in_process import System
 
@@ -26,7 +26,7 @@ async def test_a_yes_does_it_with_the_handler_of_then(
     await configure(still, enabled=["do_it"], custom=[accepted], endpoints=[BOOK])
     still.perplexity.scripts.append(output("do_it"))
     async with activities(still) as does:
-        await answer(does, await stored(still, "Do it"))
+        await asked(does, still, await stored(still, "Do it"))
         await configure(still, enabled=["do_it"], custom=[newer], endpoints=[BOOK])
         request = await stored(still, "yes", 2)
         outcome = await answer(does, request)

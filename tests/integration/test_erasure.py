@@ -193,6 +193,22 @@ async def test_an_open_effect_stops_the_erasure_and_a_forced_one_leaves_it_unkno
     assert dict(effect) == {"status": "unknown", "fence": 2, "request": {}}
 
 
+async def test_what_a_human_says_of_an_effect_after_the_erasure_is_not_kept(system: System) -> None:
+    await test_an_open_effect_stops_the_erasure_and_a_forced_one_leaves_it_unknown(system)
+    [effect] = (await system.http.get("/api/effects?status=unknown")).json()["effects"]
+    rang = {"outcome": "confirmed", "note": f"I rang {SECRET}"}
+
+    async def resolve(**otherwise: str) -> tuple[int, str]:
+        answer = await system.http.post(f"/api/effects/{effect['id']}/resolve", json={**rang, **otherwise})
+        return answer.status_code, answer.text
+
+    first, again, other = await resolve(), await resolve(), await resolve(outcome="failed")
+
+    assert [status for status, _ in (first, again, other)] == [200, 200, 409]
+    assert [told for _, told in (first, again, other) if SECRET in told or "None" in told] == []
+    assert await tables_with_words(system) == []
+
+
 async def test_a_message_is_stored_before_the_erasure_or_begins_anew(system: System) -> None:
     """Whatever the interleaving, no word lands with an erased customer."""
     for round in range(10):

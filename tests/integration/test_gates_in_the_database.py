@@ -115,7 +115,7 @@ async def test_the_merged_one_ends_under_the_same_version(system: System, place:
         standing = await place.stands(owner, 0, 0)
         await place.happens("UPDATE conversations SET merged_into = CAST(:other AS uuid) WHERE id = :id", other=other)
 
-        await place.happens("SELECT hand_over(:id)")
+        await place.happens("SELECT move_open_work(:id)")
 
         await place.agrees(evaluate_merge(standing, goes_on=False), Event.MERGED)
 

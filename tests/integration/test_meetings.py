@@ -16,7 +16,7 @@ from schemas.transitions import Event
 from storage.erasure import Erasure
 from storage.standings import Standings
 from tests.api.test_questions import decide
-from tests.support.attempts import activities, answer, stored
+from tests.support.attempts import activities, answer, asked, stored
 from tests.support.shop import BOOK, CANCEL, output
 from tests.support.stopping_database import DatabaseStop
 from tests.support.waiting import until, within
@@ -57,7 +57,7 @@ async def test_an_answer_that_meets_its_question_s_end_is_asked_anew(still: Syst
     first = await stored(still, "Cancel my order")
     stop = DatabaseStop("commit_id = :commit_id")
     async with activities(still) as does, activities(still, stop) as slow:
-        await answer(does, first)
+        await asked(does, still, first)
         request = await stored(still, said, 2)
         answering = asyncio.create_task(answer(slow, request))
         await within("the commit of the answer", stop.reached.wait(), lambda: "")

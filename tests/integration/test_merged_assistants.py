@@ -47,7 +47,7 @@ async def merged(system: System, of_first: AssistantActions | None, by: Confirma
     await apply(system, "default", True)
     for _ in range(2):
         await apply(system, "default", True, verify(by))
-    system.perplexity.scripts.append(output("verify", card="4711-MARK"))
+    system.perplexity.scripts.append(output("verify", card="PQRS-MARK"))
     await person.by_id("Verify me")
     await person.until_idle()
     await person.reacts_with_both()
@@ -73,7 +73,7 @@ async def test_staff_sees_and_decides_it(postgres_url: str, temporal_address: st
 
         assert session["assistant"] == "one"
         assert question["text"].startswith("Shall I do this: Verifies the customer?")
-        assert "4711" not in str(session) + turns.text
+        assert "PQRS" not in str(session) + turns.text
         assert (turns.status_code, decided.status_code) == (200, 200)
         assert (await person.session())["state"] == "human_handoff"
 

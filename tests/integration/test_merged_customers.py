@@ -60,6 +60,15 @@ async def test_a_question_under_way_is_asked_in_the_conversation_that_goes_on(sy
     assert person.sent == ["You said: I am known by phone", "You said: I came by id alone\n\nnow both"]
     assert (older["merged_into"], newer["merged_into"]) == (None, older["id"])
     await until_ended(system, newer["workflow_id"])
+    turns = (await system.http.get(f"/api/session/{PHONE}/turns?channel=whatsapp")).json()
+    assert [(turn["status"], [each["verdict"] for each in turn["attempts"]]) for turn in turns] == [
+        ("answered", ["text"]),
+        ("held", ["text"]),
+        ("answered", ["text"]),
+    ]
+    dropped = turns[1]
+    assert (dropped["conversation_id"], dropped["message_id"]) == (str(newer["id"]), "")
+    assert dropped["attempts"][0]["raw_output"] == "You said: I came by id alone"
     [late] = await system.database.rows("SELECT used FROM raw_outputs WHERE conversation_id = :id", {"id": newer["id"]})
     assert late["used"] is False
     [slots] = await system.database.rows("SELECT count(*) AS n FROM account_calls WHERE ended_at IS NULL")

@@ -29,6 +29,7 @@ from tests.support.shop import BOOK, CANCEL, output
 from tests.support.stopping_database import DatabaseStop
 from tests.support.waiting import within
 from tests.system_in_process import System
+from tests.whatsapp_customer import written
 
 __all__ = ["promised", "still"]
 
@@ -38,7 +39,7 @@ PAY = Endpoint(
 BOOKS, CANCELS, PAYS = (output("api_call", endpoint=name, params={}) for name in ("book", "cancel_order", "pay"))
 ASKS_TO_CANCEL = "Shall I do this: Cancels?\nPlease answer yes or no."
 ASKS_TO_PAY = "Shall I do this: Pays 500 ringgit?\nPlease answer yes or no."
-DONE, PARTLY = Texts().action_done, Texts().partly_done
+DONE, PARTLY, DROPPED = Texts().action_done, Texts().partly_done, Texts().dropped
 NOT_TAKEN = SendFailed(SendFailureKind.TRANSIENT, "down", retry_after=0.001)
 NO_ANSWER = SendFailed(SendFailureKind.UNKNOWN, "no answer")
 FAILED = 131000
@@ -151,13 +152,13 @@ async def test_what_came_of_a_promise_that_left_is_told_once_the_bot_has_it_agai
 
 
 async def test_a_promise_that_a_reset_ended_is_not_made(promised: Conversation) -> None:
-    """Nobody will ever tell."""
+    """Nobody will ever tell; their message does not end in silence for that."""
     promised.system.whatsapp.failures.append(NOT_TAKEN)
     assert not await promised.delivered()
     await promised.change(Event.RESET)
     await settled(promised)
 
-    assert promised.customer.received == []
+    assert promised.customer.received == [DROPPED]
 
 
 @pytest.mark.parametrize("event", [Event.RESET, Event.CLOSED, Event.RELEASED])
@@ -166,7 +167,7 @@ async def test_a_question_that_others_ended_is_not_put(still: System, event: Eve
     await talk.change(event)
     await settled(talk)
 
-    assert talk.customer.received == []
+    assert talk.customer.received == [DROPPED]
 
 
 @pytest.mark.parametrize("event", [Event.RESET, Event.CLOSED, Event.RELEASED])
@@ -180,7 +181,7 @@ async def test_a_question_that_others_ended_is_not_put_again(still: System, even
     await talk.customer.status(posted, "failed", FAILED)
     await settled(talk)
 
-    assert talk.customer.received == []
+    assert talk.customer.received == [DROPPED]
 
 
 async def test_a_question_that_a_person_ended_is_asked_about_anew(still: System) -> None:
@@ -255,8 +256,8 @@ async def test_a_question_is_not_put_again_behind_the_one_that_took_its_place(st
     assert [name for name, *_ in still.endpoints.calls] == ["pay"]
 
 
-async def two_questions(still: System) -> Person:
-    """In two conversations of one customer; the newer has left."""
+async def two_questions(still: System, *, newer_leaves: bool = True) -> Person:
+    """In two conversations of one customer; the newer has left, or neither."""
     await configure(still)
     person = Person(still)
     await person.by_phone("Cancel my order")
@@ -265,7 +266,8 @@ async def two_questions(still: System) -> Person:
     for conversation, wanted in ((older, CANCELS), (newer, PAYS)):
         still.perplexity.scripts.append(wanted)
         await ask(still, conversation)
-    await deliver(still, newer)
+    if newer_leaves:
+        await deliver(still, newer)
     return person
 
 
@@ -275,6 +277,15 @@ async def test_of_two_questions_that_a_merge_brings_together_the_older_is_not_pu
     await deliver(still, await going_on(still))
 
     assert person.sent == [ASKS_TO_PAY]
+
+
+async def test_of_two_that_have_not_left_the_older_is_told_to_be_over_before_the_newer_is_put(still: System) -> None:
+    """Its message does not end in silence, and what is said of it is not taken for the newer."""
+    person = await two_questions(still, newer_leaves=False)
+    await person.reacts_with_both()
+    await deliver(still, await going_on(still))
+
+    assert person.sent == [DROPPED, ASKS_TO_PAY]
 
 
 async def test_a_plain_yes_is_to_the_question_that_was_sent_last(still: System) -> None:
@@ -323,6 +334,21 @@ async def test_a_moved_question_expires_in_the_words_of_who_asked(still: System)
     await settled(talk)
 
     assert talk.customer.received == [ASKS_TO_CANCEL, "Zu spät."]
+
+
+async def test_its_old_button_denies_nothing_that_its_turn_did(still: System) -> None:
+    """The booking before the question stands; the customer heard of it when the question expired."""
+    talk = await asked(still, BOOKS, CANCELS)
+    await settled(talk)
+    yes_button = still.whatsapp.sent[-1].choices[0]
+    await let_pass(talk)
+    await settled(talk)
+    pressed = {"type": "button_reply", "button_reply": {"id": yes_button.id, "title": "Yes"}}
+    await talk.customer.send(written("", type="interactive", text=None, interactive=pressed))
+    await whole_turn(still, await talk.id, talk.cursor)
+    await settled(talk)
+
+    assert talk.customer.received == [ASKS_TO_CANCEL, PARTLY, PARTLY]
 
 
 async def approve_in(system: System, conversation_id: UUID, *stops: DatabaseStop) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -25,11 +26,17 @@ PAY = Endpoint(
 PAYS = output("api_call", endpoint="pay", params={})
 
 
-@pytest.fixture
-async def still(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
-    async with running_system(postgres_url, temporal_address, worker=False, **PATIENT) as system:
+@asynccontextmanager
+async def still_system(postgres_url: str, temporal_address: str, **more: Any) -> AsyncIterator[System]:
+    async with running_system(postgres_url, temporal_address, worker=False, **PATIENT, **more) as system:
         config = AssistantConfig(actions=AssistantActions(endpoints=(CANCEL, PAY), unclear_answer="keep"))
         await system.services.configurations.apply("default", config, "test")
+        yield system
+
+
+@pytest.fixture
+async def still(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
+    async with still_system(postgres_url, temporal_address) as system:
         yield system
 
 
@@ -72,6 +79,10 @@ def _paid(system: System) -> list[str]:
 
 @pytest.fixture
 async def person(still: System) -> Person:
+    return await _known_twice(still)
+
+
+async def _known_twice(still: System) -> Person:
     """Both conversations are answered once; whichever is asked, the older one goes on."""
     person = Person(still)
     await person.by_phone("Hi")
@@ -103,28 +114,36 @@ async def test_a_yes_after_a_no_in_the_other_conversation_is_the_models(
     assert "yes" in still.perplexity.prompts[-1].text
 
 
-async def test_a_no_that_a_merge_brings_before_the_yes_is_committed_counts(still: System, person: Person) -> None:
-    """The yes was decided on without it."""
-    await person.by_phone("Pay it")
-    older = (await conversations(still))[0]
-    await _asked(still, older, ago=30)
-    await person.by_id("no, do not pay!")
-    await person.by_phone("yes")
-    request = TurnRequest(
-        conversation_id=older["id"], cursor=older["newest_seq"], thread=Thread(frontend_context_uuid=older["id"])
-    )
-    before_commit = DatabaseStop("the commit of a step")
-    async with activities(still, before_commit) as does:
-        says_yes = asyncio.create_task(answer(does, request))
-        await within("the commit", before_commit.reached.wait(), lambda: says_yes)
-        await person.reacts_with_both()
-        before_commit.released.set()
-        outcome = await says_yes
-        assert outcome.step is NextStep.AGAIN
-        await answer(does, request)
+@pytest.mark.parametrize("join", [True, False])
+@pytest.mark.parametrize("claimed", [True, False])
+async def test_a_no_that_a_merge_brings_before_the_yes_is_committed_counts(
+    postgres_url: str, temporal_address: str, *, join: bool, claimed: bool
+) -> None:
+    """Also where it is moved behind the yes, and each message is answered by itself."""
+    async with still_system(postgres_url, temporal_address, join_waiting_messages=join) as still:
+        person = await _known_twice(still)
+        await person.by_phone("Pay it")
+        older = (await conversations(still))[0]
+        await _asked(still, older, ago=30)
+        await person.by_id("no, do not pay!")
+        await person.by_phone("yes")
+        thread = Thread(frontend_context_uuid=older["id"])
+        request = TurnRequest(conversation_id=older["id"], cursor=older["newest_seq"], thread=thread)
+        before_commit = DatabaseStop("the commit of a step")
+        if claimed:
+            async with activities(still, before_commit) as does:
+                says_yes = asyncio.create_task(answer(does, request))
+                await within("the commit", before_commit.reached.wait(), lambda: says_yes)
+                await person.reacts_with_both()
+                before_commit.released.set()
+                assert (await says_yes).step is NextStep.AGAIN
+        else:
+            await person.reacts_with_both()
+        async with activities(still) as does:
+            await answer(does, request)
 
-    assert _paid(still) == []
-    assert "yes" in still.perplexity.prompts[-1].text
+        assert _paid(still) == []
+        assert "yes" in still.perplexity.prompts[-1].text
 
 
 async def test_a_yes_counts_where_nothing_was_written_since(still: System, person: Person) -> None:

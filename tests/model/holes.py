@@ -169,7 +169,7 @@ HOLES: tuple[Hole, ...] = (
     Hole(
         7,
         "a failure after a confirmed effect denies it",
-        [Rewrite(CLAIM, "a.side_effect AND e.status = 'confirmed'", "false")],
+        [Rewrite(CLAIM, "done.something_done", "false AS something_done")],
     ),
     Hole(8, "a changed configuration blocks the conversation", assistants=_NewestBots, acting=_BeginsFirst),
     Hole(

@@ -9,6 +9,7 @@ from uuid import uuid4
 from temporalio.testing import ActivityEnvironment
 
 from schemas.conversations import Perform, Thread, TurnOutcome, TurnRequest
+from storage.turn_views import TurnViews
 from tests.incoming import incoming
 from tests.support import clock
 from tests.support.stopping_database import DatabaseStop, StoppingDatabase
@@ -35,6 +36,14 @@ async def stored(system: System, text: str, number: int = 1, customer: str = "c-
 
 async def answer(does: Activities, request: TurnRequest) -> TurnOutcome:
     return await ActivityEnvironment().run(does.turn.answer, request)
+
+
+async def asked(does: Activities, system: System, request: TurnRequest) -> TurnOutcome:
+    """An answer that is a question, which its caller over HTTP has read."""
+    outcome = await answer(does, request)
+    assert outcome.turn_id is not None
+    await TurnViews(system.database).give(outcome.turn_id)
+    return outcome
 
 
 async def perform(does: Activities, request: TurnRequest, outcome: TurnOutcome) -> TurnOutcome:

@@ -80,10 +80,10 @@ def clock_reads(module: Module) -> Iterator[str]:
     yield from _written_reads(module)
     told = {
         id(node.func)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and len(node.args) >= _READS_UNLESS_TOLD.get(module.origin(node.func), 99)
     }
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Load) or id(node) in told:
             continue
         if module.origin(node) in _READS or module.origin(node) in _READS_UNLESS_TOLD:
@@ -93,8 +93,8 @@ def clock_reads(module: Module) -> Iterator[str]:
 def _written_reads(module: Module) -> Iterator[str]:
     if not module.path.startswith("tests/") or module.path in ABOUT_THE_CLOCK:
         return
-    prose = {id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(module.tree):
+    prose = {id(node.value) for node in module.nodes if isinstance(node, ast.Expr)}
+    for node in module.nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
             asks_sql = _SQL.search(node.value) and _CLOCK_OF_SQL.search(node.value)
             if asks_sql or _CLOCK_OF_PAGES.search(node.value):
@@ -103,8 +103,8 @@ def _written_reads(module: Module) -> Iterator[str]:
 
 def fixed_dates(module: Module) -> Iterator[str]:
     """Days and instants that stand in *module* as such, its docstrings apart."""
-    prose = {id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(module.tree):
+    prose = {id(node.value) for node in module.nodes if isinstance(node, ast.Expr)}
+    for node in module.nodes:
         if isinstance(node, ast.Constant) and id(node) not in prose and _is_date(node.value):
             yield module.at(node)
         elif isinstance(node, ast.Call) and module.origin(node.func) in _FROM_FIGURES:
@@ -146,7 +146,7 @@ def _reaches_a_clock(module: Module) -> str:
             return f"reaches {why}"
     fixtures = {
         argument.arg
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for argument in node.args.args
     }

@@ -15,10 +15,12 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """*origins*: each name that was imported, or given to an imported thing, and where that comes from."""
+    """*nodes*: the whole tree, walked once. *origins*: each name that was imported, or given to an imported thing, and
+    where that comes from."""
 
     path: str
     tree: ast.Module
+    nodes: list[ast.AST]
     origins: dict[str, str]
 
     def origin(self, node: ast.AST) -> str:
@@ -84,8 +86,8 @@ def _assigned(module: Module, name: str) -> ast.expr | None:
 
 def parse(source: str, path: str = "snippet.py") -> Module:
     tree = ast.parse(source)
-    module = Module(path, tree, {})
-    for node in ast.walk(tree):
+    module = Module(path, tree, list(ast.walk(tree)), {})
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             for each in node.names:
                 module.origins[each.asname or each.name.split(".")[0]] = (
@@ -93,7 +95,7 @@ def parse(source: str, path: str = "snippet.py") -> Module:
                 )
         elif isinstance(node, ast.ImportFrom):
             module.origins.update({each.asname or each.name: f"{node.module}.{each.name}" for each in node.names})
-    for node in ast.walk(tree):
+    for node in module.nodes:
         if isinstance(node, ast.Assign) and (origin := module.origin(node.value)):
             module.origins.update({each.id: origin for each in node.targets if isinstance(each, ast.Name)})
     return module
@@ -126,7 +128,7 @@ def reached(module: Module) -> list[Module]:
 def imported_names(module: Module) -> frozenset[str]:
     """Full names, those that come with `from` with their module's."""
     names = set()
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             names |= {each.name for each in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

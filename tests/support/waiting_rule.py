@@ -62,7 +62,7 @@ def breaches_of(source: str) -> list[str]:
 
 def _loops(module: Module) -> Iterator[str]:
     """Loops that look again after a sleep; a `for` that only paces what it does has no way out of it."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if not isinstance(node, ast.While | ast.For | ast.AsyncFor):
             continue
         within = [each for part in node.body for each in ast.walk(part)]
@@ -83,13 +83,13 @@ def _endless(module: Module) -> Iterator[str]:
     """Waits without a limit, or with one that says nothing when it is reached."""
     bounded = {
         id(each)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and module.origin(node.func) == "tests.support.waiting.within"
         for each in node.args
     }
-    awaited = {id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Await)}
+    awaited = {id(node.value) for node in module.nodes if isinstance(node, ast.Await)}
     servers = _functions_named(module, SERVERS_THAT_HANG.get(module.path, ""))
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if not isinstance(node, ast.Call) or id(node) in bounded or id(node) in servers:
             continue
         if module.origin(node.func) in _SILENT:
@@ -112,12 +112,12 @@ def _has_no_limit(module: Module, call: ast.Call, *, awaited: bool) -> bool:
 
 def _functions_named(module: Module, name: str) -> set[int]:
     """All that is in functions called so."""
-    functions = (node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    functions = (node for node in module.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return {id(each) for function in functions if function.name == name for each in ast.walk(function)}
 
 
 def _too_long(module: Module) -> Iterator[str]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if not isinstance(node, ast.Call) or "mark" in ast.unparse(node.func):
             continue
         if module.origin(node.func) == "datetime.timedelta":
@@ -130,7 +130,7 @@ def _too_long(module: Module) -> Iterator[str]:
 
 
 def _long_sleeps(module: Module) -> Iterator[str]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if not isinstance(node, ast.Call) or module.origin(node.func) not in _SLEEPS or not node.args:
             continue
         if _seconds(module, node.args[0]) > _LONGEST_SLEEP_SECONDS:

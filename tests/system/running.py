@@ -30,6 +30,8 @@ PARTS = {
     "worker": "agent worker",
     "temporal": "temporal server start-dev",
     "postgres": "postgres -D",
+    "simulator": "agent simulator",
+    "standin": "agent standin",
 }
 
 
@@ -160,6 +162,24 @@ def running(folder: Path, **settings: str) -> Iterator[Program]:
         yield program
     finally:
         program.stop()
+
+
+def refused(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """A start that ends by itself."""
+    ports = {name: str(free_port()) for name in ("PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")}
+    environment = {**os.environ, **ports, "DATA_DIR": str(folder), **settings}
+    return subprocess.run([AGENT, "run"], env=environment, capture_output=True, text=True, timeout=START_SECONDS)
+
+
+def check_one_line(done: subprocess.CompletedProcess[str], *words: str, code: int = 1) -> None:
+    assert done.returncode == code
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+def alive(pids: dict[str, int]) -> list[str]:
+    """Which of these parts still run."""
+    return [name for name, pid in pids.items() if psutil.pid_exists(pid)]
 
 
 def _runs(program: Program, name: str) -> bool:

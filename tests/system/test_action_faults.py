@@ -15,6 +15,8 @@ from tests.endpoint_server import Service, running_service
 from tests.support.waiting import LONGEST_SECONDS, until_blocking
 from tests.system.running import AGENT, Program, running
 
+pytestmark = pytest.mark.chaos
+
 CONFIG = """
 actions:
   endpoints:
@@ -27,7 +29,6 @@ actions:
       time_limit_seconds: 30
 """
 CALL = '{"action": "api_call", "reason": "Asked for it", "metadata": {"endpoint": "order", "params": {}}}'
-TICKET = '{"action": "create_ticket", "reason": "Asked", "metadata": {"subject": "Lamp", "description": "Broken"}}'
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,6 @@ def says(output: str) -> str:
     return f"[[sim: reply=base64:{base64.b64encode(output.encode()).decode()}]]"
 
 
-@pytest.mark.chaos
 def test_a_call_whose_worker_dies_is_made_once_and_is_unknown(
     program: Program, service: Service, tmp_path: Path
 ) -> None:
@@ -72,21 +72,3 @@ def test_a_call_whose_worker_dies_is_made_once_and_is_unknown(
     assert len(service.requests) == 1
     assert turn["action"]["status"] == "unknown"
     assert "could not make sure" in turn["reply"]["text"]
-
-
-def test_tickets_are_opened_once_while_the_worker_is_killed(program: Program) -> None:
-    faults = program.faults
-    customers = [f"customer-{number}" for number in range(6)]
-    with ThreadPoolExecutor(len(customers)) as clients:
-        waiting = [clients.submit(program.insist, says(TICKET), "m-0", customer) for customer in customers]
-        for _ in range(2):
-            program.kill("worker")
-            program.until_back("worker")
-        turns = [each.result(LONGEST_SECONDS) for each in waiting]
-
-    numbers = [turn["ticket_id"] for turn in turns]
-    assert program.faults == faults + 2
-    assert len(set(numbers)) == len(customers)
-    with program.http() as http:
-        tickets = [http.get(f"/api/session/{customer}").json()["tickets"] for customer in customers]
-    assert tickets == [[number] for number in numbers]

@@ -56,23 +56,14 @@ def test_an_assistant_is_shown_edited_and_applied(program: Program, tmp_path: Pa
     assert "lenient: true" in agent(program, "assistant", "show").stdout
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("actions: {enabled: [launch_rocket]}", "/enabled/0: there is no such action"),
-        ("colour: red", "/colour: Extra inputs are not permitted"),
-        ("a: [", "bot.yaml"),
-        ("actions: {custom: [{name: x, description: x, metadata_schema: {type: array}, handler: y}]}", "/custom/0/"),
-    ],
-)
-def test_a_wrong_configuration_is_refused_in_one_line(program: Program, tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_configuration_is_refused_in_one_line(program: Program, tmp_path: Path) -> None:
     file = tmp_path / "bot.yaml"
-    file.write_text(text)
+    file.write_text("colour: red")
 
     applied = agent(program, "assistant", "apply", file)
 
     assert applied.returncode == 2
-    assert told in applied.stderr
+    assert "/colour: Extra inputs are not permitted" in applied.stderr
     assert len(applied.stderr.strip().splitlines()) == 1
 
 
@@ -182,8 +173,6 @@ def test_who_waits_for_an_answer_is_erased_by_force_only(program: Program) -> No
     [
         (("show", "nobody"), "nobody has no conversation on http"),
         (("reset", "nobody", "--channel", "sms"), "nobody has no conversation on sms"),
-        (("export", "nobody", "--channel", "No Channel"), "--channel: got 'No Channel'"),
-        (("erase", " ", "--yes"), "CUSTOMER_ID: got ' '"),
     ],
 )
 def test_what_cannot_be_found_is_told_in_one_line(program: Program, words: tuple[str, ...], told: str) -> None:
@@ -204,18 +193,7 @@ def test_a_user_is_added_once(program: Program) -> None:
     assert (again.returncode, again.stderr) == (2, "agent: there is a user ann@example.org already\n")
 
 
-@pytest.mark.parametrize(
-    ("email", "password", "told"),
-    [
-        ("ann", "a long password", "'ann' is no e-mail address"),
-        ("a@example.org", "short", "the password must have 10 to 1,000 characters"),
-        ("a@example.org", "x" * 1_001, "the password must have 10 to 1,000 characters"),
-        ("a@example.org", "long\x00password", "the password must not hold a NUL character"),
-        ("a@example.org", "two\nlines of it", "the password on standard input must be one line"),
-        ("a@example.org", "", "the password must have 10 to 1,000 characters"),
-    ],
-)
-def test_a_wrong_user_is_refused_in_one_line(program: Program, email: str, password: str, told: str) -> None:
-    done = agent(program, "user", "add", email, "--role", "viewer", answer=password)
+def test_a_wrong_user_is_refused_in_one_line(program: Program) -> None:
+    done = agent(program, "user", "add", "a@example.org", "--role", "viewer", answer="short")
 
-    assert (done.returncode, done.stderr) == (2, f"agent: {told}\n")
+    assert (done.returncode, done.stderr) == (2, "agent: the password must have 10 to 1,000 characters\n")

@@ -1,19 +1,26 @@
-"""`kill -9` of every part in the middle of an answer: each message is answered once, in order, on one thread."""
+"""One program from READY on: what its user finds, then `kill -9` of every part and of the launcher, and SIGTERM.
+
+Each message is answered once, in order, on one thread; nothing is lost and nothing is left.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import httpx2
+import psutil
 import pytest
 
 from tests.support.waiting import LONGEST_SECONDS, START_SECONDS, until_blocking
-from tests.system.running import Program, running
+from tests.system.running import KEY, PARTS, Program, alive, check_one_line, refused, running
 
 SLOW = "[[sim: slow=3]]"
+TICKET = '{"action": "create_ticket", "reason": "Asked", "metadata": {"subject": "Lamp", "description": "Broken"}}'
 
 
 @pytest.fixture(scope="module")
@@ -48,21 +55,86 @@ def check_answered_once_in_order(program: Program, customer: str, texts: int) ->
     assert len({turn["thread"]["frontend_context_uuid"] for turn in turns}) == 1
 
 
+def kill(program: Program, part: str) -> None:
+    """SIGKILL, and waits until another one is there, the program is ready and all of it runs."""
+    victim = program.addresses["pids"][part]
+    program.kill(part)
+    until_blocking(f"another {part} than {victim}", lambda: program.addresses["pids"][part], lambda pid: pid != victim)
+    program.until_back(part)
+    assert alive(program.addresses["pids"]) == list(program.addresses["pids"])
+
+
+def test_what_is_ready_can_be_reached(program: Program) -> None:
+    addresses = program.addresses
+
+    assert is_answered(f"{addresses['api']}/readyz")
+    assert is_answered(addresses["docs"])
+    assert is_answered(addresses["temporal_ui"])
+    assert is_answered(f"{addresses['perplexity']}/health")
+    assert is_answered(addresses["phone"])
+    assert alive(addresses["pids"]) == list(addresses["pids"])
+    assert set(addresses["pids"]) == set(PARTS)
+
+
+def is_answered(url: str) -> bool:
+    return httpx2.get(url, timeout=5).status_code == 200
+
+
+def test_secrets_are_for_their_owner_only(program: Program) -> None:
+    for name in ("addresses.json", "secrets.json"):
+        assert (program.folder / name).stat().st_mode & 0o077 == 0
+
+
+def test_the_key_that_the_user_set_is_not_shown(program: Program) -> None:
+    shown = program.folder.with_suffix(".out").read_text()
+
+    assert "READY" in shown
+    assert KEY not in shown
+    assert KEY not in (program.folder / "addresses.json").read_text()
+
+
+def test_a_second_launcher_is_refused(program: Program) -> None:
+    check_one_line(refused(program.folder), "DATA_DIR", str(program.folder), "in use")
+
+
 @pytest.mark.parametrize("part", ["worker", "api", "temporal", "postgres"])
 def test_a_part_killed_in_the_middle_of_an_answer(program: Program, customer: str, part: str) -> None:
-    faults = program.faults
     program.insist("Hello", "m-0", customer)
     waiting = in_background(program, f"Slow {customer} {SLOW}", "m-1", customer)
     until_asked(program, f"Slow {customer}")
 
-    program.kill(part)
-    program.until_back(part)
+    kill(program, part)
     answered = waiting.result(LONGEST_SECONDS)
+    asked = [question for question in program.questions() if f"Slow {customer}" in question["text"]]
     program.insist("And now?", "m-2", customer)
 
-    assert program.faults == faults + 1
     assert answered == program.insist(f"Slow {customer} {SLOW}", "m-1", customer)
     check_answered_once_in_order(program, customer, 3)
+    assert len(asked) == 1 or part != "api"
+
+
+@pytest.mark.parametrize("part", ["simulator", "standin"])
+def test_a_killed_stand_in_for_a_service_comes_back(program: Program, part: str) -> None:
+    kill(program, part)
+
+
+def test_tickets_are_opened_once_while_the_worker_is_killed(program: Program) -> None:
+    faults = program.faults
+    says = f"[[sim: reply=base64:{base64.b64encode(TICKET.encode()).decode()}]]"
+    customers = [f"customer-{number}" for number in range(6)]
+    with ThreadPoolExecutor(len(customers)) as clients:
+        waiting = [clients.submit(program.insist, says, "m-0", customer) for customer in customers]
+        for _ in range(2):
+            program.kill("worker")
+            program.until_back("worker")
+        turns = [each.result(LONGEST_SECONDS) for each in waiting]
+
+    numbers = [turn["ticket_id"] for turn in turns]
+    assert program.faults == faults + 2
+    assert len(set(numbers)) == len(customers)
+    with program.http() as http:
+        tickets = [http.get(f"/api/session/{customer}").json()["tickets"] for customer in customers]
+    assert tickets == [[number] for number in numbers]
 
 
 @pytest.mark.chaos
@@ -81,28 +153,35 @@ def test_a_streamed_answer_goes_on_when_the_worker_is_killed(program: Program, c
     assert len(program.turns(customer)) == 1
 
 
-def test_the_api_killed_under_a_client_asks_the_model_once(program: Program, customer: str) -> None:
-    waiting = in_background(program, f"Once {customer} {SLOW}", "m-0", customer)
-    until_asked(program, f"Once {customer}")
+def test_a_killed_launcher_leaves_nothing_and_loses_nothing(program: Program, customer: str) -> None:
+    first = program.insist("Hello", "killed", customer)
+    pids = program.addresses["pids"]
+    launcher = psutil.Process(pids["api"]).parent()
+    assert launcher
 
-    program.kill("api")
-    program.until_back("api")
-    waiting.result(LONGEST_SECONDS)
+    launcher.kill()
+    until_blocking("the end of every part", lambda: alive(pids), lambda left: not left)
+    program.stop()  # nothing to stop, only its exit code to take
 
-    assert len([question for question in program.questions() if f"Once {customer}" in question["text"]]) == 1
+    program.start()
+    assert program.insist("Hello", "killed", customer) == first
 
 
-def test_sigterm_in_the_middle_of_an_answer_loses_nothing(program: Program, customer: str) -> None:
-    program.insist("Hello", "m-0", customer)
+def test_sigterm_in_the_middle_of_an_answer_leaves_nothing_and_loses_nothing(program: Program, customer: str) -> None:
+    first = program.insist("Hello", "m-0", customer)
+    pids = program.addresses["pids"]
     text = f"Late {customer} [[sim: slow=20 times=1]]"
     waiting = in_background(program, text, "m-1", customer, START_SECONDS)
     until_asked(program, f"Late {customer}")
 
     program.stop()
+    assert alive(pids) == []
+    assert not (program.folder / "addresses.json").exists()
+
     program.start()
     waiting.result(LONGEST_SECONDS)
+    assert program.insist("Hello", "m-0", customer) == first
     program.insist("And now?", "m-2", customer)
-
     check_answered_once_in_order(program, customer, 3)
 
 

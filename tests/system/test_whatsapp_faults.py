@@ -80,12 +80,13 @@ async def test_doubled_and_shuffled_webhooks_while_parts_die(program: Program, c
     assert await count_chats(program) == before + customers
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("switches", "customer"),
     [
         pytest.param({"stall": 1.0, "stall_seconds": 2.0}, 901, id="before the answer is read"),
-        pytest.param({"fail_before": 0.5}, 902, id="while the channel refuses", marks=pytest.mark.chaos),
-        pytest.param({"execute_then_drop": 0.5}, 903, id="after a dropped answer", marks=pytest.mark.chaos),
+        pytest.param({"fail_before": 0.5}, 902, id="while the channel refuses"),
+        pytest.param({"execute_then_drop": 0.5}, 903, id="after a dropped answer"),
     ],
 )
 async def test_a_worker_killed_in_the_middle_of_a_long_reply(

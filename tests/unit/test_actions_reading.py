@@ -85,6 +85,35 @@ def test_each_kind_of_error_has_its_code(raw: str, code: ErrorCode) -> None:
     assert code in {error.code for error in read_output(raw, REGISTRY).errors}
 
 
+ECHOED = {
+    "unknown action": '{"action": "launch_rocket", "reason": "r", "metadata": {}, "pack": "v1"}',
+    "metadata no object": '{"action": "ticket_status", "reason": "r", "metadata": "m", "pack": "v1"}',
+    "invalid metadata": '{"action": "ticket_status", "reason": "r", "metadata": {"x": 1}, "pack": "v1"}',
+    "fields missing": '{"action": "ticket_status", "pack": "v1"}',
+    "no action": '{"reason": "r", "metadata": {}, "pack": "v1"}',
+    "not alone": 'Sure: {"action": "ticket_status", "reason": "r", "pack": "v1"}',
+    "cut off": '{"pack": "v1", "action": "ticket_status", "reason": "r',
+    "broken before it": '{"action": "ticket_status", "reason": "says "hi"", "pack": "v1"}',
+    "beside the action": '{"x": 1, "pack": "v1"}\naction: ticket_status',
+    "twice": '{"action": "ticket_status", "reason": "r", "pack": "v1", "pack": "v2"}',
+    "spaces around": '{"action": "ticket_status", "reason": "r", "pack": " v1\\n"}',
+    "too long an object": f'{{"action": "ticket_status", "reason": "{"x" * 200}", "pack": "v1"}}',
+    "too long an output": f'{{"action": "ticket_status", "reason": "{"x" * 1_000}", "pack": "v1"}}',
+}
+
+
+@pytest.mark.parametrize("raw", ECHOED.values(), ids=ECHOED)
+def test_the_pack_that_an_object_echoes_is_found_whatever_is_wrong_with_it(raw: str) -> None:
+    limits = ReadingLimits(object_characters=200, output_characters=1_000)
+    assert read_output(raw, REGISTRY, limits=limits).pack == "v1"
+
+
+@pytest.mark.parametrize("raw", ["", 'Choose {"pack": "12 bottles"}.', '{"pack": "12 bottles"}', "pack: v1"])
+def test_a_text_echoes_no_pack(raw: str) -> None:
+    parsed = read_output(raw, REGISTRY)
+    assert (parsed.verdict, parsed.pack) == (Verdict.TEXT, None)
+
+
 def test_an_unknown_name_is_told_what_there_is() -> None:
     (error,) = read_output('{"action": "create_tiket", "reason": "r"}', REGISTRY).errors
     assert "did you mean create_ticket?" in error.message

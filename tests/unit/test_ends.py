@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -48,11 +49,18 @@ os.kill(os.getpid(), signal.SIGTERM)
 """`agent run` that is asked to end while a file of its own is open."""
 
 
-def with_closed(closed: str, folder: Path, code: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """*code* in *folder*, as a shell starts it that closes some of its streams."""
+def with_closed(
+    closed: str, folder: Path, code: str, *words: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """*code* in *folder*, as a shell starts it that closes some of its streams, or leads them elsewhere."""
     command = shlex.join([sys.executable, "-c", code, *words])
     return subprocess.run(
-        ["sh", "-c", f"exec {command} {closed}"], cwd=folder, capture_output=True, text=True, timeout=LONGEST_SECONDS
+        ["sh", "-c", f"exec {command} {closed}"],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
     )
 
 
@@ -64,6 +72,42 @@ def test_closed_streams_change_no_end(tmp_path: Path, closed: str, words: list[s
 
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+_WRITES = "import sys; from perplexity_agent.ends import leave; sys.argv = ['agent', 'key']; print('a key'); leave(0)"
+"""A command whose words are all in Python's buffer when it ends."""
+_FULL = "the output could not be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("word", ["--help", "doctor"])
+def test_a_full_output_is_a_failure_told_in_one_line(tmp_path: Path, word: str, buffered: str) -> None:
+    ended = with_closed("> /dev/full", tmp_path, _STUCK, word, PYTHONUNBUFFERED=buffered)
+
+    assert (ended.returncode, ended.stderr) == (1, f"agent {word}: {_FULL}")
+
+
+def test_what_a_command_leaves_for_its_end_to_write_is_missed_too(tmp_path: Path) -> None:
+    ended = with_closed("> /dev/full", tmp_path, _WRITES, PYTHONUNBUFFERED="")
+
+    assert (ended.returncode, ended.stderr) == (1, f"agent key: {_FULL}")
+
+
+def test_a_reader_who_has_read_enough_is_told_nothing() -> None:
+    """As `agent … | head -1`."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    command, environment = [sys.executable, "-c", _WRITES], os.environ | {"PYTHONUNBUFFERED": ""}
+    with os.fdopen(writes) as nobody:
+        ended = subprocess.run(
+            command, stdout=nobody, stderr=subprocess.PIPE, env=environment, text=True, timeout=LONGEST_SECONDS
+        )
+
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
+def test_where_nobody_reads_why_the_exit_code_says_it(tmp_path: Path) -> None:
+    assert with_closed("2> /dev/full", tmp_path, _WRITES.replace("leave(0)", "leave('why')")).returncode == 1
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
