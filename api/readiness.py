@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, Field
 
 from config.settings import Settings
+from integrations.temporal.connection import address_of
 from integrations.temporal.conversations import Conversations, TemporalUnavailable
 from integrations.temporal.health import TemporalHealth
 from integrations.temporal.search_attributes import advice_on
@@ -135,7 +136,7 @@ def _of_storage(storage: StorageHealth) -> list[str]:
 
 def _of_temporal(temporal: TemporalHealth, settings: Settings, *, worker: bool) -> list[str]:
     if not temporal.connected:
-        return [f"TEMPORAL_ADDRESS: no Temporal answers at {settings.temporal_address}: {temporal.reason}"]
+        return [f"TEMPORAL_ADDRESS: no Temporal answers at {address_of(settings)}: {temporal.reason}"]
     if not temporal.answers:
         namespace = settings.temporal_namespace
         return [f"Temporal does not answer for the namespace {namespace} (TEMPORAL_NAMESPACE): {temporal.reason}"]

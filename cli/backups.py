@@ -109,7 +109,7 @@ def _check_copy(programs: PostgresPrograms, file: Path) -> None:
 
 
 def _end_conversations(settings: Settings) -> int:
-    from integrations.temporal.connection import connect
+    from integrations.temporal.connection import address_of, connect
     from integrations.temporal.conversations import Conversations, TemporalUnavailable
 
     async def end() -> int:
@@ -119,7 +119,7 @@ def _end_conversations(settings: Settings) -> int:
         return asyncio.run(end())
     except (TemporalUnavailable, RuntimeError) as error:
         raise stop(
-            f"restored, but Temporal at {settings.temporal_address} does not answer ({error}): before anybody writes, "
+            f"restored, but Temporal at {address_of(settings)} does not answer ({error}): before anybody writes, "
             "start it and restore again, or remove its own data; its workflows know more than the copy"
         ) from None
 

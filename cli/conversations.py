@@ -58,14 +58,14 @@ def reset(
     new_thread: Annotated[bool, typer.Option("--new-thread", help="The model forgets; old ids are kept.")] = False,
 ) -> None:
     """Give the conversation back to the bot, at once. Handoffs and questions end; a turn under way begins again."""
-    from integrations.temporal.connection import connect
+    from integrations.temporal.connection import address_of, connect
     from integrations.temporal.conversations import Conversations, TemporalUnavailable
 
     async def begin_anew(database: Database, settings: Settings) -> Session:
         session = await _found(database, channel, customer_id)
         conversations = Conversations(await connect(settings, lazy=True), settings)
         if not (await conversations.health()).answers:
-            raise TemporalUnavailable(f"nothing answers at {settings.temporal_address}")
+            raise TemporalUnavailable(f"nothing answers at {address_of(settings)}")
         changed = await Standings(database).reset(session.conversation_id, new_thread=new_thread, who=_user())
         ref = ConversationRef.model_validate({**session.model_dump(), "seq": changed.waiting_seq or 0})
         await conversations.signal_standing_changed(ref)

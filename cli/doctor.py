@@ -18,8 +18,9 @@ from cli.surroundings import completed
 from config.settings import Settings
 from config.values import masked
 from launch.failures import LaunchError
-from launch.ports import check_different, check_host, check_port
-from launch.probes import answers
+from launch.ports import check_different, check_host, check_port, used_ports
+from launch.preflight import trouble_with_wrapper
+from launch.supervisor import is_running
 from storage.media_files import folder_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Finding:
 def examine(settings: Settings) -> int:
     """Prints all findings; 1 if anything is wrong, else 0."""
     console = Console(highlight=False, soft_wrap=True)
-    findings = list(_findings(completed(settings), started=(settings.data_dir / "addresses.json").exists()))
+    started = is_running(settings.data_dir / "processes.json")  # a killed one leaves its addresses behind
+    findings = list(_findings(completed(settings) if started else settings, started=started))
     for finding in findings:
         mark = {True: "[red]wrong[/]", False: "[green]ok[/]   ", None: "[dim]-[/]    "}[finding.wrong]
         console.print(f"{mark} [bold]{finding.subject}[/]: ", end="")
@@ -58,7 +60,7 @@ def _findings(settings: Settings, *, started: bool) -> Iterator[Finding]:
     yield from _ports(settings, started)
     yield from _database(settings)
     yield from _temporal(settings)
-    yield _wrapper(settings.perplexity_base_url)
+    yield _wrapper(settings)
 
 
 def _python() -> Finding:
@@ -80,7 +82,7 @@ def _folder(setting: str, folder: Path) -> Finding:
 
 def _disk(settings: Settings) -> Finding:
     folder = settings.data_dir.absolute()
-    free = shutil.disk_usage(next(step for step in (folder, *folder.parents) if step.exists())).free
+    free = shutil.disk_usage(next(step for step in (folder, *folder.parents) if os.path.exists(step))).free
     text = f"{free // _MEGABYTE:,} MB free, {settings.disk_free_bytes // _MEGABYTE:,} MB needed (DISK_FREE_BYTES)"
     return Finding("Disk", free < settings.disk_free_bytes, text)
 
@@ -90,15 +92,14 @@ def _ports(settings: Settings, started: bool) -> Iterator[Finding]:
     if started:
         yield Finding("Ports", None, "the system runs; its addresses are in DATA_DIR/addresses.json")
         return
-    if trouble := _told(lambda: check_host(settings.host)) or _told(lambda: check_different(settings)):
+    if trouble := _told(lambda: check_host(settings.host)) or _told(
+        lambda: check_different(settings, used_ports(settings))
+    ):
         setting, _, text = trouble.partition(": ")
         yield Finding(setting, True, text)
         return
-    for name in ("port", "temporal_port", "temporal_ui_port"):
+    for name in used_ports(settings):
         yield _port(settings, name)
-    for name in ("worker_metrics_port", "worker_counters_port"):
-        if getattr(settings, name):
-            yield _port(settings, name)
 
 
 def _port(settings: Settings, name: str) -> Finding:
@@ -174,8 +175,9 @@ def _worker(settings: Settings, seen: float | None) -> Finding:
     return Finding("Worker", False, f"asked for work on the task queue {queue} {seen:.0f} s ago")
 
 
-def _wrapper(url: str | None) -> Finding:
+def _wrapper(settings: Settings) -> Finding:
+    subject, url = "Perplexity wrapper", settings.perplexity_base_url
     if url is None:
-        return Finding("Perplexity wrapper", None, "PERPLEXITY_BASE_URL is not set; `agent run` starts a simulator")
-    healthy = answers(f"{url}/health")
-    return Finding("Perplexity wrapper", not healthy, f"{masked(url)} {'is healthy' if healthy else 'does not answer'}")
+        return Finding(subject, None, "PERPLEXITY_BASE_URL is not set; `agent run` starts a simulator")
+    trouble = trouble_with_wrapper(settings)
+    return Finding(subject, bool(trouble), trouble or f"{masked(url)} is healthy")

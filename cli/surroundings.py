@@ -63,8 +63,19 @@ def serving_settings() -> Settings:
     if trouble := trouble_with_metrics(os.environ):
         raise stop(trouble)
     settings = found_settings()
+    check_database(settings)
     warn_of_names(settings)
     return settings
+
+
+def check_database(settings: Settings) -> None:
+    """Ends the program with one line where the database's address could never work: a part alone would wait for it."""
+    from storage.addresses import asyncpg_address
+    from storage.parameters import wrong_parameter
+
+    url = settings.database_url or ""
+    if trouble := wrong_parameter(asyncpg_address(url)):
+        raise stop(f"DATABASE_URL: {masked(url)}: {trouble}")
 
 
 def check_listening(settings: Settings, *names: str) -> None:

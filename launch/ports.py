@@ -16,7 +16,7 @@ _LOCAL = "127.0.0.1"
 _SIMULATOR_PORT = 8090
 _WHATSAPP_PORT = 8190
 _OF_THE_WORKER = ("worker_metrics_port", "worker_counters_port")
-_ALL_PORTS = ("port", "temporal_port", "temporal_ui_port", *_OF_THE_WORKER)
+_OF_TEMPORAL = ("temporal_port", "temporal_ui_port")
 _CONNECT_SECONDS = 2.0
 _TRIES = 200
 """How many ports after a default one are tried."""
@@ -38,16 +38,11 @@ def claimed_ports(settings: Settings) -> Iterator[Ports]:
     A default that is taken gives way to the next free one. Raises LaunchError for one that the user set and that
     cannot be opened or is another setting's, too, or a HOST that is not ours.
     """
-    wanted = {
-        "port": (settings.host, settings.port),
-        "temporal_port": (_LOCAL, settings.temporal_port),
-        "temporal_ui_port": (_LOCAL, settings.temporal_ui_port),
-        "simulator": (_LOCAL, _SIMULATOR_PORT),
-        "whatsapp": (_LOCAL, _WHATSAPP_PORT),
-        **{name: (settings.host, getattr(settings, name)) for name in _OF_THE_WORKER if getattr(settings, name)},
-    }
+    names = used_ports(settings)
+    wanted = {name: (_host_of(name, settings), getattr(settings, name)) for name in names}
+    wanted |= {"simulator": (_LOCAL, _SIMULATOR_PORT), "whatsapp": (_LOCAL, _WHATSAPP_PORT)}
     check_host(settings.host)
-    check_different(settings)
+    check_different(settings, names)
     chosen: dict[str, int] = {}
     with ExitStack() as claims:
         for name in sorted(wanted, key=lambda name: name not in settings.model_fields_set):  # what is set comes first
@@ -55,11 +50,21 @@ def claimed_ports(settings: Settings) -> Iterator[Ports]:
             chosen[name] = _choose(claims, name, host, port, explicit=name in settings.model_fields_set)
         yield Ports(
             api=chosen["port"],
-            temporal=chosen["temporal_port"],
-            temporal_ui=chosen["temporal_ui_port"],
+            temporal=chosen.get("temporal_port", settings.temporal_port),
+            temporal_ui=chosen.get("temporal_ui_port", settings.temporal_ui_port),
             simulator=chosen["simulator"],
             whatsapp=chosen["whatsapp"],
         )
+
+
+def used_ports(settings: Settings) -> list[str]:
+    """The settings whose ports a whole start opens: of Temporal's only where it is ours, of the worker's if not 0."""
+    temporals = _OF_TEMPORAL if settings.temporal_address is None else ()
+    return ["port", *temporals, *(name for name in _OF_THE_WORKER if getattr(settings, name))]
+
+
+def _host_of(name: str, settings: Settings) -> str:
+    return _LOCAL if name in _OF_TEMPORAL else settings.host
 
 
 def is_free(host: str, port: int) -> bool:
@@ -78,12 +83,12 @@ def check_host(host: str) -> None:
     )
 
 
-def check_different(settings: Settings, names: Sequence[str] = _ALL_PORTS) -> None:
+def check_different(settings: Settings, names: Sequence[str]) -> None:
     """Raises LaunchError if two of the ports that the user set are one: on this machine no two parts can open it."""
     of_port: dict[int, str] = {}
     for name in names:
         port: int = getattr(settings, name)
-        if port == 0 or name not in settings.model_fields_set:
+        if name not in settings.model_fields_set:
             continue
         other = of_port.setdefault(port, name)
         if other != name:

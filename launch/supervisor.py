@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -226,12 +227,25 @@ def kill_orphaned_parts(processes: Path, settings: Settings, stop_asked: Callabl
 
     By force after STOP_SECONDS, or once *stop_asked*.
     """
-    orphans = []
+    end_orphans(_recorded(processes), signal.SIGTERM, settings.stop_seconds, settings.killed_seconds, stop_asked)
+
+
+def is_running(processes: Path) -> bool:
+    """Whether any part of that record runs."""
+    with suppress(psutil.NoSuchProcess):
+        return any(each.status() != psutil.STATUS_ZOMBIE for each in _recorded(processes))
+    return False
+
+
+def _recorded(processes: Path) -> list[psutil.Process]:
+    """Those of its record that are still there."""
+    found = []
     for pid, started in read_json(processes).items():
         known = pid.isdecimal() and isinstance(started, int | float)
         if known and abs(_created(int(pid)) - started) < _SAME_START_SECONDS:
-            orphans.append(psutil.Process(int(pid)))
-    end_orphans(orphans, signal.SIGTERM, settings.stop_seconds, settings.killed_seconds, stop_asked)
+            with suppress(psutil.NoSuchProcess):
+                found.append(psutil.Process(int(pid)))
+    return found
 
 
 def _created(pid: int) -> float:

@@ -16,7 +16,7 @@ from config.settings import Settings
 from config.values import masked
 from integrations.endpoints.http import HttpEndpoints
 from integrations.perplexity.wrapper import WrapperClient
-from integrations.temporal.connection import connect, reporting
+from integrations.temporal.connection import address_of, connect, reporting
 from integrations.temporal.health import plain_reason
 from integrations.whatsapp.configuration import whatsapp_from
 from schemas.channels import WHATSAPP
@@ -99,7 +99,7 @@ async def _connected(settings: Settings) -> Client:
         try:
             return await connect(settings, runtime=runtime, retries=reporting(settings))
         except (RPCError, RuntimeError) as error:
-            log.warning("temporal_away", address=settings.temporal_address, why=plain_reason(error))
+            log.warning("temporal_away", address=address_of(settings), why=plain_reason(error))
             await asyncio.sleep(_RECONNECT_SECONDS)
 
 

@@ -12,6 +12,11 @@ _MOST_RETRIES = 10_000
 """More than fit into any time: seconds decide."""
 
 
+def address_of(settings: Settings) -> str:
+    """Where Temporal is looked for: unless TEMPORAL_ADDRESS is set, where `agent run` has its own."""
+    return settings.temporal_address or f"127.0.0.1:{settings.temporal_port}"
+
+
 async def connect(
     settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None, retries: RetryConfig | None = None
 ) -> Client:
@@ -19,7 +24,7 @@ async def connect(
     unavailable."""
     key = settings.temporal_api_key
     return await Client.connect(
-        settings.temporal_address or f"127.0.0.1:{settings.temporal_port}",
+        address_of(settings),
         namespace=settings.temporal_namespace,
         api_key=key.get_secret_value() if key else None,
         tls=_tls(settings),

@@ -16,6 +16,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, RPCError, RPCStatusCode
 
 from config.settings import Settings
+from integrations.temporal.connection import address_of
 from schemas.operations import SEARCH_ATTRIBUTES
 
 _EXAMPLES = {"Keyword": "'x'", "KeywordList": "'x'", "Bool": "true"}
@@ -62,7 +63,7 @@ def advice_on(settings: Settings, wrong: WrongAttributes) -> str:
     """One line: what is wrong, and what an operator runs to mend it, with our address and namespace in it."""
     told = [f"missing: {', '.join(wrong.missing)}"] if wrong.missing else []
     told += [f"of another type: {', '.join(wrong.mistyped)}"] if wrong.mistyped else []
-    address = settings.temporal_address or f"127.0.0.1:{settings.temporal_port}"
+    address = address_of(settings)
     namespace = shlex.quote(settings.temporal_namespace)
     cloud = any(part in address for part in _CLOUD)
     commands = _on_cloud(namespace, wrong) if cloud else _on_a_server(address, namespace, wrong)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from api.readiness import readiness
 from config.settings import Settings
 from integrations.temporal.health import TemporalHealth
@@ -39,8 +41,9 @@ async def test_only_a_message_is_kept(postgres_url: str) -> None:
     assert took < 2
 
 
-def test_an_address_without_a_temporal_is_named() -> None:
-    settings = Settings(_env_file=None, temporal_address="127.0.0.1:9302")  # type: ignore[call-arg]
+@pytest.mark.parametrize("places", [{"temporal_address": "127.0.0.1:9302"}, {"temporal_port": 9302}])
+def test_an_address_without_a_temporal_is_named(places: dict[str, object]) -> None:
+    settings = Settings(_env_file=None, **places)  # type: ignore[call-arg, arg-type]
     temporal = TemporalHealth(answers=False, reason="it cannot be connected to", connected=False)
 
     missing = readiness(StorageHealth(True, True, True), temporal, settings).missing

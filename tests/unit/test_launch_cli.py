@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -109,10 +110,40 @@ def test_a_part_that_could_not_work_is_told_at_once(tmp_path: Path, name: str, v
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("part", ["api", "worker"])
+def test_a_database_that_can_never_be_reached_is_not_waited_for(tmp_path: Path, part: str) -> None:
+    url = "postgresql://ana:hidden@127.0.0.1:9/d?sslmode=bogus"
+    done = agent(tmp_path, part, DATABASE_URL=url, PERPLEXITY_BASE_URL="http://127.0.0.1:9")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("agent: DATABASE_URL: postgresql://ana:…@127.0.0.1:9/d?sslmode=bogus: the parameter")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_addresses_that_a_killed_start_left_are_no_running_system(tmp_path: Path) -> None:
+    (data := tmp_path / "data").mkdir()
+    (data / "addresses.json").write_text('{"database_url": "postgresql:///x?host=/nowhere", "temporal": "127.0.0.1:9"}')
+    (data / "processes.json").write_text(json.dumps({str(os.getpid()): 1.0}))  # its pid is another program's by now
+
+    done = agent(tmp_path, "doctor")
+
+    assert done.returncode == 0, done.stdout
+    assert "PostgreSQL: not running" in done.stdout
+    assert "the system runs" not in done.stdout
+
+
+def test_a_port_that_is_not_used_is_not_looked_at(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as temporal:
+        port = str(temporal.getsockname()[1])
+        done = agent(tmp_path, "doctor", TEMPORAL_ADDRESS=f"127.0.0.1:{port}", TEMPORAL_PORT=port)
+
+    assert "TEMPORAL_PORT" not in done.stdout
+
+
 def test_a_wrapper_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
     done = agent(tmp_path, "doctor", PERPLEXITY_BASE_URL="http://ana:hidden@127.0.0.1:9")
 
-    assert "Perplexity wrapper: http://…@127.0.0.1:9 does not answer" in done.stdout
+    assert "Perplexity wrapper: PERPLEXITY_BASE_URL: no wrapper answers at http://…@127.0.0.1:9 (" in done.stdout
     assert "hidden" not in done.stdout
 
 

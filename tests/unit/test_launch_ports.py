@@ -79,3 +79,10 @@ def test_a_default_gives_way_to_a_port_of_the_workers_metrics() -> None:
 def test_ports_that_are_not_shown_are_no_pair() -> None:
     with claimed_ports(settings(worker_metrics_port=0, worker_counters_port=0)):
         pass
+
+
+def test_ports_of_a_temporal_that_is_somebody_elses_are_not_looked_at(taken: int) -> None:
+    theirs = {"temporal_address": f"127.0.0.1:{taken}", "temporal_port": taken, "temporal_ui_port": taken}
+
+    with claimed_ports(Settings(_env_file=None, **theirs)):  # type: ignore[call-arg, arg-type]
+        pass
