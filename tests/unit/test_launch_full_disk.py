@@ -22,7 +22,7 @@ from launch.parts import LaunchedPart
 from launch.processes import spawn
 from launch.stopping import StopClock
 from launch.supervisor import Supervisor
-from tests.support.waiting import until_blocking
+from tests.support.waiting import LONGEST_SECONDS, until_blocking
 
 LASTS = "import time; time.sleep(60)"
 
@@ -86,7 +86,7 @@ class Watched:
 
     def end(self) -> None:
         self.stop.since = 0.0
-        self._thread.join()
+        self._thread.join(LONGEST_SECONDS)
         self.parts.stop()
 
 
