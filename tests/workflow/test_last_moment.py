@@ -47,9 +47,12 @@ async def test_a_take_over_keeps_the_run(ending: Driver) -> None:
     await within("the update", update.result(), lambda: world)
 
     await until("another run's look", lambda: world.looks, lambda seen: seen > looks + 1)
-    current = WorkflowState.model_validate(await handle.query("workflow_state"))
+
+    async def owner() -> Owner:
+        return WorkflowState.model_validate(await handle.query("workflow_state")).standing.owner
+
+    await until("what that look reads", owner, lambda seen: seen is Owner.HUMAN)
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
-    assert current.standing.owner is Owner.HUMAN
 
 
 async def test_a_message_is_answered(ending: Driver) -> None:
