@@ -121,6 +121,8 @@ def test_an_asked_end_writes_into_no_other_file(tmp_path: Path, closed: str) -> 
 _IMPORTING = """
 import os, signal, sys
 number, sys.argv = signal.Signals[sys.argv[2]], ["agent", sys.argv[1]]
+# as in a terminal, however the tests were started
+signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 from perplexity_agent.ends import end_when_asked
 end_when_asked()
 try:
