@@ -14,7 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 WHOLE_PROGRAM = "tests/system/"
 WHOLE_PROJECT = ("tests/unit/test_clock_rule.py", "tests/unit/test_shifted.py", "tests/unit/test_waiting_rule.py")
-_FIRST = (WHOLE_PROGRAM, "tests/workflow/", "tests/model/", *WHOLE_PROJECT)
+_FIRST = (WHOLE_PROGRAM, "tests/model/", *WHOLE_PROJECT)
 """What takes long, most of it waiting: at the end, others would wait for it with nothing to do."""
 
 

@@ -156,6 +156,7 @@ async def test_what_was_shown_of_the_answer_that_a_person_interrupted_is_taken_b
     await stream.aclose()
     await set_state(system, "human_handoff")
     system.perplexity.gate.set()
+    await until("the turn's end", lambda: system.session(), lambda session: session["waiting_messages"] == 0)
     await released(system, 2)
 
     of_accepted, of_first = [
