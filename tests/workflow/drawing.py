@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, get_args
@@ -24,7 +25,8 @@ from schemas.turns import State
 from tests.support.waiting import until, within
 from tests.workflow.scripted import GATES, ScriptedWorld
 
-QUEUE = "drawn"
+QUEUE = f"drawn-{os.getpid()}"
+"""Of this process: others at the same server have workers of their own, which know nothing of its worlds."""
 IDLE_SECONDS = 0.15
 
 Act = Literal[
