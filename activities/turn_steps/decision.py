@@ -214,18 +214,16 @@ def _answer_to_question(
         return None
     if handler is not None and event is Event.CONFIRMED:
         return PerformConfirmed(question.id, turn.actions, handler)
-    words = _words_on_end(event, question, assistant.texts)
+    came_to = _ENDED_BY.get(event)
+    if came_to is None:
+        return None
+    words = _words_of(came_to, assistant.texts, done=question.something_done, unknown=question.something_unknown)
     closed = ClosedQuestion(question.id, event)
     return None if words is None else GiveReply(with_limit_notice(words, turn, assistant), closed=closed)
 
 
-def _words_on_end(event: Event, question: StoredConfirmation, texts: Texts) -> str | None:
-    """What is said of a question that the answer ends; what else its turn did is not denied."""
-    if event is Event.DECLINED:
-        return texts.cancelled
-    done = texts.of_other_effects(done=question.something_done, unknown=question.something_unknown)
-    undone = {Event.EXPIRED: texts.expired, Event.REFUSED: texts.refused}.get(event)
-    return undone and (done or undone)
+_ENDED_BY = {Event.DECLINED: CameTo.DECLINED, Event.EXPIRED: CameTo.EXPIRED, Event.REFUSED: CameTo.REFUSED}
+"""What the open question has come to by an answer that does nothing else."""
 
 
 def _words_on_pressed(turn: ClaimedTurn, texts: Texts) -> str | None:
@@ -237,6 +235,11 @@ def _words_on_pressed(turn: ClaimedTurn, texts: Texts) -> str | None:
 def words_on(asked: AskedQuestion, texts: Texts) -> str | None:
     """What a customer is told who answers a question that is not open any more: neither more nor less than is so.
     None: it is open."""
+    return _words_of(asked.came_to, texts, done=asked.something_done, unknown=asked.something_unknown)
+
+
+def _words_of(came_to: CameTo, texts: Texts, *, done: bool, unknown: bool) -> str | None:
+    """*done*, *unknown*: of the other effects of the turn that asked, which are not denied."""
     told = {
         CameTo.UNDER_WAY: texts.still_working,
         CameTo.DONE: texts.action_done,
@@ -250,10 +253,9 @@ def words_on(asked: AskedQuestion, texts: Texts) -> str | None:
         CameTo.REFUSED: texts.refused,
         CameTo.DROPPED: texts.dropped,
     }
-    if asked.came_to in undone:
-        done = texts.of_other_effects(done=asked.something_done, unknown=asked.something_unknown)
-        return done or undone[asked.came_to]
-    return told.get(asked.came_to)
+    if came_to in undone:
+        return texts.of_other_effects(done=done, unknown=unknown) or undone[came_to]
+    return told.get(came_to)
 
 
 def _on_action(
