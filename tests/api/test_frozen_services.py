@@ -138,7 +138,7 @@ async def test_a_silent_database_is_told_of_in_time(system: System) -> None:
     async with way_to(partial(asyncio.open_unix_connection, f"{folder}/.s.PGSQL.5432")) as way:
         database = Database(f"postgresql://postgres@{way.address}{address.path}")
         checks = ReadinessChecks(database, system.services.conversations, settings)
-        assert (await checks.now()).can_store
+        await until("a database that answers and a worker", checks.now, lambda seen: seen.can_answer)
         way.is_open = False
         began = time.monotonic()
 
