@@ -149,7 +149,7 @@ SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq,
                     'for_customer', a.confirmation_by <> 'staff') END
           FROM left_open l LEFT JOIN actions a ON a.effect_key = l.key AND a.status = 'accepted'
        ) AS found
-  JOIN conversations c ON c.id = found.conversation_id AND c.newest_seq > coalesce(c.stopped_seq, -1)
+  JOIN conversations c ON c.id = found.conversation_id AND NOT is_stopped(c)
 """
 """What is due and nobody carries on: replies, and effects whose turn is over, so that no message brings them back. A
 turn that is not finished is woken with its messages (`storage.waiting`)."""
