@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from integrations.channels.failures import SendFailed, SendFailureKind
+from integrations.endpoints.port import CallFailureKind, EndpointFailed
 from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import AssistantConfig, Texts
 from schemas.conversations import ApprovalDecision, NextStep, Thread, TurnRequest
@@ -36,7 +37,12 @@ __all__ = ["promised", "still"]
 PAY = Endpoint(
     name="pay", description="Pays 500 ringgit", method="POST", url="https://shop.example/pay", destructive=True
 )
-BOOKS, CANCELS, PAYS = (output("api_call", endpoint=name, params={}) for name in ("book", "cancel_order", "pay"))
+INVOICE = Endpoint(
+    name="invoice", description="Invoices", method="POST", url="https://shop.example", confirmation=Confirmation.STAFF
+)
+BOOKS, CANCELS, PAYS, INVOICES = (
+    output("api_call", endpoint=name, params={}) for name in ("book", "cancel_order", "pay", "invoice")
+)
 ASKS_TO_CANCEL = "Shall I do this: Cancels?\nPlease answer yes or no."
 ASKS_TO_PAY = "Shall I do this: Pays 500 ringgit?\nPlease answer yes or no."
 DONE, PARTLY, DROPPED = Texts().action_done, Texts().partly_done, Texts().dropped
@@ -45,9 +51,9 @@ NO_ANSWER = SendFailed(SendFailureKind.UNKNOWN, "no answer")
 FAILED = 131000
 
 
-async def configure(system: System, *, staff: bool = False) -> None:
-    by = {"create_ticket": Confirmation.STAFF} if staff else {}
-    actions = AssistantActions(endpoints=(BOOK, CANCEL, PAY), confirmations=by)
+async def configure(system: System, by: Confirmation = Confirmation.NONE) -> None:
+    """*by*: who has to agree to a ticket."""
+    actions = AssistantActions(endpoints=(BOOK, CANCEL, PAY, INVOICE), confirmations={"create_ticket": by})
     await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
 
 
@@ -63,9 +69,9 @@ async def whole_turn(system: System, conversation_id: UUID, cursor: int) -> int:
     return outcome.cursor
 
 
-async def asked(system: System, *outputs: str, staff: bool = False) -> Conversation:
+async def asked(system: System, *outputs: str, by: Confirmation = Confirmation.NONE) -> Conversation:
     """A customer's conversation in which the last of *outputs* asks for a yes; those before are done."""
-    await configure(system, staff=staff)
+    await configure(system, by)
     talk = Conversation(system)
     system.perplexity.scripts.extend(outputs)
     await talk.customer.write("Please")
@@ -201,7 +207,7 @@ async def test_a_question_that_a_person_ended_is_asked_about_anew(still: System)
 @pytest.mark.parametrize("taken", [False, True])
 async def test_what_was_done_before_it_is_told_in_its_place(still: System, *, staff: bool, taken: bool) -> None:
     """A booking, and then the question, or the approval, which a take-over, a release or a reset ends."""
-    talk = await asked(still, BOOKS, TICKET if staff else CANCELS, staff=staff)
+    talk = await asked(still, BOOKS, TICKET if staff else CANCELS, by=Confirmation.STAFF)
     if taken:
         await talk.change(Event.TAKEN)
         await settled(talk)
@@ -217,7 +223,7 @@ async def test_what_was_done_before_it_is_told_in_its_place(still: System, *, st
 @pytest.mark.parametrize("how", ["expired", "declined", "refused"])
 @pytest.mark.parametrize("taken", [False, True])
 async def test_what_was_done_before_it_is_not_denied(still: System, how: str, *, taken: bool) -> None:
-    talk = await asked(still, BOOKS, TICKET, staff=True)
+    talk = await asked(still, BOOKS, TICKET, by=Confirmation.STAFF)
     if taken:
         await talk.change(Event.TAKEN)
     await settled(talk)
@@ -230,6 +236,40 @@ async def test_what_was_done_before_it_is_not_denied(still: System, how: str, *,
     await settled(talk)
 
     assert talk.customer.received == ([] if taken else [ASKED]) + [PARTLY]
+
+
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("taken", [False, True])
+async def test_what_was_done_before_an_approval_is_told_with_it(still: System, *, left: bool, taken: bool) -> None:
+    """Once: no words said so, whether or not those that a colleague has to agree have left."""
+    talk = await asked(still, BOOKS, TICKET, by=Confirmation.STAFF)
+    if left:
+        await settled(talk)
+    if taken:
+        await talk.change(Event.TAKEN)
+    await approve(talk)
+    await settled(talk)
+    if taken:
+        await talk.change(Event.RELEASED)
+        await settled(talk)
+
+    assert talk.customer.received == ([ASKED] if left else []) + [f"{DONE}\n\n{OPENED}"]
+    assert (await talk.held(), (await talk.customer.session())["waiting_messages"]) == (0, 0)
+
+
+async def test_what_was_done_before_an_action_without_words_of_the_model_is_told_with_it(still: System) -> None:
+    talk = await asked(still, BOOKS, TICKET)
+    await settled(talk)
+
+    assert talk.customer.received == [f"{DONE}\n\n{OPENED}"]
+
+
+async def test_what_is_done_in_the_same_words_is_told_once(still: System) -> None:
+    talk = await asked(still, BOOKS, INVOICES)
+    await approve(talk)
+    await settled(talk)
+
+    assert talk.customer.received == [DONE]
 
 
 async def yes(talk: Conversation) -> None:
@@ -254,6 +294,19 @@ async def test_a_question_is_not_put_again_behind_the_one_that_took_its_place(st
 
     assert talk.customer.received == [ASKS_TO_PAY]
     assert [name for name, *_ in still.endpoints.calls] == ["pay"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_was_done_before_a_question_is_told_with_what_came_of_the_yes(still: System, *, fails: bool) -> None:
+    """The question said nothing of it; a failure after the yes changed nothing, but for that."""
+    talk = await asked(still, BOOKS, CANCELS if fails else TICKET, by=Confirmation.CUSTOMER)
+    await settled(talk)
+    if fails:
+        still.endpoints.outcomes.append(EndpointFailed(CallFailureKind.FAILED, "no"))
+    await yes(talk)
+    await settled(talk)
+
+    assert talk.customer.received[1:] == [PARTLY if fails else f"{DONE}\n\n{OPENED}"]
 
 
 async def two_questions(still: System, *, newer_leaves: bool = True) -> Person:
@@ -360,7 +413,7 @@ async def approve_in(system: System, conversation_id: UUID, *stops: DatabaseStop
 
 async def test_who_has_the_conversation_that_goes_on_reads_what_staff_decided_in_the_merged_one(still: System) -> None:
     """It is merged between the decision and its words."""
-    await configure(still, staff=True)
+    await configure(still, Confirmation.STAFF)
     person = Person(still)
     await person.by_phone("Hello")
     still.perplexity.scripts.extend(["Hello", TICKET])
