@@ -80,10 +80,10 @@ COMPLETE = f"""
 UPDATE effects e
    SET status = {_IF_OPEN} :status ELSE e.status END,
        settled_at = {_IF_OPEN} agent_now() ELSE e.settled_at END,
-       result = {_IF_OPEN} CAST(:result AS jsonb) ELSE e.result END,
+       result = {_IF_OPEN} CAST(:result AS jsonb) ELSE with_copy(e, CAST(:external_id AS text)) END,
        failure = {_IF_OPEN} :failure ELSE e.failure END,
        error = {_IF_OPEN} CAST(:error AS jsonb) ELSE e.error END,
-       external_id = coalesce(e.external_id, :external_id),
+       external_id = coalesce(e.external_id, CAST(:external_id AS text)),
        reached = {_IF_OPEN} :reached ELSE e.reached END,
        unknown_attempts = e.unknown_attempts + (e.status = 'sending' AND :status = 'unknown')::int
  WHERE e.key = :key AND e.fence = :fence AND e.status <> 'planned'
