@@ -90,14 +90,25 @@ def locked_folder(settings: Settings) -> Iterator[DataFolder]:
             _check_ownership(folder)
             _make_inside(folder)
             check_media_folder(settings.media_dir or kept / "media")
-            yield folder
+            with _ours_alone(folder):
+                yield folder
             worked = True
         finally:
-            for ours_alone in (folder.addresses, folder.processes):
-                with suppress(OSError):  # a folder, which was told
-                    ours_alone.unlink()
             if settings.ephemeral:
                 _remove(folder, made_here, with_logs=worked)
+
+
+@contextmanager
+def _ours_alone(folder: DataFolder) -> Iterator[None]:
+    """Addresses and processes of this run only. What a killed one left says where nothing is by now; its processes are
+    read, and ended, by the first start that comes so far."""
+    folder.addresses.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        for each in (folder.addresses, folder.processes):
+            with suppress(OSError):  # a disk that was taken away
+                each.unlink()
 
 
 def _absolute(folder: Path) -> Path:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from launch.records import write_record
+
 pytestmark = pytest.mark.processes
 
 AGENT = Path(sys.executable).with_name("agent")
@@ -132,6 +134,28 @@ def test_addresses_that_a_killed_start_left_are_no_running_system(tmp_path: Path
     assert "the system runs" not in done.stdout
 
 
+COMMANDS = ["api", "worker", "migrate", "backup copy.dump", "assistant show", "conversation reset c-1"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_asks_who_listens_where_a_killed_start_was(tmp_path: Path, command: str) -> None:
+    (data := tmp_path / "data").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        left = {"database_url": f"postgresql://a@127.0.0.1:{port}/b", "temporal": f"127.0.0.1:{port}"}
+        (data / "addresses.json").write_text(json.dumps(left))
+        done = agent(tmp_path, *command.split())
+        somebody.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            somebody.accept()
+
+    told = (
+        f"DATABASE_URL: not set, and no `agent run` is running in DATA_DIR ({data}), though one that was killed left "
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"agent: {told}addresses.json there; start it, or set DATABASE_URL\n"
+
+
 def test_a_port_that_is_not_used_is_not_looked_at(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as temporal:
         port = str(temporal.getsockname()[1])
@@ -161,6 +185,7 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(tmp_path: Pat
 def test_a_damaged_list_of_addresses_is_no_traceback(tmp_path: Path, content: str) -> None:
     (data := tmp_path / "data").mkdir()
     (data / "addresses.json").write_text(content)
+    write_record(data / "processes.json", [os.getpid()])
 
     done = agent(tmp_path, "migrate")
 

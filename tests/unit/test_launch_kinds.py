@@ -192,6 +192,20 @@ def test_counters_of_processes_that_are_gone_are(tmp_path: Path) -> None:
         assert list(folder.metrics.iterdir()) == []
 
 
+def test_a_start_that_comes_to_nothing_forgets_no_parts_of_a_killed_one(tmp_path: Path) -> None:
+    (record := tmp_path / "processes.json").write_text("{}")
+
+    assert "no room" in refusal(tmp_path, disk_free_bytes=10**18)
+    assert record.exists()
+
+
+def test_a_start_has_no_addresses_of_a_killed_one(tmp_path: Path) -> None:
+    (tmp_path / "addresses.json").write_text('{"database_url": "postgresql://a@127.0.0.1:5432/b"}')
+
+    with locked_folder(settings(tmp_path, disk_free_bytes=0)) as folder:
+        assert not folder.addresses.exists()
+
+
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The temp folder, with what somebody put there who knows our names."""
