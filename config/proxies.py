@@ -34,6 +34,22 @@ def proxy_trouble(environment: Mapping[str, str]) -> str | None:
     return None
 
 
+def proxy_towards(url: str, environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """The variable whose proxy calls of *url* go through, and its value; None where none stands between."""
+    parts = urlsplit(url)
+    given = {name: value.strip() for name, value in environment.items() if value.strip()}
+    lower = {name.lower(): name for name in sorted(given)}  # where both are set, the small letters count
+    if _is_exempt(parts.hostname or "", given.get(lower.get("no_proxy", ""), "")):
+        return None
+    name = lower.get(f"{parts.scheme}_proxy") or lower.get("all_proxy")
+    return (name, given[name]) if name else None
+
+
+def _is_exempt(host: str, no_proxy: str) -> bool:
+    names = [name.strip().lower().removeprefix("*.").removeprefix(".") for name in no_proxy.split(",")]
+    return any(name and (name == "*" or f".{host}".endswith(f".{name}")) for name in names)
+
+
 def _set(environment: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in environment.items() if name.lower() in _NAMES and value.strip()]
 
