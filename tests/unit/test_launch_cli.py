@@ -189,7 +189,7 @@ def test_the_doctor_names_the_proxy_that_stands_before_the_wrapper(tmp_path: Pat
 
 def test_a_proxy_that_speaks_another_protocol_ends_no_doctor(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        threading.Thread(target=_refuse, args=(other,)).start()
+        threading.Thread(target=_refuse, args=(other,), daemon=True).start()
         proxy = f"socks5h://bob:hid@127.0.0.1:{other.getsockname()[1]}"
         done = agent(tmp_path, "doctor", ALL_PROXY=proxy, PERPLEXITY_BASE_URL="http://wrapper.internal")
 

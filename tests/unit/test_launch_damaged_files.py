@@ -224,7 +224,7 @@ def test_the_same_pid_after_another_start_of_the_machine_is_another_process(tmp_
 def test_one_part_that_is_gone_does_not_hide_the_others(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
     write_record(record := tmp_path / "processes.json", [child.pid, os.getpid()])
     child.kill()
-    child.wait()
+    child.wait(LONGEST_SECONDS)
 
     assert is_running(record)
 
