@@ -23,8 +23,11 @@ from launch.os_user import os_user_name
 
 _LOCK = "lock"
 _MODE, _MODE_OF_ROOTS = 0o700, 0o711
-_OURS = ("*.json", "temporal.sqlite*", "media", "metrics", "simulator", "logs", "logs/*")
-"""What a start and its parts write in DATA_DIR, besides PostgreSQL's."""
+_OURS = (
+    *("addresses.json", "processes.json", "secrets.json", "metrics", "simulator", "logs", "logs/*"),
+    *("temporal.sqlite", "temporal.sqlite-wal", "temporal.sqlite-shm"),
+)
+"""What a start and its parts write in DATA_DIR, besides PostgreSQL's and customers' files."""
 
 _COUNTERS = re.compile(r"(counter|gauge_\w+|histogram|summary)_[0-9]+\.db")
 """The files of prometheus_client's multiprocess mode, one a kind and process."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from launch.folder import DataFolder, locked_folder
 from launch.keys import find_keys
 from launch.main import run
 from launch.temporal_file import move_aside_if_damaged
+from tests.support.waiting import LONGEST_SECONDS
 
 FILES = ["logs", "simulator", "metrics"]
 FOLDERS = ["lock", "addresses.json", "processes.json", "secrets.json", "logs/worker.log"]
@@ -263,6 +266,34 @@ def test_a_file_of_ones_own_that_is_closed_is_not_called_somebody_elses(tmp_path
     (kept := tmp_path / "secrets.json").touch(0o400)
 
     assert refusal(tmp_path, disk_free_bytes=0).startswith(f"{kept} is yours, and its mode keeps you from it: chmod")
+
+
+_NEIGHBOURS = """
+import os, sys
+from config.settings import Settings
+from launch.folder import locked_folder
+import encodings.idna
+settings = Settings(_env_file=None, data_dir=sys.argv[1], media_dir=sys.argv[1] + "/kept", disk_free_bytes=0)
+os.setuid(65534)
+with locked_folder(settings):
+    print("started")
+"""
+"""A start by an ordinary user, who is kept from files as root is not."""
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only root becomes another user")
+@pytest.mark.parametrize("theirs", ["package.json", "temporal.sqlite.dump", "media"])
+def test_what_only_looks_like_ours_keeps_nobody_from_starting(theirs: str) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o711)
+        (data := Path(place) / "data").mkdir(mode=0o700)
+        (data / theirs).touch(0o600)
+        os.chown(data, 65534, 65534)
+        command = [sys.executable, "-c", _NEIGHBOURS, str(data)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_SECONDS)
+
+    assert done.stdout == "started\n", done.stderr.splitlines()[-1:]
 
 
 @pytest.fixture
