@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -334,3 +335,30 @@ def test_a_database_whose_owner_cannot_run_it(cluster: Path, owner: int, words: 
     os.chown(cluster, owner, owner)
 
     assert refusal_of(cluster).startswith(f"{cluster} {words}")
+
+
+def test_a_start_beside_one_whose_folder_was_removed_leaves_it_its_files(tmp_path: Path, temporary: Path) -> None:
+    """`rm -rf .data` under a running system: the next start finds no lock."""
+    ours = settings(data := tmp_path / "data", ephemeral=True, disk_free_bytes=0)
+    with locked_folder(ours) as first:
+        shutil.rmtree(data)
+        with locked_folder(ours) as second:
+            assert first.kept.is_dir()
+            assert second.kept != first.kept
+
+
+def test_the_end_of_one_whose_folder_was_removed_takes_nothing_from_the_next(tmp_path: Path) -> None:
+    ours = settings(data := tmp_path / "data", disk_free_bytes=0)
+    with locked_folder(ours):
+        shutil.rmtree(data)
+        second = locked_folder(ours)
+        folder = second.__enter__()
+        folder.addresses.write_text("{}")
+        folder.processes.write_text("{}")
+
+    assert sorted(path.name for path in data.iterdir() if path.is_file()) == [
+        "addresses.json",
+        "lock",
+        "processes.json",
+    ]
+    second.__exit__(None, None, None)
