@@ -106,6 +106,9 @@ async def test_nothing_was_sent_through_such_a_one() -> None:
         ("http://w.internal", {"HTTPS_PROXY": "http://p:1", "ALL_PROXY": " "}, None),
         ("http://w.internal", {"HTTP_PROXY": "http://p:1", "NO_PROXY": "a,internal"}, None),
         ("http://w.internal", {"HTTP_PROXY": "http://p:1", "no_proxy": "*"}, None),
+        ("http://w.internal:8000", {"HTTP_PROXY": "http://p:1", "NO_PROXY": ".w.internal:8000"}, None),
+        ("http://w.internal:8000", {"HTTP_PROXY": "http://p:1", "NO_PROXY": ",:81"}, ("HTTP_PROXY", "http://p:1")),
+        ("http://10.1.2.3:8000", {"HTTP_PROXY": "http://p:1", "NO_PROXY": "10.0.0.0/8"}, None),
     ],
 )
 def test_which_proxy_stands_between(url: str, environment: dict[str, str], found: tuple[str, str] | None) -> None:
