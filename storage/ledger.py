@@ -80,10 +80,10 @@ COMPLETE = f"""
 UPDATE effects e
    SET status = {_IF_OPEN} :status ELSE e.status END,
        settled_at = {_IF_OPEN} agent_now() ELSE e.settled_at END,
-       result = {_IF_OPEN} CAST(:result AS jsonb) ELSE e.result END,
+       result = {_IF_OPEN} CAST(:result AS jsonb) ELSE with_copy(e, CAST(:external_id AS text)) END,
        failure = {_IF_OPEN} :failure ELSE e.failure END,
        error = {_IF_OPEN} CAST(:error AS jsonb) ELSE e.error END,
-       external_id = coalesce(e.external_id, :external_id),
+       external_id = coalesce(e.external_id, CAST(:external_id AS text)),
        reached = {_IF_OPEN} :reached ELSE e.reached END,
        unknown_attempts = e.unknown_attempts + (e.status = 'sending' AND :status = 'unknown')::int
  WHERE e.key = :key AND e.fence = :fence AND e.status <> 'planned'
@@ -149,7 +149,7 @@ SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq,
                     'for_customer', a.confirmation_by <> 'staff') END
           FROM left_open l LEFT JOIN actions a ON a.effect_key = l.key AND a.status = 'accepted'
        ) AS found
-  JOIN conversations c ON c.id = found.conversation_id AND c.newest_seq > coalesce(c.stopped_seq, -1)
+  JOIN conversations c ON c.id = found.conversation_id AND NOT is_stopped(c)
 """
 """What is due and nobody carries on: replies, and effects whose turn is over, so that no message brings them back. A
 turn that is not finished is woken with its messages (`storage.waiting`)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -162,13 +162,14 @@ class Conversations:
         with _told_plainly():
             try:
                 async with asyncio.timeout(self._rpc_timeout.total_seconds()):
-                    await self._client.start_update_with_start_workflow(
-                        "resolve_approval",
-                        decision,
-                        wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                        start_workflow_operation=self._operation(conversation),
-                        result_type=SessionChanged,
-                    )
+                    with self._operation(conversation) as start:
+                        await self._client.start_update_with_start_workflow(
+                            "resolve_approval",
+                            decision,
+                            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                            start_workflow_operation=start,
+                            result_type=SessionChanged,
+                        )
             except TimeoutError:
                 raise TemporalUnavailable("the conversation did not take the decision in time") from None
 
@@ -177,11 +178,11 @@ class Conversations:
     ) -> SessionChanged:
         try:
             async with asyncio.timeout(wait_seconds) as waiting:
-                with _told_plainly():
+                with _told_plainly(), self._operation(conversation) as start:
                     changed: SessionChanged = await self._client.execute_update_with_start_workflow(
                         update,
                         argument,
-                        start_workflow_operation=self._operation(conversation),
+                        start_workflow_operation=start,
                         result_type=SessionChanged,
                     )
                 return changed
@@ -235,13 +236,14 @@ class Conversations:
         """One update; False when the run ended, or started over, before it came to the message: try it again."""
         with _told_plainly():
             try:
-                answered: MessageAnswered = await self._client.execute_update_with_start_workflow(
-                    "await_reply",
-                    MessageStored(seq=message.seq),
-                    id=call_id,
-                    start_workflow_operation=self._operation(message),
-                    result_type=MessageAnswered,
-                )
+                with self._operation(message) as start:
+                    answered: MessageAnswered = await self._client.execute_update_with_start_workflow(
+                        "await_reply",
+                        MessageStored(seq=message.seq),
+                        id=call_id,
+                        start_workflow_operation=start,
+                        result_type=MessageAnswered,
+                    )
             except WorkflowUpdateFailedError:
                 return False
             except RPCError as error:
@@ -252,8 +254,18 @@ class Conversations:
             raise GaveUp("the run was cancelled, or its turn could not be taken for long")
         return answered.cursor >= message.seq
 
-    def _operation(self, message: ConversationRef) -> WithStartWorkflowOperation[Any, Any]:
-        return WithStartWorkflowOperation(WORKFLOW_TYPE, self._start(message), **self._options(message))
+    @contextmanager
+    def _operation(self, message: ConversationRef) -> Iterator[WithStartWorkflowOperation[Any, Any]]:
+        """The start of an update-with-start. The SDK notes a failure of the call in it too, our own time-out included:
+        unless somebody reads that, asyncio logs an error."""
+        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            WORKFLOW_TYPE, self._start(message), **self._options(message)
+        )
+        reading = asyncio.create_task(_read(operation))
+        try:
+            yield operation
+        finally:
+            reading.cancel()
 
     def _start(self, message: ConversationRef) -> ConversationStart:
         return ConversationStart(
@@ -286,6 +298,11 @@ def _told_plainly() -> Iterator[None]:
         if not str(error).startswith(_NEVER_CONNECTED):
             raise
         raise TemporalUnavailable(plain_reason(error)) from error
+
+
+async def _read(operation: WithStartWorkflowOperation[Any, Any]) -> None:
+    with suppress(Exception):  # the call raises it as well
+        await operation.workflow_handle()
 
 
 def _names_a_namespace(error: RPCError) -> bool:

@@ -332,14 +332,14 @@ async def test_every_output_names_the_pack_it_was_asked_with_and_echoes(
         system.perplexity.scripts.append("We do.")
         await system.send("Hello")
         await system.services.configurations.pasted("default", "v-pasted", "Ann")
-        ticket = json.loads(TICKET) | {"pack": "v-echoed"}
+        ticket = json.loads(TICKET) | {"pack": "0123456789abcdef"}
         system.perplexity.scripts.extend([json.dumps(ticket), "Thanks."])
         await system.send("My lamp broke")
         await system.send("Thanks")
 
         packs = await rows(system, "SELECT prompt_pack, pack_echoed FROM raw_outputs ORDER BY created_at")
 
-    assert packs == [("unknown", None), ("v-pasted", "v-echoed"), ("v-pasted", None)]
+    assert packs == [("unknown", None), ("v-pasted", "0123456789abcdef"), ("v-pasted", None)]
 
 
 async def test_waiting_between_two_questions_is_no_death(postgres_url: str, temporal_address: str) -> None:
