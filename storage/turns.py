@@ -214,7 +214,6 @@ class StoredConfirmation(BaseModel):
             request=ActionRequest(action=self.name, reason=self.reason, metadata=self.metadata),
             digest=self.digest,
             by=self.confirmation_by,
-            asked_at=self.created_at,
             expires_at=self.expires_at,
             asked_seq=self.asked_seq,
             accepted_at=self.accepted_at,

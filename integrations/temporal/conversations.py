@@ -38,7 +38,7 @@ from schemas.conversations import (
     MessageStored,
     SessionChanged,
 )
-from schemas.operations import WORKFLOW_TYPE
+from schemas.operations import ASSISTANT, CHANNEL, CONVERSATION_STATE, STOPPED, WORKFLOW_TYPE
 from schemas.turns import State
 
 _RETRY_PAUSE_SECONDS = 0.1
@@ -46,9 +46,6 @@ _RETRY_PAUSE_MAX_SECONDS = 2.0
 _TRY_AGAIN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.ALREADY_EXISTS}
 """What a call meets whose run ended under it. Anything else does not pass by asking again at once: Temporal is
 unavailable, or refuses us (wrong search attributes, no right, no such namespace), and the caller is told."""
-
-_STOPPED = "Stopped"
-"""The type of the error with which a cancelled run refuses (`Conversation._refuse_if_stopped`)."""
 
 _NEVER_CONNECTED = "Failed client connect"
 """How the SDK's RuntimeError begins when a client that connects at its first call cannot."""
@@ -194,7 +191,7 @@ class Conversations:
                 raise StillWaiting("the conversation is busy") from None
             raise
         except WorkflowUpdateFailedError as error:
-            if isinstance(error.cause, ApplicationError) and error.cause.type == _STOPPED:
+            if isinstance(error.cause, ApplicationError) and error.cause.type == STOPPED:
                 raise ConversationStopped("an operator cancelled its run") from error
             raise GaveUp(f"the conversation did not carry it out: {type(error.cause).__name__}") from error
 
@@ -279,7 +276,7 @@ class Conversations:
         )
 
     def _options(self, message: ConversationRef) -> dict[str, Any]:
-        attributes = {"ConversationState": State.BOT, "Channel": message.channel, "Assistant": message.assistant}
+        attributes = {CONVERSATION_STATE: State.BOT, CHANNEL: message.channel, ASSISTANT: message.assistant}
         pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), str(v)) for name, v in attributes.items()]
         return {
             "id": message.workflow_id,

@@ -275,7 +275,7 @@ async def test_an_action_is_done_under_the_configuration_it_was_accepted_under(s
     planned = await answer(does(still), request)
     await configure(still, endpoints=[LOOK_UP])
 
-    perform = Perform(**request.model_dump(), action_id=planned.action_id)
+    perform = Perform(action_id=planned.action_id)
     outcome = await ActivityEnvironment().run(does(still).actions.perform, perform)
 
     assert outcome.step is NextStep.CONCLUDE
