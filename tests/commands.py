@@ -1,0 +1,45 @@
+"""`agent …` as a process of its own, or said in this one: a process costs a second of the processor's time.
+
+What a command refuses or shows is the same either way. Its start and its end are a process's, so each kind of them is
+tried as one too.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import chdir
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from tests.support.waiting import LONGEST_SECONDS
+
+AGENT = Path(sys.executable).with_name("agent")
+_OURS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "PERPLEXITY_BASE_URL", "PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")
+
+
+def agent(folder: Path, *words: str | bytes, answer: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run in *folder*, away from any `.env`, with the data folder there; *answer* comes through its standard input."""
+    kept = {name: value for name, value in os.environ.items() if name not in _OURS}
+    environment = {**kept, "DATA_DIR": str(folder / "data"), **settings}
+    return subprocess.run(
+        [AGENT, *words],
+        input=answer,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
+    )
+
+
+def agent_here(folder: Path, *words: str, answer: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """The same without the process. Beside a running event loop it needs a thread."""
+    from cli.main import app
+
+    environment = {**dict.fromkeys(_OURS), "DATA_DIR": str(folder / "data"), **settings}
+    with chdir(folder):
+        done = CliRunner().invoke(app, words, input=answer, env=environment, catch_exceptions=False)
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
