@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir
 from pathlib import Path
 
@@ -36,10 +37,11 @@ def agent(folder: Path, *words: str | bytes, answer: str = "", **settings: str) 
 
 
 def agent_here(folder: Path, *words: str, answer: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    """The same without the process. Beside a running event loop it needs a thread."""
+    """The same without the process: in a thread, for most commands have an event loop of their own."""
     from cli.main import app
 
     environment = {**dict.fromkeys(_OURS), "DATA_DIR": str(folder / "data"), **settings}
-    with chdir(folder):
-        done = CliRunner().invoke(app, words, input=answer, env=environment, catch_exceptions=False)
+    with chdir(folder), ThreadPoolExecutor(1) as thread:
+        saying = thread.submit(CliRunner().invoke, app, words, input=answer, env=environment, catch_exceptions=False)
+        done = saying.result(LONGEST_SECONDS)
     return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
