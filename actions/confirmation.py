@@ -70,7 +70,6 @@ def pending_action(
         request=request,
         digest=action_digest(request, key),
         by=by,
-        asked_at=asked_at,
         expires_at=asked_at + timedelta(seconds=seconds),
         asked_seq=asked_seq,
     )

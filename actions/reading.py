@@ -14,18 +14,19 @@ from typing import Any
 
 from actions.limits import ReadingLimits
 from actions.objects import ObjectScanner
+from actions.prompt_pack import PACK_VERSION
 from actions.registry import Registry
 from actions.relaxed_json import RelaxedObject, Repeated
-from actions.suspicion import Judgement, Meant, gap_is_meant, inner_objects, judge, names_known
+from actions.suspicion import Judgement, Meant, gap_is_meant, judge, names_known
 from actions.validation import model_errors
-from schemas.actions import PACK_CHARACTERS, ActionRequest, ParsedOutput
+from schemas.actions import ActionRequest, ParsedOutput
 from schemas.turns import ErrorCode, OutputError, Verdict
 
 _SPACE = r"[\s\ufeff]*+"
 _BEFORE = re.compile(rf"{_SPACE}(?P<fence>```[ \t]*(?:json)?[ \t]*\r?\n{_SPACE})?", re.IGNORECASE)
 _MARKS = rf"{_SPACE}(?:\[\d{{1,3}}\]{_SPACE})*+"
 _AFTER = re.compile(rf"{_MARKS}(?P<fence>```)?{_MARKS}")
-_PACK = re.compile(r'"pack"\s{0,9}:\s{0,9}"(?P<pack>[^"\\\n]{1,99})"')
+_PACK = re.compile(rf'"pack"\s{{0,9}}:\s{{0,9}}"(?P<pack>{PACK_VERSION.pattern})"')
 _FIELDS = frozenset(["action", "reason", "metadata"])
 _FORM = re.compile(rf"(?:{_MARKS})?(?:```[ \t]*(?:json)?)?{_MARKS}", re.IGNORECASE)
 
@@ -50,15 +51,16 @@ def read_output(
     suspects = list(_suspects(output, scanner, registry))
     loose = _loose_mentions(output, scanner, registry)
     if not suspects and not loose:
-        return ParsedOutput(verdict=Verdict.TEXT, text=output, pack=_pack_of(_forms(output, scanner)))
+        forms = (each.value for each in _forms(output, scanner))
+        return ParsedOutput(verdict=Verdict.TEXT, text=output, pack=_pack_of(forms))
     if len(suspects) != 1 or loose:
         parsed = _invalid(_wrong_shape(suspects, scanner, loose=loose), limits)
     else:
         accept_prose = registry.config.lenient if lenient is None else lenient
         accept_prose = accept_prose and scanner.open is None and len(scanner.whole) == len(scanner.found)
         parsed = _read_request(suspects[0], output, registry, limits, accept_prose=accept_prose)
-    meant = (*(each.found for each in suspects), *scanner.unfinished)
-    return parsed.model_copy(update={"pack": _pack_of(meant) or _pack_written(output)})
+    pack = _pack_of(each.judgement.value for each in suspects) if suspects else _pack_written(output)
+    return parsed.model_copy(update={"pack": pack})
 
 
 def _forms(output: str, scanner: ObjectScanner) -> list[RelaxedObject]:
@@ -68,21 +70,32 @@ def _forms(output: str, scanner: ObjectScanner) -> list[RelaxedObject]:
     ]
 
 
-def _pack_of(objects: Iterable[RelaxedObject]) -> str | None:
-    """The version that the first object which names one echoes: what is wrong with an output may well come of it."""
-    named = (each.get("pack") for found in objects for each in (found.value, *inner_objects(found.value)))
+def _pack_of(objects: Iterable[dict[str, Any]]) -> str | None:
+    """The version that the first object which names one echoes: what is wrong with an output may well come of it.
+
+    Only as a field of its own, in the form of a version: a parameter may have that name, and hold a customer's words.
+    """
+    named = (each.get("pack") for each in objects)
     values = (value for each in named for value in (each if isinstance(each, Repeated) else [each]))
-    return _first_usable(value for value in values if isinstance(value, str))
+    stripped = (each.strip() for each in values if isinstance(each, str))
+    return next((each for each in stripped if PACK_VERSION.fullmatch(each)), None)
 
 
 def _pack_written(output: str) -> str | None:
-    """The same, where no object could be read so far."""
-    return _first_usable(match["pack"] for match in _PACK.finditer(output))
+    """The same, where no object could be read: in one that is open, and in none inside it."""
+    depth = position = 0
+    for match in _PACK.finditer(output):
+        depth += _opened(output[position : match.start()])
+        if depth == 1:
+            return match["pack"]
+        position = match.end()
+    return None
 
 
-def _first_usable(named: Iterable[str]) -> str | None:
-    stripped = (each.strip() for each in named)
-    return next((each[:PACK_CHARACTERS] for each in stripped if each and each.isprintable()), None)
+def _opened(written: str) -> int:
+    """How many objects more are open behind *written*. A brace inside quotes is one of the words."""
+    outside = written.replace(r"\\", "").replace(r"\"", "").split('"')[::2]
+    return sum(part.count("{") - part.count("}") for part in outside)
 
 
 def stands_alone(output: str, start: int, end: int) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
@@ -39,8 +39,10 @@ class Meant(Enum):
 @dataclass(frozen=True)
 class Judgement:
     meant: Meant
+    value: dict[str, Any] = field(default_factory=dict)
+    """The object that is meant."""
     path: str = ""
-    """JSON pointer to the object that is meant; not empty if it stands inside another one."""
+    """JSON pointer to it; not empty if it stands inside another one."""
 
 
 def judge(value: dict[str, Any], names: KnownNames) -> Judgement:
@@ -48,10 +50,10 @@ def judge(value: dict[str, Any], names: KnownNames) -> Judgement:
     if any(_key(key) == "action" for key in value) or _is_call(value, names):
         meant = _judge_request(value, names)
         if meant is not Meant.NO:
-            return Judgement(meant)
-    for path, inner in _pointed_objects(value):
+            return Judgement(meant, value)
+    for path, inner in _inner_objects(value):
         if names_known(inner, names) or _is_call(inner, names):
-            return Judgement(Meant.YES, path)
+            return Judgement(Meant.YES, inner, path)
     return Judgement(Meant.NO)
 
 
@@ -85,13 +87,8 @@ def _key(key: str) -> str:
     return skeleton(key) if len(key) <= 64 else key
 
 
-def inner_objects(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every object inside *value*."""
-    return (inner for _, inner in _pointed_objects(value))
-
-
-def _pointed_objects(value: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The same, with its pointer. The reader bounds depth and size."""
+def _inner_objects(value: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object inside *value*, with its pointer. The reader bounds depth and size."""
     waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
         path, item = waiting.pop()

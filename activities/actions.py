@@ -357,7 +357,8 @@ async def _in_time(doing: Awaitable[T], definition: ActionDefinition) -> T:
 
 
 def _words(work: _Work, outcome: EffectOutcome) -> str:
-    """What the customer is told where the result does not go back to the model; what was done before is not denied."""
+    """What the customer is told where the result does not go back to the model. What its turn did before is not denied,
+    and told with it: the model, which knew of that, has asked for the action instead of saying so."""
     texts = work.assistant.texts
     if outcome.status is EffectStatus.UNKNOWN:
         return texts.action_unknown
@@ -368,4 +369,6 @@ def _words(work: _Work, outcome: EffectOutcome) -> str:
         "handoff": texts.handed_over,
         "close_conversation": texts.closed,
     }
-    return words.get(work.call.definition.handler, texts.action_done)
+    told = words.get(work.call.definition.handler, texts.action_done)
+    is_untold = work.action.something_done and told != texts.action_done
+    return f"{texts.action_done}\n\n{told}" if is_untold else told

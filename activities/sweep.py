@@ -89,7 +89,7 @@ class SweepActivities:
             activity.heartbeat()
 
     async def _fetch_files(self) -> None:
-        """Files that no turn had the time to fetch."""
+        """Files that the conversation's own `fetch` could not get."""
         async with beating(activity.heartbeat, _BEAT_SECONDS):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_FETCH_SECONDS):

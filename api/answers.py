@@ -1,6 +1,7 @@
 """Waiting for answers: callers of one message share one wait, callers of one conversation do not crowd it.
 
-Temporal takes 10 updates in flight for a workflow. A message that waits here for its place is stored already, and
+Temporal takes 10 updates in flight for a workflow, this process uses 8 of them; what several processes have beyond 10
+is tried again (`wait_for_reply`). A message that waits here for its place is stored already, and
 the conversation answers it along with the others it finds in the inbox.
 """
 

@@ -20,7 +20,7 @@ from config.values import masked
 from launch.failures import LaunchError
 from launch.ports import check_different, check_host, check_port, used_ports
 from launch.preflight import trouble_with_wrapper
-from launch.supervisor import is_running
+from launch.records import is_running
 from storage.media_files import folder_of
 
 if TYPE_CHECKING:

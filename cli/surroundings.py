@@ -24,6 +24,7 @@ from launch.failures import LaunchError
 from launch.files import read_json
 from launch.folder import check_media_folder
 from launch.ports import check_different, check_host, check_port
+from launch.records import is_running
 from storage.media_files import folder_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 META, TWILIO = "https://graph.facebook.com", "https://api.twilio.com"
 T = TypeVar("T")
 
+_ADDRESSES = "addresses.json"
 _WRONG_USE = 2
 
 
@@ -129,13 +131,18 @@ def found_settings() -> Settings:
     """
     settings = completed(own_settings())
     if settings.database_url is None:
-        raise stop(f"DATABASE_URL: not set, and no `agent run` is running in DATA_DIR ({settings.data_dir.absolute()})")
+        folder = settings.data_dir.absolute()
+        left = ", though one that was killed left addresses.json there" if (folder / _ADDRESSES).exists() else ""
+        told = f"not set, and no `agent run` is running in DATA_DIR ({folder}){left}; start it, or set DATABASE_URL"
+        raise stop(f"DATABASE_URL: {told}")
     return settings
 
 
 def completed(settings: Settings) -> Settings:
-    """What the settings leave open and DATA_DIR knows."""
-    addresses = read_json(settings.data_dir / "addresses.json")
+    """What the settings leave open and DATA_DIR knows. A killed start leaves its addresses behind, whose ports may be
+    anybody's by now: they count while a part of it runs."""
+    started = is_running(settings.data_dir / "processes.json")
+    addresses = read_json(settings.data_dir / _ADDRESSES) if started else {}
     kept = read_json(settings.data_dir / "secrets.json")
     known = {
         "database_url": addresses.get("database_url"),
@@ -152,7 +159,7 @@ def completed(settings: Settings) -> Settings:
     try:
         return load_settings(**missing) if missing else settings
     except SettingsError:
-        raise stop(f"addresses.json or secrets.json in {settings.data_dir.absolute()} is damaged") from None
+        raise stop(f"{_ADDRESSES} or secrets.json in {settings.data_dir.absolute()} is damaged") from None
 
 
 def on_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import stat
 import tempfile
 from collections.abc import Mapping
 
@@ -41,6 +42,8 @@ def _log_of_keys(environment: Mapping[str, str]) -> str | None:
     if not file:
         return None
     try:
+        if _is_pipe(file):
+            raise ValueError
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).keylog_filename = file
     except (OSError, ValueError):
         return _line("SSLKEYLOGFILE", file, "a file that can be written to")
@@ -52,10 +55,17 @@ def _certificates(environment: Mapping[str, str]) -> str | None:
     if not file:
         return None
     try:
+        if _is_pipe(file):
+            raise ValueError
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
     except (OSError, ValueError):  # ssl.SSLError is an OSError
         return _line("SSL_CERT_FILE", file, "a file of certificates (PEM) that is there and can be read")
     return None
+
+
+def _is_pipe(file: str) -> bool:
+    """Whoever opens one may wait for ever. Raises OSError, ValueError."""
+    return os.path.exists(file) and stat.S_ISFIFO(os.stat(file).st_mode)
 
 
 def _folder_of_certificates(environment: Mapping[str, str]) -> str | None:

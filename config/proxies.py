@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from ipaddress import ip_address, ip_network
+from urllib.parse import SplitResult, urlsplit
 
 _NAMES = ("http_proxy", "https_proxy", "all_proxy")
 _USABLE = ("http", "https", "socks5", "socks5h")
@@ -32,6 +33,33 @@ def proxy_trouble(environment: Mapping[str, str]) -> str | None:
                 " like http://proxy.internal:3128; or unset it"
             )
     return None
+
+
+def proxy_towards(url: str, environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """The variable whose proxy calls of *url* go through, and its value; None where none stands between."""
+    parts = urlsplit(url)
+    given = {name: value.strip() for name, value in environment.items() if value.strip()}
+    lower = {name.lower(): name for name in sorted(given)}  # where both are set, the small letters count
+    if _is_exempt(parts, given.get(lower.get("no_proxy", ""), "")):
+        return None
+    name = lower.get(f"{parts.scheme}_proxy") or lower.get("all_proxy")
+    return (name, given[name]) if name else None
+
+
+def _is_exempt(parts: SplitResult, no_proxy: str) -> bool:
+    """Whether NO_PROXY names its host (`internal` also those below it), with or without the port, or its network."""
+    host = parts.hostname or ""
+    places = (f".{host}", f".{host}:{parts.port}")
+    names = [name.strip().lower().removeprefix("*.").removeprefix(".") for name in no_proxy.split(",")]
+    named = any(name == "*" or (name and any(place.endswith(f".{name}") for place in places)) for name in names)
+    return named or any(_is_within(host, name) for name in names if "/" in name)
+
+
+def _is_within(host: str, network: str) -> bool:
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:
+        return False
 
 
 def _set(environment: Mapping[str, str]) -> list[tuple[str, str]]:

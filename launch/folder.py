@@ -8,7 +8,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,11 @@ from launch.os_user import os_user_name
 
 _LOCK = "lock"
 _MODE, _MODE_OF_ROOTS = 0o700, 0o711
-_OURS = ("*.json", "temporal.sqlite*", "media", "metrics", "simulator", "logs", "logs/*")
-"""What a start and its parts write in DATA_DIR, besides PostgreSQL's."""
+_OURS = (
+    *("addresses.json", "processes.json", "secrets.json", "metrics", "simulator", "logs", "logs/*"),
+    *("temporal.sqlite", "temporal.sqlite-wal", "temporal.sqlite-shm"),
+)
+"""What a start and its parts write in DATA_DIR, besides PostgreSQL's and customers' files."""
 
 _COUNTERS = re.compile(r"(counter|gauge_\w+|histogram|summary)_[0-9]+\.db")
 """The files of prometheus_client's multiprocess mode, one a kind and process."""
@@ -81,8 +84,7 @@ def locked_folder(settings: Settings) -> Iterator[DataFolder]:
     except ValueError as error:
         raise LaunchError(f"DATA_DIR: {str(shown)!a} cannot be used; set it to {error}") from None
     made_here = _make(shown)
-    with _lock(shown):
-        kept = _temporary(shown) if settings.ephemeral else shown
+    with _lock(shown) as is_ours, _kept(shown, ephemeral=settings.ephemeral) as kept:
         folder, worked = DataFolder(shown, kept), False
         try:
             _check_room(kept, settings.disk_free_bytes)
@@ -90,14 +92,27 @@ def locked_folder(settings: Settings) -> Iterator[DataFolder]:
             _check_ownership(folder)
             _make_inside(folder)
             check_media_folder(settings.media_dir or kept / "media")
-            yield folder
+            with _ours_alone(folder, is_ours):
+                yield folder
             worked = True
         finally:
-            for ours_alone in (folder.addresses, folder.processes):
-                with suppress(OSError):  # a folder, which was told
-                    ours_alone.unlink()
             if settings.ephemeral:
-                _remove(folder, made_here, with_logs=worked)
+                _remove_temporary(kept, with_logs=worked)
+            if settings.ephemeral and is_ours():
+                _remove_shown(shown, made_here)
+
+
+@contextmanager
+def _ours_alone(folder: DataFolder, is_ours: Callable[[], bool]) -> Iterator[None]:
+    """Addresses and processes of this run only. What a killed one left says where nothing is by now; its processes are
+    read, and ended, by the first start that comes so far."""
+    folder.addresses.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        for each in (folder.addresses, folder.processes) if is_ours() else ():
+            with suppress(OSError):  # a disk that was taken away
+                each.unlink()
 
 
 def _absolute(folder: Path) -> Path:
@@ -140,7 +155,15 @@ def _unusable(setting: str, folder: Path, error: OSError) -> LaunchError:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def _lock(folder: Path) -> Iterator[Callable[[], bool]]:
+    """Whether the lock is still the folder's: whoever removes DATA_DIR under a running system lets another one begin
+    there, whose files are its own."""
+
+    def is_ours() -> bool:
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / _LOCK))
+        return False
+
     check_file(folder / _LOCK)
     with (folder / _LOCK).open("a+", encoding="utf-8") as lock:
         try:
@@ -155,7 +178,34 @@ def _lock(folder: Path) -> Iterator[None]:
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
+        yield is_ours
+
+
+@contextmanager
+def _kept(shown: Path, *, ephemeral: bool) -> Iterator[Path]:
+    """A temporary folder is held while its system runs: another one of the same DATA_DIR leaves it alone."""
+    if not ephemeral:
+        yield shown
+        return
+    folder = _temporary(shown)
+    with _held(folder):
+        yield folder
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Raises BlockingIOError where another process holds it."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:  # a disk that knows no locks of folders
+            pass
         yield
+    finally:
+        os.close(number)
 
 
 def _temporary(shown: Path) -> Path:
@@ -167,7 +217,8 @@ def _temporary(shown: Path) -> Path:
     for left in place.glob(f"{name}*"):
         found = left.lstat()
         if found.st_uid == os.geteuid() and stat.S_ISDIR(found.st_mode):
-            shutil.rmtree(left, ignore_errors=True)
+            with suppress(OSError), _held(left):
+                shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=name, dir=place))
     folder.chmod(_MODE_OF_ROOTS if os.geteuid() == 0 else _MODE)
     return folder
@@ -219,18 +270,21 @@ def _make_inside(folder: DataFolder) -> None:
         inside.mkdir(mode=0o700, exist_ok=True)
 
 
-def _remove(folder: DataFolder, made_here: bool, *, with_logs: bool) -> None:
+def _remove_temporary(kept: Path, *, with_logs: bool) -> None:
     """The logs stay *with_logs* False, if there are any; the next start of this DATA_DIR removes them."""
-    logs = folder.log("any").parent
-    for path in folder.kept.iterdir():
+    logs = kept / "logs"
+    for path in kept.iterdir():
         if path == logs and not with_logs and any(logs.iterdir()):
             continue
         shutil.rmtree(path, ignore_errors=True)
         with suppress(OSError):  # a folder, which is gone
             path.unlink()
     with suppress(OSError):
-        folder.kept.rmdir()
-    (folder.shown / _LOCK).unlink(missing_ok=True)
+        kept.rmdir()
+
+
+def _remove_shown(shown: Path, made_here: bool) -> None:
+    (shown / _LOCK).unlink(missing_ok=True)
     if made_here:
         with suppress(OSError):  # somebody put something of their own there
-            folder.shown.rmdir()
+            shown.rmdir()

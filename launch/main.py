@@ -19,9 +19,10 @@ from launch.parts import DATABASE, LaunchContext, agent_command, programs, serve
 from launch.ports import Ports, claimed_ports
 from launch.postgres import address
 from launch.preflight import trouble_with_wrapper, wait_for_temporal
+from launch.records import kill_orphaned_parts
 from launch.steps import run_step
 from launch.stopping import StopClock
-from launch.supervisor import Supervisor, kill_orphaned_parts
+from launch.supervisor import Supervisor
 from launch.temporal_file import move_aside_if_damaged
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
 
 import httpx2
+from socksio import SOCKSError
 
 from config.hosts import through_proxies
+from config.proxies import proxy_towards
 from config.settings import Settings
 from config.values import masked
 from launch.deadlines import in_time
@@ -48,13 +51,16 @@ def trouble_with_wrapper(settings: Settings) -> str | None:
     seconds = settings.perplexity_connect_timeout_seconds
     try:
         status = in_time(lambda: _health(url), seconds)
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, OSError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, SOCKSError, ValueError, OSError) as error:
         reason = str(error) or type(error).__name__
     else:
         if status == 200:
             return None
         reason = f"GET /health gives {status}"
-    return f"PERPLEXITY_BASE_URL: no wrapper answers at {masked(url)} ({reason}); customers wait until one does"
+    proxy = proxy_towards(url, os.environ) if through_proxies(url) else None
+    through = f", through {proxy[0]} {masked(proxy[1])}" if proxy else ""
+    told = f"no wrapper answers at {masked(url)}{through} ({reason}); customers wait until one does"
+    return f"PERPLEXITY_BASE_URL: {told}"
 
 
 def _health(url: str) -> int:

@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import functools
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from config.settings import Settings
 from launch.failures import LaunchError, StopRequested, refused
-from launch.files import read_json, write_json
 from launch.logs import in_words, keep_short, last_lines, size_of
 from launch.parts import LaunchedPart
-from launch.processes import end_orphans, end_together, how_it_ended
+from launch.processes import end_together, how_it_ended
+from launch.records import write_record
 from launch.restarts import RestartBudget
 from launch.stopping import StopClock
 
@@ -34,7 +30,6 @@ _ROOM_BYTES = 16_000_000
 
 _QUOTED_LINES = 3
 _QUOTED_CHARACTERS = 300
-_SAME_START_SECONDS = 1.0
 _LEAST_SECONDS = 2.0
 """What those that are asked last have at least, and whoever was asked beyond its own grace time."""
 
@@ -219,41 +214,7 @@ class Supervisor:
         )
 
     def _record(self) -> None:
-        write_json(self._processes, {str(pid): _created(pid) for pid in self.pids().values()})
-
-
-def kill_orphaned_parts(processes: Path, settings: Settings, stop_asked: Callable[[], bool] = lambda: False) -> None:
-    """Ends what a killed launcher left running, by its record: a pid counts only with the time it was started at.
-
-    By force after STOP_SECONDS, or once *stop_asked*.
-    """
-    end_orphans(_recorded(processes), signal.SIGTERM, settings.stop_seconds, settings.killed_seconds, stop_asked)
-
-
-def is_running(processes: Path) -> bool:
-    """Whether any part of that record runs."""
-    with suppress(psutil.NoSuchProcess):
-        return any(each.status() != psutil.STATUS_ZOMBIE for each in _recorded(processes))
-    return False
-
-
-def _recorded(processes: Path) -> list[psutil.Process]:
-    """Those of its record that are still there."""
-    found = []
-    for pid, started in read_json(processes).items():
-        known = pid.isdecimal() and isinstance(started, int | float)
-        if known and abs(_created(int(pid)) - started) < _SAME_START_SECONDS:
-            with suppress(psutil.NoSuchProcess):
-                found.append(psutil.Process(int(pid)))
-    return found
-
-
-def _created(pid: int) -> float:
-    """Seconds since the epoch; 0 if there is no such process."""
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        return 0.0
+        write_record(self._processes, self.pids().values())
 
 
 def _is_full(part: LaunchedPart) -> bool:

@@ -44,6 +44,7 @@ class ActionStatus(StrEnum):
     """What people have said to an action; what came of it is in the ledger (`schemas.effects`).
 
         awaiting_confirmation ──yes──▶ accepted
+                              ├─yes, and its assistant has the action no more──▶ refused
                               ├─no──▶ cancelled
                               └─────▶ expired
         accepted, without a question · refused, where it was not allowed
@@ -56,7 +57,7 @@ class ActionStatus(StrEnum):
     ACCEPTED = "accepted"  #: it has its place in the ledger
     CANCELLED = "cancelled"  #: declined, or set aside by something newer: words, another owner
     EXPIRED = "expired"  #: nobody answered in time
-    REFUSED = "refused"  #: not allowed here and now
+    REFUSED = "refused"  #: not allowed here and now, or not configured any more
 
 
 class ActionRequest(BaseModel):
@@ -277,15 +278,15 @@ class PendingConfirmation(BaseModel):
     """A question that is open: the action, who has to agree, and until when.
 
     A yes from before the question is no answer: `asked_seq` is the newest message that had arrived when it was asked;
-    `accepted_at` is when the channel took the question, None where nothing is sent over a channel. `said_otherwise`:
-    the customer has written since, in an earlier turn, and it was no answer: only the question's button is a yes then.
+    `accepted_at` is when the customer could read it: the channel took it, or a caller over HTTP was given it; the year
+    9999 until then, None where no words ask. `said_otherwise`: the customer has written since, in an earlier turn, and
+    it was no answer: only the question's button is a yes then.
     `sent_as`: the channel's ids of the messages that asked.
     """
 
     request: ActionRequest
     digest: str
     by: Confirmation
-    asked_at: datetime
     expires_at: datetime
     asked_seq: int = 0
     accepted_at: datetime | None = None

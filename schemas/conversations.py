@@ -138,7 +138,8 @@ class MessageAnswered(BaseModel):
 
     cursor: int
     gave_up: bool = False
-    """The database could not be reached for long; the message is kept, and the next wake-up tries again."""
+    """Its turn could not be taken for long (the database is away), or an operator cancelled the run; the message is
+    kept, and the next wake-up tries again."""
 
 
 class TurnRequest(BaseModel):
@@ -187,9 +188,6 @@ class TurnOutcome(BaseModel):
 class Perform(BaseModel):
     """Asks for a planned action to be done; safe to ask again."""
 
-    conversation_id: UUID
-    cursor: int
-    thread: Thread
     action_id: UUID
 
 

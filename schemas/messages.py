@@ -154,7 +154,8 @@ class BatchOutcome(BaseModel):
 
 
 class StoredMessage(ConversationRef):
-    """What the inbox knows. `is_new` is false for a message that came before; `turn_id` is set once it is answered."""
+    """What the inbox knows. `is_new` is false for a message that came before; `turn_id` is set once a turn took it
+    to its end: answered, or held."""
 
     message_id: UUID
     channel_message_id: str

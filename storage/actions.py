@@ -33,7 +33,7 @@ CAME_TO = """
     a.digest, a.decided_by, e.status AS effect, e.failure,
     CASE WHEN a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now() THEN 'expired' ELSE a.status END
         AS status, others.something_done, others.something_unknown
-      FROM actions a CROSS JOIN effects_of_turn(a.turn_id, a.id) AS others
+      FROM actions a CROSS JOIN effects_beside(a) AS others
       LEFT JOIN effects e ON e.key = a.effect_key"""
 """What actions that were asked about have come to: the columns of `AskedQuestion`, and where they stand."""
 
@@ -45,7 +45,7 @@ SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata
        (SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = a.conversation_id) AS standing,
        to_jsonb(t) AS turn, others.something_done, others.something_unknown
   FROM actions a
-  CROSS JOIN effects_of_turn(a.turn_id, a.id) AS others
+  CROSS JOIN effects_beside(a) AS others
   JOIN turns t ON t.id = a.turn_id
  WHERE a.id = :action_id
 """

@@ -80,10 +80,10 @@ COMPLETE = f"""
 UPDATE effects e
    SET status = {_IF_OPEN} :status ELSE e.status END,
        settled_at = {_IF_OPEN} agent_now() ELSE e.settled_at END,
-       result = {_IF_OPEN} CAST(:result AS jsonb) ELSE e.result END,
+       result = {_IF_OPEN} CAST(:result AS jsonb) ELSE with_copy(e, CAST(:external_id AS text)) END,
        failure = {_IF_OPEN} :failure ELSE e.failure END,
        error = {_IF_OPEN} CAST(:error AS jsonb) ELSE e.error END,
-       external_id = coalesce(e.external_id, :external_id),
+       external_id = coalesce(e.external_id, CAST(:external_id AS text)),
        reached = {_IF_OPEN} :reached ELSE e.reached END,
        unknown_attempts = e.unknown_attempts + (e.status = 'sending' AND :status = 'unknown')::int
  WHERE e.key = :key AND e.fence = :fence AND e.status <> 'planned'
@@ -97,13 +97,13 @@ UPDATE effects SET status = 'failed', failure = :failure, error = CAST(:error AS
 """
 
 _RELEASE = """
-WITH held AS MATERIALIZED (
+WITH claimed AS MATERIALIZED (
     SELECT id, message_id FROM effects
      WHERE key = :key AND fence = :fence AND status IN ('sending', 'unknown', 'failed') FOR UPDATE
 ), message AS MATERIALIZED (
-    SELECT delivery FROM messages WHERE id = (SELECT message_id FROM held) FOR SHARE
+    SELECT delivery FROM messages WHERE id = (SELECT message_id FROM claimed) FOR SHARE
 ), outcome AS (
-    SELECT held.id, EXISTS (SELECT 1 FROM message WHERE delivery IS DISTINCT FROM 'due') AS over FROM held
+    SELECT claimed.id, EXISTS (SELECT 1 FROM message WHERE delivery IS DISTINCT FROM 'due') AS over FROM claimed
 )
 UPDATE effects e SET status = CASE WHEN over THEN 'failed' ELSE 'planned' END, failure = :failure,
        error = CAST(:error AS jsonb), external_id = NULL, not_before = agent_now() + make_interval(secs => :pause),
@@ -149,7 +149,7 @@ SELECT c.id AS conversation_id, c.workflow_id, c.channel, c.assistant, 0 AS seq,
                     'for_customer', a.confirmation_by <> 'staff') END
           FROM left_open l LEFT JOIN actions a ON a.effect_key = l.key AND a.status = 'accepted'
        ) AS found
-  JOIN conversations c ON c.id = found.conversation_id AND c.newest_seq > coalesce(c.stopped_seq, -1)
+  JOIN conversations c ON c.id = found.conversation_id AND NOT is_stopped(c)
 """
 """What is due and nobody carries on: replies, and effects whose turn is over, so that no message brings them back. A
 turn that is not finished is woken with its messages (`storage.waiting`)."""
@@ -232,27 +232,27 @@ class Ledger:
         assert row is not None
         return LedgerRow.model_validate(dict(row))
 
-    async def complete(self, held: Fenced, outcome: EffectOutcome, failure: StrEnum | None = None) -> bool:
+    async def complete(self, claimed: Fenced, outcome: EffectOutcome, failure: StrEnum | None = None) -> bool:
         """Records `confirmed` or `unknown`; False if another attempt holds the fence by now, and nothing was written.
 
         Safe to repeat.
         """
-        rows = await self._database.rows(COMPLETE, complete_values(held, outcome, failure))
+        rows = await self._database.rows(COMPLETE, complete_values(claimed, outcome, failure))
         return bool(rows)
 
-    async def fail(self, held: Fenced, failure: StrEnum, error: dict[str, Any]) -> bool:
+    async def fail(self, claimed: Fenced, failure: StrEnum, error: dict[str, Any]) -> bool:
         """It was surely not done, and is not tried again by itself; False as for `complete`."""
-        return await self._end(_FAIL, held, failure, error)
+        return await self._end(_FAIL, claimed, failure, error)
 
     async def release(
-        self, held: Fenced, failure: StrEnum | None, error: dict[str, Any], pause_seconds: float = 0
+        self, claimed: Fenced, failure: StrEnum | None, error: dict[str, Any], pause_seconds: float = 0
     ) -> bool:
         """Back to `planned`: surely nothing was done, so the next attempt may, after *pause_seconds*."""
-        return await self._end(_RELEASE, held, failure, error, pause=pause_seconds)
+        return await self._end(_RELEASE, claimed, failure, error, pause=pause_seconds)
 
-    async def clear(self, held: Fenced) -> bool:
+    async def clear(self, claimed: Fenced) -> bool:
         """It was looked up: no attempt before this one was executed. False as for `complete`."""
-        return bool(await self._database.rows(_CLEAR, {"key": held.key, "fence": held.fence}))
+        return bool(await self._database.rows(_CLEAR, {"key": claimed.key, "fence": claimed.fence}))
 
     async def earlier(self, claimed: LedgerRow) -> Earlier | None:
         """The same thing, done before."""
@@ -274,19 +274,19 @@ class Ledger:
         return EffectStatus(row["status"]) if row else (await self.get(key)).status
 
     async def _end(
-        self, statement: str, held: Fenced, failure: StrEnum | None, error: dict[str, Any], **more: Any
+        self, statement: str, claimed: Fenced, failure: StrEnum | None, error: dict[str, Any], **more: Any
     ) -> bool:
-        values = {"key": held.key, "fence": held.fence, "failure": failure, "error": dump_json(error), **more}
+        values = {"key": claimed.key, "fence": claimed.fence, "failure": failure, "error": dump_json(error), **more}
         return bool(await self._database.rows(statement, values))
 
 
 def complete_values(
-    held: Fenced, outcome: EffectOutcome, failure: StrEnum | None = None, reached: str | None = None
+    claimed: Fenced, outcome: EffectOutcome, failure: StrEnum | None = None, reached: str | None = None
 ) -> dict[str, Any]:
     """The values that COMPLETE names."""
     return {
-        "key": held.key,
-        "fence": held.fence,
+        "key": claimed.key,
+        "fence": claimed.fence,
         "status": outcome.status,
         "result": dump_json(outcome.result),
         "external_id": outcome.external_id,

@@ -70,7 +70,7 @@ SELECT 'nobody approved in time: ' || a.name, a.conversation_id, a.settled_at, '
   FROM actions a WHERE a.status = 'expired' AND a.confirmation_by = 'staff'
 UNION ALL
 SELECT 'stopped by an operator, messages waiting: ' || c.newest_seq - c.cursor, c.id, c.last_message_at, '', NULL
-  FROM conversations c WHERE c.stopped_seq >= c.newest_seq AND c.cursor < c.newest_seq
+  FROM conversations c WHERE is_stopped(c) AND c.cursor < c.newest_seq
  ORDER BY at DESC LIMIT :limit
 """
 

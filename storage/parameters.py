@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -77,15 +80,25 @@ def _wrong_file(query: dict[str, str]) -> str | None:
 
 def _trouble_with(name: str, query: dict[str, str]) -> str | None:
     try:
+        if stat.S_ISFIFO(os.stat(query[name]).st_mode):
+            return "its file cannot be read (no file)"  # which would be waited for
         Path(query[name]).read_bytes()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if name in ("sslrootcert", "sslcrl"):
             context.load_verify_locations(cafile=query[name])
         elif name == "sslcert":
-            context.load_cert_chain(query[name], query.get("sslkey"), password=query.get("sslpassword", ""))
+            context.load_cert_chain(query[name], _key_of(query), password=query.get("sslpassword", ""))
     except ssl.SSLError:
         beside = " with its key" if name == "sslcert" else ""
         return f"its file holds none{beside}"
     except (OSError, ValueError) as error:
         return f"its file cannot be read ({getattr(error, 'strerror', None) or 'no path'})"
     return None
+
+
+def _key_of(query: dict[str, str]) -> str | None:
+    """Where the driver looks for it; None: in the file of the certificate."""
+    with suppress(RuntimeError):  # there is no home
+        if not query.get("sslkey") and os.path.exists(usual := Path.home() / ".postgresql" / "postgresql.key"):
+            return str(usual)
+    return query.get("sslkey")

@@ -34,7 +34,7 @@ SELECT a.id AS action_id, a.name, a.confirmation_by, c.id AS conversation_id, c.
   CROSS JOIN effects_of_turn(a.turn_id, a.id) AS others
  WHERE a.status = 'awaiting_confirmation' AND a.expires_at <= agent_now()
    AND a.conversation_id = coalesce(CAST(:conversation_id AS uuid), a.conversation_id)
-   AND c.newest_seq > coalesce(c.stopped_seq, -1)
+   AND NOT is_stopped(c)
  ORDER BY a.expires_at LIMIT :limit
 """
 

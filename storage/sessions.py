@@ -62,7 +62,7 @@ SELECT backend_uuid, frontend_context_uuid::text, thread_url_slug, collection_uu
 
 _WORKFLOW_STATE = """
 SELECT c.merged_into IS NOT NULL AS merged, c.cursor,
-       CASE WHEN c.stopped_seq >= c.newest_seq THEN c.cursor ELSE c.newest_seq END AS newest_seq, c.state,
+       CASE WHEN is_stopped(c) THEN c.cursor ELSE c.newest_seq END AS newest_seq, c.state,
        to_jsonb(s) AS standing, c.turns, t.frontend_context_uuid, t.backend_uuid, t.thread_url_slug,
        (SELECT ticket_id FROM turns WHERE conversation_id = c.id AND ticket_id IS NOT NULL
          ORDER BY first_seq DESC LIMIT 1) AS ticket_id,
@@ -91,12 +91,15 @@ WITH sending AS MATERIALIZED (
     UPDATE effects SET status = 'unknown', failure = 'unknown', unknown_attempts = unknown_attempts + 1,
            error = jsonb_build_object('explanation', 'an operator cancelled the run'), settled_at = agent_now()
      WHERE id IN (SELECT id FROM sending) AND status = 'sending'
+), stopped AS MATERIALIZED (
+    SELECT id FROM conversations
+     WHERE (id = :conversation_id OR merged_into = :conversation_id) AND (SELECT count(*) FROM asking) >= 0
+     ORDER BY id FOR NO KEY UPDATE
 )
-UPDATE conversations SET stopped_seq = newest_seq
- WHERE id = :conversation_id AND (SELECT count(*) FROM asking) >= 0
+UPDATE conversations SET stopped_seq = newest_seq WHERE id IN (SELECT id FROM stopped)
 """
 """What the run was asking is released under a new step: an answer that still comes is not used. Of a part that it was
-sending nobody knows whether it left."""
+sending nobody knows whether it left. What was merged into it is stopped with it: what ends there is brought here."""
 
 
 def _projected(standing: Standing, questions: list[OpenQuestion]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Reading turns back, in the shape callers of the API get: one by the message it answers, or the newest of many."""
+"""Turns in the shape callers of the API get: one by the message it answers, or the newest of many; and that a
+caller was given one with a question, which is when a yes begins to count."""
 
 from __future__ import annotations
 

@@ -129,7 +129,9 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                                '9999-12-31T00:00:00Z') AS accepted_at,
                       CASE WHEN bool_and(e.attempts = 1 OR e.unknown_attempts = 0 AND e.failed_fence IS NULL)
                            THEN min(e.claimed_at) ELSE p.created_at END AS begun_at,
-                      jsonb_agg(e.external_id) FILTER (WHERE e.external_id IS NOT NULL) AS sent_as
+                      coalesce(jsonb_agg(e.external_id) FILTER (WHERE e.external_id IS NOT NULL), '[]')
+                      || coalesce(jsonb_path_query_array(jsonb_agg(e.result -> 'copies'), '$[*] ? (@ != null)[*]'),
+                                  '[]') AS sent_as
                  FROM messages m LEFT JOIN effects e ON e.message_id = m.id
                 WHERE m.turn_id = p.turn_id AND m.direction = 'out' AND (m.delivery IS NOT NULL OR m.meta ? 'asks')
                HAVING count(m.id) > 0
@@ -212,7 +214,6 @@ class StoredConfirmation(BaseModel):
             request=ActionRequest(action=self.name, reason=self.reason, metadata=self.metadata),
             digest=self.digest,
             by=self.confirmation_by,
-            asked_at=self.created_at,
             expires_at=self.expires_at,
             asked_seq=self.asked_seq,
             accepted_at=self.accepted_at,

@@ -14,7 +14,7 @@ SELECT id AS conversation_id, workflow_id, channel, assistant, newest_seq AS seq
        SELECT greatest(c.last_message_at, (SELECT m.stored_at FROM messages m
                                             WHERE m.conversation_id = c.id AND m.seq = c.newest_seq)) AS newest_at
        ) AS newest
- WHERE cursor < newest_seq AND newest_seq > coalesce(stopped_seq, 0)
+ WHERE cursor < newest_seq AND NOT is_stopped(c)
    AND newest_at < agent_now() - make_interval(secs => :after)
  ORDER BY newest_at LIMIT :limit
 """

@@ -12,12 +12,16 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.scheduling import ByModule, in_order
 from tests.servers import postgres_server, temporal_server
 from tests.support.memory import temporary_files_in_memory
 from tests.support.processes import mark_processes, pytest_runtest_protocol  # noqa: F401 - a hook
 from tests.system_in_process import System, running_system
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")  # an example that takes 0.2 s tells of the machine, not of the code
 
 _STARTED = pytest.StashKey[ExitStack]()
 _GARBAGE_IS_LOOKED_FOR_AFTER = (20_000, 20, 10)

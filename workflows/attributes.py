@@ -8,25 +8,26 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
+    from schemas import operations
     from schemas.conversations import WorkflowState
     from schemas.turns import State
 
-_STATE = SearchAttributeKey.for_keyword("ConversationState")
-_LAST_VERDICT = SearchAttributeKey.for_keyword("LastVerdict")
-_TICKET = SearchAttributeKey.for_keyword("TicketId")
-_TICKETS = SearchAttributeKey.for_keyword_list("TicketIds")
-_HANDOFF_OPEN = SearchAttributeKey.for_bool("HandoffOpen")
+_STATE = SearchAttributeKey.for_keyword(operations.CONVERSATION_STATE)
+_LAST_VERDICT = SearchAttributeKey.for_keyword(operations.LAST_VERDICT)
+_TICKET = SearchAttributeKey.for_keyword(operations.TICKET_ID)
+_TICKETS = SearchAttributeKey.for_keyword_list(operations.TICKET_IDS)
+_HANDOFF_OPEN = SearchAttributeKey.for_bool(operations.HANDOFF_OPEN)
 
 
 def show_attributes(current: WorkflowState) -> None:
     """One event for all that changed, none if nothing did."""
     shown = workflow.info().typed_search_attributes
-    handed_over = current.state is State.HUMAN_HANDOFF
+    handoff_open = current.state is State.HUMAN_HANDOFF
     changes = list[SearchAttributeUpdate[Any]]()
     if shown.get(_STATE) != current.state:
         changes.append(_STATE.value_set(current.state))
-    if shown.get(_HANDOFF_OPEN, False) != handed_over:
-        changes.append(_HANDOFF_OPEN.value_set(handed_over))
+    if shown.get(_HANDOFF_OPEN, False) != handoff_open:
+        changes.append(_HANDOFF_OPEN.value_set(handoff_open))
     if current.last_verdict and shown.get(_LAST_VERDICT) != current.last_verdict:
         changes.append(_LAST_VERDICT.value_set(current.last_verdict))
     if shown.get(_TICKET) != current.ticket_id:

@@ -46,7 +46,7 @@ with workflow.unsafe.imports_passed_through():
         TurnRequest,
         WorkflowState,
     )
-    from schemas.operations import WORKFLOW_TYPE
+    from schemas.operations import STOPPED, WORKFLOW_TYPE
     from workflows import policy
     from workflows.policy import Duty
 
@@ -76,9 +76,9 @@ class Conversation:
         self._turns_in_run = 0
         self._changes = 0  # by somebody else than the turn under way
         self._is_loaded = False
-        self._stale = False  # the database knows better: it is read before the next step
+        self._stale = False  # the database knows better: it is read before anything else is begun
         self._handed_over = False  # what the database last told is with the conversation that goes on
-        self._gave_up = False  # the database cannot be reached; the next wake-up tries again
+        self._gave_up = False  # a turn could not be taken, or it was cancelled; the next wake-up tries again
         self._idle = False
         self._leaving = False  # nothing more is begun in this run
         self._stopped = False  # an operator cancelled it
@@ -385,7 +385,7 @@ class Conversation:
 
     def _refuse_if_stopped(self) -> None:
         if self._stopped:
-            raise ApplicationError("an operator cancelled the run; ask again", type="Stopped")
+            raise ApplicationError("an operator cancelled the run; ask again", type=STOPPED)
 
     def _changed(self, changed: SessionChanged) -> SessionChanged:
         """Somebody else than the turn under way changed who has the conversation, or what is open."""

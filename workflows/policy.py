@@ -27,8 +27,8 @@ _STATES = {
 
 
 class Duty(StrEnum):
-    """What a run does, at most one of each at a time. They go on beside each other, but for `load_state`,
-    `hand_over` and `end`."""
+    """What a run does, at most one of each at a time. They go on beside each other; nothing is begun beside
+    `load_state`, `hand_over` and `end`."""
 
     LOAD = "load_state"  #: somebody changed the conversation in the database: read it, before anything else is begun
     EXPIRE = "expire"  #: end the questions and approvals whose time is over
@@ -57,8 +57,8 @@ def due(
 ) -> tuple[Duty, ...]:
     """What is to be begun now, beside what is *under_way*.
 
-    *stale*: the workflow's state is not what the database says. *gave_up*: the database could not be reached for a
-    turn. *full*: the run is to leave; what is quick goes on for as long as something slow keeps it. *handed_over*:
+    *stale*: the workflow's state is not what the database says. *gave_up*: a turn could not be taken
+    for long. *full*: the run is to leave; what is quick goes on for as long as something slow keeps it. *handed_over*:
     nothing is left of a merged one.
     """
     if not _ALONE.isdisjoint(under_way) or (full and not current.merged and _SLOW.isdisjoint(under_way)):

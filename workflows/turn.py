@@ -28,7 +28,7 @@ async def run_turn(request: TurnRequest, limits: Limits, number: int) -> TurnOut
     outcome = await _ask(request, NextStep.FINISHED, limits, number)
     while outcome.step not in (NextStep.FINISHED, NextStep.WAIT):
         if outcome.step is NextStep.PERFORM:
-            outcome = await _perform(request, outcome, limits, number)
+            outcome = await _perform(outcome, limits, number)
         else:
             outcome = await _ask(request, outcome.step, limits, number)
     return outcome
@@ -51,17 +51,12 @@ async def _ask(request: TurnRequest, step: NextStep, limits: Limits, number: int
         )
 
 
-async def _perform(request: TurnRequest, outcome: TurnOutcome, limits: Limits, number: int) -> TurnOutcome:
+async def _perform(outcome: TurnOutcome, limits: Limits, number: int) -> TurnOutcome:
     if outcome.action_id is None:
         raise ApplicationError("an action is to be done, and it is not said which", type="NoAction")
     return await workflow.execute_activity_method(
         ActionActivities.perform,
-        Perform(
-            conversation_id=request.conversation_id,
-            cursor=request.cursor,
-            thread=outcome.thread or request.thread,
-            action_id=outcome.action_id,
-        ),
+        Perform(action_id=outcome.action_id),
         summary=f"Turn {number}: do what was decided",
         **options.acting(limits),
     )

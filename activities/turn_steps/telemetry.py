@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from actions.prompt_pack import PACK_VERSION
 from actions.registry import Registry
 from actions.shown_output import output_to_show
 from activities.turn_steps.prompt import joined_text
@@ -93,7 +92,7 @@ class TurnTelemetry:
             "errors": [_named(error, registry) for error in output.errors],
             "backend_uuid": output.backend_uuid,
             "prompt_pack": output.prompt_pack,
-            "pack_echoed": _version(output.pack_echoed),
+            "pack_echoed": output.pack_echoed,
             "model_ms": output.model_ms,
             "first_text_ms": output.first_text_ms,
             "raw_output": self._shown(output.text, registry),
@@ -129,11 +128,6 @@ class TurnTelemetry:
 def _named(error: OutputError, registry: Registry) -> dict[str, str]:
     """*error* without names that the model made up."""
     return {"path": registry.known_path(error.path), "message": error.message, "code": error.code}
-
-
-def _version(echoed: str | None) -> str | None:
-    """The prompt pack that an output names, if it looks like one at all."""
-    return echoed if echoed is None or PACK_VERSION.fullmatch(echoed) else "no version"
 
 
 def report_performed(action: AcceptedAction, committed: Committed) -> None:

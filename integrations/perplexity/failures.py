@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 import httpx2
+from socksio import SOCKSError
 
 from integrations.perplexity.characters import storable
 from integrations.perplexity.frames import parse_object
@@ -61,6 +62,7 @@ _EXCEPTIONS: tuple[tuple[type[Exception], ModelFailureKind], ...] = (
     (httpx2.ConnectTimeout, ModelFailureKind.CONNECT),
     (httpx2.ConnectError, ModelFailureKind.CONNECT),
     (httpx2.ProxyError, ModelFailureKind.CONNECT),
+    (SOCKSError, ModelFailureKind.CONNECT),  # what listens there speaks another protocol
     (httpx2.ReadTimeout, ModelFailureKind.SILENT),
     (httpx2.DecodingError, ModelFailureKind.MALFORMED),
     (httpx2.UnsupportedProtocol, ModelFailureKind.REJECTED),

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import quote, urlsplit
 
 import httpx2
+from socksio import SOCKSError
 
 from config.clock import utc_now
 from config.hosts import through_proxies
@@ -91,7 +92,7 @@ class WrapperClient:
         try:
             url = f"{self._origin}{self._path_prefix}/health"
             response = await self._http.get(url, timeout=self._settings.perplexity_connect_timeout_seconds)
-        except (httpx2.HTTPError, httpx2.InvalidURL):
+        except (httpx2.HTTPError, httpx2.InvalidURL, SOCKSError):
             return False
         said = parse_object(response.content) or {}
         return response.status_code == 200 and said.get("status") == "healthy"
@@ -103,7 +104,7 @@ class WrapperClient:
         timeout = self._settings.perplexity_connect_timeout_seconds
         try:
             response = await self._http.get(url, params={"account_name": account_name}, timeout=timeout)
-        except (httpx2.HTTPError, httpx2.InvalidURL):
+        except (httpx2.HTTPError, httpx2.InvalidURL, SOCKSError):
             return None
         if response.status_code == 200:
             return True
@@ -132,7 +133,7 @@ class WrapperClient:
                 raise
             seconds = self._settings.perplexity_answer_seconds
             raise AskFailed(ModelFailureKind.TOO_SLOW, f"no whole answer after {seconds:g} s") from None
-        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, SOCKSError) as error:
             raise from_exception(error) from None
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -38,7 +38,7 @@ from schemas.conversations import (
     MessageStored,
     SessionChanged,
 )
-from schemas.operations import WORKFLOW_TYPE
+from schemas.operations import ASSISTANT, CHANNEL, CONVERSATION_STATE, STOPPED, WORKFLOW_TYPE
 from schemas.turns import State
 
 _RETRY_PAUSE_SECONDS = 0.1
@@ -46,9 +46,6 @@ _RETRY_PAUSE_MAX_SECONDS = 2.0
 _TRY_AGAIN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.ALREADY_EXISTS}
 """What a call meets whose run ended under it. Anything else does not pass by asking again at once: Temporal is
 unavailable, or refuses us (wrong search attributes, no right, no such namespace), and the caller is told."""
-
-_STOPPED = "Stopped"
-"""The type of the error with which a cancelled run refuses (`Conversation._refuse_if_stopped`)."""
 
 _NEVER_CONNECTED = "Failed client connect"
 """How the SDK's RuntimeError begins when a client that connects at its first call cannot."""
@@ -165,13 +162,14 @@ class Conversations:
         with _told_plainly():
             try:
                 async with asyncio.timeout(self._rpc_timeout.total_seconds()):
-                    await self._client.start_update_with_start_workflow(
-                        "resolve_approval",
-                        decision,
-                        wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                        start_workflow_operation=self._operation(conversation),
-                        result_type=SessionChanged,
-                    )
+                    with self._operation(conversation) as start:
+                        await self._client.start_update_with_start_workflow(
+                            "resolve_approval",
+                            decision,
+                            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                            start_workflow_operation=start,
+                            result_type=SessionChanged,
+                        )
             except TimeoutError:
                 raise TemporalUnavailable("the conversation did not take the decision in time") from None
 
@@ -180,11 +178,11 @@ class Conversations:
     ) -> SessionChanged:
         try:
             async with asyncio.timeout(wait_seconds) as waiting:
-                with _told_plainly():
+                with _told_plainly(), self._operation(conversation) as start:
                     changed: SessionChanged = await self._client.execute_update_with_start_workflow(
                         update,
                         argument,
-                        start_workflow_operation=self._operation(conversation),
+                        start_workflow_operation=start,
                         result_type=SessionChanged,
                     )
                 return changed
@@ -193,7 +191,7 @@ class Conversations:
                 raise StillWaiting("the conversation is busy") from None
             raise
         except WorkflowUpdateFailedError as error:
-            if isinstance(error.cause, ApplicationError) and error.cause.type == _STOPPED:
+            if isinstance(error.cause, ApplicationError) and error.cause.type == STOPPED:
                 raise ConversationStopped("an operator cancelled its run") from error
             raise GaveUp(f"the conversation did not carry it out: {type(error.cause).__name__}") from error
 
@@ -238,13 +236,14 @@ class Conversations:
         """One update; False when the run ended, or started over, before it came to the message: try it again."""
         with _told_plainly():
             try:
-                answered: MessageAnswered = await self._client.execute_update_with_start_workflow(
-                    "await_reply",
-                    MessageStored(seq=message.seq),
-                    id=call_id,
-                    start_workflow_operation=self._operation(message),
-                    result_type=MessageAnswered,
-                )
+                with self._operation(message) as start:
+                    answered: MessageAnswered = await self._client.execute_update_with_start_workflow(
+                        "await_reply",
+                        MessageStored(seq=message.seq),
+                        id=call_id,
+                        start_workflow_operation=start,
+                        result_type=MessageAnswered,
+                    )
             except WorkflowUpdateFailedError:
                 return False
             except RPCError as error:
@@ -255,8 +254,18 @@ class Conversations:
             raise GaveUp("the run was cancelled, or its turn could not be taken for long")
         return answered.cursor >= message.seq
 
-    def _operation(self, message: ConversationRef) -> WithStartWorkflowOperation[Any, Any]:
-        return WithStartWorkflowOperation(WORKFLOW_TYPE, self._start(message), **self._options(message))
+    @contextmanager
+    def _operation(self, message: ConversationRef) -> Iterator[WithStartWorkflowOperation[Any, Any]]:
+        """The start of an update-with-start. The SDK notes a failure of the call in it too, our own time-out included:
+        unless somebody reads that, asyncio logs an error."""
+        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            WORKFLOW_TYPE, self._start(message), **self._options(message)
+        )
+        reading = asyncio.create_task(_read(operation))
+        try:
+            yield operation
+        finally:
+            reading.cancel()
 
     def _start(self, message: ConversationRef) -> ConversationStart:
         return ConversationStart(
@@ -267,7 +276,7 @@ class Conversations:
         )
 
     def _options(self, message: ConversationRef) -> dict[str, Any]:
-        attributes = {"ConversationState": State.BOT, "Channel": message.channel, "Assistant": message.assistant}
+        attributes = {CONVERSATION_STATE: State.BOT, CHANNEL: message.channel, ASSISTANT: message.assistant}
         pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), str(v)) for name, v in attributes.items()]
         return {
             "id": message.workflow_id,
@@ -289,6 +298,11 @@ def _told_plainly() -> Iterator[None]:
         if not str(error).startswith(_NEVER_CONNECTED):
             raise
         raise TemporalUnavailable(plain_reason(error)) from error
+
+
+async def _read(operation: WithStartWorkflowOperation[Any, Any]) -> None:
+    with suppress(Exception):  # the call raises it as well
+        await operation.workflow_handle()
 
 
 def _names_a_namespace(error: RPCError) -> bool:

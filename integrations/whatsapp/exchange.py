@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 import httpx2
+from socksio import SOCKSError
 
 from integrations.channels.failures import SendFailed, SendFailureKind
 
@@ -21,6 +22,7 @@ _NEVER_LEFT = (
     httpx2.ConnectTimeout,
     httpx2.PoolTimeout,
     httpx2.ProxyError,
+    SOCKSError,  # the proxy speaks another protocol
     httpx2.UnsupportedProtocol,
     httpx2.LocalProtocolError,
 )

@@ -12,6 +12,7 @@ from hashlib import sha256
 
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
+from socksio import SOCKSError
 
 from integrations.channels.failures import MediaFailed, MediaFailureKind
 from integrations.channels.port import MediaFile
@@ -97,7 +98,7 @@ async def fetch(
                 if isinstance(answer, bytes):
                     return _checked(answer, info)
                 url = check_host(str(answer), limits)
-    except (httpx2.HTTPError, TimeoutError) as error:
+    except (httpx2.HTTPError, SOCKSError, TimeoutError) as error:
         raise MediaFailed(MediaFailureKind.TRANSIENT, f"not downloaded: {type(error).__name__}") from None
     raise MediaFailed(MediaFailureKind.HOST_REFUSED, f"more than {redirects} redirects")
 

@@ -144,6 +144,9 @@ BEGIN
         CONTINUE WHEN v_part.attempts = 0;  -- never sent, so it cannot be meant
         CONTINUE WHEN v_part.status = 'failed' AND v_new NOT IN ('delivered', 'read');
         v_fence := coalesce((v_status ->> 'fence')::bigint, v_part.fence);
+        IF v_new <> 'failed' THEN
+            UPDATE effects e SET result = with_copy(e, v_status ->> 'channel_message_id') WHERE e.id = v_part.id;
+        END IF;
         CONTINUE WHEN v_new IN ('queued', 'sent') AND v_fence <= v_part.failed_fence;
         IF v_new = 'failed' THEN
             -- A failure of an earlier attempt says nothing of the one that followed it.
@@ -157,6 +160,15 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
+
+-- with_copy: what is noted of a part, and that *p_id* names a copy of it: where nobody knew whether the first had left,
+-- it was sent again, and the customer, who has both, may quote either.
+CREATE OR REPLACE FUNCTION with_copy(p_part effects, p_id text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_part.kind = 'part' AND p_part.external_id <> p_id AND NOT coalesce(p_part.result -> 'copies' ? p_id, false)
+                THEN coalesce(p_part.result, '{}')
+                     || jsonb_build_object('copies', coalesce(p_part.result -> 'copies', '[]') || to_jsonb(p_id))
+                ELSE p_part.result END
+$$;
 
 -- lock_reported: all parts of the messages that statuses are about (so that one report is the last of them), and the
 -- conversations of those that failed or are told of, in the order in which all take them.

@@ -9,3 +9,16 @@ RETURNS TABLE (something_done boolean, something_unknown boolean) LANGUAGE sql S
       FROM actions a JOIN effects e ON e.key = a.effect_key
      WHERE a.turn_id = p_turn AND a.id IS DISTINCT FROM p_but_action AND a.side_effect
 $$;
+
+-- effects_beside: the same for an action: of its turn, and where that is the turn of the customer's yes, of the one that
+-- asked for it, whose words said nothing of them.
+CREATE OR REPLACE FUNCTION effects_beside(p_action actions)
+RETURNS TABLE (something_done boolean, something_unknown boolean) LANGUAGE sql STABLE AS $$
+    SELECT bool_or(e.something_done), bool_or(e.something_unknown)
+      FROM (SELECT p_action.turn_id
+            UNION
+            SELECT m.turn_id FROM conversations c JOIN messages m ON m.conversation_id = c.id
+             WHERE p_action.conversation_id IN (c.id, c.merged_into) AND m.direction = 'out'
+               AND m.meta ->> 'asks' = p_action.id::text) AS its(turn_id)
+     CROSS JOIN LATERAL effects_of_turn(its.turn_id, p_action.id) AS e
+$$;

@@ -174,7 +174,7 @@ BEGIN
         INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who)
         VALUES (p_from.id, p_from.owner_version, p_from.owner, 'closed', 'merged', 'inbox');
     END IF;
-    UPDATE conversations c SET newest_seq = p_kept, stopped_seq = NULL,
+    UPDATE conversations c SET newest_seq = p_kept,
            owner = CASE WHEN v_under_way THEN p_from.owner ELSE 'closed' END
      WHERE c.id = p_from.id;
 END $$;

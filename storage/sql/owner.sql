@@ -15,6 +15,14 @@ CREATE OR REPLACE FUNCTION state(p_conversation conversations) RETURNS text LANG
     SELECT s.state FROM standings s WHERE s.conversation_id = p_conversation.id
 $$;
 
+-- is_stopped: an operator cancelled its run, and the customer has not written since: nobody carries on what it owes. A
+-- merged one is stopped only as long as the one that goes on is: that is where the customer writes.
+CREATE OR REPLACE FUNCTION is_stopped(p_conversation conversations) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT coalesce(p_conversation.stopped_seq >= p_conversation.newest_seq, false)
+       AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.id = p_conversation.merged_into
+                          AND c.newest_seq > coalesce(c.stopped_seq, -1))
+$$;
+
 -- change_owner: a conversation's owner changes at once, under the next version: what a turn begun before it brings is
 -- not sent. *p_rules* is the gates' row of *p_event*: for each owner what follows, `to`: the next owner, `drops`: whose
 -- questions end (customer, staff), `anew`: a new version in any case, `note`: a transition in any case, `answers`: what

@@ -110,7 +110,7 @@ async def test_signing_out_closes_it(system: System, visitor: httpx2.AsyncClient
 
 
 async def test_trouble_names_what_was_wrong_and_both_packs(system: System, visitor: httpx2.AsyncClient) -> None:
-    raw = '{"action": "ticket_status", "reason": "x", "metadata": {"<b>": 1}, "pack": "an old one"}'
+    raw = '{"action": "ticket_status", "reason": "x", "metadata": {"<b>": 1}, "pack": "0123456789abcdef"}'
     system.perplexity.scripts.extend([raw, "Sorry."])
     await system.send("Hello")
     [drift] = (await system.http.get("/api/drift")).json()
@@ -120,7 +120,7 @@ async def test_trouble_names_what_was_wrong_and_both_packs(system: System, visit
 
     assert "<code>/metadata/&lt;b&gt;</code> unknown field" in page
     assert f"asked with <code>{drift['prompt_pack']}</code>" in page
-    assert "<code>an old one</code>" in page
+    assert "<code>0123456789abcdef</code>" in page
 
 
 async def test_an_approval_says_what_would_be_done_and_why(system: System, visitor: httpx2.AsyncClient) -> None:

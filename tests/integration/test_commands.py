@@ -8,16 +8,24 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from config.clock import utc_now
 from tests.commands import agent_here
 from tests.integration.test_actions import TICKET, output
-from tests.system_in_process import System
+from tests.system_in_process import System, running_system
 
 Said = Callable[..., Awaitable[subprocess.CompletedProcess[str]]]
+
+
+@pytest.fixture
+async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
+    """On the machine's clock, as the commands are."""
+    async with running_system(postgres_url, temporal_address, now=utc_now) as system:
+        yield system
 
 
 @pytest.fixture

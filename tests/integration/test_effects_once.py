@@ -65,7 +65,7 @@ async def planned(system: System, output: dict[str, Any], endpoint: Endpoint = O
     request = TurnRequest(conversation_id=stored.conversation_id, cursor=0, thread=thread)
     outcome = await ActivityEnvironment().run(does.turn.answer, request)
     assert (outcome.step, outcome.action_id is not None) == (NextStep.PERFORM, True)
-    return Perform(**request.model_dump(), action_id=outcome.action_id)
+    return Perform(action_id=outcome.action_id)
 
 
 def dying(boundary: str, system: System) -> Activities:

@@ -80,8 +80,10 @@ async def test_a_post_sends_json_and_the_secrets_header(service: Service, endpoi
 async def test_what_is_known_when_no_result_comes(
     service: Service, endpoints: HttpEndpoints, path: str, method: Any, kind: CallFailureKind
 ) -> None:
+    limit = {"time_limit_seconds": 1} if path == "slow" else {}  # a busy machine may need one for the others
+
     with pytest.raises(EndpointFailed) as failed:
-        await endpoints.call(endpoint(service, path, method=method, time_limit_seconds=1), {}, "key-1")
+        await endpoints.call(endpoint(service, path, method=method, **limit), {}, "key-1")
 
     assert failed.value.kind is kind
     assert len(service.requests) == 1

@@ -72,7 +72,8 @@ async def test_an_action_whose_customer_was_erased_before_it_began_ends_at_once(
     async with running_system(postgres_url, temporal_address, worker=False) as still:
         await configure(still)
         does, perform = await _planned(still, BOOKS)
-        await _erase(still, perform.conversation_id)
+        (planned,) = await still.database.rows("SELECT conversation_id FROM actions")
+        await _erase(still, planned["conversation_id"])
 
         outcome = await ActivityEnvironment().run(does.actions.perform, perform)
 
@@ -101,10 +102,9 @@ async def test_an_approved_action_that_was_done_is_not_refused_because_the_confi
 ) -> None:
     async with running_system(postgres_url, temporal_address, worker=False) as still:
         await configure(still, confirmations={"create_ticket": Confirmation.STAFF})
-        does, asked = await _planned(still, output("create_ticket", subject="Lamp", description="Broken"))
-        row = await still.database.row("SELECT digest FROM actions")
-        assert row is not None
-        decision = ApprovalDecision(digest=row["digest"], approved=True, conversation_id=asked.conversation_id)
+        does, _ = await _planned(still, output("create_ticket", subject="Lamp", description="Broken"))
+        (asked,) = await still.database.rows("SELECT digest, conversation_id FROM actions")
+        decision = ApprovalDecision(**asked, approved=True)
         await ActivityEnvironment().run(does.actions.resolve_approval, decision)
         await still.database.rows("DELETE FROM messages WHERE id_scope = 'action'")  # that worker died before it told
         await configure(still, enabled=("api_call",))
@@ -158,7 +158,7 @@ async def _planned(still: System, said: str) -> tuple[Activities, Perform]:
     thread = Thread(frontend_context_uuid=uuid4())
     request = TurnRequest(conversation_id=message.conversation_id, cursor=0, thread=thread)
     outcome = await ActivityEnvironment().run(does.turn.answer, request)
-    return does, Perform(**request.model_dump(), action_id=outcome.action_id)
+    return does, Perform(action_id=outcome.action_id)
 
 
 async def _performed(does: Activities, perform: Perform) -> None:

@@ -65,7 +65,7 @@ async def begun(system: System, endpoint: Endpoint = ORDER) -> Perform:
     (row,) = await system.database.rows("SELECT key FROM effects")
     await Ledger(system.database).claim(row["key"], lease_seconds=600, give_up_seconds=3_600)
     await system.database.rows("UPDATE effects SET claimed_at = claimed_at - interval '1 second'")
-    return Perform(**request.model_dump(), action_id=outcome.action_id)
+    return Perform(action_id=outcome.action_id)
 
 
 async def perform(system: System, action: Perform) -> TurnOutcome:

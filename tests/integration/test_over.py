@@ -36,7 +36,12 @@ __all__ = ["promised", "still"]
 PAY = Endpoint(
     name="pay", description="Pays 500 ringgit", method="POST", url="https://shop.example/pay", destructive=True
 )
-BOOKS, CANCELS, PAYS = (output("api_call", endpoint=name, params={}) for name in ("book", "cancel_order", "pay"))
+INVOICE = Endpoint(
+    name="invoice", description="Invoices", method="POST", url="https://shop.example", confirmation=Confirmation.STAFF
+)
+BOOKS, CANCELS, PAYS, INVOICES = (
+    output("api_call", endpoint=name, params={}) for name in ("book", "cancel_order", "pay", "invoice")
+)
 ASKS_TO_CANCEL = "Shall I do this: Cancels?\nPlease answer yes or no."
 ASKS_TO_PAY = "Shall I do this: Pays 500 ringgit?\nPlease answer yes or no."
 DONE, PARTLY, DROPPED = Texts().action_done, Texts().partly_done, Texts().dropped
@@ -45,9 +50,9 @@ NO_ANSWER = SendFailed(SendFailureKind.UNKNOWN, "no answer")
 FAILED = 131000
 
 
-async def configure(system: System, *, staff: bool = False) -> None:
-    by = {"create_ticket": Confirmation.STAFF} if staff else {}
-    actions = AssistantActions(endpoints=(BOOK, CANCEL, PAY), confirmations=by)
+async def configure(system: System, by: Confirmation = Confirmation.NONE) -> None:
+    """*by*: who has to agree to a ticket."""
+    actions = AssistantActions(endpoints=(BOOK, CANCEL, PAY, INVOICE), confirmations={"create_ticket": by})
     await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
 
 
@@ -63,9 +68,9 @@ async def whole_turn(system: System, conversation_id: UUID, cursor: int) -> int:
     return outcome.cursor
 
 
-async def asked(system: System, *outputs: str, staff: bool = False) -> Conversation:
+async def asked(system: System, *outputs: str, by: Confirmation = Confirmation.NONE) -> Conversation:
     """A customer's conversation in which the last of *outputs* asks for a yes; those before are done."""
-    await configure(system, staff=staff)
+    await configure(system, by)
     talk = Conversation(system)
     system.perplexity.scripts.extend(outputs)
     await talk.customer.write("Please")
@@ -201,7 +206,7 @@ async def test_a_question_that_a_person_ended_is_asked_about_anew(still: System)
 @pytest.mark.parametrize("taken", [False, True])
 async def test_what_was_done_before_it_is_told_in_its_place(still: System, *, staff: bool, taken: bool) -> None:
     """A booking, and then the question, or the approval, which a take-over, a release or a reset ends."""
-    talk = await asked(still, BOOKS, TICKET if staff else CANCELS, staff=staff)
+    talk = await asked(still, BOOKS, TICKET if staff else CANCELS, by=Confirmation.STAFF)
     if taken:
         await talk.change(Event.TAKEN)
         await settled(talk)
@@ -217,7 +222,7 @@ async def test_what_was_done_before_it_is_told_in_its_place(still: System, *, st
 @pytest.mark.parametrize("how", ["expired", "declined", "refused"])
 @pytest.mark.parametrize("taken", [False, True])
 async def test_what_was_done_before_it_is_not_denied(still: System, how: str, *, taken: bool) -> None:
-    talk = await asked(still, BOOKS, TICKET, staff=True)
+    talk = await asked(still, BOOKS, TICKET, by=Confirmation.STAFF)
     if taken:
         await talk.change(Event.TAKEN)
     await settled(talk)
@@ -360,7 +365,7 @@ async def approve_in(system: System, conversation_id: UUID, *stops: DatabaseStop
 
 async def test_who_has_the_conversation_that_goes_on_reads_what_staff_decided_in_the_merged_one(still: System) -> None:
     """It is merged between the decision and its words."""
-    await configure(still, staff=True)
+    await configure(still, Confirmation.STAFF)
     person = Person(still)
     await person.by_phone("Hello")
     still.perplexity.scripts.extend(["Hello", TICKET])

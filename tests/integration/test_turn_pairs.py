@@ -275,7 +275,7 @@ async def test_an_action_is_done_under_the_configuration_it_was_accepted_under(s
     planned = await answer(does(still), request)
     await configure(still, endpoints=[LOOK_UP])
 
-    perform = Perform(**request.model_dump(), action_id=planned.action_id)
+    perform = Perform(action_id=planned.action_id)
     outcome = await ActivityEnvironment().run(does(still).actions.perform, perform)
 
     assert outcome.step is NextStep.CONCLUDE
@@ -332,14 +332,14 @@ async def test_every_output_names_the_pack_it_was_asked_with_and_echoes(
         system.perplexity.scripts.append("We do.")
         await system.send("Hello")
         await system.services.configurations.pasted("default", "v-pasted", "Ann")
-        ticket = json.loads(TICKET) | {"pack": "v-echoed"}
+        ticket = json.loads(TICKET) | {"pack": "0123456789abcdef"}
         system.perplexity.scripts.extend([json.dumps(ticket), "Thanks."])
         await system.send("My lamp broke")
         await system.send("Thanks")
 
         packs = await rows(system, "SELECT prompt_pack, pack_echoed FROM raw_outputs ORDER BY created_at")
 
-    assert packs == [("unknown", None), ("v-pasted", "v-echoed"), ("v-pasted", None)]
+    assert packs == [("unknown", None), ("v-pasted", "0123456789abcdef"), ("v-pasted", None)]
 
 
 async def test_waiting_between_two_questions_is_no_death(postgres_url: str, temporal_address: str) -> None:

@@ -325,9 +325,7 @@ class DrivenRun:
         """`run_turn`."""
         outcome = await self._ask(request)
         while outcome.step not in (NextStep.FINISHED, NextStep.WAIT):
-            outcome = await (
-                self._perform(request, outcome) if outcome.step is NextStep.PERFORM else self._ask(request)
-            )
+            outcome = await (self._perform(outcome) if outcome.step is NextStep.PERFORM else self._ask(request))
         return outcome
 
     async def _ask(self, request: TurnRequest) -> TurnOutcome:
@@ -340,15 +338,13 @@ class DrivenRun:
             answered = await self._write("apologize", self._activities.turn.apologize, sorry)
         return answered
 
-    async def _perform(self, request: TurnRequest, outcome: TurnOutcome) -> TurnOutcome:
+    async def _perform(self, outcome: TurnOutcome) -> TurnOutcome:
         """`_perform`."""
         if outcome.action_id is None:
             raise GivenUp("NoAction")
-        values = {**request.model_dump(), "thread": outcome.thread or request.thread, "action_id": outcome.action_id}
         limit = policy.action_give_up(self._limits)
-        performed: TurnOutcome = await self._activity(
-            "perform", self._activities.actions.perform, Perform(**values), limit
-        )
+        asked = Perform(action_id=outcome.action_id)
+        performed: TurnOutcome = await self._activity("perform", self._activities.actions.perform, asked, limit)
         return performed
 
     # Temporal

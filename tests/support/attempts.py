@@ -48,5 +48,5 @@ async def asked(does: Activities, system: System, request: TurnRequest) -> TurnO
 
 async def perform(does: Activities, request: TurnRequest, outcome: TurnOutcome) -> TurnOutcome:
     assert outcome.action_id is not None
-    asked = Perform(**request.model_dump(), action_id=outcome.action_id)
+    asked = Perform(action_id=outcome.action_id)
     return await ActivityEnvironment().run(does.actions.perform, asked)

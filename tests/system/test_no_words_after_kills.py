@@ -53,7 +53,7 @@ def says(output: str) -> str:
     return f"{CUSTOMER} [[sim: slow=0.3 reply=base64:{base64.b64encode(output.encode()).decode()}]]"
 
 
-async def put(http: httpx2.AsyncClient, path: str, body: dict[str, object]) -> None:
+async def put(http: httpx2.AsyncClient, path: str, body: dict[str, object], answered: list[str]) -> None:
     """As often as need be: the database is killed under it."""
 
     async def once() -> int | str:
@@ -63,18 +63,23 @@ async def put(http: httpx2.AsyncClient, path: str, body: dict[str, object]) -> N
             return repr(error)
 
     await until(f"an answer of {path}", once, lambda got: isinstance(got, int) and got < 400, seconds=START_SECONDS)
+    answered.append(path)
 
 
-async def one_life(api: httpx2.AsyncClient, phones: httpx2.AsyncClient, customer: int, turn: int) -> None:
+async def one_life(
+    api: httpx2.AsyncClient, phones: httpx2.AsyncClient, customer: int, turn: int, answered: list[str]
+) -> None:
     """A customer over HTTP with an answer and a ticket, one on the phone, and staff with both."""
     name, session = f"c-{customer}", f"/api/session/c-{customer}"
     for kind, output in (("answer", ANSWER), ("ticket", TICKET)):
         message = {"customer_id": name, "message_id": f"{kind}-{turn}", "text": says(output)}
-        await put(api, "/api/message", message)
-    await put(phones, "/standin/send", {"phone": phone_of(customer), "text": says(ANSWER), "profile_name": PROFILE})
-    await put(api, f"{session}/messages", {"text": f"{STAFF} here", "agent_name": AGENT})
-    await put(api, f"{session}/state", {"state": "human_handoff", "reason": f"{REASON}: they shout"})
-    await put(api, f"{session}/state", {"state": "bot", "reason": f"{REASON}: all is well"})
+        await put(api, "/api/message", message, answered)
+    await put(
+        phones, "/standin/send", {"phone": phone_of(customer), "text": says(ANSWER), "profile_name": PROFILE}, answered
+    )
+    await put(api, f"{session}/messages", {"text": f"{STAFF} here", "agent_name": AGENT}, answered)
+    await put(api, f"{session}/state", {"state": "human_handoff", "reason": f"{REASON}: they shout"}, answered)
+    await put(api, f"{session}/state", {"state": "bot", "reason": f"{REASON}: all is well"}, answered)
 
 
 def told(program: Program) -> dict[str, list[str]]:
@@ -91,16 +96,16 @@ def told(program: Program) -> dict[str, list[str]]:
 async def test_no_word_is_left_in_a_log_or_a_history(folder: Path) -> None:
     print(f"\nseed {SEED}")
     for program in running(folder, **SETTINGS):
-        killer, turns = Killer(program, Random(SEED), ["postgres"], (3.0, 6.0)), count()
+        killer, turns, answered = Killer(program, Random(SEED), ["postgres"], (3.0, 6.0)), count(), list[str]()
         headers = {"Authorization": f"Bearer {KEY}"}
         async with (
             httpx2.AsyncClient(base_url=program.addresses["api"], headers=headers, timeout=PATIENCE_SECONDS) as api,
             httpx2.AsyncClient(base_url=program.addresses["whatsapp"], timeout=PATIENCE_SECONDS) as phones,
-            killing(killer, count().__next__),
+            killing(killer, answered.__len__),
         ):
             while killer.killed.total() < KILLS:
                 turn = next(turns)
-                await asyncio.gather(*(one_life(api, phones, customer, turn) for customer in CUSTOMERS))
+                await asyncio.gather(*(one_life(api, phones, customer, turn, answered) for customer in CUSTOMERS))
         await asyncio.to_thread(program.until_back, "postgres")
         async with record(program) as connection:
             kept = await connection.fetchval("SELECT string_agg(row_to_json(m)::text, ' ') FROM messages m")

@@ -85,33 +85,70 @@ def test_each_kind_of_error_has_its_code(raw: str, code: ErrorCode) -> None:
     assert code in {error.code for error in read_output(raw, REGISTRY).errors}
 
 
+VERSION, OTHER = "0123456789abcdef", "fedcba9876543210"
 ECHOED = {
-    "unknown action": '{"action": "launch_rocket", "reason": "r", "metadata": {}, "pack": "v1"}',
-    "metadata no object": '{"action": "ticket_status", "reason": "r", "metadata": "m", "pack": "v1"}',
-    "invalid metadata": '{"action": "ticket_status", "reason": "r", "metadata": {"x": 1}, "pack": "v1"}',
-    "fields missing": '{"action": "ticket_status", "pack": "v1"}',
-    "no action": '{"reason": "r", "metadata": {}, "pack": "v1"}',
-    "not alone": 'Sure: {"action": "ticket_status", "reason": "r", "pack": "v1"}',
-    "cut off": '{"pack": "v1", "action": "ticket_status", "reason": "r',
-    "broken before it": '{"action": "ticket_status", "reason": "says "hi"", "pack": "v1"}',
-    "beside the action": '{"x": 1, "pack": "v1"}\naction: ticket_status',
-    "twice": '{"action": "ticket_status", "reason": "r", "pack": "v1", "pack": "v2"}',
-    "spaces around": '{"action": "ticket_status", "reason": "r", "pack": " v1\\n"}',
-    "too long an object": f'{{"action": "ticket_status", "reason": "{"x" * 200}", "pack": "v1"}}',
-    "too long an output": f'{{"action": "ticket_status", "reason": "{"x" * 1_000}", "pack": "v1"}}',
+    "unknown action": '{"action": "launch_rocket", "reason": "r", "metadata": {}, "pack": "<V>"}',
+    "metadata no object": '{"action": "ticket_status", "reason": "r", "metadata": "m", "pack": "<V>"}',
+    "invalid metadata": '{"action": "ticket_status", "reason": "r", "metadata": {"x": 1}, "pack": "<V>"}',
+    "fields missing": '{"action": "ticket_status", "pack": "<V>"}',
+    "no action": '{"reason": "r", "metadata": {}, "pack": "<V>"}',
+    "not alone": 'Sure: {"action": "ticket_status", "reason": "r", "pack": "<V>"}',
+    "not the whole": '{"tool": {"action": "ticket_status", "reason": "r", "pack": "<V>"}}',
+    "cut off": '{"pack": "<V>", "action": "ticket_status", "reason": "r',
+    "broken before it": '{"action": "ticket_status", "reason": "says "hi"", "metadata": {}, "pack": "<V>"}',
+    "a brace in the words": r'{"action": "ticket_status", "reason": "\"{\" says "hi"", "pack": "<V>"}',
+    "beside the action": '{"x": 1, "pack": "<V>"}\naction: ticket_status',
+    "twice": '{"action": "ticket_status", "reason": "r", "pack": "<V>", "pack": "<O>"}',
+    "spaces around": '{"action": "ticket_status", "reason": "r", "pack": " <V>\\n"}',
+    "too long an object": f'{{"action": "ticket_status", "reason": "{"x" * 200}", "pack": "<V>"}}',
+    "too long an output": f'{{"action": "ticket_status", "reason": "{"x" * 1_000}", "pack": "<V>"}}',
 }
 
 
 @pytest.mark.parametrize("raw", ECHOED.values(), ids=ECHOED)
 def test_the_pack_that_an_object_echoes_is_found_whatever_is_wrong_with_it(raw: str) -> None:
     limits = ReadingLimits(object_characters=200, output_characters=1_000)
-    assert read_output(raw, REGISTRY, limits=limits).pack == "v1"
+    raw = raw.replace("<V>", VERSION).replace("<O>", OTHER)
+    assert read_output(raw, REGISTRY, limits=limits).pack == VERSION
 
 
-@pytest.mark.parametrize("raw", ["", 'Choose {"pack": "12 bottles"}.', '{"pack": "12 bottles"}', "pack: v1"])
+TEXTS = ["", 'Choose {"pack": "<V>"}.', '{"pack": "<V>"}', "pack: <V>"]
+
+
+@pytest.mark.parametrize("raw", TEXTS)
 def test_a_text_echoes_no_pack(raw: str) -> None:
-    parsed = read_output(raw, REGISTRY)
+    parsed = read_output(raw.replace("<V>", VERSION), REGISTRY)
     assert (parsed.verdict, parsed.pack) == (Verdict.TEXT, None)
+
+
+ANOTHERS = {
+    "valid": '{"action": "api_call", "reason": "r", "metadata": {"endpoint": "order", "params": {"pack": "<V>"}}}',
+    "invalid": '{"action": "api_call", "metadata": {"endpoint": "order", "params": {"pack": "<V>"}}}',
+    "not the whole": '{"tool": {"action": "api_call", "reason": "r", "metadata": {"pack": "<V>"}}, "pack": "<V>"}',
+    "cut off": '{"action": "api_call", "reason": "r", "metadata": {"endpoint": "order", "params": {"pack": "<V>"',
+    "broken before it": '{"action": "api_call", "reason": "says "hi"", "metadata": {"params": {"pack": "<V>"}}}',
+    "broken behind it": '{"action": "api_call", "metadata": {"pack": "<V>", "note": "says "hi""}, "reason": "r"}',
+    "broken around it": '{"action": "api_call", "reason": "a "b"", "metadata": {"pack": "<V>", "note": "c "d""}}',
+    "a brace in the words": '{"action": "api_call", "metadata": {"note": "}", "pack": "<V>"',
+    "too long": f'{{"action": "api_call", "reason": "{"x" * 1_000}", "metadata": {{"pack": "<V>"}}}}',
+    "a form that is text": '{"action": "pay my bill", "reason": "r", "metadata": {"pack": "<V>"}}',
+}
+"""A parameter that happens to have the name, with a value of the customer's."""
+
+
+@pytest.mark.parametrize("value", [VERSION, "4111111111111111", "12 bottles"])
+@pytest.mark.parametrize("raw", ANOTHERS.values(), ids=ANOTHERS)
+def test_a_parameter_of_that_name_is_no_echo(raw: str, value: str) -> None:
+    limits = ReadingLimits(output_characters=1_000)
+    assert read_output(raw.replace("<V>", value), REGISTRY, limits=limits).pack is None
+
+
+@pytest.mark.parametrize(
+    "value", ["12 bottles", "v1", "0123456789ABCDEF", f"{VERSION}0", f"{VERSION} 7", "", "4111 1111"]
+)
+def test_what_has_not_the_form_of_a_version_is_no_echo(value: str) -> None:
+    for raw in ECHOED.values():
+        assert read_output(raw.replace("<V>", value).replace("<O>", value), REGISTRY).pack is None
 
 
 def test_an_unknown_name_is_told_what_there_is() -> None:

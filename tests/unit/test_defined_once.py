@@ -34,6 +34,16 @@ def test_nothing_is_defined_twice() -> None:
     assert [each for each, times in defined.items() if times > 1] == []
 
 
+def test_the_map_of_the_functions_names_all_of_them() -> None:
+    told = set(re.findall(r"\w+", (FOLDER / "README.md").read_text()))
+    defined = {
+        name for path in FOLDER.rglob("*.sql") for kind, name in defined_in(path.read_text()) if kind == "FUNCTION"
+    }
+
+    assert len(defined) > 60
+    assert defined - told == set()
+
+
 def test_tables_are_made_by_migrations_and_all_else_stands_in_one_folder() -> None:
     elsewhere = [
         (str(path.relative_to(_ROOT)), kind, name)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
+from launch.records import write_record
 from tests.commands import agent, agent_here
 
 pytestmark = pytest.mark.processes
@@ -126,6 +128,28 @@ def test_addresses_that_a_killed_start_left_are_no_running_system(tmp_path: Path
     assert "the system runs" not in done.stdout
 
 
+COMMANDS = ["api", "worker", "migrate", "backup copy.dump", "assistant show", "conversation reset c-1"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_asks_who_listens_where_a_killed_start_was(tmp_path: Path, command: str) -> None:
+    (data := tmp_path / "data").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        left = {"database_url": f"postgresql://a@127.0.0.1:{port}/b", "temporal": f"127.0.0.1:{port}"}
+        (data / "addresses.json").write_text(json.dumps(left))
+        done = agent_here(tmp_path, *command.split())
+        somebody.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            somebody.accept()
+
+    told = (
+        f"DATABASE_URL: not set, and no `agent run` is running in DATA_DIR ({data}), though one that was killed left "
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"agent: {told}addresses.json there; start it, or set DATABASE_URL\n"
+
+
 def test_a_port_that_is_not_used_is_not_looked_at(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as temporal:
         port = str(temporal.getsockname()[1])
@@ -139,6 +163,38 @@ def test_a_wrapper_that_does_not_answer_is_named_without_its_password(tmp_path: 
 
     assert "Perplexity wrapper: PERPLEXITY_BASE_URL: no wrapper answers at http://…@127.0.0.1:9 (" in done.stdout
     assert "hidden" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [("HTTP_PROXY", "http"), ("HTTPS_PROXY", "https"), ("ALL_PROXY", "http"), ("all_proxy", "https")],
+)
+def test_the_doctor_names_the_proxy_that_stands_before_the_wrapper(tmp_path: Path, name: str, scheme: str) -> None:
+    kind = "socks5" if name == "ALL_PROXY" else "http"
+    proxy, wrapper = f"{kind}://bob:hid@127.0.0.1:9", f"{scheme}://ana:hidden@wrapper.internal"
+    done = agent_here(tmp_path, "doctor", **{name: proxy}, PERPLEXITY_BASE_URL=wrapper)
+
+    through = f"at {scheme}://…@wrapper.internal, through {name} {kind}://…@127.0.0.1:9 ("
+    assert f"wrong Perplexity wrapper: PERPLEXITY_BASE_URL: no wrapper answers {through}" in done.stdout
+    assert not any(piece in done.stderr + done.stdout for piece in ("hid", "ana", "bob"))
+
+
+def test_a_proxy_that_speaks_another_protocol_ends_no_doctor(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=_refuse, args=(other,), daemon=True).start()
+        proxy = f"socks5h://bob:hid@127.0.0.1:{other.getsockname()[1]}"
+        done = agent(tmp_path, "doctor", ALL_PROXY=proxy, PERPLEXITY_BASE_URL="http://wrapper.internal")
+
+    assert "through ALL_PROXY socks5h://…@127.0.0.1" in done.stdout, done.stderr
+    assert "(Malformed reply)" in done.stdout
+    assert "hid" not in done.stdout
+
+
+def _refuse(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(1_000)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 @pytest.mark.parametrize("command", ["api", "doctor"])
@@ -155,6 +211,7 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(tmp_path: Pat
 def test_a_damaged_list_of_addresses_is_no_traceback(tmp_path: Path, content: str) -> None:
     (data := tmp_path / "data").mkdir()
     (data / "addresses.json").write_text(content)
+    write_record(data / "processes.json", [os.getpid()])
 
     done = agent_here(tmp_path, "migrate")
 

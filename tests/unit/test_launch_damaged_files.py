@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from launch.failures import LaunchError
 from launch.files import read_json
 from launch.keys import find_keys
 from launch.logs import in_words
-from launch.supervisor import kill_orphaned_parts
+from launch.records import is_running, kill_orphaned_parts, write_record
 from launch.temporal_file import move_aside_if_damaged
 from tests.support.waiting import LONGEST_SECONDS
 
@@ -192,8 +193,47 @@ def test_a_whole_one_ends_whom_it_names(tmp_path: Path, child: subprocess.Popen[
     assert child.poll() is not None
 
 
+@pytest.fixture
+def proc(tmp_path: Path) -> Iterator[Path]:
+    """What the kernel tells, as a folder whose files can be others."""
+    (folder := tmp_path / "proc").mkdir()
+    for name in (*(path.name for path in Path("/proc").iterdir() if path.name.isdecimal()), "stat"):
+        (folder / name).symlink_to(f"/proc/{name}")
+    psutil.PROCFS_PATH = str(folder)
+    yield folder
+    psutil.PROCFS_PATH = "/proc"
+
+
+def test_parts_are_known_again_after_the_clock_was_set(tmp_path: Path, proc: Path) -> None:
+    write_record(record := tmp_path / "processes.json", [os.getpid()])
+    later = psutil.boot_time() + 3600
+    (proc / "stat").unlink()
+    (proc / "stat").write_text(f"btime {later:.0f}\n")
+
+    assert is_running(record)
+
+
+def test_the_same_pid_after_another_start_of_the_machine_is_another_process(tmp_path: Path) -> None:
+    write_record(record := tmp_path / "processes.json", [os.getpid()])
+    record.write_text(json.dumps(read_json(record) | {"boot": "4c3a9b52-8d1e-4f0a-9c77-1f2e3d4c5b6a"}))
+
+    assert not is_running(record)
+
+
+@pytest.mark.processes
+def test_one_part_that_is_gone_does_not_hide_the_others(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
+    write_record(record := tmp_path / "processes.json", [child.pid, os.getpid()])
+    child.kill()
+    child.wait(LONGEST_SECONDS)
+
+    assert is_running(record)
+
+
 def filled_in(text: str, child: subprocess.Popen[bytes]) -> str:
-    started = psutil.Process(child.pid).create_time()
+    """*text* as the whole record, or with the one of this machine's start."""
+    started = psutil.Process(child.pid).create_time() - psutil.boot_time()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    text = text.replace("{", f'{{"boot": "{boot}", ', 1)
     return text.replace("PID", str(child.pid)).replace("STARTED", repr(started))
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +21,7 @@ from launch.folder import DataFolder, locked_folder
 from launch.keys import find_keys
 from launch.main import run
 from launch.temporal_file import move_aside_if_damaged
+from tests.support.waiting import LONGEST_SECONDS
 
 FILES = ["logs", "simulator", "metrics"]
 FOLDERS = ["lock", "addresses.json", "processes.json", "secrets.json", "logs/worker.log"]
@@ -192,6 +196,20 @@ def test_counters_of_processes_that_are_gone_are(tmp_path: Path) -> None:
         assert list(folder.metrics.iterdir()) == []
 
 
+def test_a_start_that_comes_to_nothing_forgets_no_parts_of_a_killed_one(tmp_path: Path) -> None:
+    (record := tmp_path / "processes.json").write_text("{}")
+
+    assert "no room" in refusal(tmp_path, disk_free_bytes=10**18)
+    assert record.exists()
+
+
+def test_a_start_has_no_addresses_of_a_killed_one(tmp_path: Path) -> None:
+    (tmp_path / "addresses.json").write_text('{"database_url": "postgresql://a@127.0.0.1:5432/b"}')
+
+    with locked_folder(settings(tmp_path, disk_free_bytes=0)) as folder:
+        assert not folder.addresses.exists()
+
+
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The temp folder, with what somebody put there who knows our names."""
@@ -251,6 +269,34 @@ def test_a_file_of_ones_own_that_is_closed_is_not_called_somebody_elses(tmp_path
     assert refusal(tmp_path, disk_free_bytes=0).startswith(f"{kept} is yours, and its mode keeps you from it: chmod")
 
 
+_NEIGHBOURS = """
+import os, sys
+from config.settings import Settings
+from launch.folder import locked_folder
+import encodings.idna
+settings = Settings(_env_file=None, data_dir=sys.argv[1], media_dir=sys.argv[1] + "/kept", disk_free_bytes=0)
+os.setuid(65534)
+with locked_folder(settings):
+    print("started")
+"""
+"""A start by an ordinary user, who is kept from files as root is not."""
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only root becomes another user")
+@pytest.mark.parametrize("theirs", ["package.json", "temporal.sqlite.dump", "media"])
+def test_what_only_looks_like_ours_keeps_nobody_from_starting(theirs: str) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o711)
+        (data := Path(place) / "data").mkdir(mode=0o700)
+        (data / theirs).touch(0o600)
+        os.chown(data, 65534, 65534)
+        command = [sys.executable, "-c", _NEIGHBOURS, str(data)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_SECONDS)
+
+    assert done.stdout == "started\n", done.stderr.splitlines()[-1:]
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Path:
     """The beginning of a database's folder, of the account that would run it."""
@@ -289,3 +335,30 @@ def test_a_database_whose_owner_cannot_run_it(cluster: Path, owner: int, words: 
     os.chown(cluster, owner, owner)
 
     assert refusal_of(cluster).startswith(f"{cluster} {words}")
+
+
+def test_a_start_beside_one_whose_folder_was_removed_leaves_it_its_files(tmp_path: Path, temporary: Path) -> None:
+    """`rm -rf .data` under a running system: the next start finds no lock."""
+    ours = settings(data := tmp_path / "data", ephemeral=True, disk_free_bytes=0)
+    with locked_folder(ours) as first:
+        shutil.rmtree(data)
+        with locked_folder(ours) as second:
+            assert first.kept.is_dir()
+            assert second.kept != first.kept
+
+
+def test_the_end_of_one_whose_folder_was_removed_takes_nothing_from_the_next(tmp_path: Path) -> None:
+    ours = settings(data := tmp_path / "data", disk_free_bytes=0)
+    with locked_folder(ours):
+        shutil.rmtree(data)
+        second = locked_folder(ours)
+        folder = second.__enter__()
+        folder.addresses.write_text("{}")
+        folder.processes.write_text("{}")
+
+    assert sorted(path.name for path in data.iterdir() if path.is_file()) == [
+        "addresses.json",
+        "lock",
+        "processes.json",
+    ]
+    second.__exit__(None, None, None)
