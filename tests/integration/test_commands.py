@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from config.clock import utc_now
 from tests.commands import agent_here
 from tests.integration.test_actions import TICKET, output
+from tests.support import clock
 from tests.system_in_process import System, running_system
 
 Said = Callable[..., Awaitable[subprocess.CompletedProcess[str]]]
@@ -24,7 +24,7 @@ Said = Callable[..., Awaitable[subprocess.CompletedProcess[str]]]
 @pytest.fixture
 async def system(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
     """On the machine's clock, as the commands are."""
-    async with running_system(postgres_url, temporal_address, now=utc_now) as system:
+    async with running_system(postgres_url, temporal_address, now=clock.of_commands) as system:
         yield system
 
 
