@@ -324,7 +324,7 @@ def a_button_is_no_message(facts: Facts) -> Iterator[str]:
 
 
 def nothing_of_the_bot_leaves_under_a_human(facts: Facts) -> Iterator[str]:
-    """Neither the model's words nor an action's result; that a colleague comes is told, after what was done till then."""
+    """Neither the model's words nor an action's result; that a colleague comes is told, after what was done."""
     for begun in facts.world.whatsapp.begun:
         if begun.too_late and not (begun.text.startswith("Ann here") or _TEXTS.handed_over in begun.text):
             yield f"{begun.text!r} left under a human"
