@@ -54,12 +54,15 @@ UNION ALL SELECT 'place', conversation_id FROM account_places
 """
 
 TAKEN = """
-SELECT c.id AS conversation_id, c.owner, e.claimed_at,
-       (SELECT max(t.at) FROM transitions t
-         WHERE t.conversation_id = c.id AND t.to_owner = 'human' AND t.from_owner <> 'human') AS taken_at
-  FROM effects e JOIN conversations c ON c.id = e.conversation_id WHERE e.id = :id
+SELECT c.id AS conversation_id, c.owner, e.claimed_at, greatest(taken.at, m.moved_at) AS taken_at,
+       m.moved_at > taken.at AS by_a_merge
+  FROM effects e JOIN conversations c ON c.id = e.conversation_id JOIN messages m ON m.id = e.message_id
+ CROSS JOIN LATERAL (SELECT max(t.at) AS at FROM transitions t
+                      WHERE t.conversation_id = c.id AND t.to_owner = 'human' AND t.from_owner <> 'human') AS taken
+ WHERE e.id = :id AND taken.at IS NOT NULL
 """
-"""Who has the conversation of a part, when a person took it last, and when the part was claimed."""
+"""Who has the conversation of a part, when a person took it last, or it moved by a merge into what a person had, and
+when the part was claimed. None, where no person ever had it."""
 
 BEGUN = """
 SELECT e.attempts = 1 AND c.owner = 'human' AND e.owner_version IS NOT NULL AND e.claimed_at > (

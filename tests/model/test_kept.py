@@ -257,3 +257,24 @@ def test_what_begins_like_a_message_over_the_limit_is_another_one(state: Convers
     assert state.world.come_to_rest()
     assert [row["text"] for row in state.world.look(inside.LIMITED)] == ["Flood 1"]
     assert "Flood 11" in state.world.perplexity.asked[-1].words
+
+
+@pytest.mark.parametrize("phase", [Phase.CALLS, Phase.CALLED, Phase.SETTLES])
+def test_a_zombies_refusal_says_nothing_while_another_attempt_is_at_it(
+    state: ConversationMachine, phase: Phase
+) -> None:
+    """The service refused its call, for it was just doing the other's; the customer read that nothing was changed."""
+    refusal = {"late": ModelSays.PAY, "refused": Served.REFUSED, "served": Served.DONE}
+    state.zombie_is_refused(phase=phase, **refusal, others=To.COMMIT, rounds=1)
+
+    assert state.world.come_to_rest()
+    assert [call.done for call in state.world.endpoints.calls].count(True) == 1
+
+
+def test_what_was_claimed_before_it_moves_to_a_person_is_under_way(state: ConversationMachine) -> None:
+    """Two customers turn out to be one, just when a reply to the second leaves; the first is a person's already."""
+    state.is_answered(customer=0, said=[ModelSays.HANDOFF], served=Served.DONE)
+    state.meets(meeting=Meeting(DrawnEvent.MERGED, Phase.SENDS, customer=1, others=To.NEXT, rounds=0))
+
+    assert state.world.come_to_rest()
+    assert [begun.text for begun in state.world.whatsapp.begun][-1] == "Answer 2."
