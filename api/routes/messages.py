@@ -127,11 +127,11 @@ async def store_for_stream(
     },
 )
 async def message(
-    stored: Annotated[StoredMessage, Depends(store_for_answer)], services: Serving, response: Response
+    stored: Annotated[StoredMessage, Depends(store_for_answer)], services: Serving, request: Request, response: Response
 ) -> Turn:
     """Answers once the model has. Send the same `message_id` again, at once or a day later, and you get the same
     answer: the model is asked once. Messages of one customer are answered in the order they came."""
-    turn = await services.answers.to(stored)
+    turn = await services.answers.given(await services.answers.to(stored), request.is_disconnected)
     if turn.reply is None:
         response.status_code = 202
     return turn
@@ -146,12 +146,13 @@ async def message(
 async def query_async(
     stored: Annotated[StoredMessage, Depends(store_for_stream)],
     services: Serving,
+    request: Request,
     last_event_id: Annotated[str | None, Header(description="Resume after this event")] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Events: first `accepted` `{message_id}`, then `chunk` `{text}` (append), `reset` `{}` (drop what was shown),
-    `done` (the Turn; its reply is the text that counts), `error` (the problem). A lost connection does not stop the
-    answer: send the same `message_id` with `Last-Event-ID` and go on after that event; the id of another answer's
-    event counts as none."""
-    following = Following(stored, last_event_id)
+    `done` (the Turn; its reply is the text that counts), `error` (the problem). What was shown and is not the answer is
+    reset before `done`. A lost connection does not stop the answer: send the same `message_id` with `Last-Event-ID`
+    and go on after that event; the id of another answer's event counts as none."""
+    following = Following(stored, last_event_id, request.is_disconnected)
     async for event in follow(services, following):
         yield event

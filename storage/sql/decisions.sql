@@ -9,7 +9,26 @@ $$;
 
 -- was_never_given: over HTTP, such words of which no caller had read by the time they were over.
 CREATE OR REPLACE FUNCTION was_never_given(p_words messages) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT p_words.delivery IS NULL AND p_words.meta ? 'asks' AND NOT p_words.meta ? 'given_at' AND is_over(p_words)
+    SELECT p_words.delivery IS NULL AND p_words.meta ? 'asks' AND is_over(p_words)
+       AND (NOT p_words.meta ? 'given_at' OR p_words.meta ? 'given_instead')
+$$;
+
+-- given_instead: what their caller reads in their place: what came of the action, as the customer is told; where it was
+-- agreed to and that is not known yet, that it is under way; else what was done before in the same turn, or that it is
+-- not asked any more, for another question is, or at all. NULL: a person has the conversation, and tells it.
+CREATE OR REPLACE FUNCTION given_instead(p_words messages, p_owner text, p_texts jsonb) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(
+               (SELECT w.text FROM messages w
+                 WHERE w.channel = p_words.channel AND w.id_scope = 'action' AND w.channel_message_id = a.id::text
+                   AND (p_owner <> 'human' OR w.direction = 'out' AND w.delivery IS DISTINCT FROM 'withheld')),
+               CASE WHEN a.status <> 'accepted' THEN p_words.meta ->> 'done' END,
+               CASE WHEN p_owner = 'human' THEN NULL
+                    WHEN a.status = 'accepted' THEN p_texts ->> 'still_working'
+                    WHEN EXISTS (SELECT 1 FROM actions q WHERE q.conversation_id = a.conversation_id
+                                    AND q.status = 'awaiting_confirmation' AND q.confirmation_by = 'customer')
+                    THEN p_texts ->> 'replaced' ELSE p_texts ->> 'dropped' END)
+      FROM actions a WHERE a.id = (p_words.meta ->> 'asks')::uuid
 $$;
 
 -- is_settled: they are over, and nothing is owed for them: the customer has said yes, or what came of it is told, or

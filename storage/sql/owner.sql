@@ -30,7 +30,7 @@ $$;
 -- one is opened, as the owner says. With *p_new_thread* the thread in use ends. With *p_version* nothing changes but
 -- under that version of the owner: who decided saw no newer one.
 -- Returns the conversation's owner as it is then, whether anything changed, and the number of the newest message
--- where the change leaves something to be answered or sent.
+-- where the change leaves something to be answered or sent. An erased customer's stays closed.
 CREATE OR REPLACE FUNCTION change_owner(
     p_conversation uuid, p_event text, p_rules jsonb, p_who text, p_reason text, p_turn uuid DEFAULT NULL,
     p_new_thread boolean DEFAULT false, p_version bigint DEFAULT NULL
@@ -49,7 +49,8 @@ BEGIN
         RETURN QUERY SELECT false, v_before.owner, v_before.owner_version, NULL::bigint;
         RETURN;
     END IF;
-    v_rule := coalesce(p_rules -> v_before.owner, '{}');
+    v_rule := coalesce(p_rules -> v_before.owner, '{}')
+              - CASE WHEN is_erased(p_conversation) THEN '{to, anew}'::text[] ELSE '{}' END;
     v_to := coalesce(v_rule ->> 'to', v_before.owner);
     v_version := v_before.owner_version
                  + (v_to <> v_before.owner OR coalesce((v_rule ->> 'anew')::boolean, false))::int;
