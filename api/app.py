@@ -61,7 +61,6 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     ):
         app.include_router(routes)
     settings = services.settings
-    app.add_middleware(MessageIdHeader)
     app.add_middleware(
         BodyGuard,
         max_bytes=settings.request_body_bytes,
@@ -70,6 +69,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     )
     app.add_middleware(PathGuard)
     app.add_middleware(StoppingGuard, stopping=services.stopping)
+    app.add_middleware(MessageIdHeader)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id)
     return app
 

@@ -23,7 +23,6 @@ log = get_logger(__name__)
 
 RETRY_SECONDS = 2
 """What `Retry-After` says while something is unavailable."""
-_MESSAGE_PATHS = ("/api/message", "/api/query_async")
 _OF_OTHER_CALLS: dict[type[Exception], str] = {
     StorageUnavailable: "The database is unavailable. Repeat the call once it is back.",
     TemporalUnavailable: (
@@ -60,7 +59,9 @@ class Taken(StrEnum):
 
 
 _OF_THE_DATABASE = {
-    Taken.NOTHING: "The database is unavailable, so nothing was taken. Send the same message_id again.",
+    Taken.NOTHING: (
+        "The database is unavailable, so nothing was stored. Send it again under the message_id that stands here."
+    ),
     Taken.PERHAPS: (
         "The database is unavailable, and did not say whether your message is kept. "
         "Send the same message_id again: it is answered once."
@@ -180,7 +181,7 @@ def note_taken(request: Request, taken: Taken) -> None:
 
 
 def _taken(request: Request) -> Taken | None:
-    if request.url.path not in _MESSAGE_PATHS:
+    if named_message(request) is None:
         return None
     known: Taken = getattr(request.state, "taken", Taken.NOTHING)
     return known
