@@ -71,11 +71,12 @@ def show_prompt_pack(
     assistant, settings = _known(name), found_settings()
     pack = _pack(assistant, settings)
     if pasted:
-        if (assistant.config.collection_uuid or settings.default_collection_uuid) is None:
+        space = assistant.config.collection_uuid or settings.default_collection_uuid
+        if space is None:
             told = "has no Space (collection_uuid, or DEFAULT_COLLECTION_UUID), so nothing can be pasted into it"
             raise stop(f"--pasted: assistant {name} {told}: its pack goes with each thread")
-        _with(lambda configurations: configurations.pasted(name, pack.version, getpass.getuser()))
-        typer.echo(f"prompt pack {pack.version} of assistant {name}: noted as pasted into its Space")
+        _with(lambda configurations: configurations.pasted(name, pack.version, space, getpass.getuser()))
+        typer.echo(f"prompt pack {pack.version} of assistant {name}: noted as pasted into the Space {space}")
         return
     typer.echo(f"# prompt pack {pack.version} of assistant {name}; paste all below this line into the Space")
     typer.echo(pack.text)
