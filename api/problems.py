@@ -23,6 +23,8 @@ log = get_logger(__name__)
 
 RETRY_SECONDS = 2
 """What `Retry-After` says while something is unavailable."""
+MOST_ERRORS = 50
+"""So many wrong places are told of one call."""
 _OF_OTHER_CALLS: dict[type[Exception], str] = {
     StorageUnavailable: "The database is unavailable. Repeat the call once it is back.",
     TemporalUnavailable: (
@@ -48,6 +50,9 @@ _TYPES = {
     500: "internal-error",
     503: "unavailable",
 }
+
+
+SOME_OF_THE_INPUT = "Some of the input is not valid; see errors."
 
 
 class Taken(StrEnum):
@@ -89,11 +94,19 @@ class Problem(BaseModel):
 class ProblemError(Exception):
     """Raise this anywhere below a route; *headers* as `Retry-After` go out with it."""
 
-    def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        headers: dict[str, str] | None = None,
+        errors: list[dict[str, str]] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = headers or {}
+        self.errors = errors
 
 
 def problem(
@@ -144,7 +157,9 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
-        return problem_response(error.status, error.detail, headers=error.headers, message_id=named_message(request))
+        return problem_response(
+            error.status, error.detail, headers=error.headers, errors=error.errors, message_id=named_message(request)
+        )
 
     @app.exception_handler(HTTPException)
     async def on_http(_request: Request, error: HTTPException) -> JSONResponse:
@@ -154,7 +169,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         errors = [{"path": _pointer(each["loc"]), "message": in_our_words(each["msg"])} for each in error.errors()]
-        return problem_response(422, "Some of the input is not valid; see errors.", errors=errors[:50])
+        return problem_response(422, SOME_OF_THE_INPUT, errors=errors[:MOST_ERRORS])
 
     @app.exception_handler(Ambiguous)
     async def on_ambiguous(_request: Request, error: Ambiguous) -> JSONResponse:
