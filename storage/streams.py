@@ -26,9 +26,15 @@ SELECT pg_notify('{CHANNEL}', CAST(:conversation_id AS text)) FROM added
 """
 
 _AFTER = """
-SELECT n, kind, text FROM stream_events
- WHERE conversation_id = :conversation_id AND first_seq <= :seq AND last_seq >= :seq AND n > :n ORDER BY n LIMIT 1000
+SELECT e.n, e.kind, e.text FROM stream_events e
+  JOIN turns t ON t.conversation_id = e.conversation_id AND t.first_seq = e.first_seq
+  JOIN conversations c ON c.id = e.conversation_id
+ WHERE e.conversation_id = :conversation_id AND e.first_seq <= :seq AND e.last_seq >= :seq AND e.n > :n
+   AND CASE WHEN t.finished_at IS NULL THEN t.owner_version = c.owner_version
+            ELSE t.status NOT IN ('held', 'withheld') END
+ ORDER BY e.n LIMIT 1000
 """
+"""What was written of an answer that nobody is to read any more is shown to no further reader."""
 
 
 class StreamEvent(BaseModel):

@@ -85,7 +85,8 @@ BEGIN
       FROM conversations c WHERE c.id = p_conversation;
 END $$;
 
--- cancel_questions: of those whom *p_drops* names (customer, staff). Returns how many.
+-- cancel_questions: of those whom *p_drops* names (customer, staff). Returns how many. Where a person comes to have the
+-- conversation, what no caller over HTTP has read is withheld, as over a channel: what it answered is the person's.
 CREATE OR REPLACE FUNCTION cancel_questions(
     p_conversation uuid, p_drops jsonb, p_version bigint, p_owner text, p_who text, p_turn uuid
 ) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -96,6 +97,10 @@ BEGIN
         UPDATE actions SET status = 'cancelled', settled_at = agent_now()
          WHERE conversation_id = p_conversation AND status = 'awaiting_confirmation' AND p_drops ? confirmation_by
         RETURNING id
+    ), unread AS (
+        UPDATE messages m SET delivery = 'withheld' FROM dropped
+         WHERE m.conversation_id = p_conversation AND m.direction = 'out' AND m.meta ->> 'asks' = dropped.id::text
+           AND m.delivery IS NULL AND NOT m.meta ?| '{given_at,done}' AND p_owner = 'human'
     )
     INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who, turn_id)
     SELECT p_conversation, p_version, p_owner, p_owner, 'cancelled', p_who, p_turn FROM dropped;

@@ -47,6 +47,7 @@ async def test_once_it_is_read_a_yes_counts(hasty: System) -> None:
     assert await read(hasty) == (200, ASKS)
     await hasty.send("yes", message_id="m-2")
 
+    await until("the call", lambda: hasty.endpoints.calls)
     assert len(hasty.endpoints.calls) == 1
 
 
@@ -55,6 +56,33 @@ async def test_over_by_then_it_is_not_put(hasty: System, state: str, told: tuple
     await set_state(hasty, state)
 
     assert await read(hasty) == told
+
+
+@pytest.mark.parametrize("came_back", [False, True])
+async def test_what_a_take_over_ended_is_the_persons_and_asked_anew_after_the_release(
+    hasty: System, *, came_back: bool
+) -> None:
+    """As a question over a channel that was withheld."""
+    await set_state(hasty, "human_handoff")
+    held = (await hasty.session())["held"]
+    if came_back:
+        assert await read(hasty) == (202, None)
+    await set_state(hasty, "bot")
+
+    assert held == 1
+    told = await until("an answer", lambda: read(hasty), lambda told: told[0] != 503)
+    assert told == (200, "You said: What happens if I cancel?")
+    assert (await hasty.session())["held"] == 0
+
+
+async def test_what_was_read_before_the_take_over_is_not_asked_anew(hasty: System) -> None:
+    before = await read(hasty)
+    await set_state(hasty, "human_handoff")
+    held = (await hasty.session())["held"]
+    await set_state(hasty, "bot")
+
+    assert (held, await read(hasty)) == (0, before)
+    assert len(hasty.perplexity.prompts) == 1
 
 
 async def test_what_was_read_is_read_again(hasty: System) -> None:

@@ -1,6 +1,6 @@
 """What a command refuses before it looks for anything: one line, exit code 2.
 
-Said in this process; `tests/system/test_cli.py` has one of each kind in a process of its own.
+Said in this process; `tests/system/test_faults.py` has one of each kind in a process of its own.
 """
 
 from __future__ import annotations

@@ -163,6 +163,8 @@ class Scripted:
 
     def __init__(self, worlds: dict[UUID, ScriptedWorld]) -> None:
         self._worlds = worlds
+        self._planned = dict[UUID, TurnRequest]()
+        """By the action that its turn plans."""
 
     @property
     def activities(self) -> list[Any]:
@@ -188,7 +190,10 @@ class Scripted:
                 case "repair":
                     return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=NextStep.REPAIR)
                 case "action":
-                    return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=NextStep.PERFORM, action_id=uuid4())
+                    self._planned[action_id := uuid4()] = request
+                    return TurnOutcome(
+                        cursor=request.cursor, turn_id=uuid4(), step=NextStep.PERFORM, action_id=action_id
+                    )
                 case "without an action":
                     return TurnOutcome(cursor=request.cursor, turn_id=uuid4(), step=NextStep.PERFORM)
                 case "retried":
@@ -211,10 +216,11 @@ class Scripted:
 
     @activity.defn
     async def perform(self, request: Perform) -> TurnOutcome:
-        world = self._worlds[request.conversation_id]
+        asked = self._planned[request.action_id]
+        world = self._worlds[asked.conversation_id]
         async with world.doing("perform", "model"):
-            world.change(tickets=(*world.standing.tickets, f"T-{request.cursor}"), version=world.standing.version)
-            return world.answer(request.cursor, Verdict.ACTION)
+            world.change(tickets=(*world.standing.tickets, f"T-{asked.cursor}"), version=world.standing.version)
+            return world.answer(asked.cursor, Verdict.ACTION)
 
     @activity.defn
     async def resolve_approval(self, decision: ApprovalDecision) -> SessionChanged:
