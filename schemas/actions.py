@@ -299,7 +299,7 @@ class ParsedOutput(BaseModel):
 
     `text` is for the customer and only set for the verdict `text`; `action` only for `action`. `notes` say what was
     mended or overlooked; `errors` what makes it `invalid`, with JSON pointers into the object. `pack` is the version of
-    the prompt pack that it names, whatever else is wrong with it.
+    the prompt pack that an action names, whatever else is wrong with it; a text names none.
     """
 
     verdict: Verdict

@@ -93,8 +93,9 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                   ORDER BY h.created_at DESC LIMIT 1), false) AS after_lost,
        turn.unknown_attempts, turn.times_asked, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
-       (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
-         ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
+       (SELECT coalesce(jsonb_object_agg(p.collection_uuid, p.version), '{{}}') FROM (
+           SELECT DISTINCT ON (collection_uuid) collection_uuid, version FROM pasted_packs
+            WHERE assistant = conversation.assistant ORDER BY collection_uuid, id DESC) p) AS packs_pasted,
        conversation.assistant, conversation.closed_seq, conversation.merges,
        (SELECT max(c.merged_at) FROM conversations c
          WHERE c.merged_into = conversation.id AND c.merged_at <= turn.started_at
@@ -282,8 +283,8 @@ class ClaimedTurn(TurnRow):
     and the conversation has not started over since. `closed_seq`: the newest message when the conversation was last
     closed from outside. `merges`: how many were merged into this one. `untold_merges`: when the last was of which its
     thread was not told. `something_done`: an effect of this turn is confirmed; `something_unknown`: of one nobody
-    knows. `pack_told`: the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the
-    assistant's Space. `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage
+    knows. `pack_told`: the version its thread knows; `packs_pasted`: by Space, the version last confirmed as pasted
+    into it. `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage
     began, that is, the first time that nobody was reached upstream since somebody was. `pressed`: the questions of the
     buttons among the messages.
     """
@@ -299,7 +300,7 @@ class ClaimedTurn(TurnRow):
     rounds: int
     started_at: datetime
     pack_told: str | None
-    pack_pasted: str | None
+    packs_pasted: dict[str, str]
     assistant: str
     assistant_version: int | None
     actions: int
