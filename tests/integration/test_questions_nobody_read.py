@@ -1,5 +1,5 @@
-"""Over HTTP a question is put once its caller reads it: before that no yes means it. Over by then it is not put, but what
-came of it is told."""
+"""Over HTTP a question is put once its caller reads it: before that no yes means it. Over by then it is not put, but
+what came of it is told."""
 
 from __future__ import annotations
 
