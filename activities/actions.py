@@ -177,9 +177,11 @@ class ActionActivities:
         claimed = await self._claim(work)
         configured = _asked(work.action, newest) is not None and work.action.name in newest.registry.enabled
         if claimed.won and not claimed.unknown_attempts and not configured:  # what was begun is carried on
-            await self._record(work, claimed, _failed("not configured any more"))
-            return Told(Event.APPROVED, others or newest.texts.refused)
-        outcome = await self._settled(work, claimed)
+            outcome = await self._record(work, claimed, _failed("not configured any more"))
+            if outcome.status is EffectStatus.FAILED:
+                return Told(Event.APPROVED, others or newest.texts.refused)
+        else:
+            outcome = await self._settled(work, claimed)
         done = outcome.status is EffectStatus.CONFIRMED
         return Told(
             Event.APPROVED,
@@ -283,7 +285,10 @@ class ActionActivities:
         return EffectOutcome(status=EffectStatus.CONFIRMED, result={**(earlier.result or {}), "repeated": True})
 
     async def _record(self, work: _Work, claimed: Claim, outcome: EffectOutcome) -> EffectOutcome:
-        """Records the outcome; another attempt's, if that was recorded first."""
+        """Records the outcome; another attempt's, if that has taken the effect and recorded one.
+
+        Raises ApplicationError where it has not yet: nobody knows before it does, whatever this one has come to.
+        """
         if outcome.status is EffectStatus.FAILED:
             error = {"explanation": outcome.error}
             won = await self._retry_while_unavailable(lambda: self._ledger.fail(claimed, EffectFailure.FAILED, error))
@@ -293,7 +298,9 @@ class ActionActivities:
             report_action(work.action, claimed, outcome)
             return outcome
         again = await self._ledger.get(claimed.key)
-        return EffectOutcome(status=again.status, result=again.result or {}) if again.status.is_settled else outcome
+        if not again.status.is_settled:
+            raise ApplicationError("another attempt is at this action", type="Superseded")
+        return EffectOutcome(status=again.status, result=again.result or {})
 
     async def _end(self, work: _Work, outcome: EffectOutcome) -> None:
         """The turn ends with what the customer is told; never with more than the ledger says."""

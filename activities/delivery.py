@@ -179,7 +179,7 @@ class DeliveryActivities:
         if claimed.is_over:
             raise Replaced
         if claimed.part is None:
-            raise ApplicationError("another attempt is sending this part", type="Superseded")
+            raise _superseded()
         if self._monotonic() - asked >= self._settings.take_over_wait_seconds:
             await self._outbox.ledger.release(
                 claimed.part, EffectFailure.GAVE_WAY, {"explanation": "claimed too slowly"}
@@ -201,14 +201,16 @@ class DeliveryActivities:
         kind = channel.failure_kind(message.account, error.get("code"))
         if not SEND_FAILURES[kind].retried or part.attempts > self._settings.delivery_resends:
             raise Undeliverable(kind, str(error.get("explanation") or "the channel reported a failure"))
-        await self._outbox.ledger.release(part, None, error)
+        if not await self._outbox.ledger.release(part, None, error):
+            raise _superseded()
         return part.model_copy(update={"status": EffectStatus.PLANNED, "not_before": None})
 
     async def _settle(self, message: DueMessage, part: Part) -> None:
         """A part that may have gone out: returns only if it is to be sent again."""
         assert part.claimed_at is not None
         if part.status is EffectStatus.SENDING:
-            await self._unknown(part, SendFailureKind.UNKNOWN, "the sender vanished")
+            if not await self._unknown(part, SendFailureKind.UNKNOWN, "the sender vanished"):
+                raise _superseded()
             part.status, part.unknown_attempts = EffectStatus.UNKNOWN, part.unknown_attempts + 1
         waited = (self._now() - part.claimed_at).total_seconds()
         if waited < self._settings.delivery_settle_seconds:
@@ -228,13 +230,15 @@ class DeliveryActivities:
             settling = timedelta(seconds=self._settings.delivery_settle_poll_seconds)
             raise ApplicationError(f"not sent: {failed.kind}", type=failed.kind, next_retry_delay=settling)
         pause = self._pause(failed.retry_after or failed.policy.first_pause * 2 ** (part.attempts - 1))
-        await self._outbox.ledger.release(part, failed.kind, error, pause.total_seconds())
+        if not await self._outbox.ledger.release(part, failed.kind, error, pause.total_seconds()):
+            raise _superseded()
         if not failed.policy.retried:
             raise Undeliverable(failed.kind, failed.explanation)
         self._wait(message, failed.kind, failed.explanation, pause, part.attempts)
 
-    async def _unknown(self, part: Part, kind: SendFailureKind, why: str) -> None:
-        await self._outbox.ledger.complete(part, EffectOutcome(status=EffectStatus.UNKNOWN, error=why), kind)
+    async def _unknown(self, part: Part, kind: SendFailureKind, why: str) -> bool:
+        """False: another attempt has the part by now."""
+        return await self._outbox.ledger.complete(part, EffectOutcome(status=EffectStatus.UNKNOWN, error=why), kind)
 
     def _keep_pause(self, part: Part) -> None:
         """Whatever woke this attempt, the channel's pause before the next try is kept."""
@@ -271,6 +275,11 @@ class DeliveryActivities:
             metrics.DELIVERIES.labels(message.channel, "given_up").inc()
             told = {"conversation_id": str(message.conversation_id), "kind": failed.kind, "why": str(failed)}
             log.error("delivery_given_up", **told)
+
+
+def _superseded() -> ApplicationError:
+    """Another attempt has taken the part, or the channel has told of it: it is read again before anything is said."""
+    return ApplicationError("another attempt is sending this part", type="Superseded")
 
 
 def _may_be_replaced(message: DueMessage) -> bool:

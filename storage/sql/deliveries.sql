@@ -166,7 +166,8 @@ END $$;
 -- with_copy: what is noted of a part, and that *p_id* names a copy of it: where nobody knew whether the first had left,
 -- it was sent again, and the customer, who has both, may quote either.
 CREATE OR REPLACE FUNCTION with_copy(p_part effects, p_id text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_part.kind = 'part' AND p_part.external_id <> p_id AND NOT coalesce(p_part.result -> 'copies' ? p_id, false)
+    SELECT CASE WHEN p_part.kind = 'part' AND p_part.external_id <> p_id
+                     AND NOT coalesce(p_part.result -> 'copies' ? p_id, false)
                 THEN coalesce(p_part.result, '{}')
                      || jsonb_build_object('copies', coalesce(p_part.result -> 'copies', '[]') || to_jsonb(p_id))
                 ELSE p_part.result END

@@ -128,7 +128,8 @@ async def test_a_pack_is_pasted_into_a_space(system: System, tmp_path: Path) -> 
     assert (without.returncode, without.stdout) == (2, "")
     assert without.stderr.startswith("agent: --pasted: assistant default has no Space (")
     assert (into.returncode, "noted as pasted" in into.stdout) == (0, True), into.stderr
-    assert len(await system.database.rows("SELECT 1 FROM pasted_packs")) == 1
+    [noted] = await system.database.rows("SELECT collection_uuid FROM pasted_packs")
+    assert noted["collection_uuid"] == "51a0"
 
 
 @pytest.mark.parametrize("note", [b"caf\xe9", "x" * 2_001, "\u3164", ""])

@@ -195,9 +195,9 @@ AT_FRONT_DOORS = [
 ]
 DOOR_STOPS = 8
 
-_OF_EFFECTS = (*(Phase.BEGINS_EFFECT, Phase.EFFECT_BEGUN, Phase.CALLS, Phase.CALLED, Phase.SETTLES, Phase.SETTLED),)
+OF_EFFECTS = (Phase.BEGINS_EFFECT, Phase.EFFECT_BEGUN, Phase.CALLS, Phase.CALLED, Phase.SETTLES, Phase.SETTLED)
 _OF_COMMITS = (Phase.ANSWERED, Phase.COMMITS, Phase.COMMITTED)
-_TELLING = [*_OF_COMMITS, Phase.CLAIMED, Phase.ASKS, *_OF_EFFECTS, Phase.PLANS, Phase.SENDS, Phase.TAKEN]
+_TELLING = [*_OF_COMMITS, Phase.CLAIMED, Phase.ASKS, *OF_EFFECTS, Phase.PLANS, Phase.SENDS, Phase.TAKEN]
 """Where something that meets it has undone a promise before."""
 _AFTER_COMMITS = [*[Phase.COMMITTED] * 4, Phase.EFFECT_BEGUN, Phase.CALLED, Phase.SETTLED, Phase.TAKEN, Phase.SENT]
 """Where who is taken away leaves most behind."""
@@ -212,6 +212,7 @@ class Meeting:
     """*event* happens when somebody has come to *phase*; then the others go on *rounds* times, as far as *others*.
 
     *wrote*: what the customer wrote, which is what everybody is at work for. *then*: what else happens on the way.
+    *served_late*: what services do for whoever stayed behind, once they go on.
     """
 
     event: DrawnEvent
@@ -219,6 +220,7 @@ class Meeting:
     given: Given = Given.NOTHING
     said: tuple[ModelSays, ...] = (ModelSays.TEXT,)
     served: Served = Served.DONE
+    served_late: Served = Served.DONE
     taken: Taken = Taken.TAKEN
     others: To = To.END
     rounds: int = _ROUNDS
@@ -246,6 +248,7 @@ def meetings(draw: st.DrawFn, events: Sequence[DrawnEvent]) -> Meeting:
         given=given,
         said=tuple(draw(said_until(phase))),
         served=draw(SERVED),
+        served_late=draw(SERVED),
         taken=draw(TAKEN),
         others=draw(st.sampled_from(To)),
         rounds=draw(st.integers(1, _ROUNDS)),
@@ -271,7 +274,7 @@ def said_until(draw: st.DrawFn, phase: Phase) -> list[ModelSays]:
         return [ModelSays.FAILS, ModelSays.FAILS, *then]
     if phase in (Phase.CALLS, Phase.CALLED):
         return [draw(st.sampled_from(CALLS)), *then]
-    if phase in _OF_EFFECTS:
+    if phase in OF_EFFECTS:
         return [draw(st.sampled_from(ACTIONS)), *then]
     if phase in _OF_COMMITS:
         return [draw(st.sampled_from([ModelSays.INVALID, ModelSays.INVALID, ModelSays.TEXT, *ACTIONS])), *then]

@@ -78,7 +78,7 @@ def _limited(world: World, customer: int, _which: int) -> bool:
 
 def _merged(world: World, customer: int, _which: int) -> bool:
     """Both have to have a conversation: else they are one from the beginning."""
-    known = {row["id"] for row in world.look(inside.LIVE)}
+    known, world.joined = {row["id"] for row in world.look(inside.LIVE)}, world.passed
     customers.write(world, customer, Said("Hello from both"), as_both=True)
     world.are_one = True
     return len(known) > 1

@@ -1,7 +1,7 @@
 """Defects that the core once had, put back one at a time: a statement's text, a setting or a collaborator is another.
 
 They are the proven holes of the review behind issue 10, numbered as there. `power.py` says how soon each is found.
-The last two, from 101, undo what stands today between the bot and a person who has the conversation.
+Those from 101 are beside them: two undo what stands today between the bot and a person who has the conversation.
 One is not here: 9 (nothing beat while the database was unavailable) is a matter of heartbeats, which nobody counts
 here.
 """
@@ -102,6 +102,16 @@ class _BeginsFirst(ActionActivities):
         return await super()._outcome(work, claimed)
 
 
+class _SpeaksLate(ActionActivities):
+    """An attempt whose effect another has taken believes its own outcome, as long as that one has none."""
+
+    async def _record(self, work: _Work, claimed: Claim, outcome: EffectOutcome) -> EffectOutcome:
+        known = await self._ledger.get(claimed.key)
+        if known.fence != claimed.fence and not known.status.is_settled:
+            return outcome
+        return await super()._record(work, claimed, outcome)
+
+
 HOLES: tuple[Hole, ...] = (
     Hole(
         1,
@@ -134,7 +144,7 @@ HOLES: tuple[Hole, ...] = (
     Hole(
         4,
         "a yes from before the question confirms it",
-        [Rewrite(CLAIM, "AND (m.delivery IS NOT NULL OR m.meta ? 'asks')", "AND false")],
+        [Rewrite(CLAIM, "LEFT JOIN question_words(p) AS put ON true", "LEFT JOIN question_words(p) AS put ON false")],
     ),
     Hole(
         5,
@@ -259,6 +269,7 @@ HOLES: tuple[Hole, ...] = (
         "what was asked before is said under a person",
         [Rewrite(COMMIT, "CASE WHEN place.owner_version = CAST(:owner_version AS bigint)\n", "CASE WHEN true\n")],
     ),
+    Hole(103, "a zombie's refusal denies what another attempt is doing", acting=_SpeaksLate),
 )
 
 

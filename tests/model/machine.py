@@ -20,10 +20,12 @@ from tests.model.drawing import (
     ANSWERS_A_QUESTION,
     AT_FRONT_DOORS,
     BESIDE_A_DECISION,
+    CALLS,
     CUSTOMER,
     DOOR_STOPS,
     GIVES_BACK,
     HOLDING,
+    OF_EFFECTS,
     OUTER,
     SAID,
     SERVED,
@@ -130,18 +132,22 @@ class ConversationMachine(RuleBasedStateMachine):
         self, phase: Phase, late: ModelSays, said: list[ModelSays], served: Served, others: To, rounds: int
     ) -> None:
         """An attempt is taken for dead, others follow and come so far, then it brings what the model said to it."""
-        if not self.world.stops.waiting:
-            self._writes(0)
-        lates, says = iter([late]), iter(said)
-        there = self._until(phase, lates, served, Taken.TAKEN)
-        if there is None:
-            return
-        happen(self.world, DrawnEvent.ZOMBIE, 0, 0, there)
-        for _ in range(rounds):
-            self.world.pass_time(_RETRY_SECONDS)
-            for other in [actor for actor in self.world.stops.actors if actor is not there]:
-                self._goes_on(other, others, says, served, Taken.TAKEN)
-        self._goes_on(there, To.END, lates, served, Taken.TAKEN)
+        self._comes_late(phase, [late], served, said, served, others, rounds)
+
+    @step(
+        IN_ALL,
+        phase=st.sampled_from(OF_EFFECTS),
+        late=st.sampled_from([ModelSays.PAY, *CALLS]),
+        refused=st.sampled_from([Served.REFUSED, Served.REFUSED, *Served]),
+        served=SERVED,
+        others=st.sampled_from([To.COMMIT, To.COMMIT, To.CALL, To.NEXT]),
+        rounds=st.integers(1, _ROUNDS),
+    )
+    def zombie_is_refused(
+        self, phase: Phase, late: ModelSays, refused: Served, served: Served, others: To, rounds: int
+    ) -> None:
+        """As `zombie_comes_late`, behind an action: a service does one thing for its call, another for the others'."""
+        self._comes_late(phase, [late], refused, [], served, others, rounds)
 
     @step(customer=CUSTOMER, said=SAID, served=SERVED)
     def is_answered(self, customer: int, said: list[ModelSays], served: Served) -> None:
@@ -282,7 +288,31 @@ class ConversationMachine(RuleBasedStateMachine):
             there = self._until(phase, says, meeting.served, meeting.taken) or there
             happen(self.world, event, meeting.customer, 0, there)
         if there is not None:
-            self._goes_on(there, To.END, says, Served.DONE, meeting.taken)
+            self._goes_on(there, To.END, says, meeting.served_late, meeting.taken)
+
+    def _comes_late(
+        self,
+        phase: Phase,
+        late: Sequence[ModelSays],
+        served_late: Served,
+        said: Sequence[ModelSays],
+        served: Served,
+        others: To,
+        rounds: int,
+    ) -> None:
+        """*late* and *served_late* are what the zombie meets, *said* and *served* what those do who follow it."""
+        if not self.world.stops.waiting:
+            self._writes(0)
+        lates, says = iter(late), iter(said)
+        there = self._until(phase, lates, served_late, Taken.TAKEN)
+        if there is None:
+            return
+        happen(self.world, DrawnEvent.ZOMBIE, 0, 0, there)
+        for _ in range(rounds):
+            self.world.pass_time(_RETRY_SECONDS)
+            for other in [actor for actor in self.world.stops.actors if actor is not there]:
+                self._goes_on(other, others, says, served, Taken.TAKEN)
+        self._goes_on(there, To.END, lates, served_late, Taken.TAKEN)
 
     def _given(self, given: Given, customer: int) -> None:
         """Makes it so; in an example of meetings only, each begins with the bot, where nothing else is given."""

@@ -195,8 +195,8 @@ _PROBLEMS = {
 
 @dataclass(frozen=True)
 class Begun:
-    """A part whose request began. `too_late`: a person had the conversation then, and had taken it before this was
-    claimed, or longer before than a claimed part may take to begin."""
+    """A part whose request began. `too_late`: a person had the conversation then, and had taken it, or got it by a
+    merge, before this was claimed, or longer before than a claimed part may take to begin."""
 
     delivery_id: str
     text: str

@@ -148,6 +148,11 @@ def taken_before_the_answer(state: S) -> None:
     meets(state, DrawnEvent.TAKE_OVER, Phase.COMMITS, ModelSays.TEXT)
 
 
+def refused_while_another_does_it(state: S) -> None:
+    refusal = {"late": ModelSays.PAY, "refused": Served.REFUSED, "served": Served.DONE}
+    state.zombie_is_refused(phase=Phase.CALLS, **refusal, others=To.COMMIT, rounds=1)
+
+
 @dataclass(frozen=True)
 class Script:
     """*breaks*: what the judge says with the hole. *at_once*: no message has to be answered before."""
@@ -182,6 +187,7 @@ SCRIPTS: dict[int, Script] = {
     18: Script(zombie_looks, "A owes more questions of unknown outcome than were put"),
     101: Script(taken_before_it_leaves, UNDER_A_HUMAN),
     102: Script(taken_before_the_answer, UNDER_A_HUMAN),
+    103: Script(refused_while_another_does_it, "nothing_done_is_denied"),
 }
 
 

@@ -119,6 +119,8 @@ class World:
         self.passed, self.staff_said = 0.0, 0
         self.taken: dict[UUID, float] = {}
         """Conversations that staff took, and when, in seconds passed."""
+        self.joined = 0.0
+        """When both customers last turned out to be one, in seconds passed."""
         outside = Outside(self.perplexity, self.endpoints, {"whatsapp": only(self.whatsapp)})
         temporal = cast(Client, ModelTemporal(self.signalled, self.decides, self.standing_changed))
         self.does = composes(temporal, database, outside, settings, lambda: self.now, lambda: self.passed)
@@ -303,9 +305,9 @@ class World:
 
     async def _is_too_late(self, delivery_id: str) -> bool:
         row = await self.database.row(inside.TAKEN, {"id": read_delivery_id(delivery_id)[0]})
-        if row is None or row["owner"] != "human" or row["taken_at"] is None:
+        if row is None or row["owner"] != "human":
             return False
-        taken = self.taken.get(row["conversation_id"], self.passed)
+        taken = self.joined if row["by_a_merge"] else self.taken.get(row["conversation_id"], self.passed)
         return bool(row["claimed_at"] > row["taken_at"] or self.passed - taken >= self.settings.take_over_wait_seconds)
 
     def _rests(self) -> bool:
