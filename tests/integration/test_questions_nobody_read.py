@@ -184,8 +184,8 @@ async def test_behind_a_newer_question_it_is_told_that_it_was_set_aside(unread: 
 
 
 @pytest.mark.parametrize("first", [CANCELS, "Shall I wrap it as a present?"])
-async def test_words_that_are_read_after_a_question_are_noted_as_newer(unread: System, first: str) -> None:
-    """They were said before it: whichever an "ok" then means."""
+async def test_an_ok_to_words_that_are_read_after_a_question_is_in_doubt(unread: System, first: str) -> None:
+    """They were said before it."""
     unread.perplexity.scripts.append(first)
     assert (await unread.send("Please do", message_id="m-1")).status_code == 503
     unread.perplexity.gate.set()
@@ -193,6 +193,6 @@ async def test_words_that_are_read_after_a_question_are_noted_as_newer(unread: S
     assert await reads(unread, "Hello? Cancel it!", "m-2") == ASKS
     read = await reads(unread)
 
-    noted = "SELECT text FROM messages WHERE meta ? 'given_at' ORDER BY meta ->> 'given_at'"
     assert read == (Texts().replaced if first == CANCELS else first)
-    assert [row["text"] for row in await unread.database.rows(noted)] == [ASKS, ASKS if first == CANCELS else first]
+    assert await reads(unread, "ok", "m-3") == "You said: ok"
+    assert unread.endpoints.calls == []
