@@ -152,7 +152,7 @@ def check_folder(setting: str, folder: Path) -> None:
 
 
 def _unusable(setting: str, folder: Path, error: OSError) -> LaunchError:
-    why = "it is no folder" if folder.exists() and not folder.is_dir() else error.strerror
+    why = "it is no folder" if os.path.exists(folder) and not os.path.isdir(folder) else error.strerror
     for step in (folder, *folder.parents):
         if os.path.islink(step) and not os.path.exists(step):
             why = f"{step} leads to {step.readlink()}, which is not there"

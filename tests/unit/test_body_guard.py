@@ -37,25 +37,25 @@ def chunk(size: int) -> dict[str, Any]:
 
 
 async def test_an_endless_body_is_cut_off_at_the_limit() -> None:
-    guard = BodyGuard(app, max_bytes=1_000, seconds=5)
+    guard = BodyGuard(app, max_bytes=1_000, seconds=5, judged={})
 
     assert await call(guard, [chunk(100)] * 1_000) == (413, 11)
 
 
 async def test_an_announced_size_over_the_limit_is_refused_unread() -> None:
-    guard = BodyGuard(app, max_bytes=1_000, seconds=5)
+    guard = BodyGuard(app, max_bytes=1_000, seconds=5, judged={})
 
     assert await call(guard, [chunk(100)] * 1_000, content_length="1001") == (413, 0)
 
 
 async def test_a_sender_that_leaves_is_not_an_error_of_ours() -> None:
-    guard = BodyGuard(app, max_bytes=1_000, seconds=5)
+    guard = BodyGuard(app, max_bytes=1_000, seconds=5, judged={})
 
     assert await call(guard, [chunk(10), {"type": "http.disconnect"}]) == (400, 2)
 
 
 async def test_a_body_within_the_limit_is_passed_on_whole() -> None:
-    guard = BodyGuard(app, max_bytes=1_000, seconds=5)
+    guard = BodyGuard(app, max_bytes=1_000, seconds=5, judged={})
     parts = [{"type": "http.request", "body": part, "more_body": part != b"}"} for part in (b'{"a"', b": 1", b"}")]
 
     assert await call(guard, parts) == (200, 3)
