@@ -68,10 +68,10 @@ LANGUAGE sql AS $$
 $$;
 
 -- question_words: of a question to the customer, what is known of its words. `begun_at`: when it could first be read:
--- when the request began that the channel took; where an attempt before it may have arrived, and over HTTP, when it was
--- asked. `accepted_at`: when the channel had all parts, or a caller over HTTP was given it (`TurnViews.give`); the year
--- 9999 until then, where a part failed, was deleted or is unknown, and once other words of ours are newer, which a plain
--- yes may mean. `sent_as`: the channel's ids. No row where no words ask.
+-- when the request began that the channel took; where an attempt before it may have arrived, and over HTTP, when it
+-- was asked. `accepted_at`: when the channel had all parts, or a caller over HTTP was given it (`TurnViews.give`); the
+-- year 9999 until then, where a part failed, was deleted or is unknown, and once other words of ours are newer, which a
+-- plain yes may mean. `sent_as`: the channel's ids. No row where no words ask.
 CREATE OR REPLACE FUNCTION question_words(p_asked actions) RETURNS TABLE (
     begun_at timestamptz, accepted_at timestamptz, sent_as jsonb
 ) LANGUAGE sql STABLE AS $$
@@ -107,10 +107,10 @@ CREATE OR REPLACE FUNCTION says_more_since(
                               AND e.status IN ('sending', 'confirmed', 'unknown'))))
 $$;
 
--- was_said_otherwise: since the question could be read (*p_begun_at*) the customer wrote what is not among the messages
--- that are to answer it, *p_first_seq* to *p_last_seq*: before them, and it did not settle the question, or behind them;
--- or in a merged conversation. A merge gives messages new numbers, so it is by the channel's time; by our own for what
--- was stored before it was asked.
+-- was_said_otherwise: since the question could be read (*p_begun_at*) the customer wrote what is not among the
+-- messages that are to answer it, *p_first_seq* to *p_last_seq*: before them, and it did not settle the question, or
+-- behind them; or in a merged conversation. A merge gives messages new numbers, so it is by the channel's time; by our
+-- own for what was stored before it was asked.
 CREATE OR REPLACE FUNCTION was_said_otherwise(
     p_asked actions, p_begun_at timestamptz, p_first_seq bigint, p_last_seq bigint
 ) RETURNS boolean LANGUAGE sql STABLE AS $$

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,20 +12,17 @@ from uuid import UUID
 import pytest
 
 from storage.api_keys import ApiKeys
+from tests.commands import agent_here
 from tests.support.shop import output
 from tests.system_in_process import System
 
-pytestmark = pytest.mark.processes
-
-AGENT = Path(sys.executable).with_name("agent")
 STEERING = "asked the shop\nagent: c-1 is erased\x1b]0;owned\x07\x9b2J"
 PLAIN = "asked the shop agent: c-1 is erased ]0;owned 2J"
 
 
-def agent(system: System, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    known = {"DATABASE_URL": system.settings.database_url or "", "DATA_DIR": str(folder / "data")}
-    environment = {**os.environ, **known}
-    return subprocess.run([AGENT, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
+async def agent(system: System, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    known = {"DATABASE_URL": system.settings.database_url or ""}
+    return await asyncio.to_thread(agent_here, folder, *words, **known)
 
 
 async def unknown_effect(system: System) -> UUID:
@@ -45,8 +41,10 @@ async def test_a_note_of_somebody_else(system: System, tmp_path: Path) -> None:
     body = {"outcome": "failed", "note": STEERING}
     settled = await system.http.post(f"/api/effects/{effect}/resolve", json=body, headers=headers)
 
-    refused = agent(system, tmp_path, "effect", "resolve", str(effect), "--outcome", "confirmed", "--note", "looked")
-    listed = agent(system, tmp_path, "effect", "list")
+    refused = await agent(
+        system, tmp_path, "effect", "resolve", str(effect), "--outcome", "confirmed", "--note", "looked"
+    )
+    listed = await agent(system, tmp_path, "effect", "list")
 
     assert settled.status_code == 200, settled.text
     told = f"agent: only an unknown effect is settled by hand; {effect} is failed, as api key shop [2J said: {PLAIN}\n"
@@ -59,7 +57,7 @@ async def test_a_note_of_somebody_else(system: System, tmp_path: Path) -> None:
 async def test_a_customers_words(system: System, tmp_path: Path, words: tuple[str, ...]) -> None:
     await system.send(STEERING)
 
-    given = agent(system, tmp_path, "conversation", *words)
+    given = await agent(system, tmp_path, "conversation", *words)
 
     assert given.returncode == 0, given.stderr
     assert [sign for sign in given.stdout if not sign.isprintable() and sign != "\n"] == []

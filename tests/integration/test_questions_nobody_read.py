@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
 
 from integrations.endpoints.port import CallFailureKind, EndpointFailed
@@ -119,12 +120,21 @@ async def asks(system: System, wants: str, text: str = "Please do", message_id: 
 async def decide(system: System, *, approved: bool = True) -> None:
     [question] = (await system.session())["questions"]
     decision = {"approved": approved, "agent_name": "Ann"}
-    decided = await system.http.post(f"/api/session/c-1/questions/{question['id']}", json=decision)
-    assert decided.status_code == 200
+    path = f"/api/session/c-1/questions/{question['id']}"
+    decided = await until(
+        "a decision", lambda: system.http.post(path, json=decision), lambda answer: answer.status_code != 503
+    )
+    assert decided.status_code in {200, 404}  # the latter: it was made, while its caller was told to come again
 
 
 async def reads(system: System, text: str = "Please do", message_id: str = "m-1") -> str | None:
-    reply = (await system.send(text, message_id=message_id)).json()["reply"]
+    """What is answered, however often the caller is told to come again."""
+
+    async def read() -> httpx2.Response:
+        return await system.send(text, message_id=message_id)
+
+    answer = await until("an answer", read, lambda answer: answer.status_code != 503)
+    reply = answer.json()["reply"]
     return None if reply is None else str(reply["text"])
 
 
@@ -174,8 +184,8 @@ async def test_behind_a_newer_question_it_is_told_that_it_was_set_aside(unread: 
 
 
 @pytest.mark.parametrize("first", [CANCELS, "Shall I wrap it as a present?"])
-async def test_words_that_are_read_after_a_question_are_noted_as_newer(unread: System, first: str) -> None:
-    """They were said before it: whichever an "ok" then means."""
+async def test_an_ok_to_words_that_are_read_after_a_question_is_in_doubt(unread: System, first: str) -> None:
+    """They were said before it."""
     unread.perplexity.scripts.append(first)
     assert (await unread.send("Please do", message_id="m-1")).status_code == 503
     unread.perplexity.gate.set()
@@ -183,6 +193,6 @@ async def test_words_that_are_read_after_a_question_are_noted_as_newer(unread: S
     assert await reads(unread, "Hello? Cancel it!", "m-2") == ASKS
     read = await reads(unread)
 
-    noted = "SELECT text FROM messages WHERE meta ? 'given_at' ORDER BY meta ->> 'given_at'"
     assert read == (Texts().replaced if first == CANCELS else first)
-    assert [row["text"] for row in await unread.database.rows(noted)] == [ASKS, ASKS if first == CANCELS else first]
+    assert await reads(unread, "ok", "m-3") == "You said: ok"
+    assert unread.endpoints.calls == []

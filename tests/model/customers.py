@@ -9,7 +9,15 @@ from datetime import timedelta
 from integrations.whatsapp.double import Posted
 from schemas.conversation_ref import ConversationRef
 from schemas.deliveries import StatusReport, read_delivery_id
-from schemas.messages import BatchOptions, BatchOutcome, ChannelMessage, CustomerIdentity, RateLimit, limit_key
+from schemas.messages import (
+    BatchOptions,
+    BatchOutcome,
+    ChannelMessage,
+    CustomerIdentity,
+    MessageKind,
+    RateLimit,
+    limit_key,
+)
 from storage.delivery_reports import DeliveryReports
 from storage.inbox import Inbox
 from tests.model.configurations import ACCOUNT
@@ -21,6 +29,8 @@ KEYS = (
 )
 """By what the channel knows the two customers, until a message carries both."""
 TELL_SECONDS = 600.0
+HELLO = "Hello"
+"""Each is another: it is numbered."""
 _FILE = b"a photo"
 
 
@@ -51,6 +61,30 @@ def repeat(world: World, message: ChannelMessage) -> None:
     """The webhook comes again."""
     world.tell(f"{message.channel_message_id} comes again")
     world.at_front_door("stores", lambda: _store(world, [message], woken=True))
+
+
+def revise(world: World, customer: int, text: str | None) -> bool:
+    """The customer's newest message reads *text* from now on, or is taken back (None). False if they wrote none."""
+    theirs = [each for each in world.composed if each.speaks and KEYS[customer] in each.identities]
+    if not theirs:
+        return False
+    concerned, number = theirs[-1], len(world.composed) + 1
+    world.tell(f"{concerned.channel_message_id} {'is taken back' if text is None else f'reads {text!r}'}")
+    event = ChannelMessage(
+        account=ACCOUNT,
+        channel_message_id=f"in-{number}",
+        identities=concerned.identities,
+        kind=MessageKind.DELETE if text is None else MessageKind.EDIT,
+        speaks=False,
+        text=text or "",
+        concerns=concerned.channel_message_id,
+        sent_at=world.now.replace(microsecond=0),
+    )
+    at_work = world.doors is not None or any(" answer" in actor.name for actor in world.stops.actors)
+    world.revised[concerned.channel_message_id] = None if at_work else len(world.perplexity.asked)
+    world.composed.append(event)
+    world.at_front_door("stores", lambda: _store(world, [event], woken=True))
+    return True
 
 
 async def _store(world: World, messages: Sequence[ChannelMessage], *, woken: bool) -> None:
@@ -116,7 +150,7 @@ def _message(
         identities=list(keys),
         kind="image" if said.file else "button" if said.choice else "text",
         speaks=True,
-        text=said.text,
+        text=f"Hello {number}." if said.text == HELLO else said.text,
         choice_id=said.choice,
         sent_at=(world.now - timedelta(seconds=said.ago)).replace(microsecond=0),
         media=[{"id": media, "mime_type": "image/jpeg"}] if said.file else [],

@@ -69,7 +69,9 @@ _FAVOURED: dict[Profile, tuple[DrawnEvent, ...]] = {
             DrawnEvent.LATE_YES,
             DrawnEvent.BUTTON,
             DrawnEvent.OLD_BUTTON,
+            DrawnEvent.BUTTON_BESIDE,
         ),
+        *(DrawnEvent.EDITED, DrawnEvent.TAKEN_BACK),
         *(DrawnEvent.UNWOKEN, DrawnEvent.FILE, DrawnEvent.LIMITED, DrawnEvent.MERGED),
     ),
     Profile.STAFF: (
@@ -85,6 +87,7 @@ _FAVOURED: dict[Profile, tuple[DrawnEvent, ...]] = {
             DrawnEvent.DECIDED_AGAIN,
             DrawnEvent.RESOLVED,
             DrawnEvent.STAFF_WRITES,
+            DrawnEvent.STAFF_AGAIN,
             DrawnEvent.CONFIGURED,
             DrawnEvent.ERASE,
             DrawnEvent.CANCEL,
@@ -109,8 +112,10 @@ _TO_A_QUESTION = (Given.QUESTION, Given.QUESTION, Given.QUESTIONS, Given.NOTHING
 _OF_STAFF = (Given.NOTHING, Given.REPLY, Given.QUESTION, Given.HUMAN, Given.HELD, Given.CLOSED, Given.APPROVAL)
 _FITTING: dict[DrawnEvent, tuple[Given, ...]] = {
     **dict.fromkeys(
-        (DrawnEvent.YES, DrawnEvent.NO, DrawnEvent.BURST, DrawnEvent.LATE_YES, DrawnEvent.BUTTON), _TO_A_QUESTION
+        (DrawnEvent.YES, DrawnEvent.NO, DrawnEvent.BURST, DrawnEvent.LATE_YES, DrawnEvent.BUTTON),
+        _TO_A_QUESTION,
     ),
+    DrawnEvent.BUTTON_BESIDE: (Given.QUESTION, Given.QUESTION, Given.QUESTIONS),
     DrawnEvent.OLD_BUTTON: (Given.QUESTIONS,),
     **dict.fromkeys((DrawnEvent.APPROVED, DrawnEvent.DECLINED), (Given.APPROVAL, Given.CALL)),
     DrawnEvent.DECIDED_AGAIN: (Given.DECIDED,),
@@ -130,7 +135,7 @@ _FITTING: dict[DrawnEvent, tuple[Given, ...]] = {
 _OF_SOMETHING = frozenset(
     {
         *(DrawnEvent.RESOLVED, DrawnEvent.APPROVED, DrawnEvent.DECLINED, DrawnEvent.DECIDED_AGAIN, DrawnEvent.MERGED),
-        *(DrawnEvent.BUTTON, DrawnEvent.OLD_BUTTON, *REPORTS),
+        *(DrawnEvent.BUTTON, DrawnEvent.OLD_BUTTON, DrawnEvent.BUTTON_BESIDE, *REPORTS),
     }
 )
 """They come to nothing where there is nothing that they are about: drawn once more with what is given for them."""
@@ -159,6 +164,7 @@ ANSWERS_A_QUESTION = [
     DrawnEvent.LATE_YES,
     DrawnEvent.BUTTON,
     DrawnEvent.OLD_BUTTON,
+    DrawnEvent.BUTTON_BESIDE,
 ]
 WHILE_ASKED = [
     None,
@@ -176,7 +182,10 @@ WHILE_HELD = [
     DrawnEvent.YES,
     DrawnEvent.BURST,
     DrawnEvent.FILE,
+    DrawnEvent.EDITED,
+    DrawnEvent.TAKEN_BACK,
     DrawnEvent.STAFF_WRITES,
+    DrawnEvent.STAFF_AGAIN,
     DrawnEvent.CONTINUES,
 ]
 GIVES_BACK = [DrawnEvent.RELEASE, DrawnEvent.RELEASE, DrawnEvent.RESET, DrawnEvent.CLOSE, DrawnEvent.DECIDED_AGAIN]
@@ -191,6 +200,7 @@ BESIDE_A_DECISION = [
 AT_FRONT_DOORS = [
     *(DrawnEvent.MESSAGE, DrawnEvent.YES, DrawnEvent.BURST, DrawnEvent.BUTTON, DrawnEvent.AGAIN, DrawnEvent.FILE),
     *(DrawnEvent.LIMITED, DrawnEvent.MERGED, *REPORTS, DrawnEvent.TAKE_OVER, DrawnEvent.RELEASE, DrawnEvent.CLOSE),
+    *(DrawnEvent.BUTTON_BESIDE, DrawnEvent.STAFF_AGAIN, DrawnEvent.EDITED, DrawnEvent.TAKEN_BACK),
     *(DrawnEvent.STAFF_WRITES, DrawnEvent.RESOLVED, DrawnEvent.APPROVED, DrawnEvent.DECLINED),
 ]
 DOOR_STOPS = 8

@@ -12,7 +12,7 @@ from tests.model.driver import DrivenRun
 from tests.model.events import CHANGES, REPORTS, DrawnEvent
 from tests.model.phases import Phase, phase_of
 from tests.model.stops import Actor, Place
-from tests.model.world import World
+from tests.model.world import STEP_SECONDS, World
 
 _MESSAGES: dict[DrawnEvent, tuple[Said, ...]] = {
     DrawnEvent.MESSAGE: (Said("Hello"),),
@@ -61,13 +61,25 @@ def _again(world: World, _customer: int, which: int) -> bool:
     return True
 
 
-def _press(world: World, which: int) -> bool:
+def _press(world: World, which: int, *, before: tuple[Said, ...] = (), after: tuple[Said, ...] = ()) -> bool:
     asked = [posted for posted in reversed(world.whatsapp.sent) if posted.choices]
     if not asked:
         return False
     posted = asked[which % len(asked)]
-    customers.write(world, customers.customer_of(posted), Said("Yes", choice=posted.choices[0].id))
+    yes = Said("Yes", choice=posted.choices[0].id)
+    customers.write(world, customers.customer_of(posted), *before, yes, *after)
     return True
+
+
+def _press_beside_words(world: World, _customer: int, which: int) -> bool:
+    """Of the newest question; the words come first, or last."""
+    words = (Said("no"),)
+    return _press(world, 0, after=words) if which % 2 else _press(world, 0, before=words)
+
+
+def _edited(world: World, customer: int, which: int) -> bool:
+    texts = [f"Changed {len(world.composed)}.", "yes", "no"]
+    return customers.revise(world, customer, texts[which % len(texts)])
 
 
 def _limited(world: World, customer: int, _which: int) -> bool:
@@ -77,7 +89,8 @@ def _limited(world: World, customer: int, _which: int) -> bool:
 
 
 def _merged(world: World, customer: int, _which: int) -> bool:
-    """Both have to have a conversation: else they are one from the beginning."""
+    """Both have to have a conversation: else they are one from the beginning. Later than what was claimed before."""
+    world.loop.advance(STEP_SECONDS)
     known, world.joined = {row["id"] for row in world.look(inside.LIVE)}, world.passed
     customers.write(world, customer, Said("Hello from both"), as_both=True)
     world.are_one = True
@@ -130,6 +143,9 @@ _ANYWHERE: dict[DrawnEvent, Callable[[World, int, int], bool]] = {
     DrawnEvent.AGAIN: _again,
     DrawnEvent.BUTTON: lambda world, _, which: _press(world, which),
     DrawnEvent.OLD_BUTTON: lambda world, _, which: _press(world, which + 1),
+    DrawnEvent.BUTTON_BESIDE: _press_beside_words,
+    DrawnEvent.EDITED: _edited,
+    DrawnEvent.TAKEN_BACK: lambda world, customer, _: customers.revise(world, customer, None),
     DrawnEvent.LIMITED: _limited,
     DrawnEvent.MERGED: _merged,
     DrawnEvent.ACCOUNT_FULL: _account_full,
@@ -139,6 +155,7 @@ _ANYWHERE: dict[DrawnEvent, Callable[[World, int, int], bool]] = {
     DrawnEvent.CONFIGURED: _configured,
     DrawnEvent.SWEEP: _sweep,
     DrawnEvent.TIME: _time,
+    DrawnEvent.STAFF_AGAIN: lambda world, *_: staff.write_again(world),
     DrawnEvent.RESOLVED: lambda world, *_: staff.resolve_newest_ticket(world),
     DrawnEvent.APPROVED: lambda world, *_: staff.decide(world, approved=True),
     DrawnEvent.DECLINED: lambda world, *_: staff.decide(world, approved=False),

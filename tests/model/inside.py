@@ -54,15 +54,15 @@ UNION ALL SELECT 'place', conversation_id FROM account_places
 """
 
 TAKEN = """
-SELECT c.id AS conversation_id, c.owner, e.claimed_at, greatest(taken.at, m.moved_at) AS taken_at,
+SELECT c.id AS conversation_id, c.owner, m.author, m.text, e.claimed_at, greatest(taken.at, m.moved_at) AS taken_at,
        m.moved_at > taken.at AS by_a_merge
   FROM effects e JOIN conversations c ON c.id = e.conversation_id JOIN messages m ON m.id = e.message_id
  CROSS JOIN LATERAL (SELECT max(t.at) AS at FROM transitions t
                       WHERE t.conversation_id = c.id AND t.to_owner = 'human' AND t.from_owner <> 'human') AS taken
  WHERE e.id = :id AND taken.at IS NOT NULL
 """
-"""Who has the conversation of a part, when a person took it last, or it moved by a merge into what a person had, and
-when the part was claimed. None, where no person ever had it."""
+"""Of a part: whose words it is of, who has its conversation, when a person took that last, or the part moved by a merge
+into what a person had, and when it was claimed. None, where no person ever had it."""
 
 BEGUN = """
 SELECT e.attempts = 1 AND c.owner = 'human' AND e.owner_version IS NOT NULL AND e.claimed_at > (
@@ -71,6 +71,10 @@ SELECT e.attempts = 1 AND c.owner = 'human' AND e.owner_version IS NOT NULL AND 
   FROM effects e JOIN conversations c ON c.id = e.conversation_id WHERE e.key = :key
 """
 """Whether an action that is no staff's was first begun after a person took its conversation."""
+
+WORKFLOW = "SELECT workflow_id FROM conversations WHERE id = :id"
+
+STAFF_SAID = "SELECT text, count(*) AS times FROM messages WHERE author = 'agent' AND text <> '' GROUP BY text"
 
 LIVE = """
 SELECT c.id, c.owner FROM conversations c JOIN customers k ON k.id = c.customer_id

@@ -48,10 +48,29 @@ class Facts:
         self.deliveries = look(inside.DELIVERIES)
         self.threads = look(inside.THREADS)
         self.turn = {row["id"]: row for row in self.turns}
+        self._read_as_they_were()
 
     def kept(self, row: Row) -> bool:
         """Whether its customer was not erased: of the others no words are left to judge."""
         return not self.conversations[row["conversation_id"]]["erased"]
+
+    def _read_as_they_were(self) -> None:
+        """What was taken back when a turn had taken it counts as it was written."""
+        events = [row for row in self.messages if row["kind"] == "delete"]
+        taken_back = {row["meta"].get("concerns"): row["stored_at"] for row in events}  # of who is erased nothing is
+        for row in self.messages:
+            at = taken_back.get(row["channel_message_id"])
+            if (
+                row["kind"] == "deleted"
+                and at is not None
+                and any(
+                    turn["conversation_id"] == row["conversation_id"]
+                    and turn["first_seq"] <= row["seq"] <= turn["last_seq"]
+                    and turn["started_at"] < at
+                    for turn in self.turns
+                )
+            ):
+                row["text"] = row["meta"].get("before", "")
 
     def is_stopped(self, row: Row) -> bool:
         """Whether an operator cancelled its run: what was under way is carried on with the next message."""
@@ -342,9 +361,9 @@ def a_button_is_no_message(facts: Facts) -> Iterator[str]:
 
 
 def nothing_of_the_bot_leaves_under_a_human(facts: Facts) -> Iterator[str]:
-    """Neither the model's words nor an action's result; that a colleague comes is told, after what was done."""
+    """Neither the model's words nor an action's result; that a colleague comes is told, behind what was done before."""
     for begun in facts.world.whatsapp.begun:
-        if begun.too_late and not (begun.text.startswith("Ann here") or _TEXTS.handed_over in begun.text):
+        if begun.too_late:
             yield f"{begun.text!r} left under a human"
     for call in facts.world.endpoints.calls:
         if call.late:
@@ -355,6 +374,13 @@ def nobodys_words_are_forgotten(facts: Facts) -> Iterator[str]:
     """They are answered, or a person's to answer, and counted as such."""
     for row in facts.world.look(inside.UNCARED):
         yield f"{facts.name(row)}{row['seq']} is {row['owner']}'s, and {row['text']!r} is forgotten"
+
+
+def staff_are_heard_once(facts: Facts) -> Iterator[str]:
+    """Whatever became of the conversation between two calls of the same key."""
+    for row in facts.world.look(inside.STAFF_SAID):
+        if row["times"] != 1:
+            yield f"{row['text']!r} was said {row['times']} times"
 
 
 def a_handoff_has_its_human(facts: Facts) -> Iterator[str]:
@@ -450,6 +476,16 @@ def over_a_limit_nobody_is_asked(facts: Facts) -> Iterator[str]:
             yield f"{facts.name(row)}: the model was asked about {row['text']!r}"
 
 
+def nobody_is_asked_about_words_taken_back(facts: Facts) -> Iterator[str]:
+    """Nor about those that an edit replaced: only who has read them by then may still be about to ask."""
+    for row in facts.messages:
+        since, before = facts.world.revised.get(row["channel_message_id"] or ""), (row["meta"] or {}).get("before")
+        if row["direction"] != "in" or since is None or not (before or "").endswith("."):  # others are not numbered
+            continue
+        if any(before in asked.words for asked in facts.world.perplexity.asked[since:]):
+            yield f"{facts.name(row)}{row['seq']}: the model was asked about {before!r}"
+
+
 PROMISES: tuple[Promise, ...] = (
     each_message_has_one_outcome,
     nobody_is_apologised_to_unasked,
@@ -467,6 +503,7 @@ PROMISES: tuple[Promise, ...] = (
     a_button_is_no_message,
     nothing_of_the_bot_leaves_under_a_human,
     nobodys_words_are_forgotten,
+    staff_are_heard_once,
     a_handoff_has_its_human,
     staff_decide_once,
     a_reset_begins_a_thread,
@@ -476,4 +513,5 @@ PROMISES: tuple[Promise, ...] = (
     a_forgotten_thread_costs_nothing,
     who_waits_for_long_is_told,
     over_a_limit_nobody_is_asked,
+    nobody_is_asked_about_words_taken_back,
 )

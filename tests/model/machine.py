@@ -98,9 +98,22 @@ class ConversationMachine(RuleBasedStateMachine):
         self.profile = Profile.ANYTHING
         self.only_meetings = False
 
-    @initialize(which=st.sampled_from(Configured), profile=st.sampled_from(Profile), only_meetings=st.booleans())
-    def begins(self, which: Configured, profile: Profile = Profile.ANYTHING, only_meetings: bool = False) -> None:
+    @initialize(
+        which=st.sampled_from(Configured),
+        profile=st.sampled_from(Profile),
+        only_meetings=st.booleans(),
+        narrow=st.sampled_from([False, False, False, True]),
+    )
+    def begins(
+        self,
+        which: Configured,
+        profile: Profile = Profile.ANYTHING,
+        only_meetings: bool = False,
+        narrow: bool = False,
+    ) -> None:
         self.profile, self.only_meetings = profile, only_meetings
+        if narrow:
+            self.world.narrow()
         if which is not Configured.ALL:
             staff.configure(self.world, which)
         self._writes(0)

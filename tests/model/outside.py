@@ -108,6 +108,8 @@ class ModelPerplexity(ScriptedPerplexity):
         self.asked: list[AskedPrompt] = []
         self.forgotten: set[str] = set()
         """Threads that upstream knows no more."""
+        self.adds = ""
+        """To each plain answer."""
         self.unsure = False
         """Upstream could not say of a thread whether it knows it."""
 
@@ -123,7 +125,7 @@ class ModelPerplexity(ScriptedPerplexity):
             await self._stops.at(Place.ANSWER, f"{said}")
             raise AskFailed(FAILURES[said], "as the example says")
         answer = Answer(
-            text=OUTPUTS.get(said, f"Answer {number}."),
+            text=OUTPUTS.get(said, f"Answer {number}.{self.adds}"),
             backend_uuid=str(uuid5(_NAMES, f"answer {number}")),
             frontend_context_uuid=question.frontend_context_uuid,
             thread_url_slug=slug_of(question.frontend_context_uuid),
@@ -195,8 +197,8 @@ _PROBLEMS = {
 
 @dataclass(frozen=True)
 class Begun:
-    """A part whose request began. `too_late`: a person had the conversation then, and had taken it, or got it by a
-    merge, before this was claimed, or longer before than a claimed part may take to begin."""
+    """A part whose request began. `too_late`: the bot's words, and a person had the conversation then, who had taken
+    it, or got it by a merge, before this was claimed, or longer before than a claimed part may take to begin."""
 
     delivery_id: str
     text: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from schemas.conversations import ApprovalDecision
 from schemas.transitions import Event as Change
@@ -55,16 +55,27 @@ def write(world: World, run: DrivenRun) -> None:
     """A person's own words: they leave, whoever has the conversation."""
     world.tell(f"staff write in {run.letter}")
     world.loop.advance(STEP_SECONDS)
-    world.staff_said += 1
-    text = f"Ann here {world.staff_said}."
-    world.at_front_door("writes", lambda: _add(world, run, text))
+    said = (run.conversation_id, f"Ann here {len(world.staff_said) + 1}.")
+    world.staff_said.append(said)
+    world.at_front_door("writes", lambda: _add(world, *said))
 
 
-async def _add(world: World, run: DrivenRun, text: str) -> None:
-    message_id = uuid5(run.conversation_id, text)
-    outbox = Outbox(world.database)
-    await outbox.add(run.conversation_id, text, message_id=message_id, author="agent", author_name="Ann")
-    world.signalled(world.workflow_of(run), "delivery_due")
+def write_again(world: World) -> bool:
+    """The newest call comes again, under its key. False if there was none."""
+    if not world.staff_said:
+        return False
+    conversation_id, text = world.staff_said[-1]
+    world.tell(f"{text!r} comes again")
+    world.loop.advance(STEP_SECONDS)
+    world.at_front_door("writes", lambda: _add(world, conversation_id, text))
+    return True
+
+
+async def _add(world: World, conversation_id: UUID, text: str) -> None:
+    added = await Outbox(world.database).add_reply(conversation_id, text, author_name="Ann", key=text)
+    if added.needs_delivery:
+        [row] = await world.database.rows(inside.WORKFLOW, {"id": added.conversation_id})
+        world.signalled(row["workflow_id"], "delivery_due")
 
 
 def resolve_newest_ticket(world: World) -> bool:

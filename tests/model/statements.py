@@ -41,6 +41,7 @@ BY_MARKER: dict[str, Statement] = {
     "finish_message(": Statement("message done"),
     "give_up_message(": Statement("give up message"),
     "WITH added AS (\n    INSERT INTO messages": Statement("add message"),
+    "FROM add_reply(": Statement("add staff's words"),
     "m.delivery = 'due'\n ORDER BY": Statement("read what is due", writes=False),
     "stopped_seq = newest_seq": Statement("stop"),
     "store_channel_messages(": Statement("store messages"),

@@ -281,6 +281,51 @@ def test_what_was_claimed_before_it_moves_to_a_person_is_under_way(state: Conver
     assert [begun.text for begun in state.world.whatsapp.begun][-1] == "Answer 2."
 
 
+def test_what_was_done_before_is_told_with_that_a_colleague_comes(state: ConversationMachine) -> None:
+    """The judge took such words for an action's result that leaves under a human."""
+    state.is_answered(customer=0, said=[ModelSays.BOOK, ModelSays.HANDOFF], served=Served.DONE)
+
+    assert [posted.text for posted in state.world.whatsapp.sent] == [f"{Texts().action_done}\n\n{Texts().handed_over}"]
+
+
+def test_staff_are_heard_once_also_after_a_merge(state: ConversationMachine) -> None:
+    """The same call comes again, under its key, for the conversation that has become part of another since."""
+    state.is_answered(customer=1, said=[ModelSays.TEXT], served=Served.DONE)
+    for event in (DrawnEvent.STAFF_WRITES, DrawnEvent.MERGED, DrawnEvent.STAFF_AGAIN):
+        happen(state.world, event, 1, 0)
+        assert state.world.come_to_rest()
+
+    assert [posted.text for posted in state.world.whatsapp.sent].count("Ann here 1.") == 1
+
+
+@pytest.mark.parametrize("event", [DrawnEvent.EDITED, DrawnEvent.TAKEN_BACK])
+def test_what_waits_is_asked_about_as_it_was_written_last(state: ConversationMachine, event: DrawnEvent) -> None:
+    happen(state.world, event, 0, 0)
+
+    assert state.world.come_to_rest()
+    wanted = ["Changed 1."] if event is DrawnEvent.EDITED else []
+    assert [asked.words for asked in state.world.perplexity.asked] == wanted
+
+
+def test_a_button_beside_other_words_does_nothing_by_itself(state: ConversationMachine) -> None:
+    state.is_answered(customer=0, said=[ModelSays.CANCEL_ORDER], served=Served.DONE)
+    happen(state.world, DrawnEvent.BUTTON_BESIDE, 0, 0)
+
+    assert state.world.come_to_rest()
+    assert state.world.endpoints.calls == []
+
+
+def test_a_question_of_several_parts_is_answered_by_its_button(stage: Stage) -> None:
+    state = machine_on(stage)
+    state.begins(which=Configured.ALL, narrow=True)
+    state.is_answered(customer=0, said=[ModelSays.CANCEL_ORDER], served=Served.DONE)
+    happen(state.world, DrawnEvent.BUTTON, 0, 0)
+
+    assert state.world.come_to_rest()
+    assert [call.endpoint for call in state.world.endpoints.calls] == ["cancel_order"]
+    state.teardown()
+
+
 # What a yes in words means
 
 

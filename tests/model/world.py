@@ -17,6 +17,8 @@ from temporalio.testing import ActivityEnvironment
 from config.clock import Clock
 from config.settings import Settings
 from integrations.whatsapp.channel import only
+from integrations.whatsapp.port import ProviderLimits
+from schemas.assistants import Texts
 from schemas.conversations import ApprovalDecision
 from schemas.deliveries import read_delivery_id
 from schemas.messages import ChannelMessage
@@ -67,6 +69,9 @@ def model_settings(**changes: Any) -> Settings:
     return Settings(**values)
 
 
+_COMES = Texts().handed_over
+"""Said under a human too: that a colleague comes."""
+
 Composes = Callable[[Client, ModelDatabase, Outside, Settings, Clock, Callable[[], float]], Activities]
 
 
@@ -93,6 +98,9 @@ class World:
         """Staff's decisions as they were handed in, and to which workflow."""
         self.composed: list[ChannelMessage] = []
         """Messages that customers wrote, as the channel brings them."""
+        self.revised: dict[str, int | None] = {}
+        """Messages that the customer edited or took back, by the channel's id, and after how many questions they did
+        so last; None: somebody was about to ask."""
         self.doors: list[Actor] | None = None
         """What API processes do, while they do it step by step (`front_doors`)."""
         self.reported_failed: list[str] = []
@@ -116,7 +124,9 @@ class World:
         self.updates: list[Any] = []
         self._began = loop.time()
         self._swept_at = loop.time()
-        self.passed, self.staff_said = 0.0, 0
+        self.passed = 0.0
+        self.staff_said: list[tuple[UUID, str]] = []
+        """In which conversation, and what."""
         self.taken: dict[UUID, float] = {}
         """Conversations that staff took, and when, in seconds passed."""
         self.joined = 0.0
@@ -128,6 +138,11 @@ class World:
         self.run(database.rows(inside.EMPTY))
         self.configured = Configured.ALL
         self.run(Configurations(database).apply("default", configuration(Configured.ALL), "the example"))
+
+    def narrow(self) -> None:
+        """The channel takes so little at once that most replies, and each question, are several parts."""
+        self.whatsapp.limits = ProviderLimits(text_units=64, button_text_units=20, buttons=3)
+        self.perplexity.adds = " It goes on for a while, so that all of it is more than one part holds."
 
     # Time
 
@@ -305,7 +320,7 @@ class World:
 
     async def _is_too_late(self, delivery_id: str) -> bool:
         row = await self.database.row(inside.TAKEN, {"id": read_delivery_id(delivery_id)[0]})
-        if row is None or row["owner"] != "human":
+        if row is None or row["owner"] != "human" or row["author"] == "agent" or row["text"].endswith(_COMES):
             return False
         taken = self.joined if row["by_a_merge"] else self.taken.get(row["conversation_id"], self.passed)
         return bool(row["claimed_at"] > row["taken_at"] or self.passed - taken >= self.settings.take_over_wait_seconds)
