@@ -16,7 +16,7 @@ from schemas.assistants import Texts
 from schemas.deliveries import read_delivery_id
 from tests.model import inside
 from tests.model.outside import FAILURES, Taken
-from tests.model.world import World
+from tests.model.world import STEP_SECONDS, World
 
 Row = dict[str, Any]
 _TEXTS = Texts()
@@ -26,6 +26,9 @@ _DENIALS = {
 }
 """Words that say, or let believe, that nothing was done."""
 
+
+_SAME_MOMENT = timedelta(seconds=STEP_SECONDS / 2)
+"""Nearer to each other than a step, two times tell no order: what comes just after a commit seems to be before it."""
 
 _TELLS_ITSELF = frozenset({"withheld", "superseded", "erased"})
 """Why a part was not sent, where nobody has to be told."""
@@ -331,7 +334,11 @@ def _beside(facts: Facts, turn: Row, decided_at: datetime) -> Iterator[Row]:
         here = said["conversation_id"] == turn["conversation_id"] and said["seq"] < turn["first_seq"]
         behind = said["conversation_id"] == turn["conversation_id"] and said["seq"] > turn["last_seq"]
         there = merged["merged_into"] == turn["conversation_id"] and merged["merged_at"] < decided_at
-        if here or (behind and was_there < decided_at) or (there and said["stored_at"] < turn["started_at"]):
+        if (
+            here
+            or (behind and was_there < decided_at - _SAME_MOMENT)
+            or (there and said["stored_at"] < turn["started_at"])
+        ):
             yield said
 
 

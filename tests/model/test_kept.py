@@ -347,6 +347,14 @@ def test_a_yes_with_a_no_before_its_commit_does_nothing(asked: ConversationMachi
     assert asked.world.endpoints.calls == []
 
 
+def test_a_yes_with_a_no_just_after_its_commit_counts(asked: ConversationMachine) -> None:
+    """In the same moment: the judge took it for one before."""
+    asked.meets(meeting=Meeting(DrawnEvent.NO, Phase.COMMITTED, wrote="yes"))
+
+    assert asked.world.come_to_rest()
+    assert [call.endpoint for call in asked.world.endpoints.calls] == ["cancel_order"]
+
+
 def test_a_zombies_yes_does_nothing_once_another_attempt_has_read_the_no(asked: ConversationMachine) -> None:
     happen(asked.world, DrawnEvent.YES, 0, 0)
     _goes_on_to(asked, Place.BEFORE, "commit")
