@@ -1,8 +1,9 @@
 """Confirmation: an open question is bound to exactly one action, for a time, and answered once.
 
-The database keeps the `PendingConfirmation`; `interpret` tells what an answer does to it (what was said since the
-question, and by when the channel had it, comes with `storage.turns.Turns.claim`; COMMIT looks once more whether it
-is still open). Everything is a function of what is given: the clock too.
+The database keeps the `PendingConfirmation`; `interpret` tells what an answer does to it (what else was said since the
+question, by the customer or by us, and by when the channel had all of it, comes with `storage.turns.Turns.claim`;
+COMMIT looks once more whether it is still open, and whether a yes in words is the newest). Everything is a function of
+what is given: the clock too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from schemas.messages import WaitingMessage
 from schemas.transitions import Event
 
 _NOT_YET = datetime(9999, 12, 31, tzinfo=UTC)
-"""`accepted_at` of a question that the channel has not taken: nothing can be an answer to it."""
+"""`accepted_at` of a question that the channel has not taken, or that is not our newest: no words answer it."""
 _PAYLOAD = re.compile(r"(confirm|cancel):([0-9a-f]{64})")
 
 

@@ -27,7 +27,6 @@ _BEFORE = re.compile(rf"{_SPACE}(?P<fence>```[ \t]*(?:json)?[ \t]*\r?\n{_SPACE})
 _MARKS = rf"{_SPACE}(?:\[\d{{1,3}}\]{_SPACE})*+"
 _AFTER = re.compile(rf"{_MARKS}(?P<fence>```)?{_MARKS}")
 _PACK = re.compile(rf'"pack"\s{{0,9}}:\s{{0,9}}"(?P<pack>{PACK_VERSION.pattern})"')
-_FIELDS = frozenset(["action", "reason", "metadata"])
 _FORM = re.compile(rf"(?:{_MARKS})?(?:```[ \t]*(?:json)?)?{_MARKS}", re.IGNORECASE)
 
 
@@ -51,8 +50,7 @@ def read_output(
     suspects = list(_suspects(output, scanner, registry))
     loose = _loose_mentions(output, scanner, registry)
     if not suspects and not loose:
-        forms = (each.value for each in _forms(output, scanner))
-        return ParsedOutput(verdict=Verdict.TEXT, text=output, pack=_pack_of(forms))
+        return ParsedOutput(verdict=Verdict.TEXT, text=output)
     if len(suspects) != 1 or loose:
         parsed = _invalid(_wrong_shape(suspects, scanner, loose=loose), limits)
     else:
@@ -61,13 +59,6 @@ def read_output(
         parsed = _read_request(suspects[0], output, registry, limits, accept_prose=accept_prose)
     pack = _pack_of(each.judgement.value for each in suspects) if suspects else _pack_written(output)
     return parsed.model_copy(update={"pack": pack})
-
-
-def _forms(output: str, scanner: ObjectScanner) -> list[RelaxedObject]:
-    """The object that is all there is, if it has a field of the form that actions have."""
-    return [
-        each for each in scanner.whole if each.value.keys() & _FIELDS and stands_alone(output, each.start, each.end)
-    ]
 
 
 def _pack_of(objects: Iterable[dict[str, Any]]) -> str | None:

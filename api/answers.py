@@ -17,11 +17,10 @@ from api.readiness import ReadinessChecks
 from config.logs import get_logger
 from config.settings import Settings
 from integrations.temporal.conversations import Conversations, StillWaiting
-from schemas.actions import ActionStatus
 from schemas.messages import StoredMessage
 from schemas.turns import Turn
 from storage.database import retry_while_unavailable
-from storage.turn_views import TurnViews
+from storage.turn_views import Answer, TurnViews
 
 log = get_logger(__name__)
 T = TypeVar("T")
@@ -43,11 +42,12 @@ class Answers:
         self._retry_seconds = settings.database_retry_seconds
         self._silence_seconds = settings.temporal_rpc_timeout_seconds
         self._stopping = False
-        self._waits: dict[UUID, asyncio.Task[Turn]] = {}
+        self._waits: dict[UUID, asyncio.Task[Answer]] = {}
         self._places: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def to(self, stored: StoredMessage) -> Turn:
-        """The turn. Goes on waiting in the background when the caller leaves.
+    async def to(self, stored: StoredMessage) -> Answer:
+        """The turn, shared by all who wait for it; each is given it by itself (`given`). Goes on waiting in the
+        background when the caller leaves.
 
         Raises StillWaiting, TemporalUnavailable or StorageUnavailable (after DATABASE_RETRY_SECONDS); the message stays
         stored all the same.
@@ -66,39 +66,39 @@ class Answers:
                 raise StillWaiting(_STOPPING) from None
             raise
 
+    async def given(self, answer: Answer, is_gone: Callable[[], Awaitable[bool]]) -> Turn:
+        """The turn as one caller reads it, who is handed it now. While a question is open it is noted that they do,
+        unless they are gone; their own that is over by now is not put any more.
+
+        Raises StorageUnavailable, after DATABASE_RETRY_SECONDS.
+        """
+        turn = answer.turn
+        if not answer.sees_question or await is_gone():
+            return turn
+        await self._read(lambda: self._turns.give(turn.turn_id))
+        again = await self._read(lambda: self._turns.answering(turn.conversation_id, answer.seq))
+        return again.turn if again else turn
+
     def stop(self) -> None:
         """This API process stops: whoever waits is told to come again, the answers go on without it."""
         self._stopping = True
         for wait in list(self._waits.values()):
             wait.cancel()
 
-    async def _wait(self, stored: StoredMessage) -> Turn:
+    async def _wait(self, stored: StoredMessage) -> Answer:
         if stored.turn_id is None:
             await self._wait_for_reply(stored, str(stored.message_id) if stored.is_new else _again(stored))
-        turn = await self._answered(stored)
-        if turn is None:
-            elsewhere = await self._elsewhere(stored)
-            if elsewhere is not None:
-                return elsewhere
-            turn = await self._anew(stored)
-        return await self._given(stored, turn)
+        return await self._answered(stored) or await self._elsewhere(stored) or await self._anew(stored)
 
-    async def _given(self, stored: StoredMessage, turn: Turn) -> Turn:
-        """The turn, as its caller reads it: of a question it is noted that they do; one that is over by now is none."""
-        if turn.action is None or turn.action.status != ActionStatus.AWAITING_CONFIRMATION.value:
-            return turn
-        await self._read(lambda: self._turns.give(turn.turn_id))
-        return await self._read(lambda: self._turns.answering(stored.conversation_id, stored.seq)) or turn
-
-    async def _answered(self, stored: StoredMessage) -> Turn | None:
+    async def _answered(self, stored: StoredMessage) -> Answer | None:
         """The message's turn; None if the conversation is past it and the database has none.
 
         One that was held, and is to be answered now, is waited for like any other. Where nothing waits any more its
         answer is there by now, maybe: it is read once more.
         """
-        turn = await self._read(lambda: self._turns.answering(stored.conversation_id, stored.seq))
-        if turn is None or turn.reply is not None:
-            return turn
+        answer = await self._read(lambda: self._turns.answering(stored.conversation_id, stored.seq))
+        if answer is None or answer.turn.reply is not None:
+            return answer
         asked_again = await self._read(lambda: self._turns.asked_again(stored.conversation_id, stored.seq))
         if asked_again is not None:
             await self._wait_for_reply(stored.model_copy(update={"seq": asked_again}), _again(stored))
@@ -111,7 +111,7 @@ class Answers:
             waiting = self._conversations.wait_for_reply(stored, call_id, self._wait_seconds)
             await self._readiness.while_temporal_answers(waiting, self._silence_seconds)
 
-    async def _elsewhere(self, stored: StoredMessage) -> Turn | None:
+    async def _elsewhere(self, stored: StoredMessage) -> Answer | None:
         """The turn of a message that waits in another conversation by now: its customer turned out to be another one.
 
         None if it is where it was.
@@ -121,21 +121,21 @@ class Answers:
             return None
         return await self._wait(stored.model_copy(update={**place.model_dump(), "is_new": False, "turn_id": None}))
 
-    async def _anew(self, stored: StoredMessage) -> Turn:
+    async def _anew(self, stored: StoredMessage) -> Answer:
         """The conversation's run knows more than the database, where an older copy was put back: it starts over."""
         log.warning("conversation_ahead_of_database", conversation_id=str(stored.conversation_id), seq=stored.seq)
         await self._conversations.forget(stored.workflow_id, "It was ahead of the database, which was put back")
         await self._wait_for_reply(stored, _again(stored))
-        turn = await self._read(lambda: self._turns.answering(stored.conversation_id, stored.seq))
-        if turn is None:
+        answer = await self._read(lambda: self._turns.answering(stored.conversation_id, stored.seq))
+        if answer is None:
             raise StillWaiting("the message is kept and not answered yet")
-        return turn
+        return answer
 
     async def _read(self, reading: Callable[[], Awaitable[T]]) -> T:
         """Rides out a short absence of the database: the message is stored, and its answer comes all the same."""
         return await retry_while_unavailable(reading, self._retry_seconds)
 
-    def _forget(self, message_id: UUID, done: asyncio.Task[Turn]) -> None:
+    def _forget(self, message_id: UUID, done: asyncio.Task[Answer]) -> None:
         self._waits.pop(message_id, None)
         if not done.cancelled():
             done.exception()  # looked at, so that a caller who left causes no warning

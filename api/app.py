@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api.bodies import BodyGuard
+from api.doubled import DoubledGuard
 from api.message_ids import MessageIdHeader
 from api.paths import PathGuard
 from api.problems import add_problem_handlers
@@ -30,6 +31,9 @@ curl -sN localhost:8000/api/query_async -H "Authorization: Bearer $API_KEY" -H "
      -d '{"customer_id": "c-1", "message_id": "m-2", "text": "How long does it take?"}'
 ```
 """
+
+
+_WEBHOOKS = ("/api/webhooks/",)
 
 
 def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
@@ -61,15 +65,17 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     ):
         app.include_router(routes)
     settings = services.settings
-    app.add_middleware(MessageIdHeader)
     app.add_middleware(
         BodyGuard,
         max_bytes=settings.request_body_bytes,
         seconds=settings.request_body_seconds,
-        exempt=("/api/webhooks/",),
+        exempt=_WEBHOOKS,
+        judged={"/api/actions/simulate": actions.JUDGED},
     )
+    app.add_middleware(DoubledGuard, exempt=_WEBHOOKS)
     app.add_middleware(PathGuard)
     app.add_middleware(StoppingGuard, stopping=services.stopping)
+    app.add_middleware(MessageIdHeader)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id)
     return app
 

@@ -14,9 +14,10 @@ from storage.api_keys import ApiKey
 _bearer = HTTPBearer(auto_error=False, description="An API key: printed at the first start, or `agent key add NAME`")
 
 
-async def caller(
-    services: Serving, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> ApiKey:
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+async def caller(services: Serving, credentials: Credentials) -> ApiKey:
     """The key that a call came with. Raises 401."""
     key = credentials.credentials if credentials else ""
     found = await services.known_keys.find(key) if key.isascii() and 0 < len(key) <= 200 else None

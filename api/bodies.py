@@ -1,4 +1,4 @@
-"""Guards the API's JSON bodies before anything is made of them: size, pace, encoding, depth.
+"""Guards the API's JSON bodies before anything is made of them: size, pace, encoding, depth, keys that are there twice.
 
 Runs as ASGI middleware, so a body that is too large is refused while it arrives, not after.
 """
@@ -7,26 +7,42 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import ProblemError, problem_response
+from api.problems import MOST_ERRORS, SOME_OF_THE_INPUT, ProblemError, problem_response
 
 MAX_DEPTH = 32
 MAX_DIGITS = 1_000
 """Of a whole number; Python itself reads no more than 4,300."""
+_SHOWN_CHARACTERS = 100
+"""Of a key that is there twice."""
 _BYTE_ORDER_MARK = "\ufeff"
 
 
 class BodyGuard:
-    """Reads the body of a call under `/api/`, checks it, and passes it on whole. Who is *exempt* checks its own."""
+    """Reads the body of a call under `/api/`, checks it, and passes it on whole. Who is *exempt* checks its own.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float, exempt: tuple[str, ...] = ()) -> None:
+    *judged*: by path, the fields whose keys are counted later, for they are judged as somebody wrote them.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        seconds: float,
+        exempt: tuple[str, ...] = (),
+        judged: Mapping[str, Collection[str]],
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._seconds = seconds
         self._exempt = exempt
+        self._judged = judged
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._guards(scope):
@@ -35,11 +51,13 @@ class BodyGuard:
         try:
             _check_type(scope)
             body = await read_body(scope, receive, self._max_bytes, self._seconds)
-            _check(body)
+            _check(body, self._judged.get(scope["path"], ()))
         except ProblemError as error:
             # The rest of the body is not wanted, so the connection ends with the answer.
             headers = {"Connection": "close"} if error.status in {408, 413} else {}
-            await problem_response(error.status, error.detail, headers=headers)(scope, receive, send)
+            await problem_response(error.status, error.detail, headers=headers, errors=error.errors)(
+                scope, receive, send
+            )
         else:
             await self._app(scope, _replay(body, receive), send)
 
@@ -93,8 +111,8 @@ def _header(scope: Scope, name: bytes) -> bytes:
     return next((bytes(value) for key, value in scope["headers"] if key.lower() == name), b"")
 
 
-def _check(body: bytes) -> None:
-    """Raises ProblemError unless *body* is JSON that can be worked with."""
+def _check(body: bytes, judged: Collection[str]) -> None:
+    """Raises ProblemError unless *body* is JSON that can be worked with, in which no key but *judged* comes twice."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -104,13 +122,44 @@ def _check(body: bytes) -> None:
     if text.startswith(_BYTE_ORDER_MARK):
         raise ProblemError(400, "The body begins with a byte order mark; send JSON without one.")
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_whole)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_whole, object_pairs_hook=_object)
     except RecursionError:
         raise ProblemError(400, f"The JSON is nested deeper than {MAX_DEPTH}.") from None
     except ValueError as error:
         raise ProblemError(400, f"The body is not JSON: {str(error)[:200]}.") from None
     if _depth_exceeds(value, MAX_DEPTH):
         raise ProblemError(400, f"The JSON is nested deeper than {MAX_DEPTH}.")
+    places = _doubled(value, "/body", judged) if isinstance(value, dict | list) else ()
+    errors = [{"path": path, "message": "the key is there twice"} for path in places]
+    if errors:
+        raise ProblemError(422, SOME_OF_THE_INPUT, errors=errors[:MOST_ERRORS])
+
+
+class _Object(dict[str, Any]):
+    """An object, and which of its keys it has twice."""
+
+    twice: tuple[str, ...] = ()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> _Object:
+    found = _Object(pairs)
+    if len(found) < len(pairs):
+        found.twice = tuple(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+    return found
+
+
+def _doubled(value: Any, path: str, judged: Collection[str] = ()) -> Iterator[str]:
+    """Where in *value* a key is there twice; its fields called one of *judged* are not looked at."""
+    if isinstance(value, _Object):
+        yield from (f"{path}/{_shown(name)}" for name in value.twice if name not in judged)
+    for name, child in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(child, dict | list) and name not in judged:
+            yield from _doubled(child, f"{path}/{_shown(name)}")
+
+
+def _shown(name: object) -> str:
+    """A key as it may be told: UTF-8 has no lone surrogates."""
+    return str(name)[:_SHOWN_CHARACTERS].encode(errors="replace").decode()
 
 
 def _refuse_constant(name: str) -> None:

@@ -23,7 +23,8 @@ log = get_logger(__name__)
 
 RETRY_SECONDS = 2
 """What `Retry-After` says while something is unavailable."""
-_MESSAGE_PATHS = ("/api/message", "/api/query_async")
+MOST_ERRORS = 50
+"""So many wrong places are told of one call."""
 _OF_OTHER_CALLS: dict[type[Exception], str] = {
     StorageUnavailable: "The database is unavailable. Repeat the call once it is back.",
     TemporalUnavailable: (
@@ -51,6 +52,9 @@ _TYPES = {
 }
 
 
+SOME_OF_THE_INPUT = "Some of the input is not valid; see errors."
+
+
 class Taken(StrEnum):
     """What is known of a call's message: nothing ──store──▶ perhaps ──▶ kept."""
 
@@ -60,7 +64,9 @@ class Taken(StrEnum):
 
 
 _OF_THE_DATABASE = {
-    Taken.NOTHING: "The database is unavailable, so nothing was taken. Send the same message_id again.",
+    Taken.NOTHING: (
+        "The database is unavailable, so nothing was stored. Send it again under the message_id that stands here."
+    ),
     Taken.PERHAPS: (
         "The database is unavailable, and did not say whether your message is kept. "
         "Send the same message_id again: it is answered once."
@@ -88,11 +94,19 @@ class Problem(BaseModel):
 class ProblemError(Exception):
     """Raise this anywhere below a route; *headers* as `Retry-After` go out with it."""
 
-    def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        headers: dict[str, str] | None = None,
+        errors: list[dict[str, str]] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = headers or {}
+        self.errors = errors
 
 
 def problem(
@@ -143,7 +157,9 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
-        return problem_response(error.status, error.detail, headers=error.headers, message_id=named_message(request))
+        return problem_response(
+            error.status, error.detail, headers=error.headers, errors=error.errors, message_id=named_message(request)
+        )
 
     @app.exception_handler(HTTPException)
     async def on_http(_request: Request, error: HTTPException) -> JSONResponse:
@@ -153,7 +169,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         errors = [{"path": _pointer(each["loc"]), "message": in_our_words(each["msg"])} for each in error.errors()]
-        return problem_response(422, "Some of the input is not valid; see errors.", errors=errors[:50])
+        return problem_response(422, SOME_OF_THE_INPUT, errors=errors[:MOST_ERRORS])
 
     @app.exception_handler(Ambiguous)
     async def on_ambiguous(_request: Request, error: Ambiguous) -> JSONResponse:
@@ -180,7 +196,7 @@ def note_taken(request: Request, taken: Taken) -> None:
 
 
 def _taken(request: Request) -> Taken | None:
-    if request.url.path not in _MESSAGE_PATHS:
+    if named_message(request) is None:
         return None
     known: Taken = getattr(request.state, "taken", Taken.NOTHING)
     return known

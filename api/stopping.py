@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import RETRY_SECONDS, problem_response
+from api.problems import RETRY_SECONDS, named_message, problem_response
 
-_TELL = "This API process is stopping. Send the same request again, with the same message_id."
+_TELL = "This API process is stopping. Send the same request again."
+_TELL_NAMED = "This API process is stopping. Send the message again, under the message_id that stands here."
 
 
 @dataclass(eq=False)
@@ -68,7 +70,9 @@ class StoppingGuard:
                 raise
             if not request.answer_began:
                 headers = {"Retry-After": str(RETRY_SECONDS), "Connection": "close"}
-                await problem_response(503, _TELL, headers=headers)(scope, receive, send)
+                named = named_message(Request(scope))
+                told = problem_response(503, _TELL_NAMED if named else _TELL, headers=headers, message_id=named)
+                await told(scope, receive, send)
         finally:
             self._stopping.remove(request)
 

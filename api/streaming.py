@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from fastapi.sse import ServerSentEvent
 
@@ -18,9 +19,11 @@ from api.services import Services
 from config.logs import get_logger
 from integrations.temporal.conversations import StillWaiting, TemporalUnavailable
 from schemas.messages import StoredMessage
-from schemas.turns import Turn
+from schemas.turn_record import TurnStatus
+from schemas.turns import Turn, Verdict
 from storage.database import StorageUnavailable
 from storage.streams import StreamEvent
+from storage.turn_views import Answer
 
 log = get_logger(__name__)
 
@@ -37,11 +40,20 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class _Place:
+    """Under which number of which conversation an answer is written: its message may be held, or move by a merge."""
+
+    conversation_id: UUID
+    seq: int
+
+
+@dataclass(frozen=True)
 class Following:
-    """A reader: which message's answer, and the last event it has."""
+    """A reader: which message's answer, the last event it has, and whether it has left."""
 
     message: StoredMessage
     last_event_id: str | None
+    is_gone: Callable[[], Awaitable[bool]]
 
     @property
     def shown(self) -> Shown | None:
@@ -74,7 +86,7 @@ async def follow(services: Services, following: Following) -> AsyncIterator[Serv
             shown = place
             data = {"text": event.text} if event.kind == "chunk" else {}
             yield ServerSentEvent(event=event.kind, data=data, id=following.event_id(shown))
-        turn = await answering
+        turn = await services.answers.given(await answering, following.is_gone)
         yield ServerSentEvent(event="done", data=turn.model_dump(mode="json"), id=following.event_id(shown, "done"))
     except (StorageUnavailable, TemporalUnavailable, StillWaiting) as error:
         yield following.error(unavailable(error, Taken.KEPT), shown)
@@ -87,29 +99,32 @@ async def follow(services: Services, following: Following) -> AsyncIterator[Serv
 
 
 async def _written(
-    services: Services, message: StoredMessage, shown: Shown, answering: asyncio.Task[Turn]
+    services: Services, message: StoredMessage, shown: Shown, answering: asyncio.Task[Answer]
 ) -> AsyncIterator[tuple[Shown, StreamEvent]]:
-    """Chunks and resets until the answer is there and all of them were read. What was *shown* of another answer, from
-    before the message was held, is taken back.
+    """Chunks and resets until the answer is there and all of them were read. What was *shown* and is none of it, of
+    another turn or of words that were not given, is taken back.
 
     While the database is unavailable there are none: the wait for the answer says when it is too long. An answer that
     could still be read is whole in itself, so what was not shown of it by then is left out.
     """
-    seq: int | None = None
+    place, of = None, _Place(message.conversation_id, shown.seq)
     with services.notifications.watch(message.conversation_id) as changed:
         while True:
             ended = answering.done()
+            answer = _answer_of(answering) if ended else None
             changed.clear()
             try:
-                seq = seq or await _number(services, message)
-                events = await services.events.after(message.conversation_id, seq, shown.n if shown.seq == seq else 0)
+                place = _place_of(answer) if answer else place or await _taken_up(services, message)
+                events = await services.events.after(place.conversation_id, place.seq, shown.n if place == of else 0)
             except StorageUnavailable as error:
                 log.warning("stream_not_read", why=str(error))
                 events = []
-            if seq is not None and seq != shown.seq:
+            if place is not None and place != of:
                 if shown.n:
                     events = [StreamEvent(n=0, kind="reset"), *events]
-                shown = Shown(seq)
+                shown, of = Shown(place.seq), place
+            if answer and not _is_as_written(answer.turn):
+                events = [*events, *_taken_back(events, shown)]
             for event in events:
                 shown = replace(shown, n=event.n)
                 yield shown, event
@@ -118,13 +133,33 @@ async def _written(
             await _either(changed, answering)
 
 
-async def _number(services: Services, message: StoredMessage) -> int:
-    """Under which the message is answered: one that was held is answered with another's, maybe."""
+async def _taken_up(services: Services, message: StoredMessage) -> _Place:
+    """Where the message is answered: one that was held, with another, maybe."""
     taken_up = await services.turns.taken_up(message.conversation_id, message.seq) if message.turn_id else None
-    return taken_up or message.seq
+    return _Place(message.conversation_id, taken_up or message.seq)
 
 
-async def _either(changed: asyncio.Event, answering: asyncio.Task[Turn]) -> None:
+def _answer_of(ended: asyncio.Task[Answer]) -> Answer | None:
+    return None if ended.cancelled() or ended.exception() else ended.result()
+
+
+def _place_of(answer: Answer) -> _Place:
+    return _Place(answer.turn.conversation_id, answer.answered_seq)
+
+
+def _is_as_written(turn: Turn) -> bool:
+    """The reply is what the model wrote, and not an apology, say, in the place of it."""
+    return turn.reply is not None and turn.status is TurnStatus.ANSWERED and turn.verdict is Verdict.TEXT
+
+
+def _taken_back(events: Sequence[StreamEvent], shown: Shown) -> Iterator[StreamEvent]:
+    """A reset, if words are left once *events* are read."""
+    last = events[-1] if events else StreamEvent(n=shown.n, kind="chunk")
+    if last.kind == "chunk" and last.n:
+        yield StreamEvent(n=last.n, kind="reset")
+
+
+async def _either(changed: asyncio.Event, answering: asyncio.Task[Answer]) -> None:
     """Until something was written, the answer is there, or it is time to look without being told."""
     waiting = asyncio.create_task(changed.wait())
     try:

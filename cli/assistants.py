@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -16,7 +15,7 @@ from actions.registry import Registry, configuration_problems
 from actions.visible import unseen_texts
 from activities.action_handlers import configuration_errors
 from cli.surroundings import completed, found_settings, on_database, own_settings, stop, unreadable
-from cli.values import refusals
+from cli.values import PATH, refusals, user_name
 from cli.yaml_files import Unusable, read_yaml
 from config.settings import Settings
 from schemas.assistants import Assistant, AssistantConfig
@@ -40,7 +39,7 @@ def show(name: Name = "default") -> None:
 
 @app.command()
 def apply(
-    file: Annotated[Path, typer.Argument(help="YAML, as `show` prints it.")],
+    file: Annotated[Path, typer.Argument(callback=PATH, help="YAML, as `show` prints it.")],
     name: Name = "default",
     check: Annotated[bool, typer.Option("--check", help="Only say what is wrong in it; nothing is stored.")] = False,
 ) -> None:
@@ -55,7 +54,8 @@ def apply(
         if check:
             typer.echo(f"{file}: {_checked(name, config, settings)}")
             return
-        version = _with(lambda configurations: configurations.apply(name, config, created_by=getpass.getuser()))
+        who = user_name()
+        version = _with(lambda configurations: configurations.apply(name, config, created_by=who))
     except AccountTaken as taken:
         raise stop(f"{file}: {taken}") from None
     typer.echo(f"assistant {name}: version {version} is in force from each conversation's next turn on")
@@ -71,11 +71,13 @@ def show_prompt_pack(
     assistant, settings = _known(name), found_settings()
     pack = _pack(assistant, settings)
     if pasted:
-        if (assistant.config.collection_uuid or settings.default_collection_uuid) is None:
+        space = assistant.config.collection_uuid or settings.default_collection_uuid
+        if space is None:
             told = "has no Space (collection_uuid, or DEFAULT_COLLECTION_UUID), so nothing can be pasted into it"
             raise stop(f"--pasted: assistant {name} {told}: its pack goes with each thread")
-        _with(lambda configurations: configurations.pasted(name, pack.version, getpass.getuser()))
-        typer.echo(f"prompt pack {pack.version} of assistant {name}: noted as pasted into its Space")
+        who = user_name()
+        _with(lambda configurations: configurations.pasted(name, pack.version, space, who))
+        typer.echo(f"prompt pack {pack.version} of assistant {name}: noted as pasted into the Space {space}")
         return
     typer.echo(f"# prompt pack {pack.version} of assistant {name}; paste all below this line into the Space")
     typer.echo(pack.text)

@@ -15,6 +15,7 @@ import typer
 
 from cli.postgres_programs import PostgresPrograms, ProgramFailed
 from cli.surroundings import found_settings, stop, unreadable
+from cli.values import PATH
 from config.settings import Settings
 from config.values import masked
 from launch.failures import LaunchError
@@ -22,8 +23,8 @@ from storage.emptying import EMPTY_SCHEMA, END_OUR_SESSIONS
 from storage.migrate import knows, upgrade
 from storage.suitability import DatabaseUnusable
 
-_FROM = typer.Argument(help="A file that `agent backup` wrote.")
-_TO = typer.Argument(help="The file to write; it must not exist yet.", dir_okay=False)
+_FROM = typer.Argument(callback=PATH, help="A file that `agent backup` wrote.")
+_TO = typer.Argument(callback=PATH, help="The file to write; it must not exist yet.", dir_okay=False)
 
 _BEGINNING = b"PGDMP"
 """The first bytes of PostgreSQL's custom format (`PG_DUMP_MAGIC` in its `pg_backup_archiver.c`)."""

@@ -3,7 +3,6 @@ erased."""
 
 from __future__ import annotations
 
-import getpass
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,9 +10,10 @@ from uuid import UUID
 
 import typer
 
+from cli.plain import plain_json
 from cli.standing import ConversationSummary, conversation_text
 from cli.surroundings import on_database, stop
-from cli.values import trouble_with
+from cli.values import PATH, trouble_with, user_name
 from config.settings import Settings
 from schemas import requests
 from schemas.conversation_ref import ConversationRef
@@ -48,7 +48,7 @@ def show(
         return await summary_of(database, await _found(database, channel, customer_id, settings.default_language))
 
     standing = on_database(look)
-    typer.echo(standing.model_dump_json(indent=2) if json else conversation_text(standing), nl=json)
+    typer.echo(plain_json(standing.model_dump_json(indent=2)) if json else conversation_text(standing), nl=json)
 
 
 @app.command()
@@ -61,12 +61,14 @@ def reset(
     from integrations.temporal.connection import address_of, connect
     from integrations.temporal.conversations import Conversations, TemporalUnavailable
 
+    who = _user()
+
     async def begin_anew(database: Database, settings: Settings) -> Session:
         session = await _found(database, channel, customer_id)
         conversations = Conversations(await connect(settings, lazy=True), settings)
         if not (await conversations.health()).answers:
             raise TemporalUnavailable(f"nothing answers at {address_of(settings)}")
-        changed = await Standings(database).reset(session.conversation_id, new_thread=new_thread, who=_user())
+        changed = await Standings(database).reset(session.conversation_id, new_thread=new_thread, who=who)
         ref = ConversationRef.model_validate({**session.model_dump(), "seq": changed.waiting_seq or 0})
         await conversations.signal_standing_changed(ref)
         if changed.waiting_seq is not None:
@@ -85,7 +87,9 @@ def reset(
 def export(
     customer_id: CustomerId,
     channel: ChannelOption = "http",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Into this file instead; replaced.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", callback=PATH, help="Into this file instead; replaced.")
+    ] = None,
 ) -> None:
     """Everything that is kept about the customer, in all conversations, as one JSON document."""
 
@@ -96,7 +100,7 @@ def export(
 
     document = dump_json(on_database(gather)) + "\n"
     if output is None:
-        typer.echo(document, nl=False)
+        typer.echo(plain_json(document), nl=False)
         return
     _write(output, document)
     typer.echo(f"written to {output}", err=True)
@@ -113,13 +117,14 @@ def erase(
     ] = False,
 ) -> None:
     """Remove the customer's words and names for ever. Thread ids, numbers, statuses and counts are kept."""
+    who = _user()
     if not yes:
         typer.confirm(f"Erase all words and names of {customer_id} on {channel}? Nothing brings them back.", abort=True)
 
     async def remove(database: Database, settings: Settings) -> Erased:
         done = Erased(again=True)
         for customer in await _customers(database, channel, customer_id, everybody=everybody):
-            erased = await Erasure(database).erase(customer, actor=_user(), force=force)
+            erased = await Erasure(database).erase(customer, actor=who, force=force)
             for sha256 in erased.files:
                 media_files.remove(media_files.folder_of(settings), sha256)
             done = Erased(again=done.again and erased.again, messages=done.messages + erased.messages)
@@ -182,7 +187,7 @@ def _checked(channel: str, customer_id: str) -> tuple[str, str]:
 
 def _user() -> str:
     """Who does it, for the audit."""
-    return f"user {getpass.getuser()}"
+    return f"user {user_name()}"
 
 
 def _write(path: Path, text: str) -> None:

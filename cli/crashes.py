@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from cli.plain import plain
 from config.settings import Settings, load_settings
 from config.values import masked_within
 
@@ -32,7 +33,7 @@ def told_in_one_line() -> Iterator[None]:
     except Exception as error:
         story = _kept("".join(traceback.format_exception(error)))
         cause = _beginning_of(error)
-        words = without_secrets(" ".join(str(cause).split()))[:_LONGEST_LINE]
+        words = without_secrets(plain(str(cause)))[:_LONGEST_LINE]
         command = " ".join(["agent", *sys.argv[1:2]])
         with suppress(OSError):  # nobody may be left to read it
             print(f"{command}: unexpected {type(cause).__name__}: {words} ({story})", file=sys.stderr, flush=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from cli.plain import plain
 from cli.surroundings import on_database, stop
-from cli.values import trouble_with
+from cli.values import trouble_with, user_name
 from schemas.effects import Effect, EffectStatus
 from schemas.requests import Note
 from storage.effects import Effects, NotUnknown
@@ -45,20 +45,19 @@ def resolve(
     """Settle an effect of unknown outcome. Nothing is done and nobody is told."""
     if trouble := trouble_with(note, Note):
         raise stop(f"--note: {trouble}; say how you know")
-    who = f"user {getpass.getuser()}"
+    who = f"user {user_name()}"
     try:
         settled = on_database(
             lambda database, _: Effects(database).resolve(effect, outcome.value, note=note, settled_by=who)
         )
     except NotUnknown as known:
-        raise stop(f"only an unknown effect is settled by hand; {effect} is {known}") from None
+        raise stop(f"only an unknown effect is settled by hand; {effect} is {plain(str(known))}") from None
     if settled is None:
         raise stop(f"{effect}: there is no such effect")
     typer.echo(_line(settled))
 
 
 def _line(effect: Effect) -> str:
-    settled = f"  by {effect.settled_by}" if effect.settled_by else ""
-    return (
-        f"{effect.id}  {effect.status:<9}  {effect.kind}  {effect.planned_at:%Y-%m-%d %H:%M:%S}Z  {effect.key}{settled}"
-    )
+    settled = f"  by {plain(effect.settled_by)}" if effect.settled_by else ""
+    told = f"{plain(effect.kind)}  {effect.planned_at:%Y-%m-%d %H:%M:%S}Z  {plain(effect.key)}"
+    return f"{effect.id}  {effect.status:<9}  {told}{settled}"

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.surroundings import on_database
+from cli.values import NAME
 from config.clock import utc_now
 from storage.api_keys import ApiKeys
 
@@ -21,7 +22,7 @@ def keys() -> None:
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Whose key it is; named in the audit of what it does.")],
+    name: Annotated[str, typer.Argument(callback=NAME, help="Whose key it is; named in the audit of what it does.")],
     expires_days: Annotated[int | None, typer.Option(min=1, max=3_650, help="Unset: it never expires.")] = None,
 ) -> None:
     """Make a key and print it: the only time it can be seen."""

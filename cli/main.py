@@ -15,6 +15,7 @@ from cli import assistants, backups, conversations, effects, keys, tickets, user
 from cli.surroundings import (
     check_listening,
     check_media,
+    check_option,
     found_settings,
     own_settings,
     plain_settings,
@@ -22,7 +23,7 @@ from cli.surroundings import (
     stop,
     warn_of_names,
 )
-from cli.values import Commands
+from cli.values import ADDRESS, PATH, PORT, Commands
 from config.values import masked
 
 app = typer.Typer(
@@ -80,28 +81,37 @@ def worker() -> None:
 
 @app.command()
 def simulator(
-    port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 8090,
-    state_folder: Annotated[Path, typer.Option(help="Where its threads are kept.")] = Path(".data/simulator"),
+    port: Annotated[int, typer.Option(callback=PORT, help="On 127.0.0.1.")] = 8090,
+    state_folder: Annotated[Path, typer.Option(callback=PATH, help="The folder where its threads are kept.")] = Path(
+        ".data/simulator"
+    ),
 ) -> None:
     """Play the Perplexity wrapper, for tests and demonstrations. It asks nobody."""
-    from integrations.perplexity.simulator.serve import main
+    from integrations.perplexity.simulator.serve import HOST, main
+    from launch.folder import check_folder
+    from launch.ports import check_port
 
-    main(port, state_folder, plain_settings().simulator_pace)
+    settings = plain_settings()
+    check_option(lambda: check_port("--port", HOST, port))
+    check_option(lambda: check_folder("--state-folder", state_folder))
+    main(port, state_folder, settings.simulator_pace)
 
 
 @app.command()
 def standin(
-    port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 8190,
-    webhook_url: Annotated[str, typer.Option(help="Where its webhooks go.")] = (
+    port: Annotated[int, typer.Option(callback=PORT, help="On 127.0.0.1.")] = 8190,
+    webhook_url: Annotated[str, typer.Option(callback=ADDRESS, help="Where its webhooks go.")] = (
         "http://127.0.0.1:8000/api/webhooks/whatsapp"
     ),
 ) -> None:
     """Play WhatsApp's Graph API, for tests and for the phone of `make run`. It reaches nobody."""
-    from integrations.whatsapp.standin.serve import main
+    from integrations.whatsapp.standin.serve import HOST, main
+    from launch.ports import check_port
 
     secret = plain_settings().whatsapp_app_secret
     if secret is None:
         raise stop("WHATSAPP_APP_SECRET is needed: the stand-in signs its webhooks with it")
+    check_option(lambda: check_port("--port", HOST, port))
     main(port, webhook_url, secret.get_secret_value())
 
 

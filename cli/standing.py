@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
+from cli.plain import plain
 from schemas.sessions import OpenQuestion, PastThread, Session
 from schemas.turns import Turn
 from storage.overview import MessageRow
@@ -31,7 +32,7 @@ def conversation_text(standing: ConversationSummary) -> str:
 
 def _head(session: Session, threads: list[PastThread]) -> Iterator[str]:
     turns = "1 turn" if session.turns == 1 else f"{session.turns} turns"
-    yield f"{_plain(session.customer_id)} on {session.channel}: {session.state}, {turns}"
+    yield f"{plain(session.customer_id)} on {session.channel}: {session.state}, {turns}"
     yield _line("assistant", session.assistant)
     yield _line("conversation", str(session.conversation_id))
     yield _line("workflow", session.workflow_id)
@@ -97,17 +98,12 @@ def _words(messages: list[MessageRow]) -> Iterator[str]:
     for message in messages:
         author = "note for staff" if message.for_staff else message.author
         withheld = " (withheld)" if message.withheld else ""
-        yield f"  {_moment(message.stored_at)}  {author}{withheld}: {_plain(message.text) or '(nothing)'}"
+        yield f"  {_moment(message.stored_at)}  {author}{withheld}: {plain(message.text) or '(nothing)'}"
 
 
 def _line(name: str, value: str) -> str:
-    return f"  {name:<14}{_plain(value)}"
+    return f"  {name:<14}{plain(value)}"
 
 
 def _moment(at: datetime | None) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "never"
-
-
-def _plain(text: str) -> str:
-    """On one line, without what would steer the terminal: customers' words are shown here."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

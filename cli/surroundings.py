@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from cli.plain import visible
 from config.env_file import slips
 from config.former_names import FORMER, former_names, not_used_yet
 from config.hosts import through_proxies
@@ -94,15 +95,20 @@ def check_listening(settings: Settings, *names: str) -> None:
         raise stop(str(error)) from None
 
 
+def check_option(check: Callable[[], None]) -> None:
+    """Ends the program with one line where *check* finds that what an option names cannot be used."""
+    try:
+        check()
+    except LaunchError as error:
+        raise stop(str(error)) from None
+
+
 def check_media(settings: Settings) -> None:
     """Ends the program with one line where customers' files could not be kept, if any can come."""
     no_account = settings.whatsapp_access_token is None and settings.twilio_account_sid is None
     if no_account and settings.media_dir is None:
         return
-    try:
-        check_media_folder(folder_of(settings))
-    except LaunchError as error:
-        raise stop(str(error)) from None
+    check_option(lambda: check_media_folder(folder_of(settings)))
 
 
 def warn_of_names(settings: Settings) -> None:
@@ -191,7 +197,7 @@ def stop(message: str) -> typer.Exit:
 def _tell(message: str) -> None:
     """On standard error; that nobody can read it (a closed pipe, a full disk) changes nothing else."""
     with suppress(OSError):
-        typer.echo(f"agent: {message}", err=True)
+        typer.echo(f"agent: {visible(message)}", err=True)
 
 
 def unreadable(file: Path, error: OSError | UnicodeDecodeError, advice: str) -> typer.Exit:

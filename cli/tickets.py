@@ -4,12 +4,12 @@ was held while it was open is answered."""
 from __future__ import annotations
 
 import asyncio
-import getpass
 from typing import Annotated
 
 import typer
 
 from cli.surroundings import on_database, stop
+from cli.values import NAME, user_name
 from config.settings import Settings
 from schemas.conversation_ref import ConversationRef
 from storage.database import Database
@@ -24,13 +24,17 @@ def group() -> None:
 
 
 @app.command()
-def resolve(ticket_id: Annotated[str, typer.Argument(help="As the customer was told it, like T-1001.")]) -> None:
+def resolve(
+    ticket_id: Annotated[str, typer.Argument(callback=NAME, help="As the customer was told it, like T-1001.")],
+) -> None:
     """End an open ticket. The customer is not told."""
     from integrations.temporal.connection import connect
     from integrations.temporal.conversations import Conversations, TemporalUnavailable
 
+    who = f"user {user_name()}"
+
     async def end(database: Database, settings: Settings) -> ConversationRef | None:
-        ref = await Desk(database).resolve_ticket(ticket_id, who=f"user {getpass.getuser()}")
+        ref = await Desk(database).resolve_ticket(ticket_id, who=who)
         if ref is not None:
             conversations = Conversations(await connect(settings, lazy=True), settings)
             try:

@@ -5,7 +5,6 @@ The password is never an argument.
 
 from __future__ import annotations
 
-import getpass
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -13,6 +12,7 @@ from typing import Annotated
 import typer
 
 from cli.surroundings import on_database, stop
+from cli.values import NAME, user_name
 
 app = typer.Typer(help="People who work with the system.", no_args_is_help=True)
 
@@ -35,7 +35,7 @@ def users() -> None:
 def add(
     email: Annotated[str, typer.Argument(help="The name to sign in with.")],
     role: Annotated[Role, typer.Option(help="What they may do.")],
-    name: Annotated[str, typer.Option(help="As colleagues and customers may see it.")] = "",
+    name: Annotated[str, typer.Option(callback=NAME, help="As colleagues and customers may see it.")] = "",
 ) -> None:
     """Add a user; users do not sign in yet. The password is asked on the terminal, or read as a line from a pipe."""
     from storage.users import UserRefused, Users, check_password, checked_email
@@ -44,7 +44,7 @@ def add(
         checked_email(email)  # before anybody types a password in vain
         password = _password()
         check_password(password)
-        actor = f"user {getpass.getuser()}"
+        actor = f"user {user_name()}"
         added = on_database(
             lambda database, _: Users(database).add(email, name=name, role=role.value, password=password, actor=actor)
         )

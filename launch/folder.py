@@ -138,16 +138,21 @@ def _make(folder: Path) -> bool:
 
 def check_media_folder(folder: Path) -> None:
     """Makes the place of customers' files. Raises LaunchError where they could not be kept."""
+    check_folder("MEDIA_DIR", folder)
+
+
+def check_folder(setting: str, folder: Path) -> None:
+    """Makes *folder*, which *setting* names. Raises LaunchError where nothing could be kept in it."""
     try:
         make_folder(folder, _MODE)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _unusable("MEDIA_DIR", folder.absolute(), error) from None
+        raise _unusable(setting, folder.absolute(), error) from None
 
 
 def _unusable(setting: str, folder: Path, error: OSError) -> LaunchError:
-    why = error.strerror
+    why = "it is no folder" if folder.exists() and not folder.is_dir() else error.strerror
     for step in (folder, *folder.parents):
         if os.path.islink(step) and not os.path.exists(step):
             why = f"{step} leads to {step.readlink()}, which is not there"

@@ -279,8 +279,9 @@ class PendingConfirmation(BaseModel):
 
     A yes from before the question is no answer: `asked_seq` is the newest message that had arrived when it was asked;
     `accepted_at` is when the customer could read it: the channel took it, or a caller over HTTP was given it; the year
-    9999 until then, None where no words ask. `said_otherwise`: the customer has written since, in an earlier turn, and
-    it was no answer: only the question's button is a yes then.
+    9999 until then, and where other words of ours are newer; None where no words ask. `said_otherwise`: the customer
+    has written since, in an earlier turn, and it was no answer, or behind this one: only the question's button is a yes
+    then.
     `sent_as`: the channel's ids of the messages that asked.
     """
 
@@ -299,7 +300,7 @@ class ParsedOutput(BaseModel):
 
     `text` is for the customer and only set for the verdict `text`; `action` only for `action`. `notes` say what was
     mended or overlooked; `errors` what makes it `invalid`, with JSON pointers into the object. `pack` is the version of
-    the prompt pack that it names, whatever else is wrong with it.
+    the prompt pack that an action names, whatever else is wrong with it; a text names none.
     """
 
     verdict: Verdict

@@ -36,6 +36,9 @@ class Texts(BaseModel):
     dropped: TextOf = Field(
         default="That question is no longer open, and I have not done it. Please ask again if you still want it.",
     )
+    replaced: TextOf = Field(
+        default="I have asked you something else since, so I have set this question aside and have not done it.",
+    )
     approval_asked: TextOf = Field(
         default="A colleague has to agree to this first. I will tell you as soon as they have."
     )

@@ -114,11 +114,15 @@ class PerformAction:
 
 @dataclass(frozen=True)
 class PerformConfirmed:
-    """The customer said yes: the action they were asked about enters the ledger as this turn's."""
+    """The customer said yes: the action they were asked about enters the ledger as this turn's.
+
+    `in_words`: no button was pressed, so a message that comes before the commit leaves it in doubt.
+    """
 
     question_id: UUID
     index: int
     handler: str
+    in_words: bool
 
 
 @dataclass(frozen=True)

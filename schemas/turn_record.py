@@ -75,9 +75,11 @@ class TurnFence:
     frontend_context_uuid: UUID
     owner_version: int
     from_statuses: tuple[TurnStatus, ...] = (TurnStatus.CLAIMED, TurnStatus.ASKING, TurnStatus.FAILED)
+    newest_seq: int = 0
+    """The conversation's newest message at the claim: with the next one a yes in plain words is decided anew."""
     merges: int = 0
-    """How often another conversation had been merged into this one: with the next merge an answer to a question is
-    decided anew, for what was written there may say otherwise."""
+    """How often another conversation had been merged into this one, or waiting words had been revised: with the next
+    time an answer to a question is decided anew, for what was written there may say otherwise."""
     merges_told: datetime | None = None
     """Conversations merged by then are told of in this step's prompt, or were in an earlier one of its turn."""
     lost_thread: UUID | None = None

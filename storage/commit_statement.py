@@ -29,12 +29,14 @@ moving AS MATERIALIZED (
     SELECT id, conversation_id, status FROM locked
      WHERE step = :step AND finished_at IS NULL AND status = ANY(:from_statuses) AND owner_version = :owner_version
 ), place AS MATERIALIZED (
-    SELECT c.id, c.owner, c.owner_version, c.thread_version, c.merges FROM conversations c
+    SELECT c.id, c.owner, c.owner_version, c.thread_version, c.newest_seq, c.merges
+      FROM conversations c
      WHERE c.id = (SELECT conversation_id FROM mine) FOR NO KEY UPDATE
 ), answered AS MATERIALIZED (
     SELECT id FROM actions
      WHERE id = :answered_id AND status = 'awaiting_confirmation'
-       AND EXISTS (SELECT 1 FROM place WHERE merges = CAST(:merges AS bigint)) FOR UPDATE
+       AND EXISTS (SELECT 1 FROM place WHERE merges = CAST(:merges AS bigint)
+                      AND newest_seq = coalesce(CAST(:read_seq AS bigint), newest_seq)) FOR UPDATE
 ), fate AS (
     SELECT place.*, CASE WHEN place.owner_version = CAST(:owner_version AS bigint)
                           AND (CAST(:answered_id AS uuid) IS NULL OR EXISTS (SELECT 1 FROM answered)) THEN 'decided'
@@ -73,7 +75,8 @@ moving AS MATERIALIZED (
 )"""
 """What becomes of the step: the turn is locked (after the effect that the step was, if it was one), then the
 conversation, so that a change of the owner comes before or after. An answer to a question that has ended meanwhile, or
-from before a merge that brought other words, is no answer: the step begins again. `after` is where the conversation
+from before a merge that brought other words, or before words were revised, is no answer, nor is a yes in plain words
+from before a newer message: the step begins again, and its next claim reads them. `after` is where the conversation
 stands once the commit is done."""
 
 _WON = """

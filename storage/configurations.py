@@ -29,7 +29,7 @@ SELECT c.assistant, a.channel, account.value AS account
 """
 
 _PASTED = """
-INSERT INTO pasted_packs (assistant, version, pasted_by) VALUES (:name, :version, :pasted_by)
+INSERT INTO pasted_packs (assistant, version, collection_uuid, pasted_by) VALUES (:name, :version, :space, :pasted_by)
 """
 
 
@@ -85,9 +85,10 @@ class Configurations:
         """Raises AccountTaken for an account of *config* that the newest version of another than *name* names."""
         _check_accounts(config, await self._database.rows(_ACCOUNTS, {"name": name}))
 
-    async def pasted(self, name: str, pack_version: str, pasted_by: str) -> None:
-        """Somebody has put that version of the prompt pack into the assistant's Space."""
-        await self._database.rows(_PASTED, {"name": name, "version": pack_version, "pasted_by": pasted_by})
+    async def pasted(self, name: str, pack_version: str, space: str, pasted_by: str) -> None:
+        """Somebody has put that version of the assistant's prompt pack into the Space *space* (a `collection_uuid`)."""
+        values = {"name": name, "version": pack_version, "space": space, "pasted_by": pasted_by}
+        await self._database.rows(_PASTED, values)
 
 
 def _check_accounts(config: AssistantConfig, others: Sequence[RowMapping]) -> None:

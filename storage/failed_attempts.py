@@ -24,9 +24,9 @@ WITH turn AS MATERIALIZED (
 ), call AS (
     DELETE FROM account_calls WHERE id = :slot AND CAST(:given_back AS boolean)
 )
-INSERT INTO raw_outputs ({RAW_COLUMNS})
+INSERT INTO raw_outputs ({RAW_COLUMNS}, used)
 SELECT :raw_output_id, turn.id, :conversation_id, :attempt, :purpose, NULL, '[]', '[]', :failure, :explanation,
-       :text, '{{}}', NULL, NULL, NULL, :model_ms, :first_text_ms
+       :text, '{{}}', :prompt_pack, NULL, NULL, :model_ms, :first_text_ms, false
   FROM turn
 ON CONFLICT DO NOTHING
 """
@@ -38,7 +38,8 @@ class FailedAttempt(BaseModel):
     """A model call that brought no answer. `unknown`: an answer may exist that we did not get.
 
     `anew`: it was dropped for one with newer messages, so the turn begins again. `given_back`: nobody was reached, so
-    it counts neither as a try nor as one of the account's calls.
+    it counts neither as a try nor as one of the account's calls. `prompt_pack`: as in an `OutputRecord`; None where
+    nothing is kept of what the model may have said.
     """
 
     turn_id: UUID
@@ -52,6 +53,7 @@ class FailedAttempt(BaseModel):
     anew: bool = False
     given_back: bool = False
     text: str = ""
+    prompt_pack: str | None = None
     slot: UUID | None = None
     model_ms: int | None = None
     first_text_ms: int | None = None

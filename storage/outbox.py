@@ -264,13 +264,12 @@ class Outbox:
 
     async def add_reply(
         self, conversation_id: UUID, text: str, *, author_name: str, key: str | None = None
-    ) -> AddedReply:
-        """What staff say to the customer. A call that came before under the same *key* is returned as it stands, also
-        where the conversation was merged since."""
+    ) -> AddedReply | None:
+        """What staff say to the customer; None where they are erased meanwhile. A call that came before under the same
+        *key* is returned as it stands, also where the conversation was merged since."""
         values = {"conversation_id": conversation_id, "text": text, "author_name": author_name, "key": key}
         row = await self._database.row(_ADD_REPLY, values)
-        assert row is not None
-        return AddedReply.model_validate(dict(row))
+        return None if row is None else AddedReply.model_validate(dict(row))
 
     async def add(
         self,

@@ -33,6 +33,7 @@ WITH place AS MATERIALIZED (
 ), noted AS (
     INSERT INTO audit (actor, deed, subject, details)
     SELECT :who, :deed, 'conversation/' || conversation_id, CAST(:details AS jsonb) FROM changed
+     WHERE NOT is_erased(conversation_id)
 )
 SELECT conversation_id, changed, owner, version, waiting_seq,
        CASE WHEN CAST(:new_thread AS boolean) THEN begin_new_thread(conversation_id) END AS begun

@@ -222,6 +222,7 @@ def _values(
         "says_what_is_done": has_begun and not is_effect,
         "kept": (kept or end.reply) if end.asked_by or is_effect else (end.reply or kept),
         "accepted_backend_uuid": output.backend_uuid if output and end.accepted else None,
+        "read_seq": fence.newest_seq if end.confirmed and end.confirmed.in_words else None,
         "merges": fence.merges,
         "merges_told": fence.merges_told if output and end.accepted else None,
         "commit_id": commit_id,

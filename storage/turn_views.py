@@ -1,8 +1,9 @@
 """Turns in the shape callers of the API get: one by the message it answers, or the newest of many; and that a
-caller was given one with a question, which is when a yes begins to count."""
+caller was given one while a question is open: a yes to its own begins to count, one to another is in doubt."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from actions.shown_output import output_to_show
 from schemas.assistants import Texts
 from schemas.conversation_ref import ConversationRef
 from schemas.cursors import Cursor, place_values
+from schemas.encoding import dump_json
 from schemas.turns import Attempt, Drift, Reply, Timings, Turn, TurnAction, TurnThread
 from storage.database import Database
 from storage.merges import WITH_MERGED
@@ -22,9 +24,9 @@ _TURN = """
 SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.status, t.state, t.verdict, t.frontend_context_uuid::text,
        t.backend_uuid, t.ticket_id, t.model_ms, t.first_text_ms, t.finished_at, t.assistant_version, c.assistant,
        CASE WHEN :with_raw THEN r.text
-            WHEN was_never_given(r) THEN coalesce(r.meta ->> 'done', CASE WHEN c.owner <> 'human' THEN coalesce(
-                (SELECT k.body #>> '{{texts,dropped}}' FROM configurations k WHERE k.assistant = c.assistant
-                  ORDER BY k.version DESC LIMIT 1), :dropped) END)
+            WHEN was_never_given(r) THEN given_instead(r, c.owner, CAST(:texts AS jsonb) || coalesce(
+                (SELECT k.body -> 'texts' FROM configurations k WHERE k.assistant = c.assistant
+                  ORDER BY k.version DESC LIMIT 1), '{{}}'))
             WHEN r.delivery IS DISTINCT FROM 'withheld' THEN r.text END AS reply_text,
        r.sources AS reply_sources,
        m.channel_message_id AS message_id,
@@ -36,18 +38,15 @@ SELECT t.id AS turn_id, t.conversation_id, t.first_seq, t.status, t.state, t.ver
                'assistant', a.assistant, 'version', a.assistant_version,
                'status', CASE WHEN a.status = 'accepted' THEN e.status ELSE a.status END, 'result', e.result)
           FROM actions a LEFT JOIN effects e ON e.key = a.effect_key
-         WHERE a.turn_id = t.id ORDER BY a.index DESC LIMIT 1) AS action
-  FROM turns t
+         WHERE a.turn_id = t.id ORDER BY a.index DESC LIMIT 1) AS action{more}
+  FROM {turns}
   JOIN conversations c ON c.id = t.conversation_id
   {join} messages m ON m.conversation_id = t.conversation_id AND m.seq = {message}
   LEFT JOIN messages r ON r.turn_id = t.id AND r.direction = 'out' AND r.author = 'assistant'
 """
 
-_BY_MESSAGE = (
-    _TURN.format(join="JOIN", message=":seq")
-    + """
- WHERE t.id = (
-    SELECT took.id FROM turns took
+_FOUND = """(
+    SELECT took.*, asks.seq AS answered_seq FROM turns took
       JOIN (SELECT CAST(:seq AS bigint) AS seq
             UNION ALL
             SELECT k.seq FROM messages k
@@ -55,9 +54,15 @@ _BY_MESSAGE = (
                AND k.meta -> 'held' @> to_jsonb(CAST(:seq AS bigint))) AS asks
         ON asks.seq BETWEEN took.first_seq AND took.last_seq
      WHERE took.conversation_id = :conversation_id AND took.finished_at IS NOT NULL
-     ORDER BY took.status IN ('held', 'withheld'), took.first_seq DESC LIMIT 1)
- ORDER BY r.stored_at LIMIT 1
-"""
+     ORDER BY took.status IN ('held', 'withheld'), took.first_seq DESC, asks.seq DESC LIMIT 1) t"""
+
+_SEES_QUESTION = """EXISTS (
+    SELECT 1 FROM actions q WHERE q.conversation_id IN (c.id, c.merged_into) AND q.status = 'awaiting_confirmation'
+       AND (q.confirmation_by = 'customer' OR q.turn_id = t.id))"""
+
+_BY_MESSAGE = (
+    _TURN.format(join="JOIN", message=":seq", turns=_FOUND, more=f", t.answered_seq, {_SEES_QUESTION} AS sees_question")
+    + " ORDER BY r.stored_at LIMIT 1"
 )
 """The turn that answered a message, or the newest that took it and held it. Held, it may be taken up again, by a later
 message of kind `held` that names it."""
@@ -69,9 +74,11 @@ SELECT max(k.seq) AS seq FROM messages k
 
 _GIVE = """
 UPDATE messages m SET meta = m.meta || jsonb_build_object('given_at', agent_now())
- WHERE m.turn_id = :turn_id AND m.direction = 'out' AND m.delivery IS NULL AND m.meta ? 'asks'
-   AND NOT m.meta ? 'given_at' AND NOT is_over(m)
+                      || CASE WHEN was_never_given(m) THEN '{"given_instead": true}' ELSE '{}' END::jsonb
+ WHERE m.turn_id = :turn_id AND m.direction = 'out' AND m.delivery IS NULL
+   AND (NOT m.meta ? 'given_at' OR NOT m.meta ? 'asks' OR is_over(m))
 """
+"""A question that is open is given once, whatever else is given anew each time."""
 
 _ASKED_AGAIN = f"""{_TAKEN_UP}
    AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.conversation_id = k.conversation_id AND t.finished_at IS NOT NULL
@@ -79,7 +86,7 @@ _ASKED_AGAIN = f"""{_TAKEN_UP}
 """
 
 _NEWEST = (
-    _TURN.format(join="LEFT JOIN", message="t.last_seq")
+    _TURN.format(join="LEFT JOIN", message="t.last_seq", turns="turns t", more="")
     + f"""
  WHERE t.conversation_id IN {WITH_MERGED} AND t.finished_at IS NOT NULL
    AND (CAST(:at AS timestamptz) IS NULL OR (t.finished_at, t.id) < (:at, CAST(:id AS uuid)))
@@ -103,6 +110,24 @@ SELECT o.id AS raw_output_id, o.created_at, o.conversation_id, o.turn_id, c.chan
 """
 
 
+_TEXTS = dump_json(Texts().model_dump(include={"dropped", "replaced", "still_working"}))
+"""What `given_instead` says where the assistant has no words of its own."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The turn that answers message number *seq* of its conversation, as it was read.
+
+    `answered_seq`: under which number; one that was held is answered with another's, maybe. `sees_question`: one is
+    open, its own or another turn's: that a caller is given this counts (`TurnViews.give`).
+    """
+
+    turn: Turn
+    seq: int
+    answered_seq: int
+    sees_question: bool
+
+
 class TurnViews:
     """Finished turns, as `schemas.turns.Turn`. What is sensitive in an action's values or a raw output is hidden."""
 
@@ -110,15 +135,18 @@ class TurnViews:
         self._database = database
         self._registries = Registries(database)
 
-    async def answering(self, conversation_id: UUID, seq: int) -> Turn | None:
+    async def answering(self, conversation_id: UUID, seq: int) -> Answer | None:
         """The turn that answered message number *seq*, or None if none has yet. A question that is over, and that no
-        caller was given, is not put any more (`give`)."""
-        values = {"conversation_id": conversation_id, "seq": seq, "with_raw": False, "dropped": Texts().dropped}
+        caller was given, is not put any more (`give`): what came of it is told in its place."""
+        values = {"conversation_id": conversation_id, "seq": seq, "with_raw": False, "texts": _TEXTS}
         row = await self._database.row(_BY_MESSAGE, values)
-        return None if row is None else await self._turn(row)
+        if row is None:
+            return None
+        return Answer(await self._turn(row), seq, row["answered_seq"], row["sees_question"])
 
     async def give(self, turn_id: UUID) -> None:
-        """Notes that a caller is given the turn's question, unless it is over: from now on a yes may mean it."""
+        """Notes that a caller is given the turn's words: from now on a yes may mean its question, or, where that is
+        over or it has none, these words and not a question that was given before."""
         await self._database.rows(_GIVE, {"turn_id": turn_id})
 
     async def asked_again(self, conversation_id: UUID, seq: int) -> int | None:
@@ -139,7 +167,7 @@ class TurnViews:
 
     async def newest(self, conversation_id: UUID, limit: int, before: Cursor | None = None) -> list[Turn]:
         """Up to *limit* turns finished before *before*, newest first, with what the model really wrote."""
-        values = {"conversation_id": conversation_id, "limit": limit, "with_raw": True, "dropped": Texts().dropped}
+        values = {"conversation_id": conversation_id, "limit": limit, "with_raw": True, "texts": _TEXTS}
         values |= place_values(before)
         return [await self._turn(row) for row in await self._database.rows(_NEWEST, values)]
 

@@ -93,9 +93,10 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                   ORDER BY h.created_at DESC LIMIT 1), false) AS after_lost,
        turn.unknown_attempts, turn.times_asked, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
-       (SELECT p.version FROM pasted_packs p WHERE p.assistant = conversation.assistant
-         ORDER BY p.pasted_at DESC LIMIT 1) AS pack_pasted,
-       conversation.assistant, conversation.closed_seq, conversation.merges,
+       (SELECT coalesce(jsonb_object_agg(p.collection_uuid, p.version), '{{}}') FROM (
+           SELECT DISTINCT ON (collection_uuid) collection_uuid, version FROM pasted_packs
+            WHERE assistant = conversation.assistant ORDER BY collection_uuid, id DESC) p) AS packs_pasted,
+       conversation.assistant, conversation.closed_seq, conversation.newest_seq, conversation.merges,
        (SELECT max(c.merged_at) FROM conversations c
          WHERE c.merged_into = conversation.id AND c.merged_at <= turn.started_at
            AND {UNTOLD.format(into="conversation")} AND EXISTS (
@@ -111,31 +112,10 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
        (SELECT to_jsonb(p) || jsonb_build_object('newest_version', (
                SELECT max(version) FROM configurations c WHERE c.assistant = p.assistant),
            'something_done', others.something_done, 'something_unknown', others.something_unknown,
-           'accepted_at', taken.accepted_at, 'sent_as', coalesce(taken.sent_as, '[]'), 'said_otherwise', EXISTS (
-               SELECT 1 FROM messages m
-                WHERE m.conversation_id IN {WITH_MERGED} AND m.direction = 'in' AND m.kind NOT IN ('deleted', 'held')
-                  AND (m.conversation_id <> p.conversation_id OR m.seq < turn.first_seq
-                       OR m.seq > turn.last_seq AND m.moved_at IS NOT NULL)
-                  AND (m.stored_at > p.created_at OR m.conversation_id = p.conversation_id AND m.seq > p.asked_seq)
-                  AND (m.sent_at IS NULL OR taken.begun_at IS NULL
-                       OR date_trunc('second', m.sent_at) > date_trunc('second', taken.begun_at))))
-          FROM actions p CROSS JOIN effects_of_turn(p.turn_id, p.id) AS others LEFT JOIN LATERAL (
-               SELECT coalesce(max((m.meta ->> 'given_at')::timestamptz),
-                               max(e.settled_at) FILTER (WHERE e.status = 'confirmed' AND e.reached <> 'deleted'
-                                   AND NOT EXISTS (SELECT 1 FROM messages w JOIN effects o ON o.message_id = w.id
-                                     WHERE w.conversation_id IN {WITH_MERGED} AND w.id <> m.id AND w.meta ? 'buttons'
-                                       AND o.status IN ('sending', 'confirmed', 'unknown')
-                                       AND o.claimed_at > e.claimed_at)),
-                               '9999-12-31T00:00:00Z') AS accepted_at,
-                      CASE WHEN bool_and(e.attempts = 1 OR e.unknown_attempts = 0 AND e.failed_fence IS NULL)
-                           THEN min(e.claimed_at) ELSE p.created_at END AS begun_at,
-                      coalesce(jsonb_agg(e.external_id) FILTER (WHERE e.external_id IS NOT NULL), '[]')
-                      || coalesce(jsonb_path_query_array(jsonb_agg(e.result -> 'copies'), '$[*] ? (@ != null)[*]'),
-                                  '[]') AS sent_as
-                 FROM messages m LEFT JOIN effects e ON e.message_id = m.id
-                WHERE m.turn_id = p.turn_id AND m.direction = 'out' AND (m.delivery IS NOT NULL OR m.meta ? 'asks')
-               HAVING count(m.id) > 0
-               ) taken ON true
+           'accepted_at', put.accepted_at, 'sent_as', coalesce(put.sent_as, '[]'), 'said_otherwise',
+           was_said_otherwise(p, put.begun_at, turn.first_seq, (SELECT max(seq) FROM waiting)))
+          FROM actions p CROSS JOIN effects_of_turn(p.turn_id, p.id) AS others
+          LEFT JOIN question_words(p) AS put ON true
          WHERE p.conversation_id = :conversation_id
            AND p.status = 'awaiting_confirmation' AND p.confirmation_by = 'customer'
          ORDER BY p.created_at DESC LIMIT 1) AS question,
@@ -155,13 +135,10 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
 """
 """Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is.
 
-Of an open question, `accepted_at`: when the channel had all of it, by its newest word, unless another question was sent
-since, which a plain yes may mean; over HTTP, when a caller was given it (`TurnViews.give`). `said_otherwise`: something
-was written since it could first be read (`begun_at`: when the request began that the channel took; when it was asked,
-where an attempt before it may have arrived), here or in a merged conversation, and did not settle it. A merge gives
-messages new numbers (behind those that wait here), so it is by the channel's time; by our own for what was stored
-before it was asked.
-`pressed`: the questions of the buttons that were pressed."""
+Of an open question, `accepted_at` (`question_words`) says since when a plain yes may mean it, and `said_otherwise`
+(`was_said_otherwise`) whether anything else was written since (`storage/sql/decisions.sql`); `newest_seq` and `merges`
+let the commit of such a yes find what was written, or revised, after this. `pressed`: the
+questions of the buttons that were pressed."""
 
 GET = f"""
 SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
@@ -280,17 +257,19 @@ class ClaimedTurn(TurnRow):
 
     `thread_ended`: its thread is over, by a reset. `after_lost`: the newest thread in which an answer counted was lost,
     and the conversation has not started over since. `closed_seq`: the newest message when the conversation was last
-    closed from outside. `merges`: how many were merged into this one. `untold_merges`: when the last was of which its
-    thread was not told. `something_done`: an effect of this turn is confirmed; `something_unknown`: of one nobody
-    knows. `pack_told`: the version its thread knows; `pack_pasted`: the version last confirmed as pasted into the
-    assistant's Space. `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage
-    began, that is, the first time that nobody was reached upstream since somebody was. `pressed`: the questions of the
-    buttons among the messages.
+    closed from outside. `newest_seq`: the conversation's newest message. `merges`: how often another was merged into
+    this one, or words that waited were revised. `untold_merges`: when the last merge was of which its thread was not
+    told. `something_done`: an effect of this turn is confirmed; `something_unknown`: of one nobody knows. `pack_told`:
+    the version its thread knows; `packs_pasted`: by Space, the version last confirmed as pasted into it.
+    `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage began, that is, the
+    first time that nobody was reached upstream since somebody was. `pressed`: the questions of the buttons among
+    the messages.
     """
 
     thread_ended: bool
     after_lost: bool = False
     closed_seq: int = 0
+    newest_seq: int = 0
     merges: int = 0
     untold_merges: datetime | None = None
     unknown_attempts: int
@@ -299,7 +278,7 @@ class ClaimedTurn(TurnRow):
     rounds: int
     started_at: datetime
     pack_told: str | None
-    pack_pasted: str | None
+    packs_pasted: dict[str, str]
     assistant: str
     assistant_version: int | None
     actions: int
@@ -338,7 +317,13 @@ class ClaimedTurn(TurnRow):
 
     def fence(self, thread: Thread, lost_thread: UUID | None = None) -> TurnFence:
         fence = self.fence_in(thread.frontend_context_uuid, self.last_claimed_seq)
-        return replace(fence, merges=self.merges, merges_told=self.untold_merges, lost_thread=lost_thread)
+        return replace(
+            fence,
+            newest_seq=self.newest_seq,
+            merges=self.merges,
+            merges_told=self.untold_merges,
+            lost_thread=lost_thread,
+        )
 
 
 class Position(BaseModel):

@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from tests.scheduling import ByModule, in_order
 from tests.servers import postgres_server, temporal_server
+from tests.support.memory import temporary_files_in_memory
 from tests.support.processes import mark_processes, pytest_runtest_protocol  # noqa: F401 - a hook
 from tests.system_in_process import System, running_system
 
@@ -27,11 +28,16 @@ _GARBAGE_IS_LOOKED_FOR_AFTER = (20_000, 20, 10)
 """Objects more than were freed; after every 700, Python's own number, a run spends a twentieth of its time on it."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    started = config.stash[_STARTED] = ExitStack()
+    started.enter_context(temporary_files_in_memory())
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """In the controller, before each worker starts (pytest-xdist)."""
-    if _STARTED not in node.config.stash:
-        started = node.config.stash[_STARTED] = ExitStack()
+    if not hasattr(node.config, "servers"):
+        started = node.config.stash[_STARTED]
         node.config.servers = (started.enter_context(postgres_server()), started.enter_context(temporal_server()))
     node.workerinput["servers"] = node.config.servers
 

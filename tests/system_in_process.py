@@ -37,7 +37,7 @@ from schemas.channels import WHATSAPP
 from storage.api_keys import ApiKeys
 from storage.database import Database
 from tests.ports import free_port
-from tests.servers import fresh_database
+from tests.servers import drop_database, fresh_database
 from tests.support import clock
 from tests.support.waiting import LONGEST_SECONDS, until, within
 from worker.app import Outside, create_worker
@@ -165,6 +165,7 @@ async def running_system(
         if real:
             await real.close()
     await database.close()
+    await drop_database(postgres_url, name)
 
 
 def free_address() -> str:

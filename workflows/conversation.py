@@ -8,10 +8,8 @@ ARCHITECTURE.md.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
@@ -20,6 +18,7 @@ from workflows import options
 from workflows.alarm import Alarm
 from workflows.attributes import show_attributes
 from workflows.turn import raise_if_cancelled, run_turn
+from workflows.under_way import UnderWay
 
 with workflow.unsafe.imports_passed_through():
     from activities.actions import ActionActivities
@@ -60,7 +59,7 @@ class Conversation:
         self._start = start
         self._limits = start.limits
         self._current = start.workflow_state or WorkflowState()
-        self._does: dict[Duty, Callable[[], Coroutine[Any, Any, None]]] = {
+        does = {
             Duty.LOAD: self._load_state,
             Duty.EXPIRE: self._expire,
             Duty.DELIVER: self._deliver,
@@ -69,7 +68,7 @@ class Conversation:
             Duty.HAND_OVER: self._hand_over,
             Duty.END: self._end_unless_somebody_waits,
         }
-        self._under_way: dict[Duty, asyncio.Task[None]] = {}
+        self._under_way = UnderWay(does)
         self._alarm = Alarm()
         self._turn_lock = asyncio.Lock()  # a turn and staff's decision on its action never interleave
         self._new_thread: Thread | None = None  # of a first turn that is not answered yet
@@ -185,17 +184,14 @@ class Conversation:
     # The loop: what is due is begun, beside what is under way
 
     def _has_to_look(self) -> bool:
-        came_to_an_end = any(task.done() for task in self._under_way.values())
-        return came_to_an_end or bool(self._due()) or self._is_over() or not self._alarm.covers(self._next_deadline())
+        is_covered = self._alarm.covers(self._next_deadline())
+        return self._under_way.has_ended or bool(self._due()) or self._is_over() or not is_covered
 
     def _look(self) -> None:
-        for duty, task in list(self._under_way.items()):
-            if task.done():
-                del self._under_way[duty]
-                task.result()  # raises what was nobody's to handle
+        self._under_way.see_ends()
         for duty in self._due():
             self._idle = False
-            self._under_way[duty] = asyncio.create_task(self._does[duty]())
+            self._under_way.begin(duty)
         self._alarm.set(self._next_deadline())
         self._leaving = self._is_over()
         self._show()
@@ -340,9 +336,7 @@ class Conversation:
     async def _stop(self) -> None:
         """An operator cancelled the run: nobody is apologised to, and nobody wakes it for what waits now."""
         self._stopped = self._gave_up = True  # whoever waits is told that there is no answer now
-        for task in self._under_way.values():
-            task.cancel()
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        await self._under_way.cancel()
         with suppress(ActivityError):
             await workflow.execute_activity_method(
                 ConversationActivities.stop,

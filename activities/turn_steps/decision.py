@@ -213,7 +213,8 @@ def _answer_to_question(
     if question is None or not gates.evaluate(event, turn.standing, assistant.registry.config).allowed:
         return None
     if handler is not None and event is Event.CONFIRMED:
-        return PerformConfirmed(question.id, turn.actions, handler)
+        in_words = all(message.choice_id is None for message in turn.said)
+        return PerformConfirmed(question.id, turn.actions, handler, in_words=in_words)
     came_to = _ENDED_BY.get(event)
     if came_to is None:
         return None

@@ -53,6 +53,7 @@ class FailureRecorder:
             unknown=unknown,
             given_back=away,
             text=failed.error.partial,
+            prompt_pack=failed.prompt_pack,
             slot=turn.slot,
             model_ms=failed.model_ms,
         )

@@ -44,12 +44,13 @@ class Answered:
 
 
 class Unanswered(Exception):
-    """The call brought no answer."""
+    """The call brought no answer. `prompt_pack`: as in an `OutputRecord`."""
 
-    def __init__(self, error: AskFailed, model_ms: int) -> None:
+    def __init__(self, error: AskFailed, model_ms: int, prompt_pack: str) -> None:
         super().__init__(str(error))
         self.error = error
         self.model_ms = model_ms
+        self.prompt_pack = prompt_pack
 
 
 class OwnerChanged(Exception):
@@ -125,7 +126,7 @@ class ModelCalls:
         try:
             answer = await self._put(turn, assistant, prepared.prompt)
         except AskFailed as error:
-            raise Unanswered(error, _ms_since(asked_at)) from error
+            raise Unanswered(error, _ms_since(asked_at), _asked_with(turn, prepared)) from error
         finally:
             lease.cancel()
         model_ms = _ms_since(asked_at)
@@ -169,12 +170,17 @@ def _ms_since(moment: float) -> int:
     return int((time.monotonic() - moment) * 1000)
 
 
+def _asked_with(turn: ClaimedTurn, prepared: PreparedPrompt) -> str:
+    """The version of the pack that was in force."""
+    space = prepared.prompt.collection_uuid
+    return (prepared.pack_told if space is None else turn.packs_pasted.get(space)) or UNKNOWN_PACK
+
+
 def _record(
     turn: ClaimedTurn, prepared: PreparedPrompt, answer: Answer, parsed: ParsedOutput, model_ms: int
 ) -> OutputRecord:
     """What the model really wrote, with the verdict."""
     prompt = prepared.prompt
-    in_force = prepared.pack_told if prompt.collection_uuid is None else turn.pack_pasted
     return OutputRecord(
         id=uuid4(),
         purpose=turn.purpose,
@@ -187,7 +193,7 @@ def _record(
         thread_url_slug=answer.thread_url_slug,
         account_name=prompt.account_name,
         collection_uuid=prompt.collection_uuid,
-        prompt_pack=in_force or UNKNOWN_PACK,
+        prompt_pack=_asked_with(turn, prepared),
         pack_echoed=parsed.pack,
         pack_told=prepared.pack_told,
         slot=turn.slot,

@@ -26,7 +26,8 @@ router = APIRouter(
 )
 
 
-_PARTS = ("action", "reason", "metadata", "pack")
+JUDGED = ("action", "reason", "metadata", "pack")
+"""The fields that are an action, which the verdict judges as they were written."""
 
 
 RawOutput = Annotated[str, Field(max_length=200_000), AfterValidator(storable), AfterValidator(not_blank)]
@@ -60,7 +61,7 @@ class SimulateRequest(BaseModel):
     def _one_of_both(self) -> SimulateRequest:
         if (self.output is None) == (self.action is None):
             raise ValueError("send either output or action")
-        beside = next((name for name in _PARTS if self.output is not None and getattr(self, name) is not None), None)
+        beside = next((name for name in JUDGED if self.output is not None and getattr(self, name) is not None), None)
         if beside is not None:
             raise ValueError(f"an output holds its own {beside}: send either output or the action's fields")
         return self
@@ -83,7 +84,7 @@ async def simulate_action(request: Request, body: SimulateRequest, services: Ser
     registry = Registry(assistant.config.actions)
     standing = await services.standings.of(session.conversation_id) if session else NOBODY_YET
     language = assistant.config.language or services.settings.default_language
-    raw = fields_as_written(await request.body(), _PARTS) if body.output is None else body.output
+    raw = fields_as_written(await request.body(), JUDGED) if body.output is None else body.output
     simulation = simulate(raw, registry, standing, language)
     definition = registry.rules_for(simulation.action) if simulation.action else None
     if simulation.action is None or definition is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BeforeValidator
 
-from api.authentication import caller
+from api.authentication import Credentials, caller
 from api.message_ids import MESSAGE_ID_DOCS
 from api.problems import ProblemError, Taken, name_message, note_taken, problem_docs
 from api.services import Services, Serving
@@ -22,9 +23,11 @@ from config.settings import Settings
 from schemas.messages import CustomerIdentity, IncomingMessage, RateLimit, StoredMessage, limit_key
 from schemas.requests import MessageId, MessageRequest
 from schemas.turns import Turn
+from storage.api_keys import ApiKey
+from storage.database import StorageUnavailable
 from storage.inbox import OverLimit
 
-router = APIRouter(prefix="/api", tags=["messages"], dependencies=[Depends(caller)])
+router = APIRouter(prefix="/api", tags=["messages"])
 
 
 _PROBLEMS = problem_docs(400, 401, 413, 415) | problem_docs(409, 422, 429, 503, headers=MESSAGE_ID_DOCS)
@@ -44,11 +47,38 @@ IdempotencyKey = Annotated[
 ]
 
 
-async def _store(
-    request: Request, body: MessageRequest, key: str | None, services: Services, *, wants_stream: bool
-) -> StoredMessage:
+@dataclass(frozen=True)
+class Posted:
+    """A message that could be read. Without an id, it came with two."""
+
+    body: MessageRequest
+    message_id: str | None
+
+
+async def read(request: Request, body: MessageRequest, idempotency_key: IdempotencyKey = None) -> Posted:
+    """Comes before whoever sends is known, so nothing of it is told here."""
+    names = {name for name in (body.message_id, idempotency_key) if name}
+    posted = Posted(body, None if len(names) > 1 else next(iter(names), None) or str(uuid4()))
+    request.state.posted = posted
+    return posted
+
+
+async def sender(request: Request, services: Serving, credentials: Credentials) -> ApiKey:
+    """As `caller`. Where the database cannot say who calls, the message is named: it is to be sent again."""
+    try:
+        return await caller(services, credentials)
+    except StorageUnavailable:
+        posted: Posted | None = getattr(request.state, "posted", None)
+        if posted and posted.message_id:
+            name_message(request, posted.message_id)
+        raise
+
+
+async def _store(request: Request, posted: Posted, services: Services, *, wants_stream: bool) -> StoredMessage:
     """Into the inbox, or what is known of it. Raises 409 for an id that came with another text."""
-    message_id = _message_id(body, key)
+    body, message_id = posted.body, posted.message_id
+    if message_id is None:
+        raise ProblemError(422, "message_id and Idempotency-Key differ; send one of them.")
     name_message(request, message_id)
     if len(body.text) > services.settings.message_max_characters:
         raise ProblemError(422, f"text may have at most {services.settings.message_max_characters} characters.")
@@ -95,22 +125,17 @@ def _limits(body: MessageRequest, settings: Settings) -> list[RateLimit]:
     ]
 
 
-def _message_id(body: MessageRequest, key: str | None) -> str:
-    if body.message_id and key and body.message_id != key:
-        raise ProblemError(422, "message_id and Idempotency-Key differ; send one of them.")
-    return body.message_id or key or str(uuid4())
+Read = Annotated[Posted, Depends(read)]
+"""Before `Sender`: a message that cannot be checked now is named, if it could be read."""
+Sender = Annotated[ApiKey, Depends(sender)]
 
 
-async def store_for_answer(
-    request: Request, body: MessageRequest, services: Serving, idempotency_key: IdempotencyKey = None
-) -> StoredMessage:
-    return await _store(request, body, idempotency_key, services, wants_stream=False)
+async def store_for_answer(request: Request, posted: Read, _: Sender, services: Serving) -> StoredMessage:
+    return await _store(request, posted, services, wants_stream=False)
 
 
-async def store_for_stream(
-    request: Request, body: MessageRequest, services: Serving, idempotency_key: IdempotencyKey = None
-) -> StoredMessage:
-    return await _store(request, body, idempotency_key, services, wants_stream=True)
+async def store_for_stream(request: Request, posted: Read, _: Sender, services: Serving) -> StoredMessage:
+    return await _store(request, posted, services, wants_stream=True)
 
 
 @router.post(
@@ -127,11 +152,11 @@ async def store_for_stream(
     },
 )
 async def message(
-    stored: Annotated[StoredMessage, Depends(store_for_answer)], services: Serving, response: Response
+    stored: Annotated[StoredMessage, Depends(store_for_answer)], services: Serving, request: Request, response: Response
 ) -> Turn:
     """Answers once the model has. Send the same `message_id` again, at once or a day later, and you get the same
     answer: the model is asked once. Messages of one customer are answered in the order they came."""
-    turn = await services.answers.to(stored)
+    turn = await services.answers.given(await services.answers.to(stored), request.is_disconnected)
     if turn.reply is None:
         response.status_code = 202
     return turn
@@ -146,12 +171,13 @@ async def message(
 async def query_async(
     stored: Annotated[StoredMessage, Depends(store_for_stream)],
     services: Serving,
+    request: Request,
     last_event_id: Annotated[str | None, Header(description="Resume after this event")] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Events: first `accepted` `{message_id}`, then `chunk` `{text}` (append), `reset` `{}` (drop what was shown),
-    `done` (the Turn; its reply is the text that counts), `error` (the problem). A lost connection does not stop the
-    answer: send the same `message_id` with `Last-Event-ID` and go on after that event; the id of another answer's
-    event counts as none."""
-    following = Following(stored, last_event_id)
+    `done` (the Turn; its reply is the text that counts), `error` (the problem). What was shown and is not the answer is
+    reset before `done`. A lost connection does not stop the answer: send the same `message_id` with `Last-Event-ID`
+    and go on after that event; the id of another answer's event counts as none."""
+    following = Following(stored, last_event_id, request.is_disconnected)
     async for event in follow(services, following):
         yield event

@@ -38,6 +38,8 @@ router = APIRouter(
     prefix="/api/session", tags=["sessions"], dependencies=[Depends(caller)], responses=problem_docs(401, 404, 422, 503)
 )
 
+_NOBODY = "This customer has no conversation on this channel."
+
 Customer = Annotated[CustomerId, Path(description="Your own name for the customer")]
 OnChannel = Annotated[ChannelName, Query(description="The channel the customer writes on")]
 
@@ -50,7 +52,7 @@ async def found(customer_id: Customer, services: Serving, channel: OnChannel = "
 async def _find(services: Services, channel: str, customer_id: str) -> Session:
     session = await services.sessions.find(channel, customer_id)
     if session is None:
-        raise ProblemError(404, "This customer has no conversation on this channel.")
+        raise ProblemError(404, _NOBODY)
     return session
 
 
@@ -175,6 +177,8 @@ async def reply(
     known = await services.outbox.add_reply(
         session.conversation_id, body.text, author_name=body.agent_name, key=idempotency_key
     )
+    if known is None:
+        raise ProblemError(404, _NOBODY)
     if known.text != body.text:
         raise ProblemError(409, "This Idempotency-Key came before with another text.")
     if known.needs_delivery:

@@ -1,4 +1,5 @@
--- An action that waits for a yes, the customer's or staff's: words that say so never leave once it does no more,
+-- An action that waits for a yes, the customer's or staff's: what the claim of a turn reads to tell whether a plain yes
+-- counts (`question_words`, `was_said_otherwise`). Words that say that it waits never leave once it does no more,
 -- whoever ended it; what came of it is told once, in a message of its own (`id_scope` "action", the action's id).
 
 -- is_over: the words say that an action waits for a yes (`asks`), and it does no more.
@@ -9,7 +10,26 @@ $$;
 
 -- was_never_given: over HTTP, such words of which no caller had read by the time they were over.
 CREATE OR REPLACE FUNCTION was_never_given(p_words messages) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT p_words.delivery IS NULL AND p_words.meta ? 'asks' AND NOT p_words.meta ? 'given_at' AND is_over(p_words)
+    SELECT p_words.delivery IS NULL AND p_words.meta ? 'asks' AND is_over(p_words)
+       AND (NOT p_words.meta ? 'given_at' OR p_words.meta ? 'given_instead')
+$$;
+
+-- given_instead: what their caller reads in their place: what came of the action, as the customer is told; where it was
+-- agreed to and that is not known yet, that it is under way; else what was done before in the same turn, or that it is
+-- not asked any more, for another question is, or at all. NULL: a person has the conversation, and tells it.
+CREATE OR REPLACE FUNCTION given_instead(p_words messages, p_owner text, p_texts jsonb) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(
+               (SELECT w.text FROM messages w
+                 WHERE w.channel = p_words.channel AND w.id_scope = 'action' AND w.channel_message_id = a.id::text
+                   AND (p_owner <> 'human' OR w.direction = 'out' AND w.delivery IS DISTINCT FROM 'withheld')),
+               CASE WHEN a.status <> 'accepted' THEN p_words.meta ->> 'done' END,
+               CASE WHEN p_owner = 'human' THEN NULL
+                    WHEN a.status = 'accepted' THEN p_texts ->> 'still_working'
+                    WHEN EXISTS (SELECT 1 FROM actions q WHERE q.conversation_id = a.conversation_id
+                                    AND q.status = 'awaiting_confirmation' AND q.confirmation_by = 'customer')
+                    THEN p_texts ->> 'replaced' ELSE p_texts ->> 'dropped' END)
+      FROM actions a WHERE a.id = (p_words.meta ->> 'asks')::uuid
 $$;
 
 -- is_settled: they are over, and nothing is owed for them: the customer has said yes, or what came of it is told, or
@@ -45,6 +65,63 @@ LANGUAGE sql AS $$
                         AND m.id <> p_words.id), agent_now())
       FROM words_instead(p_words, p_dropped) AS said WHERE said IS NOT NULL
         ON CONFLICT DO NOTHING
+$$;
+
+-- question_words: of a question to the customer, what is known of its words. `begun_at`: when it could first be read:
+-- when the request began that the channel took; where an attempt before it may have arrived, and over HTTP, when it was
+-- asked. `accepted_at`: when the channel had all parts, or a caller over HTTP was given it (`TurnViews.give`); the year
+-- 9999 until then, where a part failed, was deleted or is unknown, and once other words of ours are newer, which a plain
+-- yes may mean. `sent_as`: the channel's ids. No row where no words ask.
+CREATE OR REPLACE FUNCTION question_words(p_asked actions) RETURNS TABLE (
+    begun_at timestamptz, accepted_at timestamptz, sent_as jsonb
+) LANGUAGE sql STABLE AS $$
+    SELECT asks.begun_at,
+           CASE WHEN says_more_since(p_asked.conversation_id, asks.id, asks.left_at, asks.given_at)
+                THEN '9999-12-31T00:00:00Z' ELSE coalesce(asks.given_at, asks.taken_at, '9999-12-31T00:00:00Z') END,
+           asks.sent_as
+      FROM (SELECT m.id, (m.meta ->> 'given_at')::timestamptz AS given_at,
+                   coalesce(min(e.claimed_at), m.stored_at) AS left_at,
+                   CASE WHEN bool_and(e.attempts = 1 OR e.unknown_attempts = 0 AND e.failed_fence IS NULL)
+                        THEN min(e.claimed_at) ELSE p_asked.created_at END AS begun_at,
+                   CASE WHEN bool_and(e.status = 'confirmed' AND coalesce(e.reached, 'deleted') <> 'deleted')
+                        THEN max(e.settled_at) END AS taken_at,
+                   coalesce(jsonb_agg(e.external_id) FILTER (WHERE e.external_id IS NOT NULL), '[]')
+                   || coalesce(jsonb_path_query_array(jsonb_agg(e.result -> 'copies'), '$[*] ? (@ != null)[*]'), '[]')
+                   AS sent_as
+              FROM messages m LEFT JOIN effects e ON e.message_id = m.id
+             WHERE m.turn_id = p_asked.turn_id AND m.direction = 'out' AND m.meta ->> 'asks' = p_asked.id::text
+             GROUP BY m.id) AS asks
+$$;
+
+-- says_more_since: other words of ours than *p_question* began to be sent to the customer after it (*p_left_at*), in
+-- this conversation or a merged one; over HTTP, and on the phone itself, they were stored later, or given later.
+CREATE OR REPLACE FUNCTION says_more_since(
+    p_conversation uuid, p_question uuid, p_left_at timestamptz, p_given_at timestamptz
+) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT 1 FROM conversations c JOIN messages w ON w.conversation_id = c.id
+         WHERE p_conversation IN (c.id, c.merged_into) AND w.direction = 'out' AND w.id <> p_question
+           AND (w.delivery IS NULL
+                AND (w.stored_at > p_left_at OR (w.meta ->> 'given_at')::timestamptz > p_given_at)
+                OR EXISTS (SELECT 1 FROM effects e WHERE e.message_id = w.id AND e.claimed_at > p_left_at
+                              AND e.status IN ('sending', 'confirmed', 'unknown'))))
+$$;
+
+-- was_said_otherwise: since the question could be read (*p_begun_at*) the customer wrote what is not among the messages
+-- that are to answer it, *p_first_seq* to *p_last_seq*: before them, and it did not settle the question, or behind them;
+-- or in a merged conversation. A merge gives messages new numbers, so it is by the channel's time; by our own for what
+-- was stored before it was asked.
+CREATE OR REPLACE FUNCTION was_said_otherwise(
+    p_asked actions, p_begun_at timestamptz, p_first_seq bigint, p_last_seq bigint
+) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT 1 FROM conversations c JOIN messages m ON m.conversation_id = c.id
+         WHERE p_asked.conversation_id IN (c.id, c.merged_into)
+           AND m.direction = 'in' AND m.kind NOT IN ('deleted', 'held')
+           AND (c.id <> p_asked.conversation_id OR m.seq NOT BETWEEN p_first_seq AND p_last_seq)
+           AND (m.stored_at > p_asked.created_at OR c.id = p_asked.conversation_id AND m.seq > p_asked.asked_seq)
+           AND (m.sent_at IS NULL OR p_begun_at IS NULL
+                OR date_trunc('second', m.sent_at) > date_trunc('second', p_begun_at)))
 $$;
 
 -- was_asked: a question to the customer is open, and its words are on their way, or have left.

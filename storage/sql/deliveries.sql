@@ -8,13 +8,15 @@ $$;
 
 -- add_reply: staff's words to the customer, in the conversation that goes on. *p_key* names the call: with one, the
 -- same call is taken once, also where the first was said in a conversation that was merged into this one since. The
--- lock makes calls of one customer follow each other, and what the one before has added is looked for after it.
+-- lock makes calls of one customer follow each other, and what the one before has added is looked for after it, as is
+-- whether the customer is erased: then nothing is added or found.
 CREATE OR REPLACE FUNCTION add_reply(p_conversation uuid, p_key text, p_text text, p_author_name text)
 RETURNS TABLE (message_id uuid, conversation_id uuid, text text, needs_delivery boolean) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     v_into constant uuid := going_on(p_conversation);
 BEGIN
+    IF is_erased(v_into) THEN RETURN; END IF;
     RETURN QUERY
     SELECT m.id, v_into, m.text, m.delivery IS NOT DISTINCT FROM 'due' FROM messages m
      WHERE m.id IN (SELECT reply_id(c.id, p_key) FROM conversations c WHERE c.id = v_into OR c.merged_into = v_into)
@@ -164,7 +166,8 @@ END $$;
 -- with_copy: what is noted of a part, and that *p_id* names a copy of it: where nobody knew whether the first had left,
 -- it was sent again, and the customer, who has both, may quote either.
 CREATE OR REPLACE FUNCTION with_copy(p_part effects, p_id text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_part.kind = 'part' AND p_part.external_id <> p_id AND NOT coalesce(p_part.result -> 'copies' ? p_id, false)
+    SELECT CASE WHEN p_part.kind = 'part' AND p_part.external_id <> p_id
+                     AND NOT coalesce(p_part.result -> 'copies' ? p_id, false)
                 THEN coalesce(p_part.result, '{}')
                      || jsonb_build_object('copies', coalesce(p_part.result -> 'copies', '[]') || to_jsonb(p_id))
                 ELSE p_part.result END

@@ -10,8 +10,8 @@ RETURNS TABLE (something_done boolean, something_unknown boolean) LANGUAGE sql S
      WHERE a.turn_id = p_turn AND a.id IS DISTINCT FROM p_but_action AND a.side_effect
 $$;
 
--- effects_beside: the same for an action: of its turn, and where that is the turn of the customer's yes, of the one that
--- asked for it, whose words said nothing of them.
+-- effects_beside: the same for an action: of its turn, and where that is the turn of the customer's yes, of the one
+-- that asked for it, whose words said nothing of them.
 CREATE OR REPLACE FUNCTION effects_beside(p_action actions)
 RETURNS TABLE (something_done boolean, something_unknown boolean) LANGUAGE sql STABLE AS $$
     SELECT bool_or(e.something_done), bool_or(e.something_unknown)

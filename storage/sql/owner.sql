@@ -30,7 +30,7 @@ $$;
 -- one is opened, as the owner says. With *p_new_thread* the thread in use ends. With *p_version* nothing changes but
 -- under that version of the owner: who decided saw no newer one.
 -- Returns the conversation's owner as it is then, whether anything changed, and the number of the newest message
--- where the change leaves something to be answered or sent.
+-- where the change leaves something to be answered or sent. An erased customer's stays closed.
 CREATE OR REPLACE FUNCTION change_owner(
     p_conversation uuid, p_event text, p_rules jsonb, p_who text, p_reason text, p_turn uuid DEFAULT NULL,
     p_new_thread boolean DEFAULT false, p_version bigint DEFAULT NULL
@@ -49,7 +49,8 @@ BEGIN
         RETURN QUERY SELECT false, v_before.owner, v_before.owner_version, NULL::bigint;
         RETURN;
     END IF;
-    v_rule := coalesce(p_rules -> v_before.owner, '{}');
+    v_rule := coalesce(p_rules -> v_before.owner, '{}')
+              - CASE WHEN is_erased(p_conversation) THEN '{to, anew}'::text[] ELSE '{}' END;
     v_to := coalesce(v_rule ->> 'to', v_before.owner);
     v_version := v_before.owner_version
                  + (v_to <> v_before.owner OR coalesce((v_rule ->> 'anew')::boolean, false))::int;
@@ -85,7 +86,8 @@ BEGIN
       FROM conversations c WHERE c.id = p_conversation;
 END $$;
 
--- cancel_questions: of those whom *p_drops* names (customer, staff). Returns how many.
+-- cancel_questions: of those whom *p_drops* names (customer, staff). Returns how many. Where a person comes to have the
+-- conversation, what no caller over HTTP has read is withheld, as over a channel: what it answered is the person's.
 CREATE OR REPLACE FUNCTION cancel_questions(
     p_conversation uuid, p_drops jsonb, p_version bigint, p_owner text, p_who text, p_turn uuid
 ) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -96,6 +98,10 @@ BEGIN
         UPDATE actions SET status = 'cancelled', settled_at = agent_now()
          WHERE conversation_id = p_conversation AND status = 'awaiting_confirmation' AND p_drops ? confirmation_by
         RETURNING id
+    ), unread AS (
+        UPDATE messages m SET delivery = 'withheld' FROM dropped
+         WHERE m.conversation_id = p_conversation AND m.direction = 'out' AND m.meta ->> 'asks' = dropped.id::text
+           AND m.delivery IS NULL AND NOT m.meta ?| '{given_at,done}' AND p_owner = 'human'
     )
     INSERT INTO transitions (conversation_id, version, from_owner, to_owner, why, who, turn_id)
     SELECT p_conversation, p_version, p_owner, p_owner, 'cancelled', p_who, p_turn FROM dropped;

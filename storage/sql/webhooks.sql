@@ -108,7 +108,7 @@ END $$;
 
 -- revise_waiting: an edit or a deletion takes effect in place while its message waits, or is held. New words come too
 -- late for a turn that has taken the message, and where something was done for it; a message that was taken back is not
--- asked about once more.
+-- asked about once more. It is counted (`merges`), for a yes that is about to be committed on words as they were.
 CREATE OR REPLACE FUNCTION revise_waiting(p_conversation conversations, p_id_scope text, p jsonb) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -124,7 +124,9 @@ BEGIN
             SELECT 1 FROM turns t JOIN messages k ON k.conversation_id = t.conversation_id AND k.seq >= t.first_seq
              WHERE t.conversation_id = m.conversation_id AND t.finished_at IS NULL
                AND (k.id = m.id OR k.kind = 'held' AND k.meta -> 'held' @> to_jsonb(m.seq))));
-    RETURN FOUND;
+    IF NOT FOUND THEN RETURN false; END IF;
+    UPDATE conversations SET merges = merges + 1 WHERE id = p_conversation.id;
+    RETURN true;
 END $$;
 
 -- keep_media: files that came with a message, to be fetched; called once the message is stored.

@@ -63,7 +63,8 @@ conversations = Table(
     moment("created_at", always=True),
     reference("merged_into", "conversations.id", null=True),  # the one that goes on: what is open moved there
     moment("merged_at"),
-    Column("merges", Integer, nullable=False, server_default="0"),  # how often another was merged into it
+    # How often another was merged into it, or words that waited were revised.
+    Column("merges", Integer, nullable=False, server_default="0"),
     moment("merges_told_at"),  # its thread knows what was said in those that were merged into it before
     Index(
         "conversations_customer_id_channel_account_key",

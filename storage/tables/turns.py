@@ -76,7 +76,7 @@ raw_outputs = Table(
     Column("backend_uuid", Text),
     Column("model_ms", Integer),
     Column("first_text_ms", Integer),
-    # False: another attempt's output was committed first, and this one was not used.
+    # False: its attempt failed, or another attempt's output was committed first; nothing came of this one.
     Column("used", Boolean, nullable=False, server_default=text("true")),
     moment("created_at", always=True),
     Index("raw_outputs_verdict_idx", "verdict", "created_at"),
@@ -213,6 +213,7 @@ pasted_packs = Table(
     Column("version", Text, nullable=False),
     Column("pasted_by", Text, nullable=False),
     moment("pasted_at", always=True),
+    Column("collection_uuid", Text, nullable=False),
     Index("pasted_packs_assistant_idx", "assistant", "pasted_at"),
 )
-"""Which version of the prompt pack somebody confirmed as pasted into an assistant's Space."""
+"""Which version of an assistant's prompt pack somebody confirmed as pasted into which Space."""

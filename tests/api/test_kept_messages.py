@@ -82,7 +82,7 @@ async def test_reading_an_answer_rides_out_a_short_outage(system: System) -> Non
         channel="http", identities=[customer], id_scope="c-1", channel_message_id="m-1", text="Hello"
     )
 
-    turn = await answers.to(await system.services.inbox.store(message))
+    turn = (await answers.to(await system.services.inbox.store(message))).turn
     await database.close()
 
     assert failing.reached.is_set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +11,7 @@ import httpx2
 import pytest
 
 from tests.support.clock import NOW
-from tests.system_in_process import System
+from tests.system_in_process import System, running_system
 
 JSON = {"Content-Type": "application/json"}
 
@@ -41,29 +43,43 @@ BAD_BODIES = {
 }
 
 
+@pytest.fixture(scope="module")
+async def of_all(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
+    async with running_system(postgres_url, temporal_address) as system:
+        yield system
+
+
+@pytest.fixture
+async def unused(of_all: System) -> AsyncIterator[System]:
+    """One for all who are refused, each on a connection of their own: it never takes a message."""
+    first = of_all.http
+    async with httpx2.AsyncClient(base_url=first.base_url, headers=first.headers, timeout=first.timeout) as http:
+        yield replace(of_all, http=http)
+
+
 @pytest.mark.parametrize("path", ["/api/message", "/api/query_async"])
 @pytest.mark.parametrize("name", BAD_BODIES)
-async def test_a_bad_body_is_refused_with_a_problem(system: System, path: str, name: str) -> None:
+async def test_a_bad_body_is_refused_with_a_problem(unused: System, path: str, name: str) -> None:
     body, status = BAD_BODIES[name]
 
-    response = await system.http.post(path, content=body, headers=JSON)
+    response = await unused.http.post(path, content=body, headers=JSON)
 
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.json()["request_id"] == response.headers["X-Request-ID"]
-    assert await system.database.rows("SELECT 1 FROM messages") == []
+    assert await unused.database.rows("SELECT 1 FROM messages") == []
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-async def test_only_json_is_taken(system: System, kind: str) -> None:
-    response = await system.http.post("/api/message", content=b"{}", headers={"Content-Type": kind})
+async def test_only_json_is_taken(unused: System, kind: str) -> None:
+    response = await unused.http.post("/api/message", content=b"{}", headers={"Content-Type": kind})
 
     assert response.status_code == 415
 
 
 @pytest.mark.parametrize("key", ["wrong", "ключ", "x" * 5_000, "a b"])
-async def test_a_wrong_key_is_refused(system: System, key: str) -> None:
-    async with httpx2.AsyncClient(base_url=system.http.base_url) as without_key:
+async def test_a_wrong_key_is_refused(unused: System, key: str) -> None:
+    async with httpx2.AsyncClient(base_url=unused.http.base_url) as without_key:
         headers = [(b"Authorization", f"Bearer {key}".encode())]
         response = await without_key.get("/api/session/c-1", headers=headers)
 
@@ -79,8 +95,8 @@ async def test_a_wrong_key_is_refused(system: System, key: str) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["message", "query_async", "actions/simulate", "session/c-1/state"])
-async def test_a_caller_reads_words_for_callers(system: System, path: str, body: bytes, words: str) -> None:
-    refused = await system.http.post(f"/api/{path}", content=body, headers=JSON)
+async def test_a_caller_reads_words_for_callers(unused: System, path: str, body: bytes, words: str) -> None:
+    refused = await unused.http.post(f"/api/{path}", content=body, headers=JSON)
 
     assert refused.status_code == 400
     assert words in refused.json()["detail"]
@@ -131,11 +147,11 @@ async def test_idempotency_key_stands_for_the_message_id(system: System) -> None
     assert both.status_code == 422
 
 
-async def test_an_unknown_customer_is_404(system: System) -> None:
+async def test_an_unknown_customer_is_404(unused: System) -> None:
     for path in ("", "/thread", "/turns"):
-        response = await system.http.get(f"/api/session/nobody{path}")
+        response = await unused.http.get(f"/api/session/nobody{path}")
         assert response.status_code == 404
-    assert (await system.http.post("/api/session/nobody/reset", json={})).status_code == 404
+    assert (await unused.http.post("/api/session/nobody/reset", json={})).status_code == 404
 
 
 BAD_QUERIES = [
@@ -155,13 +171,13 @@ async def test_a_bad_query_is_422(system: System) -> None:
     assert {answer.headers["Content-Type"] for answer in answers.values()} == {"application/problem+json"}
 
 
-async def test_our_own_sentences_stand_alone(system: System) -> None:
+async def test_our_own_sentences_stand_alone(unused: System) -> None:
     body = {"customer_id": "c", "text": " "}
     answers = [
-        await system.http.get("/api/drift?limit=1_0"),
-        await system.http.get("/api/drift?since=0"),
-        await system.http.post("/api/message", json=body),
-        await system.http.post("/api/actions/simulate", json={}),
+        await unused.http.get("/api/drift?limit=1_0"),
+        await unused.http.get("/api/drift?since=0"),
+        await unused.http.post("/api/message", json=body),
+        await unused.http.post("/api/actions/simulate", json={}),
     ]
 
     told = [error["message"] for answer in answers for error in answer.json()["errors"]]
@@ -169,9 +185,9 @@ async def test_our_own_sentences_stand_alone(system: System) -> None:
     assert [words for words in told if "error" in words] == []
 
 
-async def test_a_moment_with_its_zone_is_taken(system: System) -> None:
+async def test_a_moment_with_its_zone_is_taken(unused: System) -> None:
     for since in (f"{NOW:%FT%T}Z", f"{NOW:%FT%T}+08:00", f"{NOW:%FT%R}Z", NOW.isoformat()):
-        assert (await system.http.get("/api/drift", params={"since": since})).status_code == 200
+        assert (await unused.http.get("/api/drift", params={"since": since})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -216,7 +232,7 @@ async def test_health_metrics_and_docs(system: System) -> None:
     assert (await system.http.get("/docs")).status_code == 200
 
 
-async def test_the_printed_address_leads_a_browser_to_the_playground(system: System) -> None:
-    opened = await system.http.get("/", headers={"Accept": "text/html"}, follow_redirects=True)
+async def test_the_printed_address_leads_a_browser_to_the_playground(unused: System) -> None:
+    opened = await unused.http.get("/", headers={"Accept": "text/html"}, follow_redirects=True)
 
     assert (opened.status_code, opened.url.path) == (200, "/playground")

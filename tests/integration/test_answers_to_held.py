@@ -124,7 +124,7 @@ async def test_an_answer_that_comes_between_two_looks_is_not_missed(system: Syst
     system.perplexity.gate.set()
     await until("an answer", lambda: replies(system), lambda texts: len(texts) >= 2)
     between.released.set()
-    turn = await waiting
+    turn = (await waiting).turn
     await database.close()
 
     assert turn.reply is not None

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,12 +14,13 @@ from sqlalchemy import text
 from storage.addresses import engine_for
 from storage.database import Database
 from storage.migrate import is_current, upgrade_on
+from tests.commands import agent as agent_process
+from tests.commands import agent_here
 from tests.servers import database_at, execute, fresh_database
 from tests.support.later_version import LaterVersion
 from tests.support.waiting import LONGEST_SECONDS
 
 pytestmark = pytest.mark.processes  # where no server is needed, too
-AGENT = Path(sys.executable).with_name("agent")
 
 
 @pytest.fixture
@@ -33,12 +32,16 @@ async def url(postgres_url: str) -> str:
 
 def agent(url: str, folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """In *folder*; Temporal is nowhere, so that the conversations cannot be told."""
-    return run([AGENT, *words], folder, DATABASE_URL=url, DATA_DIR=str(folder), **settings)
+    return agent_here(folder, *words, **known(url, folder), **settings)
 
 
-def run(command: Sequence[str | Path], folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "TEMPORAL_ADDRESS": "127.0.0.1:1", **settings}
+def run(command: list[str], folder: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | settings
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LONGEST_SECONDS)
+
+
+def known(url: str, folder: Path) -> dict[str, str]:
+    return {"DATABASE_URL": url, "DATA_DIR": str(folder), "TEMPORAL_ADDRESS": "127.0.0.1:1"}
 
 
 async def tables(url: str) -> set[str]:
@@ -63,12 +66,12 @@ async def current(url: str) -> bool:
 async def test_a_copy_of_an_older_version_becomes_current(url: str, tmp_path: Path) -> None:
     later = LaterVersion(tmp_path, "op.execute('CREATE TABLE of_the_later_version ()')")
     await upgrade_on(url)
-    copied = agent(url, tmp_path, "backup", "old.dump")
+    copied = agent_process(tmp_path, "backup", "old.dump", **known(url, tmp_path))
     later.migrate(url)
     await execute(url, "CREATE TABLE of_a_newer_version ()")
     await execute(url, "CREATE TYPE mood AS ENUM ('good')")
 
-    restored = run(later.agent("restore", "old.dump"), tmp_path, DATABASE_URL=url, DATA_DIR=str(tmp_path))
+    restored = run(later.agent("restore", "old.dump"), tmp_path, known(url, tmp_path))
 
     assert copied.returncode == 0, copied.stderr
     assert "restored, but Temporal" in restored.stderr, restored.stderr

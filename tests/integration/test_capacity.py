@@ -104,7 +104,7 @@ async def test_a_dead_workers_slot_is_free_when_its_lease_is_over(postgres_url: 
         system.perplexity.gate.set()
         await asyncio.gather(*sending)
 
-    assert await system.database.rows("SELECT 1 FROM account_calls WHERE ended_at IS NULL") == []
+        assert await system.database.rows("SELECT 1 FROM account_calls WHERE ended_at IS NULL") == []
 
 
 async def test_a_long_answer_keeps_its_slot(postgres_url: str, temporal_address: str) -> None:
@@ -130,7 +130,7 @@ async def test_a_place_is_given_up_when_nobody_comes_for_it(postgres_url: str, t
         system.perplexity.gate.set()
         await asyncio.gather(*sending)
 
-    assert await system.database.rows(PLACES) == []
+        assert await system.database.rows(PLACES) == []
 
 
 async def test_replies_go_out_while_a_question_waits(postgres_url: str, temporal_address: str) -> None:

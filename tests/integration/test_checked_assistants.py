@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from schemas.assistants import Accounts, AssistantConfig
+from tests.commands import agent, agent_here
 from tests.system_in_process import System
 
 pytestmark = pytest.mark.processes
 
-AGENT = Path(sys.executable).with_name("agent")
+NOWHERE = "postgresql://user@127.0.0.1:1/nobody-listens"
 
 
 def apply(folder: Path, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    return agent(folder, "assistant", "apply", "bot.yaml", *options, **settings)
-
-
-def agent(folder: Path, *words: str | bytes, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "DATA_DIR": str(folder / "data"), **settings}
-    return subprocess.run([AGENT, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
+    return agent_here(folder, "assistant", "apply", "bot.yaml", *options, **settings)
 
 
 async def test_an_account_of_another_assistant(system: System, tmp_path: Path) -> None:
@@ -32,9 +27,9 @@ async def test_an_account_of_another_assistant(system: System, tmp_path: Path) -
     (tmp_path / "bot.yaml").write_text('accounts: {whatsapp: ["555001"]}')
     known = {"DATABASE_URL": system.settings.database_url or ""}
 
-    checked = apply(tmp_path, "-a", "two", "--check", **known)
-    applied = apply(tmp_path, "-a", "two", **known)
-    own = apply(tmp_path, "-a", "one", "--check", **known)
+    checked = await asyncio.to_thread(apply, tmp_path, "-a", "two", "--check", **known)
+    applied = agent(tmp_path, "assistant", "apply", "bot.yaml", "-a", "two", **known)
+    own = await asyncio.to_thread(apply, tmp_path, "-a", "one", "--check", **known)
 
     told = "agent: bot.yaml: whatsapp account 555001 belongs to assistant one\n"
     assert (checked.returncode, checked.stderr) == (applied.returncode, applied.stderr) == (2, told)
@@ -54,7 +49,7 @@ def test_without_a_database_it_says_what_it_did_not_look_up(tmp_path: Path) -> N
 def test_no_name_of_an_assistant(tmp_path: Path, option: list[str]) -> None:
     (tmp_path / "bot.yaml").write_text("")
 
-    done = apply(tmp_path, "-a", "Bad Name", *option, DATABASE_URL="postgresql://user@127.0.0.1:1/nobody-listens")
+    done = apply(tmp_path, "-a", "Bad Name", *option, DATABASE_URL=NOWHERE)
 
     assert done.returncode == 2
     assert done.stderr.startswith("agent: --assistant: 'Bad Name' is no name of an assistant: ")
@@ -87,7 +82,7 @@ def test_a_text_that_shows_nothing_is_told_with_its_place(tmp_path: Path) -> Non
 def test_a_file_without_fields_is_nothing_to_apply(tmp_path: Path, body: str, option: list[str]) -> None:
     (tmp_path / "bot.yaml").write_text(body)
 
-    done = apply(tmp_path, *option, DATABASE_URL="postgresql://user@127.0.0.1:1/nobody-listens")
+    done = apply(tmp_path, *option, DATABASE_URL=NOWHERE)
 
     assert done.returncode == 2
     assert done.stderr.startswith("agent: bot.yaml: nothing to apply: ")
@@ -100,7 +95,7 @@ def test_what_cannot_be_kept_is_told_without_a_database(tmp_path: Path, option: 
         'texts: {trouble: "a\\0b"}\nactions: {confirmations: {create_ticket: staff, create_ticket: none}}\n'
     )
 
-    done = apply(tmp_path, *option, DATABASE_URL="postgresql://user@127.0.0.1:1/nobody-listens")
+    done = apply(tmp_path, *option, DATABASE_URL=NOWHERE)
 
     told = (
         "/texts/trouble: must not hold a NUL character (line 1); "
@@ -113,8 +108,8 @@ def test_what_cannot_be_kept_is_told_without_a_database(tmp_path: Path, option: 
 async def test_an_assistant_that_is_not_there(system: System, tmp_path: Path, words: list[str]) -> None:
     known = {"DATABASE_URL": system.settings.database_url or ""}
 
-    absent = agent(tmp_path, *words, "-a", "nosuch", **known)
-    no_name = agent(tmp_path, *words, "-a", "No Name", **known)
+    absent = await asyncio.to_thread(agent_here, tmp_path, *words, "-a", "nosuch", **known)
+    no_name = await asyncio.to_thread(agent_here, tmp_path, *words, "-a", "No Name", **known)
 
     assert (absent.returncode, no_name.returncode) == (2, 2)
     assert absent.stderr == "agent: --assistant: there is no assistant 'nosuch'; there are: default\n"
@@ -125,20 +120,26 @@ async def test_an_assistant_that_is_not_there(system: System, tmp_path: Path, wo
 async def test_a_pack_is_pasted_into_a_space(system: System, tmp_path: Path) -> None:
     known = {"DATABASE_URL": system.settings.database_url or ""}
 
-    without = agent(tmp_path, "prompt-pack", "--pasted", **known)
-    into = agent(tmp_path, "prompt-pack", "--pasted", DEFAULT_COLLECTION_UUID="51a0", **known)
+    without = await asyncio.to_thread(agent_here, tmp_path, "prompt-pack", "--pasted", **known)
+    into = await asyncio.to_thread(
+        agent_here, tmp_path, "prompt-pack", "--pasted", DEFAULT_COLLECTION_UUID="51a0", **known
+    )
 
     assert (without.returncode, without.stdout) == (2, "")
     assert without.stderr.startswith("agent: --pasted: assistant default has no Space (")
     assert (into.returncode, "noted as pasted" in into.stdout) == (0, True), into.stderr
-    assert len(await system.database.rows("SELECT 1 FROM pasted_packs")) == 1
+    [noted] = await system.database.rows("SELECT collection_uuid FROM pasted_packs")
+    assert noted["collection_uuid"] == "51a0"
 
 
 @pytest.mark.parametrize("note", [b"caf\xe9", "x" * 2_001, "\u3164", ""])
 def test_a_note_is_checked_before_anything_is_looked_up(tmp_path: Path, note: str | bytes) -> None:
     words = ("effect", "resolve", "5c1f3f0e-0000-4000-8000-000000000001", "--outcome", "confirmed", "--note")
 
-    refused = agent(tmp_path, *words, note, DATABASE_URL="postgresql://user@127.0.0.1:1/nobody-listens")
+    if isinstance(note, bytes):
+        refused = agent(tmp_path, *words, note, DATABASE_URL=NOWHERE)
+    else:
+        refused = agent_here(tmp_path, *words, note, DATABASE_URL=NOWHERE)
 
     assert refused.returncode == 2
     assert refused.stderr.startswith("agent: --note: ")

@@ -80,5 +80,6 @@ async def test_a_reply_to_a_conversation_that_was_merged_since_is_in_the_one_tha
 
     added = await still.services.outbox.add_reply(merged["id"], SAID, author_name="Ann", key="k")
 
+    assert added is not None
     assert added.conversation_id == going_on["id"]
     assert added.needs_delivery

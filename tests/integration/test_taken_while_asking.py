@@ -69,7 +69,7 @@ async def test_the_caller_and_the_slot_are_free_while_the_model_goes_on(system: 
     assert await answered(waiting) == (202, None, state)
     assert await rows(system, OPEN_SLOTS) == []
     assert await rows(system, "SELECT status FROM turns") == [("held",)]
-    assert await rows(system, "SELECT failure, used FROM raw_outputs") == [(ModelFailureKind.INTERRUPTED, True)]
+    assert await rows(system, "SELECT failure, used FROM raw_outputs") == [(ModelFailureKind.INTERRUPTED, False)]
     assert (await system.session())["held"] == 1
     assert await replies(system) == []
 

@@ -78,8 +78,9 @@ async def test_a_changed_function_is_in_force_in_both(old: str, new: str, later:
     later.edit("owner.sql", "ELSE 'bot' END", "ELSE 'robot' END")
     assert await values(old, "SELECT state_of('bot', 0, 0)") == ["bot"]
 
+    later.migrate(old, new)
+
     for url in (old, new):
-        later.migrate(url)
         assert await values(url, "SELECT state_of('bot', 0, 0)") == ["robot"]
     assert await values(old, _FUNCTIONS) == await values(new, _FUNCTIONS)
 
@@ -120,8 +121,9 @@ async def test_a_function_may_need_what_its_migration_makes(old: str, new: str, 
     later = LaterVersion(tmp_path, "op.execute('ALTER TABLE customers ADD COLUMN nickname text')")
     later.add("views/nicknames.sql", "CREATE OR REPLACE VIEW nicknames AS SELECT nickname FROM customers;")
 
+    later.migrate(old, new)
+
     for url in (old, new):
-        later.migrate(url)
         assert await values(url, "SELECT nickname FROM nicknames") == []
 
 
@@ -130,8 +132,9 @@ async def test_a_function_of_other_arguments_takes_the_place_of_the_first(
 ) -> None:
     later.edit("limits.sql", ", p_seconds double precision", ", p_seconds int")
 
+    later.migrate(old, new)
+
     for url in (old, new):
-        later.migrate(url)
         assert await values(url, _OF_LIMITS) == ["p_key text, p_seconds integer"]
 
 
@@ -142,8 +145,7 @@ async def test_what_no_file_defines_any_more_is_dropped(old: str, new: str, late
     later.edit("triggers/tickets.sql", "TRIGGER tickets_blank_if_erased", "TRIGGER tickets_empty")
     later.remove("triggers/handoffs.sql")
 
-    for url in (old, new):
-        later.migrate(url)
+    later.migrate(old, new)
 
     assert await values(old, _VIEWS) == ["sent_parts", "standings"]
     for names in (_NAMES, _VIEWS, _TRIGGERS):

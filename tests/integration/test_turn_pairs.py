@@ -331,7 +331,7 @@ async def test_every_output_names_the_pack_it_was_asked_with_and_echoes(
     async with running_system(postgres_url, temporal_address, default_collection_uuid="space-1") as system:
         system.perplexity.scripts.append("We do.")
         await system.send("Hello")
-        await system.services.configurations.pasted("default", "v-pasted", "Ann")
+        await system.services.configurations.pasted("default", "v-pasted", "space-1", "Ann")
         ticket = json.loads(TICKET) | {"pack": "0123456789abcdef"}
         system.perplexity.scripts.extend([json.dumps(ticket), "Thanks."])
         await system.send("My lamp broke")

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from integrations.channels.failures import SendFailed, SendFailureKind
 from integrations.whatsapp.port import Choice
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, Texts
 from tests.support import clock
 from tests.support.shop import CANCEL, output
+from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 from tests.whatsapp_customer import SETTINGS, Customer, at, written
 
@@ -114,15 +116,25 @@ async def test_after_other_words_the_questions_own_button_counts(system: System,
     assert len(system.endpoints.calls) == 1
 
 
-async def test_words_from_before_the_question_make_no_later_yes_doubtful(system: System, customer: Customer) -> None:
+@pytest.mark.parametrize("replied", [True, False])
+async def test_words_from_before_the_question_make_no_later_yes_doubtful(
+    system: System, customer: Customer, *, replied: bool
+) -> None:
+    """They came late; but a reply to them that reached the customer does, for the yes may be to that."""
     await configure(system, unclear_answer="keep")
+    if not replied:
+        system.whatsapp.failures.append(SendFailed(SendFailureKind.RECIPIENT_FINAL, "no such number"))
     await customer.write("Are you there?", timestamp=at(0))
-    await customer.until_received(2)
+    await until("the reply's end", lambda: system.database.rows(_ENDED), lambda ended: len(ended) == 2)
+    await customer.until_idle()
 
     await customer.write("yes")
-    await customer.until_received(3)
+    await customer.until_received(3 if replied else 2)
 
-    assert len(system.endpoints.calls) == 1
+    assert len(system.endpoints.calls) == int(not replied)
+
+
+_ENDED = "SELECT 1 FROM effects WHERE kind = 'part' AND status IN ('confirmed', 'failed')"
 
 
 async def test_words_over_the_limit_are_no_yes_either(postgres_url: str, temporal_address: str) -> None:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.integration.test_held_messages import set_state
 from tests.support.waiting import until
-from tests.system_in_process import StreamedEvent, System
+from tests.system_in_process import StreamedEvent, System, running_system
+
+
+@pytest.fixture
+async def watchful(postgres_url: str, temporal_address: str) -> AsyncIterator[System]:
+    """A system whose model calls are given up soon after a person takes the conversation."""
+    async with running_system(postgres_url, temporal_address, newer_message_poll_seconds=0.05) as system:
+        yield system
 
 
 async def interrupted(system: System, state: str) -> asyncio.Task[list[StreamedEvent]]:
@@ -32,14 +40,14 @@ async def interrupted(system: System, state: str) -> asyncio.Task[list[StreamedE
 
 @pytest.mark.parametrize("state", ["human_handoff", "closed"])
 @pytest.mark.parametrize("ended", [False, True])
-async def test_a_further_reader_is_shown_nothing_of_it(system: System, state: str, *, ended: bool) -> None:
-    reader = await interrupted(system, state)
+async def test_a_further_reader_is_shown_nothing_of_it(watchful: System, state: str, *, ended: bool) -> None:
+    reader = await interrupted(watchful, state)
     if ended:
         await reader
 
-    events = [event async for event in system.stream("What does it cost?", message_id="m-1")]
+    events = [event async for event in watchful.stream("What does it cost?", message_id="m-1")]
 
     assert [event.kind for event in events] == ["accepted", "done"]
     assert events[-1].data["reply"] is None
-    system.perplexity.gate.set()
+    watchful.perplexity.gate.set()
     await reader

@@ -144,7 +144,7 @@ HOLES: tuple[Hole, ...] = (
     Hole(
         4,
         "a yes from before the question confirms it",
-        [Rewrite(CLAIM, "AND (m.delivery IS NOT NULL OR m.meta ? 'asks')", "AND false")],
+        [Rewrite(CLAIM, "LEFT JOIN question_words(p) AS put ON true", "LEFT JOIN question_words(p) AS put ON false")],
     ),
     Hole(
         5,

@@ -276,14 +276,26 @@ TRIES = "SELECT turn_id, purpose FROM raw_outputs"
 
 CONFIRMED = """
 SELECT a.turn_id, a.name, a.digest, a.decided_by, a.settled_at, a.asked_seq, m.stored_at AS asked_at,
-       (SELECT min(CASE WHEN e.status = 'confirmed' AND e.failed_fence IS NULL THEN e.settled_at ELSE e.claimed_at END)
-          FROM effects e WHERE e.message_id = m.id) AS accepted_at,
-       (SELECT max(e.attempts) FROM effects e WHERE e.message_id = m.id) AS sends
+       m.id AS message_id, its.*
   FROM actions a
   JOIN messages m ON m.direction = 'out'
    AND m.meta -> 'buttons' ->> 'confirm' = 'confirm:' || a.digest
+ CROSS JOIN LATERAL (
+       SELECT min(e.claimed_at) AS left_at, max(e.attempts) AS sends,
+              max(CASE WHEN e.status = 'confirmed' AND e.failed_fence IS NULL THEN e.settled_at ELSE e.claimed_at END)
+              AS accepted_at,
+              bool_and(e.status = 'confirmed' OR e.failed_fence IS NOT NULL) AS is_whole
+         FROM effects e WHERE e.message_id = m.id) AS its
  WHERE a.decided_by IS NOT NULL AND a.confirmation_by = 'customer' AND a.status = 'accepted'
 """
 """Actions that were asked about and decided, but those withdrawn before they began; and when the channel had the
-question: for one that was sent again after its answer, that is the time of the last send. One that was reported as
-failed and as arrived afterwards is settled by that report, later than it was taken: then it is when the send began."""
+question, with its last part, and whether it had every part, once at least: for one that was sent again after its
+answer, that is the time of the last send. One that was reported as failed and as arrived afterwards is settled by that
+report, later than it was taken: then it is when the send began."""
+
+ARRIVED = """
+SELECT e.conversation_id, e.message_id, m.text, e.claimed_at, e.settled_at
+  FROM effects e JOIN messages m ON m.id = e.message_id
+ WHERE e.status = 'confirmed' AND e.failed_fence IS NULL AND e.attempts = 1 AND m.moved_at IS NULL
+"""
+"""Words of ours, of which the channel never said otherwise than that it has them."""

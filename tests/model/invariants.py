@@ -289,8 +289,9 @@ def nothing_stays_owed(facts: Facts) -> Iterator[str]:
 
 
 def a_yes_is_this_questions(facts: Facts) -> Iterator[str]:
-    """What was done on a customer's yes was asked about before, and everything said since says yes."""
+    """What was done on a customer's yes was asked about before, and everything said since says yes, ours included."""
     incoming = {(row["conversation_id"], row["seq"]): row for row in facts.messages if row["direction"] == "in"}
+    ours = facts.world.look(inside.ARRIVED)
     for row in facts.world.look(inside.CONFIRMED):
         turn = facts.turn[row["turn_id"]]
         if not facts.kept(turn) or row["decided_by"] != "customer":
@@ -300,27 +301,37 @@ def a_yes_is_this_questions(facts: Facts) -> Iterator[str]:
             button, once = (said["meta"] or {}).get("choice_id"), row["sends"] == 1
             if button not in (None, f"confirm:{row['digest']}") or (button is None and said["text"] != "yes"):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on the words {said['text']!r}"
-            elif button is None and row["accepted_at"] is None:
-                yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes to a question that never left"
+            elif button is None and not row["is_whole"]:
+                yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes to a question that never left, or in part"
             elif button is None and once and said["sent_at"] <= row["accepted_at"].replace(microsecond=0):
                 yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes from before the question"
             elif button is None and once and _was_said_otherwise(facts, turn, row):
-                yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes in words after other words"
+                yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes in words beside other words"
+            elif button is None and once and any(_between(each, row, said) for each in ours):
+                yield f"{facts.name(turn)}{turn['first_seq']}: done on a yes to other words of ours"
+
+
+def _between(ours: Row, asked: Row, said: Row) -> bool:
+    """They left after the question, and had arrived before the answer was stored."""
+    here = ours["conversation_id"] == said["conversation_id"] and ours["message_id"] != asked["message_id"]
+    return bool(here and ours["claimed_at"] > asked["left_at"] and ours["settled_at"] < said["stored_at"])
 
 
 def _was_said_otherwise(facts: Facts, turn: Row, asked: Row) -> bool:
-    return any(_says_otherwise(each, asked) for each in _before(facts, turn, asked["settled_at"]))
+    return any(_says_otherwise(each, asked) for each in _beside(facts, turn, asked["settled_at"]))
 
 
-def _before(facts: Facts, turn: Row, decided_at: datetime) -> Iterator[Row]:
-    """What the customer wrote before the turn, there or in one that had been merged into it when it was decided."""
+def _beside(facts: Facts, turn: Row, decided_at: datetime) -> Iterator[Row]:
+    """What else the customer had written when it was decided, before the turn's messages or behind them; of one that
+    was merged into it by then, before the turn."""
     for said in facts.messages:
         if said["direction"] != "in" or said["seq"] is None:
             continue
-        merged = facts.conversations[said["conversation_id"]]
+        merged, was_there = facts.conversations[said["conversation_id"]], said["moved_at"] or said["stored_at"]
         here = said["conversation_id"] == turn["conversation_id"] and said["seq"] < turn["first_seq"]
+        behind = said["conversation_id"] == turn["conversation_id"] and said["seq"] > turn["last_seq"]
         there = merged["merged_into"] == turn["conversation_id"] and merged["merged_at"] < decided_at
-        if here or (there and said["stored_at"] < turn["started_at"]):
+        if here or (behind and was_there < decided_at) or (there and said["stored_at"] < turn["started_at"]):
             yield said
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import structlog
 
+from integrations.whatsapp.port import ProviderLimits
 from schemas.assistants import Texts
 from tests.model import inside
 from tests.model.configurations import Configured
@@ -161,13 +162,13 @@ def test_a_decision_on_what_is_erased_under_it_does_nothing(state: ConversationM
     happen(state.world, DrawnEvent.ERASE, 0, 0)
 
 
-def _goes_on_to(state: ConversationMachine, place: Place, what: str) -> None:
+def _goes_on_to(state: ConversationMachine, place: Place, what: str, *said: ModelSays) -> None:
     there: list[Stopped] = []
-    for _ in range(20):
+    for _ in range(30):
         there = [each for actor in state.world.stops.actors for each in state.world.stops.of(actor)]
         if any((each.place, each.what) == (place, what) for each in there):
             return
-        state.goes_on(who=0, to=To.NEXT, said=[], served=Served.DONE, taken=Taken.TAKEN)
+        state.goes_on(who=0, to=To.NEXT, said=list(said), served=Served.DONE, taken=Taken.TAKEN)
     raise AssertionError(f"nobody came to {place} {what}; they are at {there}")
 
 
@@ -323,3 +324,66 @@ def test_a_question_of_several_parts_is_answered_by_its_button(stage: Stage) -> 
     assert state.world.come_to_rest()
     assert [call.endpoint for call in state.world.endpoints.calls] == ["cancel_order"]
     state.teardown()
+
+
+# What a yes in words means
+
+
+@pytest.fixture
+def asked(stage: Stage) -> Iterator[ConversationMachine]:
+    """A question is open, and other words leave it open."""
+    state = machine_on(stage)
+    state.begins(which=Configured.KEEPS_QUESTIONS)
+    state.is_answered(customer=0, said=[ModelSays.CANCEL_ORDER], served=Served.DONE)
+    state.world.pass_time(10)
+    yield state
+    state.teardown()
+
+
+def test_a_yes_with_a_no_before_its_commit_does_nothing(asked: ConversationMachine) -> None:
+    asked.meets(meeting=Meeting(DrawnEvent.NO, Phase.COMMITS, wrote="yes"))
+
+    assert asked.world.come_to_rest()
+    assert asked.world.endpoints.calls == []
+
+
+def test_a_zombies_yes_does_nothing_once_another_attempt_has_read_the_no(asked: ConversationMachine) -> None:
+    happen(asked.world, DrawnEvent.YES, 0, 0)
+    _goes_on_to(asked, Place.BEFORE, "commit")
+    [zombie] = asked.world.stops.actors
+    happen(asked.world, DrawnEvent.ZOMBIE, 0, 0, zombie)
+    happen(asked.world, DrawnEvent.NO, 0, 0)
+    asked.world.pass_time(5)
+    for actor, to in ((1, To.CALL), (0, To.END)):
+        asked.goes_on(who=actor, to=to, said=[], served=Served.DONE, taken=Taken.TAKEN)
+
+    assert asked.world.come_to_rest()
+    assert asked.world.endpoints.calls == []
+
+
+@pytest.mark.parametrize("speaks", [DrawnEvent.STAFF_WRITES, DrawnEvent.NO])
+def test_a_yes_after_other_words_of_ours_does_nothing(stage: Stage, speaks: DrawnEvent) -> None:
+    """A person's; or our answer to a no that came while the question was made."""
+    state = machine_on(stage)
+    state.begins(which=Configured.ALL)
+    said = (ModelSays.CANCEL_ORDER, ModelSays.TEXT)
+    state.meets(meeting=Meeting(speaks, Phase.SENT if speaks is DrawnEvent.STAFF_WRITES else Phase.ANSWERED, said=said))
+    assert state.world.come_to_rest()
+    state.world.pass_time(10)
+    happen(state.world, DrawnEvent.YES, 0, 0)
+    state.teardown()
+    assert state.world.endpoints.calls == []
+
+
+def test_a_yes_to_a_part_of_a_question_does_nothing(state: ConversationMachine) -> None:
+    """The channel took its words, and not those that stand above its buttons."""
+    state.world.whatsapp.limits = ProviderLimits(text_units=4_096, button_text_units=20, buttons=3)
+    _goes_on_to(state, Place.AFTER, "settle part", ModelSays.CANCEL_ORDER)
+    state.goes_on(who=0, to=To.END, said=[], served=Served.DONE, taken=Taken.FINAL)
+    assert state.world.come_to_rest()
+    assert len(state.world.whatsapp.sent) == 1
+    state.world.pass_time(10)
+    happen(state.world, DrawnEvent.YES, 0, 0)
+
+    assert state.world.come_to_rest()
+    assert state.world.endpoints.calls == []

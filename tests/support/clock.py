@@ -61,6 +61,9 @@ def shifted_now() -> datetime:
 now = shifted_now if _SHIFT else utc_now
 """The instant that tests regard as now, in UTC."""
 
+of_commands = utc_now
+"""The machine's, whatever the setting: a command has no other, and a system beside it keeps the same."""
+
 
 class MovableClock:
     """`now`, as far ahead as it is told: a test's days pass in milliseconds."""

@@ -171,6 +171,14 @@ def refused(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([AGENT, "run"], env=environment, capture_output=True, text=True, timeout=START_SECONDS)
 
 
+def command(program: Program, *words: str | Path, answer: str = "") -> subprocess.CompletedProcess[str]:
+    """`agent …` beside a running program, which it finds by its data folder; *answer* is its standard input."""
+    environment = {**os.environ, "DATA_DIR": str(program.folder)}
+    return subprocess.run(
+        [AGENT, *words], input=answer, env=environment, capture_output=True, text=True, timeout=LONGEST_SECONDS
+    )
+
+
 def check_one_line(done: subprocess.CompletedProcess[str], *words: str, code: int = 1) -> None:
     assert done.returncode == code
     assert len(done.stderr.splitlines()) == 1, done.stderr

@@ -1,4 +1,4 @@
-"""One program from READY on: what its user finds, then `kill -9` of every part and of the launcher, and SIGTERM.
+"""One program from READY on: what its user finds and says, then `kill -9` of every part and of the launcher, SIGTERM.
 
 Each message is answered once, in order, on one thread; nothing is lost and nothing is left.
 """
@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -17,7 +18,7 @@ import psutil
 import pytest
 
 from tests.support.waiting import LONGEST_SECONDS, START_SECONDS, until_blocking
-from tests.system.running import KEY, PARTS, Program, alive, check_one_line, refused, running
+from tests.system.running import KEY, PARTS, Program, alive, check_one_line, command, refused, running
 
 SLOW = "[[sim: slow=3]]"
 TICKET = '{"action": "create_ticket", "reason": "Asked", "metadata": {"subject": "Lamp", "description": "Broken"}}'
@@ -95,6 +96,50 @@ def test_the_key_that_the_user_set_is_not_shown(program: Program) -> None:
 
 def test_a_second_launcher_is_refused(program: Program) -> None:
     check_one_line(refused(program.folder), "DATA_DIR", str(program.folder), "in use")
+
+
+def test_a_new_key_works(program: Program) -> None:
+    key = command(program, "key", "add", "shop").stdout.strip()
+
+    headers = {"Authorization": f"Bearer {key}"}
+    body = {"customer_id": "c-9", "text": "Hello", "message_id": "m-1"}
+    answer = httpx2.post(f"{program.addresses['api']}/api/message", json=body, headers=headers, timeout=LONGEST_SECONDS)
+
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_wrong_configuration_is_refused_in_one_line(program: Program, tmp_path: Path) -> None:
+    file = tmp_path / "bot.yaml"
+    file.write_text("colour: red")
+
+    check_one_line(command(program, "assistant", "apply", file), "/colour: Extra inputs are not permitted", code=2)
+
+
+def test_a_wrong_user_is_refused_in_one_line(program: Program) -> None:
+    done = command(program, "user", "add", "a@example.org", "--role", "viewer", answer="short")
+
+    assert (done.returncode, done.stderr) == (2, "agent: the password must have 10 to 1,000 characters\n")
+
+
+def test_the_prompt_pack_is_the_one_of_the_api(program: Program) -> None:
+    printed = command(program, "prompt-pack").stdout
+
+    with program.http() as http:
+        pack = http.get("/api/prompt-pack").json()
+    assert pack["version"] in printed
+    assert pack["text"] in printed
+
+
+def test_a_conversation_begins_anew_and_is_erased(program: Program, customer: str) -> None:
+    program.insist("Hello", "m-1", customer)
+
+    anew = command(program, "conversation", "reset", customer, "--new-thread")
+    kept = command(program, "conversation", "erase", customer, answer="n\n")
+    erased = command(program, "conversation", "erase", customer, "--yes")
+
+    assert anew.stdout == f"{customer} on http: bot, going on in a new thread\n", anew.stderr
+    assert kept.returncode == 1
+    assert erased.stdout.startswith(f"erased {customer} on http: 2 messages"), erased.stderr
 
 
 @pytest.mark.parametrize("part", ["worker", "api", "temporal", "postgres"])

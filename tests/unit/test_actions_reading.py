@@ -91,7 +91,6 @@ ECHOED = {
     "metadata no object": '{"action": "ticket_status", "reason": "r", "metadata": "m", "pack": "<V>"}',
     "invalid metadata": '{"action": "ticket_status", "reason": "r", "metadata": {"x": 1}, "pack": "<V>"}',
     "fields missing": '{"action": "ticket_status", "pack": "<V>"}',
-    "no action": '{"reason": "r", "metadata": {}, "pack": "<V>"}',
     "not alone": 'Sure: {"action": "ticket_status", "reason": "r", "pack": "<V>"}',
     "not the whole": '{"tool": {"action": "ticket_status", "reason": "r", "pack": "<V>"}}',
     "cut off": '{"pack": "<V>", "action": "ticket_status", "reason": "r',
@@ -112,7 +111,11 @@ def test_the_pack_that_an_object_echoes_is_found_whatever_is_wrong_with_it(raw: 
     assert read_output(raw, REGISTRY, limits=limits).pack == VERSION
 
 
-TEXTS = ["", 'Choose {"pack": "<V>"}.', '{"pack": "<V>"}', "pack: <V>"]
+TEXTS = [
+    *("", 'Choose {"pack": "<V>"}.', '{"pack": "<V>"}', "pack: <V>"),
+    *('{"reason": "r", "metadata": {}, "pack": "<V>"}', '{"action": "pay my bill", "reason": "r", "pack": "<V>"}'),
+    '{"reason": "Ships on Monday", "metadata": {"pack": "<V>"}}',
+]
 
 
 @pytest.mark.parametrize("raw", TEXTS)

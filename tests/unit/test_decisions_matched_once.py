@@ -46,7 +46,7 @@ EXAMPLES: list[tuple[TurnDecision, TurnStatus, list[tuple[Event, str]]]] = [
     (Hold(), TurnStatus.HELD, []),
     (Repair(Move(Event.MESSAGE, Owner.BOT)), TurnStatus.INVALID, [(Event.MESSAGE, "customer")]),
     (PerformAction(ACTION, "endpoint", DROPPED, MOVE), TurnStatus.ACTING, [MOVED, CLOSED]),
-    (PerformConfirmed(uuid4(), 1, "endpoint"), TurnStatus.ACTING, [(Event.CONFIRMED, "customer")]),
+    (PerformConfirmed(uuid4(), 1, "endpoint", in_words=True), TurnStatus.ACTING, [(Event.CONFIRMED, "customer")]),
     (
         AskConfirmation("May I?", ACTION, Confirmation.STAFF, clock.now() + timedelta(hours=1), closed=DROPPED),
         TurnStatus.ANSWERED,

@@ -1,39 +1,29 @@
-"""`agent …` where nothing runs: one line for what is missing, and a doctor who tells."""
+"""`agent …` where nothing runs: one line for what is missing, and a doctor who tells.
+
+Most of it is said in this process; each kind of end has one of its own.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from launch.records import write_record
+from tests.commands import agent, agent_here
 
 pytestmark = pytest.mark.processes
 
-AGENT = Path(sys.executable).with_name("agent")
-OURS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "PERPLEXITY_BASE_URL", "PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT")
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 NOWHERE = "postgresql://user@127.0.0.1:1/nobody-listens"
-
-
-def agent(folder: Path, *arguments: str, answer: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run in *folder*, away from any `.env`, with the data folder there; *answer* comes through its standard input."""
-    kept = {name: value for name, value in os.environ.items() if name not in OURS and name.lower() not in PROXIES}
-    environment = {**kept, "DATA_DIR": str(folder / "data"), **settings}
-    return subprocess.run(
-        [AGENT, *arguments], input=answer, cwd=folder, env=environment, capture_output=True, text=True, timeout=30
-    )
 
 
 @pytest.mark.parametrize("command", ["api", "worker", "migrate"])
 def test_a_command_that_finds_no_database(tmp_path: Path, command: str) -> None:
-    done = agent(tmp_path, command)
+    done = agent_here(tmp_path, command)
 
     assert done.returncode == 2
     assert done.stderr.startswith("agent: DATABASE_URL: not set, and no `agent run` is running in DATA_DIR")
@@ -80,7 +70,7 @@ REFUSED_BY_THE_START = {
 def test_the_doctor_sees_what_the_start_refuses(
     tmp_path: Path, setting: str, settings: dict[str, str], words: str
 ) -> None:
-    done = agent(tmp_path, "doctor", DISK_FREE_BYTES="0", **settings)
+    done = agent_here(tmp_path, "doctor", DISK_FREE_BYTES="0", **settings)
 
     assert done.returncode == 1, done.stderr
     [line] = [line for line in done.stdout.splitlines() if line.startswith("wrong")]
@@ -94,7 +84,8 @@ HALF = {"TEMPORAL_API_KEY": "hidden", "WHATSAPP_ACCESS_TOKEN": "hidden", "TWILIO
 @pytest.mark.parametrize(("name", "value"), [*HALF.items(), ("TOKIO_WORKER_THREADS", "0")])
 @pytest.mark.parametrize("command", ["run", "doctor"])
 def test_what_can_never_work_is_told_at_once(tmp_path: Path, command: str, name: str, value: str) -> None:
-    done = agent(tmp_path, command, **{name: value})
+    said = agent if name == "TOKIO_WORKER_THREADS" else agent_here  # which a library reads at the process's start
+    done = said(tmp_path, command, **{name: value})
 
     assert done.returncode == 2
     assert done.stderr.startswith(f"agent: {name}: ")
@@ -107,7 +98,8 @@ def test_what_can_never_work_is_told_at_once(tmp_path: Path, command: str, name:
 )
 def test_a_part_that_could_not_work_is_told_at_once(tmp_path: Path, name: str, value: str) -> None:
     part = "api" if name == "HOST" else "worker"
-    done = agent(tmp_path, part, DATABASE_URL=NOWHERE, PERPLEXITY_BASE_URL="http://127.0.0.1:9", **{name: value})
+    said = agent if name == "PROMETHEUS_MULTIPROC_DIR" else agent_here
+    done = said(tmp_path, part, DATABASE_URL=NOWHERE, PERPLEXITY_BASE_URL="http://127.0.0.1:9", **{name: value})
 
     assert done.returncode == 2
     assert done.stderr.startswith(f"agent: {name}: ")
@@ -117,7 +109,7 @@ def test_a_part_that_could_not_work_is_told_at_once(tmp_path: Path, name: str, v
 @pytest.mark.parametrize("part", ["api", "worker"])
 def test_a_database_that_can_never_be_reached_is_not_waited_for(tmp_path: Path, part: str) -> None:
     url = "postgresql://ana:hidden@127.0.0.1:9/d?sslmode=bogus"
-    done = agent(tmp_path, part, DATABASE_URL=url, PERPLEXITY_BASE_URL="http://127.0.0.1:9")
+    done = agent_here(tmp_path, part, DATABASE_URL=url, PERPLEXITY_BASE_URL="http://127.0.0.1:9")
 
     assert done.returncode == 2
     assert done.stderr.startswith("agent: DATABASE_URL: postgresql://ana:…@127.0.0.1:9/d?sslmode=bogus: the parameter")
@@ -129,7 +121,7 @@ def test_addresses_that_a_killed_start_left_are_no_running_system(tmp_path: Path
     (data / "addresses.json").write_text('{"database_url": "postgresql:///x?host=/nowhere", "temporal": "127.0.0.1:9"}')
     (data / "processes.json").write_text(json.dumps({str(os.getpid()): 1.0}))  # its pid is another program's by now
 
-    done = agent(tmp_path, "doctor")
+    done = agent_here(tmp_path, "doctor")
 
     assert done.returncode == 0, done.stdout
     assert "PostgreSQL: not running" in done.stdout
@@ -146,7 +138,7 @@ def test_no_command_asks_who_listens_where_a_killed_start_was(tmp_path: Path, co
         port = somebody.getsockname()[1]
         left = {"database_url": f"postgresql://a@127.0.0.1:{port}/b", "temporal": f"127.0.0.1:{port}"}
         (data / "addresses.json").write_text(json.dumps(left))
-        done = agent(tmp_path, *command.split())
+        done = agent_here(tmp_path, *command.split())
         somebody.setblocking(False)
         with pytest.raises(BlockingIOError):
             somebody.accept()
@@ -161,13 +153,13 @@ def test_no_command_asks_who_listens_where_a_killed_start_was(tmp_path: Path, co
 def test_a_port_that_is_not_used_is_not_looked_at(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as temporal:
         port = str(temporal.getsockname()[1])
-        done = agent(tmp_path, "doctor", TEMPORAL_ADDRESS=f"127.0.0.1:{port}", TEMPORAL_PORT=port)
+        done = agent_here(tmp_path, "doctor", TEMPORAL_ADDRESS=f"127.0.0.1:{port}", TEMPORAL_PORT=port)
 
     assert "TEMPORAL_PORT" not in done.stdout
 
 
 def test_a_wrapper_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
-    done = agent(tmp_path, "doctor", PERPLEXITY_BASE_URL="http://ana:hidden@127.0.0.1:9")
+    done = agent_here(tmp_path, "doctor", PERPLEXITY_BASE_URL="http://ana:hidden@127.0.0.1:9")
 
     assert "Perplexity wrapper: PERPLEXITY_BASE_URL: no wrapper answers at http://…@127.0.0.1:9 (" in done.stdout
     assert "hidden" not in done.stdout
@@ -180,7 +172,7 @@ def test_a_wrapper_that_does_not_answer_is_named_without_its_password(tmp_path: 
 def test_the_doctor_names_the_proxy_that_stands_before_the_wrapper(tmp_path: Path, name: str, scheme: str) -> None:
     kind = "socks5" if name == "ALL_PROXY" else "http"
     proxy, wrapper = f"{kind}://bob:hid@127.0.0.1:9", f"{scheme}://ana:hidden@wrapper.internal"
-    done = agent(tmp_path, "doctor", **{name: proxy}, PERPLEXITY_BASE_URL=wrapper)
+    done = agent_here(tmp_path, "doctor", **{name: proxy}, PERPLEXITY_BASE_URL=wrapper)
 
     through = f"at {scheme}://…@wrapper.internal, through {name} {kind}://…@127.0.0.1:9 ("
     assert f"wrong Perplexity wrapper: PERPLEXITY_BASE_URL: no wrapper answers {through}" in done.stdout
@@ -208,7 +200,7 @@ def _refuse(listener: socket.socket) -> None:
 @pytest.mark.parametrize("command", ["api", "doctor"])
 @pytest.mark.parametrize("proxy", ["http://ana:hid/den@proxy.internal:3128", "ana:hidden@proxy.internal:99999"])
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(tmp_path: Path, command: str, proxy: str) -> None:
-    done = agent(tmp_path, command, https_proxy=proxy, PERPLEXITY_BASE_URL="http://wrapper.internal")
+    done = agent_here(tmp_path, command, https_proxy=proxy, PERPLEXITY_BASE_URL="http://wrapper.internal")
 
     assert done.returncode == 2
     assert "https_proxy: got '" in done.stderr
@@ -221,7 +213,7 @@ def test_a_damaged_list_of_addresses_is_no_traceback(tmp_path: Path, content: st
     (data / "addresses.json").write_text(content)
     write_record(data / "processes.json", [os.getpid()])
 
-    done = agent(tmp_path, "migrate")
+    done = agent_here(tmp_path, "migrate")
 
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -238,7 +230,7 @@ def test_a_file_that_cannot_be_read_is_told_with_what_to_name(
 ) -> None:
     (tmp_path / "folder").mkdir()
 
-    done = agent(tmp_path, *command.split(), name, DATABASE_URL=NOWHERE)
+    done = agent_here(tmp_path, *command.split(), name, DATABASE_URL=NOWHERE)
 
     assert done.returncode == 2
     assert done.stderr.startswith(f"agent: {name}: {why}; name a file that `agent ")
@@ -248,7 +240,7 @@ def test_a_file_that_cannot_be_read_is_told_with_what_to_name(
 def test_a_configuration_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "bot.yaml").write_bytes(b"\xff\xfe")
 
-    done = agent(tmp_path, "assistant", "apply", "bot.yaml", DATABASE_URL=NOWHERE)
+    done = agent_here(tmp_path, "assistant", "apply", "bot.yaml", DATABASE_URL=NOWHERE)
 
     told = "agent: bot.yaml: is not UTF-8; name a file that `agent assistant show > bot.yaml` wrote\n"
     assert (done.returncode, done.stderr) == (2, told)
@@ -258,7 +250,7 @@ def test_a_configuration_that_is_no_text(tmp_path: Path) -> None:
 def test_what_is_no_copy_is_not_restored(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "README.md").write_bytes(content)
 
-    done = agent(tmp_path, "restore", "README.md", DATABASE_URL=NOWHERE)
+    done = agent_here(tmp_path, "restore", "README.md", DATABASE_URL=NOWHERE)
 
     told = "agent: README.md: is no copy that `agent backup` wrote; name one that is. The database is as it was\n"
     assert (done.returncode, done.stderr) == (2, told)

@@ -1,0 +1,72 @@
+"""Stored words on an operator's terminal: on their line, and without signs that would steer it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from storage.api_keys import ApiKeys
+from tests.support.shop import output
+from tests.system_in_process import System
+
+pytestmark = pytest.mark.processes
+
+AGENT = Path(sys.executable).with_name("agent")
+STEERING = "asked the shop\nagent: c-1 is erased\x1b]0;owned\x07\x9b2J"
+PLAIN = "asked the shop agent: c-1 is erased ]0;owned 2J"
+
+
+def agent(system: System, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    known = {"DATABASE_URL": system.settings.database_url or "", "DATA_DIR": str(folder / "data")}
+    environment = {**os.environ, **known}
+    return subprocess.run([AGENT, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
+
+
+async def unknown_effect(system: System) -> UUID:
+    system.perplexity.scripts.append(output("create_ticket", subject="Lamp", description="Broken lamp"))
+    await system.send("My lamp broke")
+    [effect] = await system.database.rows(
+        "UPDATE effects SET status = 'unknown', settled_at = NULL WHERE kind <> 'part' RETURNING id"
+    )
+    return UUID(str(effect["id"]))
+
+
+async def test_a_note_of_somebody_else(system: System, tmp_path: Path) -> None:
+    effect = await unknown_effect(system)
+    await ApiKeys(system.database).add("shop\n\x1b[2J", "key-of-the-shop-0123456789")
+    headers = {"Authorization": "Bearer key-of-the-shop-0123456789"}
+    body = {"outcome": "failed", "note": STEERING}
+    settled = await system.http.post(f"/api/effects/{effect}/resolve", json=body, headers=headers)
+
+    refused = agent(system, tmp_path, "effect", "resolve", str(effect), "--outcome", "confirmed", "--note", "looked")
+    listed = agent(system, tmp_path, "effect", "list")
+
+    assert settled.status_code == 200, settled.text
+    told = f"agent: only an unknown effect is settled by hand; {effect} is failed, as api key shop [2J said: {PLAIN}\n"
+    assert (refused.returncode, refused.stderr) == (2, told)
+    [line] = listed.stdout.splitlines()
+    assert line.endswith("  by api key shop [2J")
+
+
+@pytest.mark.parametrize("words", [("show", "c-1", "--json"), ("export", "c-1"), ("show", "c-1")])
+async def test_a_customers_words(system: System, tmp_path: Path, words: tuple[str, ...]) -> None:
+    await system.send(STEERING)
+
+    given = agent(system, tmp_path, "conversation", *words)
+
+    assert given.returncode == 0, given.stderr
+    assert [sign for sign in given.stdout if not sign.isprintable() and sign != "\n"] == []
+    assert STEERING in _texts(json.loads(given.stdout)) if words != ("show", "c-1") else PLAIN in given.stdout
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict | list):
+        return [text for each in (value.values() if isinstance(value, dict) else value) for text in _texts(each)]
+    return [value] if isinstance(value, str) else []
