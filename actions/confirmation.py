@@ -20,7 +20,7 @@ from schemas.messages import WaitingMessage
 from schemas.transitions import Event
 
 _NOT_YET = datetime(9999, 12, 31, tzinfo=UTC)
-"""`accepted_at` of a question that the channel has not taken, or that is not our newest: no words answer it."""
+"""`accepted_at` of a question that the channel has not taken: no words answer it."""
 _PAYLOAD = re.compile(r"(confirm|cancel):([0-9a-f]{64})")
 
 
@@ -99,8 +99,8 @@ def interpret(
     *payload* is a pressed button's id, *written* whether the text is the customer's own words (not a button's title,
     not a caption), *quotes* the message that it answers to, *seq* the message's number, *sent_at* the channel's own
     time of it, else *arrived_at* ours, *by* who answers. Any other button than this question's, words that answer to
-    another message, a message from before the question, an answer of somebody else, or a yes in words after other words
-    never confirms. None is only for buttons of other questions: all else is at least a message.
+    another message, a message from before the question, an answer of somebody else, a yes in words after the customer's
+    other words, or after ours unless it quotes the question, never confirms. None is only for buttons of other questions: all else is at least a message.
     """
     button = _PAYLOAD.fullmatch(payload) if payload else None
     if pending is None:
@@ -115,6 +115,8 @@ def interpret(
     if button is None and (by is not pending.by or not _since(pending, seq, sent_at, arrived_at)):
         return Event.MESSAGE
     if button is None and answer is Event.CONFIRMED and pending.said_otherwise:
+        return Event.MESSAGE
+    if button is None and pending.followed and quotes is None:
         return Event.MESSAGE
     return Event.EXPIRED if expired(pending, now) else answer
 
@@ -139,6 +141,11 @@ def interpret_all(pending: PendingConfirmation | None, said: Sequence[WaitingMes
         for each in said
     }
     return events.pop() if len(events) == 1 else Event.MESSAGE
+
+
+def means_something_of_ours(pending: PendingConfirmation, said: Sequence[WaitingMessage]) -> bool:
+    """A plain yes or no, and newer words of ours than the question's may be meant: it says nothing against either."""
+    return pending.followed and all(each.is_written and understand(each.text) is not YesNo.OTHER for each in said)
 
 
 def _since(pending: PendingConfirmation, seq: int, sent_at: datetime | None, arrived_at: datetime | None) -> bool:

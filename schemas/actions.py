@@ -279,10 +279,9 @@ class PendingConfirmation(BaseModel):
 
     A yes from before the question is no answer: `asked_seq` is the newest message that had arrived when it was asked;
     `accepted_at` is when the customer could read it: the channel took it, or a caller over HTTP was given it; the year
-    9999 until then, and where other words of ours are newer; None where no words ask. `said_otherwise`: the customer
-    has written since, in an earlier turn, and it was no answer, or behind this one: only the question's button is a yes
-    then.
-    `sent_as`: the channel's ids of the messages that asked.
+    9999 until then; None where no words ask. `followed`: other words of ours are newer, so a plain yes may mean those.
+    `said_otherwise`: the customer has written since, in an earlier turn, and it was no answer, or behind this one: only
+    the question's button is a yes then. `sent_as`: the channel's ids of the messages that asked.
     """
 
     request: ActionRequest
@@ -291,6 +290,7 @@ class PendingConfirmation(BaseModel):
     expires_at: datetime
     asked_seq: int = 0
     accepted_at: datetime | None = None
+    followed: bool = False
     said_otherwise: bool = False
     sent_as: tuple[str, ...] = ()
 

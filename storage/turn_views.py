@@ -75,10 +75,9 @@ SELECT max(k.seq) AS seq FROM messages k
 _GIVE = """
 UPDATE messages m SET meta = m.meta || jsonb_build_object('given_at', agent_now())
                       || CASE WHEN was_never_given(m) THEN '{"given_instead": true}' ELSE '{}' END::jsonb
- WHERE m.turn_id = :turn_id AND m.direction = 'out' AND m.delivery IS NULL
-   AND (NOT m.meta ? 'given_at' OR NOT m.meta ? 'asks' OR is_over(m))
+ WHERE m.turn_id = :turn_id AND m.direction = 'out' AND m.delivery IS NULL AND NOT m.meta ? 'given_at'
 """
-"""A question that is open is given once, whatever else is given anew each time."""
+"""Noted once: to read it again says nothing new."""
 
 _ASKED_AGAIN = f"""{_TAKEN_UP}
    AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.conversation_id = k.conversation_id AND t.finished_at IS NOT NULL
@@ -110,7 +109,8 @@ SELECT o.id AS raw_output_id, o.created_at, o.conversation_id, o.turn_id, c.chan
 """
 
 
-_TEXTS = dump_json(Texts().model_dump(include={"dropped", "replaced", "still_working"}))
+_IN_PLACE = {"dropped", "replaced", "still_working", "action_done", "action_unknown", "action_failed"}
+_TEXTS = dump_json(Texts().model_dump(include=_IN_PLACE))
 """What `given_instead` says where the assistant has no words of its own."""
 
 

@@ -112,7 +112,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
        (SELECT to_jsonb(p) || jsonb_build_object('newest_version', (
                SELECT max(version) FROM configurations c WHERE c.assistant = p.assistant),
            'something_done', others.something_done, 'something_unknown', others.something_unknown,
-           'accepted_at', put.accepted_at, 'sent_as', coalesce(put.sent_as, '[]'), 'said_otherwise',
+           'accepted_at', put.accepted_at, 'followed', coalesce(put.followed, false),
+           'sent_as', coalesce(put.sent_as, '[]'), 'said_otherwise',
            was_said_otherwise(p, put.begun_at, turn.first_seq, (SELECT max(seq) FROM waiting)))
           FROM actions p CROSS JOIN effects_of_turn(p.turn_id, p.id) AS others
           LEFT JOIN question_words(p) AS put ON true
@@ -135,8 +136,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
 """
 """Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is.
 
-Of an open question, `accepted_at` (`question_words`) says since when a plain yes may mean it, and `said_otherwise`
-(`was_said_otherwise`) whether anything else was written since (`storage/sql/decisions.sql`); `newest_seq` and `merges`
+Of an open question, `accepted_at` and `followed` (`question_words`) say whether a plain yes may mean it,
+`said_otherwise` (`was_said_otherwise`) whether anything else was written since (`storage/sql/decisions.sql`); `newest_seq` and `merges`
 let the commit of such a yes find what was written, or revised, after this. `pressed`: the
 questions of the buttons that were pressed."""
 
@@ -179,6 +180,7 @@ class StoredConfirmation(BaseModel):
     assistant_version: int | None
     newest_version: int | None
     accepted_at: datetime | None
+    followed: bool = False
     said_otherwise: bool = False
     sent_as: tuple[str, ...] = ()
     something_done: bool = False
@@ -194,6 +196,7 @@ class StoredConfirmation(BaseModel):
             expires_at=self.expires_at,
             asked_seq=self.asked_seq,
             accepted_at=self.accepted_at,
+            followed=self.followed,
             said_otherwise=self.said_otherwise,
             sent_as=self.sent_as,
         )

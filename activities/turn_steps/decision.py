@@ -19,6 +19,7 @@ from actions.confirmation import (
     confirm_payload,
     digest_of,
     interpret_all,
+    means_something_of_ours,
     pending_action,
 )
 from actions.confirmation_text import question_text
@@ -160,12 +161,13 @@ def words_of_what_is_done(turn: ClaimedTurn, assistant: LoadedAssistant) -> str 
 def on_message(turn: ClaimedTurn, assistant: LoadedAssistant) -> gates.GateResult:
     """What the customer's words do to the conversation, apart from a yes or no to the question that is open.
 
-    Words from before the question was asked leave it open; words from before a close open nothing.
+    Words from before the question was asked leave it open, and so does a yes or no that may mean other words of ours;
+    words from before a close open nothing.
     """
     config, asked = assistant.registry.config, turn.question
     if asked is None:  # answered by this very turn, maybe: there is none to keep
         config = config.model_copy(update={"unclear_answer": "cancel"})
-    elif turn.last_claimed_seq <= asked.asked_seq:
+    elif turn.last_claimed_seq <= asked.asked_seq or means_something_of_ours(asked.pending, turn.said):
         config = config.model_copy(update={"unclear_answer": "keep"})
     return gates.evaluate(Event.MESSAGE, turn.standing, config, earlier=turn.last_claimed_seq <= turn.closed_seq)
 

@@ -14,22 +14,30 @@ CREATE OR REPLACE FUNCTION was_never_given(p_words messages) RETURNS boolean LAN
        AND (NOT p_words.meta ? 'given_at' OR p_words.meta ? 'given_instead')
 $$;
 
--- given_instead: what their caller reads in their place: what came of the action, as the customer is told; where it was
--- agreed to and that is not known yet, that it is under way; else what was done before in the same turn, or that it is
--- not asked any more, for another question is, or at all. NULL: a person has the conversation, and tells it.
+-- given_instead: what their caller reads in their place: what came of the action, or of the same one where it was
+-- asked about anew since, as the customer is told; where it was agreed to and that is not known yet, that it is under
+-- way; else what was done before in the same turn, or that it is not asked any more, for something else is, or at all.
+-- NULL: a person has the conversation, and tells it.
 CREATE OR REPLACE FUNCTION given_instead(p_words messages, p_owner text, p_texts jsonb) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(
                (SELECT w.text FROM messages w
-                 WHERE w.channel = p_words.channel AND w.id_scope = 'action' AND w.channel_message_id = a.id::text
-                   AND (p_owner <> 'human' OR w.direction = 'out' AND w.delivery IS DISTINCT FROM 'withheld')),
-               CASE WHEN a.status <> 'accepted' THEN p_words.meta ->> 'done' END,
+                 WHERE w.channel = p_words.channel AND w.id_scope = 'action' AND w.channel_message_id = now.id::text
+                   AND w.direction = 'out' AND (p_owner <> 'human' OR w.delivery IS DISTINCT FROM 'withheld')),
+               CASE WHEN now.status <> 'accepted' THEN p_words.meta ->> 'done' END,
                CASE WHEN p_owner = 'human' THEN NULL
-                    WHEN a.status = 'accepted' THEN p_texts ->> 'still_working'
+                    WHEN now.status = 'accepted' THEN p_texts ->> CASE WHEN now.id = a.id THEN 'still_working' ELSE
+                         CASE e.status WHEN 'confirmed' THEN 'action_done' WHEN 'unknown' THEN 'action_unknown'
+                              WHEN 'failed' THEN 'action_failed' ELSE 'still_working' END END
                     WHEN EXISTS (SELECT 1 FROM actions q WHERE q.conversation_id = a.conversation_id
-                                    AND q.status = 'awaiting_confirmation' AND q.confirmation_by = 'customer')
+                                    AND q.created_at > a.created_at AND q.confirmation_by = 'customer')
                     THEN p_texts ->> 'replaced' ELSE p_texts ->> 'dropped' END)
-      FROM actions a WHERE a.id = (p_words.meta ->> 'asks')::uuid
+      FROM actions a CROSS JOIN LATERAL (
+           SELECT s.* FROM actions s
+            WHERE s.conversation_id = a.conversation_id AND s.name = a.name AND s.metadata = a.metadata
+              AND s.created_at >= a.created_at
+            ORDER BY s.created_at DESC, s.id = a.id LIMIT 1) AS now LEFT JOIN effects e ON e.key = now.effect_key
+     WHERE a.id = (p_words.meta ->> 'asks')::uuid
 $$;
 
 -- is_settled: they are over, and nothing is owed for them: the customer has said yes, or what came of it is told, or
@@ -70,15 +78,13 @@ $$;
 -- question_words: of a question to the customer, what is known of its words. `begun_at`: when it could first be read:
 -- when the request began that the channel took; where an attempt before it may have arrived, and over HTTP, when it
 -- was asked. `accepted_at`: when the channel had all parts, or a caller over HTTP was given it (`TurnViews.give`); the
--- year 9999 until then, where a part failed, was deleted or is unknown, and once other words of ours are newer, which a
--- plain yes may mean. `sent_as`: the channel's ids. No row where no words ask.
+-- year 9999 until then, and where a part failed, was deleted or is unknown. `followed`: other words of ours are newer,
+-- which a plain yes may mean. `sent_as`: the channel's ids. No row where no words ask.
 CREATE OR REPLACE FUNCTION question_words(p_asked actions) RETURNS TABLE (
-    begun_at timestamptz, accepted_at timestamptz, sent_as jsonb
+    begun_at timestamptz, accepted_at timestamptz, followed boolean, sent_as jsonb
 ) LANGUAGE sql STABLE AS $$
-    SELECT asks.begun_at,
-           CASE WHEN says_more_since(p_asked.conversation_id, asks.id, asks.left_at, asks.given_at)
-                THEN '9999-12-31T00:00:00Z' ELSE coalesce(asks.given_at, asks.taken_at, '9999-12-31T00:00:00Z') END,
-           asks.sent_as
+    SELECT asks.begun_at, coalesce(asks.given_at, asks.taken_at, '9999-12-31T00:00:00Z'),
+           says_more_since(p_asked.conversation_id, asks.id, asks.left_at, asks.given_at), asks.sent_as
       FROM (SELECT m.id, (m.meta ->> 'given_at')::timestamptz AS given_at,
                    coalesce(min(e.claimed_at), m.stored_at) AS left_at,
                    CASE WHEN bool_and(e.attempts = 1 OR e.unknown_attempts = 0 AND e.failed_fence IS NULL)
@@ -94,16 +100,19 @@ CREATE OR REPLACE FUNCTION question_words(p_asked actions) RETURNS TABLE (
 $$;
 
 -- says_more_since: other words of ours than *p_question* began to be sent to the customer after it (*p_left_at*), in
--- this conversation or a merged one; over HTTP, and on the phone itself, they were stored later, or given later.
+-- this conversation or a merged one; over HTTP, and on the phone itself, they were stored later, or first given later.
+-- Older words that are sent once more say nothing new.
 CREATE OR REPLACE FUNCTION says_more_since(
     p_conversation uuid, p_question uuid, p_left_at timestamptz, p_given_at timestamptz
 ) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT 1 FROM conversations c JOIN messages w ON w.conversation_id = c.id
-         WHERE p_conversation IN (c.id, c.merged_into) AND w.direction = 'out' AND w.id <> p_question
+          JOIN messages q ON q.id = p_question
+         WHERE p_conversation IN (c.id, c.merged_into) AND w.direction = 'out' AND w.id <> q.id
            AND (w.delivery IS NULL
                 AND (w.stored_at > p_left_at OR (w.meta ->> 'given_at')::timestamptz > p_given_at)
                 OR EXISTS (SELECT 1 FROM effects e WHERE e.message_id = w.id AND e.claimed_at > p_left_at
+                              AND (e.attempts = 1 OR w.stored_at > q.stored_at)
                               AND e.status IN ('sending', 'confirmed', 'unknown'))))
 $$;
 

@@ -169,3 +169,45 @@ async def test_a_yes_to_a_question_of_which_a_part_was_deleted_is_the_models(sti
     await talk.customer.status(still.whatsapp.sent[0], "deleted")
 
     assert await _called_after(talk) == []
+
+
+@pytest.mark.parametrize("speaks", WORDS)
+async def test_a_yes_that_quotes_the_question_counts_after_them(
+    talk: Conversation, speaks: Callable[[Conversation], Awaitable[None]]
+) -> None:
+    [question] = [posted for posted in talk.system.whatsapp.sent if posted.choices]
+    await speaks(talk)
+    await talk.customer.write(
+        "yes", timestamp=stamp(now() + timedelta(seconds=3)), context={"id": question.channel_message_id}
+    )
+
+    await whole_turn(talk.system, await talk.id, talk.cursor)
+
+    assert [name for name, *_ in talk.system.endpoints.calls] == ["cancel_order"]
+
+
+async def test_a_yes_that_may_mean_other_words_leaves_the_question_open(still: System) -> None:
+    """As it does by default where anything else ends it: the words may have asked for that yes."""
+    talk = await asked(still, CANCELS)
+    await talk.delivered()
+    await _staff_write(talk)
+    await _called_after(talk, "ok")
+    talk.cursor += 1
+    await talk.delivered()
+
+    assert await _called_after(talk, choice=0) == ["cancel_order"]
+
+
+async def test_an_older_answer_that_is_sent_once_more_leaves_no_doubt(still: System) -> None:
+    talk = Conversation(still)
+    await configure(still)
+    await talk.customer.write("When do you open?")
+    talk.cursor = await whole_turn(still, await talk.id, 0)
+    await talk.deliver()
+    older = still.whatsapp.sent[-1]
+    await _asks(talk)
+    await talk.customer.status(older, "failed", 131000)
+    await settled(talk)
+
+    assert [posted.text for posted in still.whatsapp.sent].count(older.text) == 2
+    assert await _called_after(talk) == ["cancel_order"]
