@@ -100,7 +100,8 @@ def interpret(
     not a caption), *quotes* the message that it answers to, *seq* the message's number, *sent_at* the channel's own
     time of it, else *arrived_at* ours, *by* who answers. Any other button than this question's, words that answer to
     another message, a message from before the question, an answer of somebody else, a yes in words after the customer's
-    other words, or after ours unless it quotes the question, never confirms. None is only for buttons of other questions: all else is at least a message.
+    other words, or after ours unless it quotes the question, never confirms. None is only for buttons of other
+    questions: all else is at least a message.
     """
     button = _PAYLOAD.fullmatch(payload) if payload else None
     if pending is None:

@@ -137,8 +137,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
 """Takes what waits as a turn, or a turn under way for its next step. One that is nobody's to ask stays as it is.
 
 Of an open question, `accepted_at` and `followed` (`question_words`) say whether a plain yes may mean it,
-`said_otherwise` (`was_said_otherwise`) whether anything else was written since (`storage/sql/decisions.sql`); `newest_seq` and `merges`
-let the commit of such a yes find what was written, or revised, after this. `pressed`: the
+`said_otherwise` (`was_said_otherwise`) whether anything else was written since (`storage/sql/decisions.sql`);
+`newest_seq` and `merges` let the commit of such a yes find what was written, or revised, after this. `pressed`: the
 questions of the buttons that were pressed."""
 
 GET = f"""

@@ -1,4 +1,4 @@
-"""A question over HTTP beside answers that are read again: what was given says nothing new, what was done is not denied."""
+"""A question over HTTP beside answers that are read again: they say nothing new, and what was done is not denied."""
 
 from __future__ import annotations
 
