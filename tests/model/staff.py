@@ -73,7 +73,7 @@ def write_again(world: World) -> bool:
 
 async def _add(world: World, conversation_id: UUID, text: str) -> None:
     added = await Outbox(world.database).add_reply(conversation_id, text, author_name="Ann", key=text)
-    if added.needs_delivery:
+    if added is not None and added.needs_delivery:  # None: the customer is erased
         [row] = await world.database.rows(inside.WORKFLOW, {"id": added.conversation_id})
         world.signalled(row["workflow_id"], "delivery_due")
 
