@@ -186,6 +186,7 @@ async def test_a_database_that_is_read_only(system: System) -> None:
 
 
 async def test_a_database_without_our_tables(system: System) -> None:
+    await until("a seen worker", lambda: readyz(system, "?for=answer"), lambda seen: seen[0] == 200)
     await system.database.rows("DROP TABLE alembic_version")
     await system.database.rows("ALTER TABLE messages RENAME TO messages_of_another")
 

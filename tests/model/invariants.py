@@ -141,8 +141,14 @@ def replies_are_in_order(facts: Facts) -> Iterator[str]:
     rows = {str(row["id"]): row for row in facts.deliveries}
     first = dict.fromkeys(str(read_delivery_id(each.request.delivery_id)[0]) for each in facts.world.whatsapp.sent)
     by_conversation: dict[Any, list[Row]] = defaultdict(list)
+    told_later = {
+        row["id"]
+        for row in facts.messages
+        if row["turn_id"] and row["owner_version"] != began.get(row["turn_id"], row["owner_version"])
+    }
     for delivery in first:
-        by_conversation[rows[delivery]["conversation_id"]].append(rows[delivery])
+        if rows[delivery]["message_id"] not in told_later:
+            by_conversation[rows[delivery]["conversation_id"]].append(rows[delivery])
     for conversation_id, sent in by_conversation.items():
         wrong = [(one, other) for one, other in combinations(sent, 2) if _place(one) > _place(other)]
         if any(not _cross_in_a_merge(facts, one, other) for one, other in wrong):
