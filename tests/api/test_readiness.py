@@ -186,15 +186,18 @@ async def test_a_database_that_is_read_only(system: System) -> None:
 
 
 async def test_a_database_without_our_tables(system: System) -> None:
-    await until("a seen worker", lambda: readyz(system, "?for=answer"), lambda seen: seen[0] == 200)
+    missing = ["Migrations are missing: run `agent migrate`"]
     await system.database.rows("DROP TABLE alembic_version")
     await system.database.rows("ALTER TABLE messages RENAME TO messages_of_another")
 
-    status, body = await readyz(system, "?for=store")
+    status, _ = await until(
+        "missing migrations and a worker that is seen",
+        lambda: readyz(system, "?for=store"),
+        lambda seen: seen[1]["missing"] == missing,
+    )
     response = await system.send("Hello")
 
     assert status == 503
-    assert body["missing"] == ["Migrations are missing: run `agent migrate`"]
     assert response.status_code == 503, response.text
 
 
