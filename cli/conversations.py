@@ -13,7 +13,7 @@ import typer
 from cli.plain import plain_json
 from cli.standing import ConversationSummary, conversation_text
 from cli.surroundings import on_database, stop
-from cli.values import PATH, trouble_with, user_name
+from cli.values import PATH, actor, trouble_with
 from config.settings import Settings
 from schemas import requests
 from schemas.conversation_ref import ConversationRef
@@ -61,7 +61,7 @@ def reset(
     from integrations.temporal.connection import address_of, connect
     from integrations.temporal.conversations import Conversations, TemporalUnavailable
 
-    who = _user()
+    who = actor()
 
     async def begin_anew(database: Database, settings: Settings) -> Session:
         session = await _found(database, channel, customer_id)
@@ -117,7 +117,7 @@ def erase(
     ] = False,
 ) -> None:
     """Remove the customer's words and names for ever. Thread ids, numbers, statuses and counts are kept."""
-    who = _user()
+    who = actor()
     if not yes:
         typer.confirm(f"Erase all words and names of {customer_id} on {channel}? Nothing brings them back.", abort=True)
 
@@ -183,11 +183,6 @@ def _checked(channel: str, customer_id: str) -> tuple[str, str]:
         if trouble := trouble_with(value, kind):
             raise stop(f"{name}: got {value!r}; {trouble}")
     return channel, customer_id
-
-
-def _user() -> str:
-    """Who does it, for the audit."""
-    return f"user {user_name()}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from cli.plain import plain
 from cli.surroundings import on_database, stop
-from cli.values import trouble_with, user_name
+from cli.values import actor, trouble_with
 from schemas.effects import Effect, EffectStatus
 from schemas.requests import Note
 from storage.effects import Effects, NotUnknown
@@ -45,7 +45,7 @@ def resolve(
     """Settle an effect of unknown outcome. Nothing is done and nobody is told."""
     if trouble := trouble_with(note, Note):
         raise stop(f"--note: {trouble}; say how you know")
-    who = f"user {user_name()}"
+    who = actor()
     try:
         settled = on_database(
             lambda database, _: Effects(database).resolve(effect, outcome.value, note=note, settled_by=who)

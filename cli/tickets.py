@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.surroundings import on_database, stop
-from cli.values import NAME, user_name
+from cli.values import NAME, actor
 from config.settings import Settings
 from schemas.conversation_ref import ConversationRef
 from storage.database import Database
@@ -31,7 +31,7 @@ def resolve(
     from integrations.temporal.connection import connect
     from integrations.temporal.conversations import Conversations, TemporalUnavailable
 
-    who = f"user {user_name()}"
+    who = actor()
 
     async def end(database: Database, settings: Settings) -> ConversationRef | None:
         ref = await Desk(database).resolve_ticket(ticket_id, who=who)

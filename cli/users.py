@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli.surroundings import on_database, stop
-from cli.values import NAME, user_name
+from cli.values import NAME, actor
 
 app = typer.Typer(help="People who work with the system.", no_args_is_help=True)
 
@@ -44,9 +44,9 @@ def add(
         checked_email(email)  # before anybody types a password in vain
         password = _password()
         check_password(password)
-        actor = f"user {user_name()}"
+        who = actor()
         added = on_database(
-            lambda database, _: Users(database).add(email, name=name, role=role.value, password=password, actor=actor)
+            lambda database, _: Users(database).add(email, name=name, role=role.value, password=password, actor=who)
         )
     except UserRefused as refused:
         raise stop(str(refused)) from None

@@ -90,3 +90,8 @@ def user_name() -> str:
     except (KeyError, OSError):  # a container's user without a line in /etc/passwd
         raise stop("LOGNAME: not set, and this machine has no name for you; set it to yours") from None
     return str(_as(AgentName, name, "LOGNAME", _NAME_WANTED))
+
+
+def actor() -> str:
+    """The same, as entries of the audit name a command's user."""
+    return f"user {user_name()}"
