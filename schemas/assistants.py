@@ -51,7 +51,7 @@ class Texts(BaseModel):
     still_working: TextOf = Field(default="I am still working on it, one moment please.")
     unreadable: TextOf = Field(default="I'm sorry, I can't read this kind of message. Could you write it as text?")
     over_limit: TextOf = Field(
-        default="You are sending messages faster than I can answer them. Please wait a minute and then write again.",
+        default="You are sending messages faster than I can answer them one by one, so I answer them together.",
     )
 
     def of_other_effects(self, *, done: bool, unknown: bool) -> str | None:

@@ -48,7 +48,7 @@ _UNDECIDED = "('claimed', 'asking', 'failed', 'reopened')"
 _CLAIMABLE = "('claimed', 'asking', 'failed', 'reopened', 'invalid', 'resulted')"
 _FROM_THE_BEGINNING = f"(turns.step = 0 AND turns.status IN {_UNDECIDED} OR turns.status = 'reopened')"
 _MESSAGE = """id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'reply_to' AS reply_to,
-           meta ->> 'limited' AS limited,
+           meta ->> 'limited' AS limited, CAST(meta ->> 'waits_until' AS timestamptz) AS waits_until,
            channel_message_id, sent_at, stored_at, wants_stream, request_id"""
 
 _CLAIM = f"""
@@ -127,8 +127,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                     SELECT choice_id FROM held UNION ALL SELECT choice_id FROM waiting) taken)) asked) AS pressed,
        (SELECT jsonb_agg(to_jsonb(taken) ORDER BY sent_at NULLS LAST, seq)
           FROM (SELECT * FROM held UNION ALL
-                SELECT id, seq, kind, text, choice_id, reply_to, limited, channel_message_id, sent_at, stored_at,
-                       wants_stream, request_id FROM waiting) taken) AS messages
+                SELECT id, seq, kind, text, choice_id, reply_to, limited, waits_until, channel_message_id, sent_at,
+                       stored_at, wants_stream, request_id FROM waiting) taken) AS messages
   FROM turn
   CROSS JOIN effects_of_turn(turn.id) AS done
   JOIN conversations conversation ON conversation.id = :conversation_id
@@ -309,9 +309,9 @@ class ClaimedTurn(TurnRow):
         return [message for message in self.messages if message.counts]
 
     @property
-    def said(self) -> list[WaitingMessage]:
-        """The customer's words, those over a limit too: they are not answered, and may still say otherwise."""
-        return [message for message in self.messages if message.is_said]
+    def waits_until(self) -> datetime | None:
+        """When the model may be asked about the first message over the customer's limit; what came since goes along."""
+        return min((message.waits_until for message in self.counting if message.waits_until), default=None)
 
     @property
     def slot(self) -> UUID:

@@ -43,7 +43,7 @@ CREATE OR REPLACE FUNCTION tells_of(p_words messages) RETURNS uuid LANGUAGE sql 
      WHERE a.id = CASE p_words.id_scope WHEN 'action' THEN p_words.channel_message_id::uuid END AND is_owed(a)
 $$;
 
--- unanswered_turns: those that came to nothing the customer saw: held (not for a limit, which they were told of),
+-- unanswered_turns: those that came to nothing the customer saw: held (but for what was merged or erased),
 -- withheld, or with a reply that did not leave. `reply_id`: the words that are kept: its own, or of what came of what
 -- it asked for. `is_done`: as above, or such words are kept.
 CREATE OR REPLACE FUNCTION unanswered_turns(p_conversation uuid)
