@@ -123,7 +123,7 @@ _GET = "SELECT * FROM effects WHERE key = :key"
 _GIVE_UP = """
 UPDATE effects SET status = CASE status WHEN 'planned' THEN 'failed' ELSE 'unknown' END, fence = fence + 1,
        failure = 'abandoned', error = '{"explanation": "nobody carried it on"}', settled_at = agent_now()
- WHERE key = :key AND status IN ('planned', 'sending') RETURNING status
+ WHERE key = :key AND status IN ('planned', 'sending') RETURNING status, kind
 """
 
 _ABANDONED = """
@@ -190,6 +190,13 @@ class Abandoned(ConversationRef):
 
     key: str | None = None
     decision: ApprovalDecision | None = None
+
+
+class GivenUp(BaseModel):
+    """An effect that nobody carried on, as it has ended."""
+
+    kind: str
+    status: EffectStatus
 
 
 class Ledger:
@@ -268,10 +275,10 @@ class Ledger:
         values = {"after": after_seconds, "pause": pause_seconds, "limit": limit}
         return [Abandoned.model_validate(dict(row)) for row in await self._database.rows(_ABANDONED, values)]
 
-    async def give_up(self, key: str) -> EffectStatus:
-        """Ends what nobody can carry on: never begun, it failed; begun, nobody knows. Its new status."""
+    async def give_up(self, key: str) -> GivenUp | None:
+        """Ends what nobody can carry on: never begun, it failed; begun, nobody knows. None: it has ended by now."""
         row = await self._database.row(_GIVE_UP, {"key": key})
-        return EffectStatus(row["status"]) if row else (await self.get(key)).status
+        return None if row is None else GivenUp.model_validate(dict(row))
 
     async def _end(
         self, statement: str, claimed: Fenced, failure: StrEnum | None, error: dict[str, Any], **more: Any
