@@ -80,7 +80,8 @@ COMPLETE = f"""
 UPDATE effects e
    SET status = {_IF_OPEN} :status ELSE e.status END,
        settled_at = {_IF_OPEN} agent_now() ELSE e.settled_at END,
-       result = {_IF_OPEN} CAST(:result AS jsonb) ELSE with_copy(e, CAST(:external_id AS text)) END,
+       result = CASE WHEN e.status IN ('sending', 'unknown') AND e.kind <> 'part' THEN CAST(:result AS jsonb)
+                     ELSE with_copy(e, CAST(:external_id AS text)) END,
        failure = {_IF_OPEN} :failure ELSE e.failure END,
        error = {_IF_OPEN} CAST(:error AS jsonb) ELSE e.error END,
        external_id = coalesce(e.external_id, CAST(:external_id AS text)),
@@ -89,7 +90,8 @@ UPDATE effects e
  WHERE e.key = :key AND e.fence = :fence AND e.status <> 'planned'
 RETURNING e.*
 """
-"""The outcome: `confirmed`, or `unknown`. What the other side has reported meanwhile stands."""
+"""The outcome: `confirmed`, or `unknown`. What the other side has reported meanwhile stands, and so do the names of a
+part's copies."""
 
 _FAIL = """
 UPDATE effects SET status = 'failed', failure = :failure, error = CAST(:error AS jsonb), settled_at = agent_now()
@@ -106,7 +108,8 @@ WITH claimed AS MATERIALIZED (
     SELECT claimed.id, EXISTS (SELECT 1 FROM message WHERE delivery IS DISTINCT FROM 'due') AS over FROM claimed
 )
 UPDATE effects e SET status = CASE WHEN over THEN 'failed' ELSE 'planned' END, failure = :failure,
-       error = CAST(:error AS jsonb), external_id = NULL, not_before = agent_now() + make_interval(secs => :pause),
+       error = CAST(:error AS jsonb), result = noted_copy(e, e.external_id), external_id = NULL,
+       not_before = agent_now() + make_interval(secs => :pause),
        settled_at = CASE WHEN over THEN agent_now() END
   FROM outcome WHERE e.id = outcome.id RETURNING e.key
 """
