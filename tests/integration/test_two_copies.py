@@ -24,6 +24,8 @@ from tests.system_in_process import System
 
 __all__ = ["still"]
 
+NOT_THERE = 131026
+
 
 async def question(still: System) -> tuple[Conversation, Posted]:
     """The channel gave no answer to its first copy, which has left."""
@@ -85,3 +87,18 @@ async def test_a_yes_to_either_counts_after_a_third_send(still: System, quoted: 
 
     assert talk.customer.received == [ASKS_TO_CANCEL] * 3
     assert await yes_to(talk, still.whatsapp.sent[quoted]) == ["cancel_order"]
+
+
+async def test_a_yes_to_the_first_counts_after_a_send_by_hand(still: System) -> None:
+    """The second was refused for good, and staff have sent the question once more."""
+    talk, first = await question(still)
+    still.whatsapp.before_answering.append(lambda _second: talk.customer.status(first, "sent"))
+    await until("the second copy", talk.delivered)
+    await talk.customer.status(still.whatsapp.sent[1], "failed", NOT_THERE)
+    await until("the end", talk.delivered)
+    [failed] = await still.database.rows("SELECT id FROM deliveries WHERE status = 'failed'")
+    resent = await still.http.post(f"/api/deliveries/{failed['id']}/resend", json={"asked_by": "Ann"})
+    await until("the third copy", talk.delivered)
+
+    assert (resent.is_success, talk.customer.received) == (True, [ASKS_TO_CANCEL] * 3)
+    assert await yes_to(talk, first) == ["cancel_order"]
