@@ -58,6 +58,10 @@ class Texts(BaseModel):
         """What is said of a turn's other effects, where its action came to nothing; None if it has none."""
         return self.partly_done if done else self.action_unknown if unknown else None
 
+    def of_effects(self, *, done: bool, unknown: bool) -> str | None:
+        """What is said of effects alone, where nothing else is; None if there are none."""
+        return self.action_done if done else self.action_unknown if unknown else None
+
     def apology(self, which: Apology) -> str:
         return self.too_long if which is Apology.TOO_LONG else self.trouble
 

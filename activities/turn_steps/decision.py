@@ -146,9 +146,7 @@ def _not_asked_any_more(turn: ClaimedTurn, assistant: LoadedAssistant) -> TurnDe
 
 def words_of_what_is_done(turn: ClaimedTurn, assistant: LoadedAssistant) -> str | None:
     """For a turn that ends with no word of the model: what it did, or may have done, is not kept from the customer."""
-    if turn.something_done:
-        return assistant.texts.action_done
-    return assistant.texts.action_unknown if turn.something_unknown else None
+    return assistant.texts.of_effects(done=turn.something_done, unknown=turn.something_unknown)
 
 
 def on_message(turn: ClaimedTurn, assistant: LoadedAssistant) -> gates.GateResult:

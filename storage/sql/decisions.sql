@@ -133,6 +133,20 @@ CREATE OR REPLACE FUNCTION was_said_otherwise(
                 OR date_trunc('second', m.sent_at) > date_trunc('second', p_begun_at)))
 $$;
 
+-- spoke_since: the model has answered the customer since it asked them about the action, in the thread in which it did
+-- what came before the question; and that answer has arrived.
+CREATE OR REPLACE FUNCTION spoke_since(p_asked actions) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT 1 FROM conversations c JOIN messages q ON q.conversation_id = c.id
+          JOIN turns asking ON asking.id = q.turn_id
+          JOIN turns t ON t.conversation_id = asking.conversation_id AND t.first_seq > asking.last_seq
+           AND t.frontend_context_uuid = asking.frontend_context_uuid AND t.status = 'answered' AND t.verdict = 'text'
+          JOIN messages w ON w.turn_id = t.id AND w.direction = 'out'
+         WHERE p_asked.confirmation_by = 'customer' AND p_asked.conversation_id IN (c.id, c.merged_into)
+           AND q.direction = 'out' AND q.meta ->> 'asks' = p_asked.id::text
+           AND (w.meta ? 'given_at' OR has_arrived(w.id)))
+$$;
+
 -- was_asked: a question to the customer is open, and its words are on their way, or have left.
 CREATE OR REPLACE FUNCTION was_asked(p_conversation uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT 1 FROM actions a JOIN messages m ON m.meta ->> 'asks' = a.id::text AND m.direction = 'out'
@@ -162,34 +176,36 @@ CREATE OR REPLACE FUNCTION is_owed(p_action actions) RETURNS boolean LANGUAGE sq
 $$;
 
 -- tell_outcome: what came of an action that waited for a yes. The customer is told now (*p_told*), or, where a person
--- has the conversation, once the bot has it again, unless the person wrote since (`words_to_tell`). *p_note*: for
--- staff.
+-- has the conversation, once the bot has it again, unless the person wrote since (`words_to_tell`); of what is not owed
+-- by then, what else its turn did (*p_beside*). *p_note*: for staff.
 CREATE OR REPLACE FUNCTION tell_outcome(
-    p_place conversations, p_action actions, p_told boolean, p_words text, p_note text
+    p_place conversations, p_action actions, p_told boolean, p_words text, p_note text, p_beside text DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_is_owed constant boolean := p_told OR is_owed(p_action);
+    v_said constant text := CASE WHEN v_is_owed THEN p_words ELSE p_beside END;
 BEGIN
-    INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, text,
+    INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, text, meta,
                           owner_version, delivery)
-    SELECT p_place.id, 'out', 'assistant', p_place.channel, 'action', p_action.id::text, p_words, p_place.owner_version,
+    SELECT p_place.id, 'out', 'assistant', p_place.channel, 'action', p_action.id::text, v_said,
+           CASE WHEN v_is_owed THEN '{}' ELSE '{"beside": true}' END::jsonb, p_place.owner_version,
            CASE WHEN NOT p_told THEN 'withheld' WHEN needs_delivery(p_place.channel, p_place.account) THEN 'due' END
-     WHERE v_is_owed
+     WHERE v_said IS NOT NULL
         ON CONFLICT DO NOTHING;
     INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, kind, text)
-    SELECT p_place.id, 'event', 'assistant', p_place.channel, CASE WHEN v_is_owed THEN '' ELSE 'action' END,
-           CASE WHEN NOT v_is_owed THEN p_action.id::text END, 'note', p_note
+    SELECT p_place.id, 'event', 'assistant', p_place.channel, CASE WHEN v_said IS NULL THEN 'action' ELSE '' END,
+           CASE WHEN v_said IS NULL THEN p_action.id::text END, 'note', p_note
      WHERE p_note IS NOT NULL;
 END $$;
 
 -- tell_decision: what came of an action that staff decided on is said once, and with it the owner changes where the
 -- action does that (*p_event*, *p_rules*): only under the version that the decision was made under, else *p_instead* is
 -- said and the action counts as not done. A close is the bot's own: what the customer wrote meanwhile comes after it.
--- Under the owners *p_told_under* the bot tells the customer; else staff read a note. Where the conversation was merged
--- meanwhile, it is told in the one that goes on, as its owner says.
+-- Under the owners *p_told_under* the bot tells the customer; else staff read a note. *p_beside*: what else its turn
+-- did. Where the conversation was merged meanwhile, it is told in the one that goes on, as its owner says.
 CREATE OR REPLACE FUNCTION tell_decision(
     p_conversation uuid, p_action uuid, p_event text, p_rules jsonb, p_reason text, p_words text, p_instead text,
-    p_told_under text[]
+    p_told_under text[], p_beside text
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_action actions%ROWTYPE;
@@ -223,7 +239,7 @@ BEGIN
     END IF;
     IF v_overtaken THEN PERFORM withhold_decided(v_action); END IF;
     v_words := CASE WHEN v_overtaken THEN p_instead ELSE p_words END;
-    PERFORM tell_outcome(v_place, v_action, v_told, v_words, CASE WHEN NOT v_told THEN v_words END);
+    PERFORM tell_outcome(v_place, v_action, v_told, v_words, CASE WHEN NOT v_told THEN v_words END, p_beside);
 END $$;
 
 -- withhold_decided: another owner has the conversation since staff decided on the action: it counts as not done.

@@ -166,8 +166,12 @@ END $$;
 -- with_copy: what is noted of a part, and that *p_id* names a copy of it: where nobody knew whether the first had left,
 -- it was sent again, and the customer, who has both, may quote either.
 CREATE OR REPLACE FUNCTION with_copy(p_part effects, p_id text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_part.kind = 'part' AND p_part.external_id <> p_id
-                     AND NOT coalesce(p_part.result -> 'copies' ? p_id, false)
+    SELECT CASE WHEN p_part.external_id <> p_id THEN noted_copy(p_part, p_id) ELSE p_part.result END
+$$;
+
+-- noted_copy: the same, whatever the part itself is named. The name of one that is to be sent again is noted so.
+CREATE OR REPLACE FUNCTION noted_copy(p_part effects, p_id text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_part.kind = 'part' AND NOT coalesce(p_part.result -> 'copies' ? p_id, p_id IS NULL)
                 THEN coalesce(p_part.result, '{}')
                      || jsonb_build_object('copies', coalesce(p_part.result -> 'copies', '[]') || to_jsonb(p_id))
                 ELSE p_part.result END

@@ -196,3 +196,15 @@ async def test_an_ok_to_words_that_are_read_after_a_question_is_in_doubt(unread:
     assert read == (Texts().replaced if first == CANCELS else first)
     assert await reads(unread, "ok", "m-3") == "You said: ok"
     assert unread.endpoints.calls == []
+
+
+async def test_an_answer_that_is_fetched_again_while_a_question_is_open_leaves_doubt(unread: System) -> None:
+    """That it was read before nobody noted, for no question was open: what is read last may be what is meant."""
+    unread.perplexity.gate.set()
+    assert await reads(unread, "Hello", "m-0") == "You said: Hello"
+    unread.perplexity.scripts.append(CANCELS)
+    assert await reads(unread) == ASKS
+    assert await reads(unread, "Hello", "m-0") == "You said: Hello"
+
+    assert await reads(unread, "ok", "m-2") == "You said: ok"
+    assert (len((await unread.session())["questions"]), unread.endpoints.calls) == (1, [])
