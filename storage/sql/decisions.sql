@@ -14,10 +14,10 @@ CREATE OR REPLACE FUNCTION was_never_given(p_words messages) RETURNS boolean LAN
        AND (NOT p_words.meta ? 'given_at' OR p_words.meta ? 'given_instead')
 $$;
 
--- given_instead: what their caller reads in their place: what came of the action, or of the same one where it was
--- asked about anew since, as the customer is told; where it was agreed to and that is not known yet, that it is under
--- way; else what was done before in the same turn, or that it is not asked any more, for something else is, or at all.
--- NULL: a person has the conversation, and tells it.
+-- given_instead: what their caller reads in their place: what came of the action, or, where nobody agreed to it and
+-- nothing was done before in the same turn, of the same one that was asked about since, one that was agreed to first;
+-- as the customer is told; where that is not known yet, that it is under way; else what was done before, or that it is
+-- not asked any more, for something else is, or at all. NULL: a person has the conversation, and tells it.
 CREATE OR REPLACE FUNCTION given_instead(p_words messages, p_owner text, p_texts jsonb) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(
@@ -34,9 +34,11 @@ LANGUAGE sql STABLE AS $$
                     THEN p_texts ->> 'replaced' ELSE p_texts ->> 'dropped' END)
       FROM actions a CROSS JOIN LATERAL (
            SELECT s.* FROM actions s
-            WHERE s.conversation_id = a.conversation_id AND s.name = a.name AND s.metadata = a.metadata
+            WHERE s.id = a.id OR a.status <> 'accepted' AND NOT p_words.meta ? 'done'
+              AND s.conversation_id = a.conversation_id AND s.name = a.name AND s.metadata = a.metadata
               AND s.created_at >= a.created_at
-            ORDER BY s.created_at DESC, s.id = a.id LIMIT 1) AS now LEFT JOIN effects e ON e.key = now.effect_key
+            ORDER BY s.status = 'accepted' DESC, s.created_at DESC, s.id = a.id LIMIT 1) AS now
+      LEFT JOIN effects e ON e.key = now.effect_key
      WHERE a.id = (p_words.meta ->> 'asks')::uuid
 $$;
 
