@@ -113,8 +113,9 @@ BEGIN
     IF v_message.delivery IS DISTINCT FROM 'due' OR v_message.owner_version IS DISTINCT FROM p_owner_version THEN
         RETURN false;
     END IF;
-    UPDATE effects e SET status = CASE WHEN status = 'planned' AND NOT may_have_arrived(e) THEN 'failed'
-                             WHEN status = 'planned' THEN 'unknown' ELSE status END,
+    UPDATE effects e SET status = CASE WHEN status <> 'planned' THEN status
+                             WHEN may_have_arrived(e) AND p_failure IS DISTINCT FROM 'superseded' THEN 'unknown'
+                             ELSE 'failed' END,  -- superseded: what comes in its place is told all the same
            failure = CASE WHEN p_failure = 'superseded' THEN p_failure ELSE coalesce(failure, p_failure) END,
            error = coalesce(error, p_error), settled_at = agent_now()
      WHERE message_id = p_message AND status IN ('planned', 'failed', 'unknown');

@@ -6,7 +6,9 @@ import pytest
 
 from integrations.channels.failures import SendFailed, SendFailureKind
 from schemas.transitions import Event
+from tests.integration.test_over import ASKS_TO_CANCEL, CANCELS, DROPPED, asked
 from tests.integration.test_unsaid import Conversation, still, talk
+from tests.system_in_process import System
 
 __all__ = ["still", "talk"]
 
@@ -58,3 +60,15 @@ async def test_staff_who_take_over_read_that_it_may_have_arrived(talk: Conversat
     await talk.delivered()
 
     assert (talk.customer.received, await notes(talk)) == (["You said: What does it cost?"], [NOBODY_KNOWS])
+
+
+async def test_a_question_that_ended_meanwhile_is_said_to_be_over(still: System) -> None:
+    """It may have arrived; that it is over is so in any case, and its customer's message does not end in silence."""
+    asks = await asked(still, CANCELS)
+    still.whatsapp.failures.extend([NO_ANSWER, BUSY])
+    for _ in range(2):
+        await asks.delivered()
+    await asks.change(Event.RESET)
+    await asks.delivered()
+
+    assert asks.customer.received == [ASKS_TO_CANCEL, DROPPED]
