@@ -94,8 +94,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
        turn.unknown_attempts, turn.times_asked, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
        (SELECT coalesce(jsonb_object_agg(p.collection_uuid, p.version), '{{}}') FROM (
-           SELECT DISTINCT ON (collection_uuid) collection_uuid, version FROM pasted_packs
-            WHERE assistant = conversation.assistant ORDER BY collection_uuid, id DESC) p) AS packs_pasted,
+           SELECT DISTINCT ON (collection_uuid) collection_uuid, version, assistant FROM pasted_packs
+            ORDER BY collection_uuid, id DESC) p WHERE p.assistant = conversation.assistant) AS packs_pasted,
        conversation.assistant, conversation.closed_seq, conversation.newest_seq, conversation.merges,
        (SELECT max(c.merged_at) FROM conversations c
          WHERE c.merged_into = conversation.id AND c.merged_at <= turn.started_at
@@ -263,7 +263,8 @@ class ClaimedTurn(TurnRow):
     closed from outside. `newest_seq`: the conversation's newest message. `merges`: how often another was merged into
     this one, or words that waited were revised. `untold_merges`: when the last merge was of which its thread was not
     told. `something_done`: an effect of this turn is confirmed; `something_unknown`: of one nobody knows. `pack_told`:
-    the version its thread knows; `packs_pasted`: by Space, the version last confirmed as pasted into it.
+    the version its thread knows; `packs_pasted`: by Space, the version last confirmed as pasted into it, but where
+    another assistant's was pasted since.
     `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage began, that is, the
     first time that nobody was reached upstream since somebody was. `pressed`: the questions of the buttons among
     the messages.

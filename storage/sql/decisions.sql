@@ -14,10 +14,10 @@ CREATE OR REPLACE FUNCTION was_never_given(p_words messages) RETURNS boolean LAN
        AND (NOT p_words.meta ? 'given_at' OR p_words.meta ? 'given_instead')
 $$;
 
--- given_instead: what their caller reads in their place: what came of the action, or of the same one where it was
--- asked about anew since, as the customer is told; where it was agreed to and that is not known yet, that it is under
--- way; else what was done before in the same turn, or that it is not asked any more, for something else is, or at all.
--- NULL: a person has the conversation, and tells it.
+-- given_instead: what their caller reads in their place: what came of the action, or, where nobody agreed to it and
+-- nothing was done before in the same turn, of the same one that was asked about since, one that was agreed to first;
+-- as the customer is told; where that is not known yet, that it is under way; else what was done before, or that it is
+-- not asked any more, for something else is, or at all. NULL: a person has the conversation, and tells it.
 CREATE OR REPLACE FUNCTION given_instead(p_words messages, p_owner text, p_texts jsonb) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(
@@ -34,9 +34,11 @@ LANGUAGE sql STABLE AS $$
                     THEN p_texts ->> 'replaced' ELSE p_texts ->> 'dropped' END)
       FROM actions a CROSS JOIN LATERAL (
            SELECT s.* FROM actions s
-            WHERE s.conversation_id = a.conversation_id AND s.name = a.name AND s.metadata = a.metadata
+            WHERE s.id = a.id OR a.status <> 'accepted' AND NOT p_words.meta ? 'done'
+              AND s.conversation_id = a.conversation_id AND s.name = a.name AND s.metadata = a.metadata
               AND s.created_at >= a.created_at
-            ORDER BY s.created_at DESC, s.id = a.id LIMIT 1) AS now LEFT JOIN effects e ON e.key = now.effect_key
+            ORDER BY s.status = 'accepted' DESC, s.created_at DESC, s.id = a.id LIMIT 1) AS now
+      LEFT JOIN effects e ON e.key = now.effect_key
      WHERE a.id = (p_words.meta ->> 'asks')::uuid
 $$;
 
@@ -86,7 +88,8 @@ CREATE OR REPLACE FUNCTION question_words(p_asked actions) RETURNS TABLE (
     SELECT asks.begun_at, coalesce(asks.given_at, asks.taken_at, '9999-12-31T00:00:00Z'),
            says_more_since(p_asked.conversation_id, asks.id, asks.left_at, asks.given_at), asks.sent_as
       FROM (SELECT m.id, (m.meta ->> 'given_at')::timestamptz AS given_at,
-                   coalesce(min(e.claimed_at), m.stored_at) AS left_at,
+                   coalesce(CASE WHEN bool_and(e.attempts = 1 OR e.unknown_attempts = 0) THEN min(e.claimed_at) END,
+                            m.stored_at) AS left_at,
                    CASE WHEN bool_and(e.attempts = 1 OR e.unknown_attempts = 0 AND e.failed_fence IS NULL)
                         THEN min(e.claimed_at) ELSE p_asked.created_at END AS begun_at,
                    CASE WHEN bool_and(e.status = 'confirmed' AND coalesce(e.reached, 'deleted') <> 'deleted')
@@ -99,21 +102,20 @@ CREATE OR REPLACE FUNCTION question_words(p_asked actions) RETURNS TABLE (
              GROUP BY m.id) AS asks
 $$;
 
--- says_more_since: other words of ours than *p_question* began to be sent to the customer after it (*p_left_at*), in
--- this conversation or a merged one; over HTTP, and on the phone itself, they were stored later, or first given later.
--- Older words that are sent once more say nothing new.
+-- says_more_since: other words of ours than *p_question* began to be sent to the customer after it (*p_left_at*: where
+-- an attempt before its last may have arrived, when it was asked), in this conversation or a merged one, and have
+-- arrived, or may have, whatever a later attempt came to; over HTTP, and on the phone itself, they were stored later,
+-- or first given later.
 CREATE OR REPLACE FUNCTION says_more_since(
     p_conversation uuid, p_question uuid, p_left_at timestamptz, p_given_at timestamptz
 ) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT 1 FROM conversations c JOIN messages w ON w.conversation_id = c.id
-          JOIN messages q ON q.id = p_question
-         WHERE p_conversation IN (c.id, c.merged_into) AND w.direction = 'out' AND w.id <> q.id
+         WHERE p_conversation IN (c.id, c.merged_into) AND w.direction = 'out' AND w.id <> p_question
            AND (w.delivery IS NULL
                 AND (w.stored_at > p_left_at OR (w.meta ->> 'given_at')::timestamptz > p_given_at)
                 OR EXISTS (SELECT 1 FROM effects e WHERE e.message_id = w.id AND e.claimed_at > p_left_at
-                              AND (e.attempts = 1 OR w.stored_at > q.stored_at)
-                              AND e.status IN ('sending', 'confirmed', 'unknown'))))
+                              AND (e.status IN ('sending', 'confirmed', 'unknown') OR e.unknown_attempts > 0))))
 $$;
 
 -- was_said_otherwise: since the question could be read (*p_begun_at*) the customer wrote what is not among the
