@@ -135,6 +135,7 @@ class Settings(BaseSettings):
         list[str], NoDecode, BeforeValidator(values.json_of(list, '["billing:8080"]'))
     ] = Field(default_factory=list)
     endpoint_answer_bytes: int = Field(default=262_144, ge=1_024, le=16_777_216)
+    endpoint_connect_seconds: Seconds = 5.0
 
     # A conversation
     idle_end_seconds: Seconds = 86_400.0

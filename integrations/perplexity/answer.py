@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from integrations.perplexity.characters import storable
+from integrations.characters import storable
 from integrations.perplexity.messages import MessagesSoFar
 from integrations.perplexity.port import Answer, AskFailed, ModelPrompt
 from integrations.perplexity.privacy import kept_details

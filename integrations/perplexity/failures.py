@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 
 import httpx2
 from socksio import SOCKSError
 
-from integrations.perplexity.characters import storable
+from integrations.characters import storable
 from integrations.perplexity.frames import parse_object
 from integrations.perplexity.port import AskFailed
+from integrations.retry_after import retry_after
 from schemas.failures import ModelFailureKind
 
 _MAX_EXPLANATION = 300
-_MAX_RETRY_AFTER = 86_400.0
 
 _TEXTS: tuple[tuple[re.Pattern[str], ModelFailureKind], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
@@ -99,23 +98,6 @@ def from_exception(error: Exception) -> AskFailed:
     """For the HTTP client's own errors. Broken after the connection stood: the prompt may have been put."""
     kind = next((kind for known, kind in _EXCEPTIONS if isinstance(error, known)), ModelFailureKind.CUT)
     return AskFailed(kind, type(error).__name__, said=_short(str(error)))
-
-
-def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait from *now* (Unix seconds). None if unreadable.
-
-    The header has two forms (RFC 9110 §10.2.3): seconds, or a date.
-    """
-    if value is None:
-        return None
-    text = value.strip()
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
-        return min(float(text), _MAX_RETRY_AFTER)
-    try:
-        moment = parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return min(max(moment - now, 0.0), _MAX_RETRY_AFTER)
 
 
 def _kind_of_status(status: int, text: str) -> ModelFailureKind:

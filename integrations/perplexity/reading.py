@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from config.clock import Monotonic
+from integrations import capped
+from integrations.characters import storable
 from integrations.perplexity.answer import accepted_answer
-from integrations.perplexity.characters import storable
 from integrations.perplexity.failures import from_error_text
 from integrations.perplexity.frames import FrameReader, TooLarge, parse_object
 from integrations.perplexity.messages import MessagesSoFar
@@ -72,12 +73,10 @@ class Reading:
         return self._answer()
 
     async def _whole(self, pieces: AsyncIterator[bytes]) -> bytes:
-        body = bytearray()
-        async for piece in pieces:
-            body += piece
-            if len(body) > self._message_bytes:
-                raise _too_large(f"the body has more than {self._message_bytes} bytes")
-        return bytes(body)
+        try:
+            return await capped.whole(pieces, self._message_bytes)
+        except capped.TooLarge as error:
+            raise _too_large(f"the body has {error}") from None
 
     async def _take(self, frames: list[dict[str, Any]]) -> bool:
         """Whether the stream is at its end: a complete message came, or the done frame."""

@@ -17,8 +17,9 @@ from socksio import SOCKSError
 from config.clock import utc_now
 from config.hosts import through_proxies
 from config.settings import Settings
+from integrations import capped
+from integrations.characters import storable
 from integrations.perplexity.breaker import CircuitBreaker
-from integrations.perplexity.characters import storable
 from integrations.perplexity.failures import from_exception, from_status
 from integrations.perplexity.frames import parse_object
 from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, OnText
@@ -140,7 +141,7 @@ class WrapperClient:
     async def _response(self, target: str) -> AsyncIterator[httpx2.Response]:
         async with self._http.stream("GET", self._origin + target) as response:
             if response.status_code != 200:
-                body = await _beginning(response)
+                body = await capped.beginning(response.aiter_bytes(), _ERROR_BODY_BYTES)
                 streams, now = self._way == "async", utc_now().timestamp()
                 raise from_status(response.status_code, response.headers, body, now, streams=streams)
             if "html" in response.headers.get("content-type", ""):
@@ -164,12 +165,3 @@ def _http_client(settings: Settings, transport: httpx2.AsyncBaseTransport | None
 def _is_stream(response: httpx2.Response, way: Way) -> bool:
     kind = response.headers.get("content-type", "")
     return "event-stream" in kind or (way == "async" and "json" not in kind)
-
-
-async def _beginning(response: httpx2.Response) -> bytes:
-    body = bytearray()
-    async for piece in response.aiter_bytes():
-        body += piece
-        if len(body) >= _ERROR_BODY_BYTES:
-            break
-    return bytes(body)
