@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     perplexity_breaker_failures: int = Field(default=5, ge=1, le=1_000)
     perplexity_breaker_open_seconds: Seconds = 15.0
     perplexity_patience_seconds: Seconds = 180.0
+    perplexity_limit_pause_seconds: Seconds = 60.0
     perplexity_account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
     perplexity_account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
     perplexity_account_slot_seconds: Seconds = 45.0

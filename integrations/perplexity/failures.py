@@ -73,7 +73,7 @@ _EXCEPTIONS: tuple[tuple[type[Exception], ModelFailureKind], ...] = (
 def from_error_text(text: str) -> AskFailed:
     """For `{"error": text}`, as a body or as a frame; what no line of the table knows is UPSTREAM."""
     kind = next((kind for pattern, kind in _TEXTS if pattern.search(text)), ModelFailureKind.UPSTREAM)
-    return AskFailed(kind, "the wrapper says", said=_short(text))
+    return AskFailed(kind, "the wrapper says", said=short(text))
 
 
 def from_status(
@@ -88,7 +88,7 @@ def from_status(
     if status == 500 and isinstance(error, str):
         return from_error_text(error)
     text = body.decode("utf-8", errors="replace")
-    words = _short(error if isinstance(error, str) else text)
+    words = short(error if isinstance(error, str) else text)
     pause = retry_after(headers.get("retry-after"), now)
     kind = ModelFailureKind.GATEWAY if streams and status in _NEVER_TAKEN else _kind_of_status(status, text)
     return AskFailed(kind, f"HTTP {status}", said=words, retry_after=pause)
@@ -97,7 +97,7 @@ def from_status(
 def from_exception(error: Exception) -> AskFailed:
     """For the HTTP client's own errors. Broken after the connection stood: the prompt may have been put."""
     kind = next((kind for known, kind in _EXCEPTIONS if isinstance(error, known)), ModelFailureKind.CUT)
-    return AskFailed(kind, type(error).__name__, said=_short(str(error)))
+    return AskFailed(kind, type(error).__name__, said=short(str(error)))
 
 
 def _kind_of_status(status: int, text: str) -> ModelFailureKind:
@@ -109,7 +109,7 @@ def _kind_of_status(status: int, text: str) -> ModelFailureKind:
     return ModelFailureKind.OVERLOADED if status >= 500 else ModelFailureKind.REJECTED
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """One line, cut: explanations are logged. An HTML page is named, not quoted."""
     if re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE):
         return "an HTML page"

@@ -54,7 +54,8 @@ class Reading:
                 raise _too_large(f"the stream has more than {self._stream_bytes} bytes")
             if await self._take(_fed(reader, piece)):
                 return self._answer()
-        if await self._take(reader.finish()) or self.messages.accepted is not None:
+        ended = await self._take(reader.finish())
+        if ended or self.messages.accepted is not None or self.messages.refusal is not None:
             return self._answer()
         raise _ended_without_done(reader)
 
@@ -67,8 +68,6 @@ class Reading:
             raise from_error_text(error)
         if "data" in message and message["data"] is None:
             raise AskFailed(ModelFailureKind.BLOCKED, "the wrapper got nothing from upstream (`data: null`)")
-        if not message.keys() & {"answer", "blocks", "status"}:
-            raise AskFailed(ModelFailureKind.MALFORMED, "the body is JSON, but no answer of a known shape")
         await self._add(message)
         return self._answer()
 
@@ -85,6 +84,8 @@ class Reading:
                 raise from_error_text(str(frame.get("error")))
             if isinstance(content := frame.get("content"), dict):
                 await self._add(content)
+            elif content:
+                await self._add(frame)  # of no shape that was seen: its fields are named
             if frame.get("done") is True:
                 self._check_done()
                 return True
