@@ -28,6 +28,8 @@ FIRST_TEXT_SECONDS = Histogram(
     "agent_first_text_seconds", "From the question to the model's first text", buckets=_TURN_BUCKETS
 )
 FAILURES = Counter("agent_failures_total", "Attempts that got no answer", ["kind"])
+UNKNOWN_SHAPES = Counter("agent_unknown_shapes_total", "Answers that nobody here can read", ["blocks"])
+ALARMS = Counter("agent_alarms_total", "What somebody has to see to, each time it was met", ["kind"])
 ACCOUNT_WAITS = Counter("agent_account_waits_total", "Waits because of an account's own limit")
 SWEPT = Counter("agent_swept_conversations_total", "Conversations the sweep had to wake")
 

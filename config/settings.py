@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     perplexity_breaker_failures: int = Field(default=5, ge=1, le=1_000)
     perplexity_breaker_open_seconds: Seconds = 15.0
     perplexity_patience_seconds: Seconds = 180.0
+    perplexity_limit_pause_seconds: Seconds = 60.0
     perplexity_account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
     perplexity_account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
     perplexity_account_slot_seconds: Seconds = 45.0
@@ -135,6 +136,7 @@ class Settings(BaseSettings):
         list[str], NoDecode, BeforeValidator(values.json_of(list, '["billing:8080"]'))
     ] = Field(default_factory=list)
     endpoint_answer_bytes: int = Field(default=262_144, ge=1_024, le=16_777_216)
+    endpoint_connect_seconds: Seconds = 5.0
 
     # A conversation
     idle_end_seconds: Seconds = 86_400.0

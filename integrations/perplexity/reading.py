@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from config.clock import Monotonic
+from integrations import capped
+from integrations.characters import storable
 from integrations.perplexity.answer import accepted_answer
-from integrations.perplexity.characters import storable
 from integrations.perplexity.failures import from_error_text
 from integrations.perplexity.frames import FrameReader, TooLarge, parse_object
 from integrations.perplexity.messages import MessagesSoFar
@@ -53,7 +54,8 @@ class Reading:
                 raise _too_large(f"the stream has more than {self._stream_bytes} bytes")
             if await self._take(_fed(reader, piece)):
                 return self._answer()
-        if await self._take(reader.finish()) or self.messages.accepted is not None:
+        ended = await self._take(reader.finish())
+        if ended or self.messages.accepted is not None or self.messages.refusal is not None:
             return self._answer()
         raise _ended_without_done(reader)
 
@@ -66,18 +68,14 @@ class Reading:
             raise from_error_text(error)
         if "data" in message and message["data"] is None:
             raise AskFailed(ModelFailureKind.BLOCKED, "the wrapper got nothing from upstream (`data: null`)")
-        if not message.keys() & {"answer", "blocks", "status"}:
-            raise AskFailed(ModelFailureKind.MALFORMED, "the body is JSON, but no answer of a known shape")
         await self._add(message)
         return self._answer()
 
     async def _whole(self, pieces: AsyncIterator[bytes]) -> bytes:
-        body = bytearray()
-        async for piece in pieces:
-            body += piece
-            if len(body) > self._message_bytes:
-                raise _too_large(f"the body has more than {self._message_bytes} bytes")
-        return bytes(body)
+        try:
+            return await capped.whole(pieces, self._message_bytes)
+        except capped.TooLarge as error:
+            raise _too_large(f"the body has {error}") from None
 
     async def _take(self, frames: list[dict[str, Any]]) -> bool:
         """Whether the stream is at its end: a complete message came, or the done frame."""
@@ -86,6 +84,8 @@ class Reading:
                 raise from_error_text(str(frame.get("error")))
             if isinstance(content := frame.get("content"), dict):
                 await self._add(content)
+            elif content:
+                await self._add(frame)  # of no shape that was seen: its fields are named
             if frame.get("done") is True:
                 self._check_done()
                 return True

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 _TABLES = (
     *("account_calls", "account_places", "media", "transitions", "tickets", "handoffs", "effects", "actions"),
     *("raw_outputs", "stream_events", "turns", "threads", "messages", "conversations", "channel_identities"),
-    *("customers", "configurations", "audit", "rate_limits", "leftovers", "pasted_packs", "api_keys"),
+    *("customers", "configurations", "audit", "rate_limits", "leftovers", "pasted_packs", "api_keys", "alarms"),
 )
 EMPTY = f"WITH {', '.join(f'd{n} AS (DELETE FROM {table})' for n, table in enumerate(_TABLES))} SELECT 1"
 """A hundred times faster than TRUNCATE, for so few rows."""
