@@ -22,6 +22,7 @@ from actions.registry import Registry
 from actions.relaxed_json import RelaxedObject, Repeated
 from actions.suspicion import Judgement, Meant, gap_is_meant, judge, names_known
 from actions.validation import model_errors
+from actions.wordless import says_nothing
 from schemas.actions import ActionRequest, ParsedOutput
 from schemas.turns import ErrorCode, OutputError, Verdict
 from schemas.visible import shows_something
@@ -68,7 +69,7 @@ def _read(output: str, registry: Registry, *, lenient: bool | None, limits: Read
     suspects = list(_suspects(output, scanner, registry))
     loose = _loose_mentions(output, scanner, registry)
     if not suspects and not loose:
-        return ParsedOutput(verdict=Verdict.TEXT, text=output)
+        return _read_text(output, limits)
     if len(suspects) != 1 or loose:
         parsed = _invalid(_wrong_shape(suspects, scanner, loose=loose), limits)
     else:
@@ -77,6 +78,13 @@ def _read(output: str, registry: Registry, *, lenient: bool | None, limits: Read
         parsed = _read_request(suspects[0], output, registry, limits, accept_prose=accept_prose)
     pack = _pack_of(each.judgement.value for each in suspects) if suspects else _pack_written(output)
     return parsed.model_copy(update={"pack": pack})
+
+
+def _read_text(output: str, limits: ReadingLimits) -> ParsedOutput:
+    if not output or not says_nothing(output):
+        return ParsedOutput(verdict=Verdict.TEXT, text=output)
+    message = "it shows the customer nothing; answer in words"
+    return _invalid([OutputError(message=message, code=ErrorCode.NOTHING_SAID)], limits)
 
 
 def _pack_of(objects: Iterable[dict[str, Any]]) -> str | None:

@@ -7,6 +7,7 @@ a possible duplicate and a possible loss.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -135,7 +136,8 @@ class DeliveryActivities:
 
     async def _plan(self, message: DueMessage, channel: Channel, assistant: LoadedAssistant) -> list[Part]:
         try:
-            planned = channel.plan(message.account, _whole(message, assistant))
+            reply = _whole(message, assistant, self._settings.reply_max_characters)
+            planned = await asyncio.to_thread(channel.plan, message.account, reply)
         except SendFailed as failed:  # nobody carries this account (any more): an operator repairs it
             self._wait(message, failed.kind, failed.explanation, self._pause(None), attempt=1)
         parts = await self._outbox.plan(message, planned, self._settings.delivery_give_up_seconds)
@@ -288,13 +290,15 @@ def _may_be_replaced(message: DueMessage) -> bool:
     return "template" not in message.meta and not any(part.status is EffectStatus.CONFIRMED for part in message.parts)
 
 
-def _whole(message: DueMessage, assistant: LoadedAssistant) -> OutgoingReply:
+def _whole(message: DueMessage, assistant: LoadedAssistant, max_characters: int) -> OutgoingReply:
     """The reply as it is to be planned: a template in its place, or its words with yes and no as buttons."""
     words = words_for(assistant.language)
     ids, titles = message.meta.get("buttons") or {}, {"confirm": words.yes, "cancel": words.no}
     template = message.meta.get("template")
     return OutgoingReply(
         text=message.text,
+        max_characters=max_characters,
+        cut_notice=assistant.texts.reply_cut,
         sources=tuple(message.sources),
         choices=tuple(Choice(id=ids[name], title=title) for name, title in titles.items() if name in ids),
         choices_text=words.answer,

@@ -120,6 +120,7 @@ class Settings(BaseSettings):
     join_waiting_messages: bool = True
     join_max_messages: int = Field(default=100, ge=1, le=200)
     message_max_characters: int = Field(default=20_000, ge=1, le=1_000_000)
+    reply_max_characters: int = Field(default=16_000, ge=200, le=1_000_000)
 
     # Actions: how much of the model's output is read
     output_max_characters: int = Field(default=1_000_000, ge=1_000, le=10_000_000)

@@ -55,6 +55,7 @@ class ErrorCode(StrEnum):
     NOT_ALONE = "not_alone"  #: there is other text around the object, or another object around the action
     NOT_WHOLE = "not_whole"  #: an action was begun, but not as one JSON object
     OUTPUT_TOO_LONG = "output_too_long"
+    NOTHING_SAID = "nothing_said"  #: no word is left of it for the customer: a comment, a tag, a picture
     NOT_JSON = "not_json"
     DUPLICATE_KEY = "duplicate_key"
     UNKNOWN_ACTION = "unknown_action"
