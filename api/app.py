@@ -47,7 +47,12 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         await services.signals.close()
 
     app = FastAPIOffline(  # `/docs` without anybody else's servers
-        title="Perplexity Agent", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+        title="Perplexity Agent",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,  # to an address that a proxy's clients cannot use; `api/paths.py` reads it without
     )
     app.state.services = services
     app.state.database = services.database

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from api.matching import methods_at
 from config.logs import get_logger
 from config.refusals import in_our_words
 from integrations.temporal.conversations import ConversationStopped, GaveUp, StillWaiting, TemporalUnavailable
@@ -53,6 +54,7 @@ _TYPES = {
 
 
 SOME_OF_THE_INPUT = "Some of the input is not valid; see errors."
+NO_CALL = "There is no call at this address; /docs lists all calls."
 
 
 class Taken(StrEnum):
@@ -162,9 +164,11 @@ def add_problem_handlers(app: FastAPI) -> None:
         )
 
     @app.exception_handler(HTTPException)
-    async def on_http(_request: Request, error: HTTPException) -> JSONResponse:
-        headers = dict(error.headers) if error.headers else None
-        return problem_response(error.status_code, str(error.detail), headers=headers)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers) if error.headers else {}
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(methods_at(request.scope))
+        return problem_response(error.status_code, _in_our_words(error, headers), headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -178,6 +182,14 @@ def add_problem_handlers(app: FastAPI) -> None:
     for away in (StorageUnavailable, TemporalUnavailable, ConversationStopped, StillWaiting):
         app.add_exception_handler(away, _on_unavailable)
     app.add_exception_handler(Exception, _on_unexpected)
+
+
+def _in_our_words(error: HTTPException, headers: dict[str, str]) -> str:
+    """What a route says of itself stands; an address without a route says what to do."""
+    if error.detail != HTTPStatus(error.status_code).phrase:
+        return str(error.detail)
+    words = {404: NO_CALL, 405: f"This address takes {headers.get('Allow')} only."}
+    return words.get(error.status_code, str(error.detail))
 
 
 def name_message(request: Request, message_id: str) -> None:

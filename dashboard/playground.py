@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx2
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
@@ -46,8 +46,9 @@ def playground(settings: Settings) -> APIRouter:
 
     @router.get("/playground/{name}")
     async def file(name: str) -> FileResponse:
-        known = name if name in _FILES else "playground.css"
-        return FileResponse(_STATIC / known, media_type=_FILES[known], headers=PAGE_HEADERS)
+        if name not in _FILES:
+            raise HTTPException(404, "There is no such file.")
+        return FileResponse(_STATIC / name, media_type=_FILES[name], headers=PAGE_HEADERS)
 
     return router
 

@@ -49,16 +49,17 @@ IdempotencyKey = Annotated[
 
 @dataclass(frozen=True)
 class Posted:
-    """A message that could be read. Without an id, it came with two."""
+    """A message that could be read. Without an id, it came with two; *is_named*: its caller gave the id."""
 
     body: MessageRequest
     message_id: str | None
+    is_named: bool = True
 
 
 async def read(request: Request, body: MessageRequest, idempotency_key: IdempotencyKey = None) -> Posted:
     """Comes before whoever sends is known, so nothing of it is told here."""
     names = {name for name in (body.message_id, idempotency_key) if name}
-    posted = Posted(body, None if len(names) > 1 else next(iter(names), None) or str(uuid4()))
+    posted = Posted(body, None if len(names) > 1 else next(iter(names), None) or str(uuid4()), bool(names))
     request.state.posted = posted
     return posted
 
@@ -120,6 +121,13 @@ def _limits(body: MessageRequest, settings: Settings) -> list[RateLimit]:
     ]
 
 
+_NAMELESS = (
+    "Last-Event-ID resumes the stream of a message: send that message's message_id too (the stream's first event and "
+    "its header Message-Id tell it). For a new message leave Last-Event-ID out. Nothing was stored."
+)
+LastEventId = Annotated[
+    str | None, Header(description="Resume after this event; the message's `message_id` is then needed")
+]
 Read = Annotated[Posted, Depends(read)]
 """Before `Sender`: a message that cannot be checked now is named, if it could be read."""
 Sender = Annotated[ApiKey, Depends(sender)]
@@ -129,7 +137,12 @@ async def store_for_answer(request: Request, posted: Read, _: Sender, services: 
     return await _store(request, posted, services, wants_stream=False)
 
 
-async def store_for_stream(request: Request, posted: Read, _: Sender, services: Serving) -> StoredMessage:
+async def store_for_stream(
+    request: Request, posted: Read, _: Sender, services: Serving, last_event_id: LastEventId = None
+) -> StoredMessage:
+    """Raises 422 for a stream that is asked for again without its message's name: it would be another question."""
+    if last_event_id and not posted.is_named:
+        raise ProblemError(422, _NAMELESS)
     return await _store(request, posted, services, wants_stream=True)
 
 
@@ -167,7 +180,7 @@ async def query_async(
     stored: Annotated[StoredMessage, Depends(store_for_stream)],
     services: Serving,
     request: Request,
-    last_event_id: Annotated[str | None, Header(description="Resume after this event")] = None,
+    last_event_id: LastEventId = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Events: first `accepted` `{message_id}`, then `chunk` `{text}` (append), `reset` `{}` (drop what was shown),
     `done` (the Turn; its reply is the text that counts), `error` (the problem). What was shown and is not the answer is

@@ -7,9 +7,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BeforeValidator
 
 from api.authentication import Caller, caller
 from api.pages import GOES_ON, Before, Limit, name_next, page_of
+from api.paths import name_in_path
 from api.problems import ProblemError, problem_docs
 from api.routes.messages import IdempotencyKey
 from api.services import Services, Serving
@@ -40,7 +42,11 @@ router = APIRouter(
 
 _NOBODY = "This customer has no conversation on this channel."
 
-Customer = Annotated[CustomerId, Path(description="Your own name for the customer")]
+Customer = Annotated[
+    CustomerId,
+    BeforeValidator(name_in_path),
+    Path(description="Your own name for the customer, percent-encoded: `/` in it is `%2F`, `%` is `%25`"),
+]
 OnChannel = Annotated[ChannelName, Query(description="The channel the customer writes on")]
 
 

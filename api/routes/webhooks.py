@@ -80,10 +80,10 @@ def _check_type(request: Request, wanted: str) -> None:
 
 
 def _public_url(request: Request, services: Services) -> str:
-    if services.settings.public_url is None:
-        return str(request.url)
+    """The address as it was called: the signature is over its path as it came."""
     query = f"?{request.url.query}" if request.url.query else ""
-    return f"{services.settings.public_url}{request.url.path}{query}"
+    base = services.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+    return f"{base}{request.scope['raw_path'].decode('ascii')}{query}"
 
 
 def _plain(secret: SecretStr | None) -> str:
