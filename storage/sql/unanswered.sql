@@ -31,7 +31,7 @@ CREATE OR REPLACE FUNCTION kept_words(p_conversation uuid) RETURNS SETOF message
        AND NOT has_arrived(r.id) AND NOT is_settled(r)
 $$;
 
--- persons_word: when staff last wrote to the customer.
+-- persons_word: when staff last wrote to the customer. What came at the very moment they had not read.
 CREATE OR REPLACE FUNCTION persons_word(p_conversation uuid) RETURNS timestamptz LANGUAGE sql STABLE AS $$
     SELECT coalesce(max(w.stored_at), '-infinity') FROM messages w
      WHERE w.conversation_id = p_conversation AND w.direction = 'out' AND w.author = 'agent'
@@ -71,7 +71,7 @@ $$;
 -- place.
 CREATE OR REPLACE FUNCTION words_to_tell(p_conversation uuid) RETURNS SETOF messages LANGUAGE sql STABLE AS $$
     SELECT r.* FROM kept_words(p_conversation) r
-     WHERE greatest(r.stored_at, r.moved_at) > persons_word(p_conversation)
+     WHERE greatest(r.stored_at, r.moved_at) >= persons_word(p_conversation)
        AND (r.meta ? 'template' OR tells_of(r) IS NOT NULL
             OR r.turn_id IS NOT NULL AND is_done(r.turn_id) AND (NOT is_over(r) OR words_instead(r) IS NOT NULL))
 $$;

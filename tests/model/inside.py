@@ -156,9 +156,10 @@ first, and is looked at in the end (`WITHOUT_A_HUMAN`)."""
 
 WITHOUT_A_HUMAN = """
 SELECT h.conversation_id FROM handoffs h JOIN conversations c ON c.id = h.conversation_id
- WHERE h.released_at IS NULL AND c.owner <> 'human'
+ WHERE h.released_at IS NULL AND c.owner <> 'human' AND c.stopped_seq IS NULL
 """
-"""Open handoffs of conversations that nobody has."""
+"""Open handoffs of conversations that nobody has. In one that was cancelled between the handoff and its commit, the
+effect is listed as owed, and the next message or a reset comes back to it."""
 
 UNCARED = """
 WITH said AS (

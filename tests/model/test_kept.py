@@ -395,3 +395,22 @@ def test_a_yes_to_a_part_of_a_question_does_nothing(state: ConversationMachine) 
 
     assert state.world.come_to_rest()
     assert state.world.endpoints.calls == []
+
+
+def test_what_was_written_at_the_moment_of_a_persons_word_waits_for_them(state: ConversationMachine) -> None:
+    """They had not read it. To a microsecond it counted neither as answered nor as held."""
+    write(state.world, 0, Said("Hello there"))
+    happen(state.world, DrawnEvent.TAKE_OVER, 0, 0)
+    write(state.world, 0, Said("At one moment"))
+    happen(state.world, DrawnEvent.STAFF_WRITES, 0, 0)
+    assert state.world.come_to_rest()
+    state.world.look(AT_ONE_MOMENT)
+
+    held = state.world.look("SELECT h.text FROM conversations c, held_messages(c.id) h ORDER BY h.seq")
+    assert [row["text"] for row in held] == ["At one moment"]
+
+
+AT_ONE_MOMENT = """
+UPDATE messages SET stored_at = (SELECT stored_at FROM messages WHERE text = 'At one moment') WHERE author = 'agent'
+RETURNING id
+"""
