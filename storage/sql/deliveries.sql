@@ -8,8 +8,9 @@ $$;
 
 -- add_reply: staff's words to the customer, in the conversation that goes on. *p_key* names the call: with one, the
 -- same call is taken once, also where the first was said in a conversation that was merged into this one since, or to
--- who had this customer's number before: the same words under the same key were meant for them. The lock makes calls of one customer follow each other, and what the one before has added is looked for after it, as is
--- whether the customer is erased: then nothing is added or found.
+-- who had this customer's number before: the same words under the same key were meant for them. The lock makes calls of
+-- one customer follow each other, and what the one before has added is looked for after it, as is whether the customer
+-- is erased: then nothing is added or found.
 CREATE OR REPLACE FUNCTION add_reply(p_conversation uuid, p_key text, p_text text, p_author_name text)
 RETURNS TABLE (message_id uuid, conversation_id uuid, text text, needs_delivery boolean) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
