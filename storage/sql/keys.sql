@@ -176,6 +176,14 @@ BEGIN
     RETURN NOT contradict(p_customer, p_key.customer_id);
 END $$;
 
+-- began_after: whether a customer is known to us only since that moment, in whole seconds, as channels tell it: what
+-- the channel says of then is of who had their key before.
+CREATE OR REPLACE FUNCTION began_after(p_customer uuid, p_at timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT coalesce(min(coalesce(m.sent_at, m.stored_at)) >= date_trunc('second', p_at) + interval '1 second', false)
+      FROM messages m JOIN conversations c ON c.id = m.conversation_id
+     WHERE c.customer_id = p_customer AND m.direction = 'in'
+$$;
+
 -- newest_keys: of the keys that a customer is said to have, those of whose kind they were not seen with another since.
 CREATE OR REPLACE FUNCTION newest_keys(
     p_customer uuid, p_channel text, p_old jsonb, p_new jsonb, p_at timestamptz

@@ -59,6 +59,12 @@ BEGIN
         RETURN QUERY SELECT 'repeated', s.conversation_id, s.workflow_id, p_channel, s.assistant, 0::bigint
                        FROM stored_message(p_channel, v_account, p ->> 'channel_message_id', '') s;
         IF FOUND THEN RETURN; END IF;
+        IF p ->> 'kind' = 'system' AND began_after(customer_of(p_channel, p -> 'identities', v_at), v_at) THEN
+            INSERT INTO leftovers (channel, account, why, raw)
+            VALUES (p_channel, v_account, 'a change of who had the key before its owner', p #> '{meta,raw}');
+            RETURN QUERY SELECT 'noted', NULL::uuid, NULL::text, p_channel, NULL::text, 0::bigint;
+            RETURN;
+        END IF;
         v_conversation := known_conversation(p_channel, v_account, v_assistant, p -> 'identities', v_name, v_at,
                                              v_silence, p ->> 'kind' NOT IN ('system', 'echo'));
         IF NOT note_event(v_conversation.id, p_channel, v_account, p) THEN  -- it came in between
