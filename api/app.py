@@ -14,7 +14,7 @@ from api.doubled import DoubledGuard
 from api.message_ids import MessageIdHeader
 from api.paths import PathGuard
 from api.problems import add_problem_handlers
-from api.routes import actions, deliveries, effects, health, messages, sessions, webhooks
+from api.routes import actions, deliveries, effects, health, leftovers, messages, sessions, webhooks
 from api.routes.root import root
 from api.services import Services
 from api.stopping import StoppingGuard
@@ -63,6 +63,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         actions.router,
         effects.router,
         deliveries.router,
+        leftovers.router,
         webhooks.router,
         health.router,
         root(pages),

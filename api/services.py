@@ -23,6 +23,7 @@ from storage.deliveries import Deliveries
 from storage.delivery_reports import DeliveryReports
 from storage.effects import Effects
 from storage.inbox import Inbox
+from storage.leftovers import Leftovers
 from storage.notifications import StreamNotifications
 from storage.outbox import Outbox
 from storage.sessions import Sessions
@@ -51,6 +52,7 @@ class Services:
     outbox: Outbox
     effects: Effects
     deliveries: Deliveries
+    leftovers: Leftovers
     signals: BackgroundSignals
     webhooks: Webhooks
     stopping: Stopping
@@ -85,6 +87,7 @@ def create_services(
         outbox=Outbox(database),
         effects=Effects(database),
         deliveries=Deliveries(database),
+        leftovers=Leftovers(database),
         signals=signals,
         webhooks=Webhooks(inbox, DeliveryReports(database), signals, settings),
         stopping=Stopping(settings.api_shutdown_seconds),

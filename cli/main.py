@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli import assistants, backups, conversations, effects, keys, tickets, users
+from cli import assistants, backups, conversations, effects, keys, leftovers, tickets, users
 from cli.surroundings import (
     check_listening,
     check_media,
@@ -36,6 +36,7 @@ app.add_typer(assistants.app, name="assistant")
 app.add_typer(conversations.app, name="conversation")
 app.add_typer(effects.app, name="effect")
 app.add_typer(keys.app, name="key")
+app.add_typer(leftovers.app, name="leftover")
 app.add_typer(tickets.app, name="ticket")
 app.add_typer(users.app, name="user")
 app.command()(backups.backup)

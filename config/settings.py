@@ -230,6 +230,7 @@ class Settings(BaseSettings):
     delivery_unknown_resends: int = Field(default=1, ge=0, le=10)
     webhook_body_bytes: int = Field(default=3_145_728, ge=1_024, le=67_108_864)
     leftovers_keep_seconds: Seconds = 2_592_000.0
+    number_silence_seconds: Seconds = 7_776_000.0
     webhook_wakes_at_once: int = Field(default=50, ge=1, le=10_000)
     media_dir: Folder | None = None
     media_attempts: int = Field(default=5, ge=1, le=100)

@@ -39,6 +39,8 @@ DECLARE
     v_assistant text;
     v_conversation conversations%ROWTYPE;
     v_name text := nullif(p ->> 'display_name', '');
+    v_at constant timestamptz := (p ->> 'sent_at')::timestamptz;
+    v_silence constant double precision := (p_options ->> 'silence_seconds')::double precision;
     v_revised boolean;
 BEGIN
     v_assistant := assistant_of_account(p_channel, v_account);
@@ -53,18 +55,28 @@ BEGIN
     END IF;
 
     IF NOT (p ->> 'speaks')::boolean THEN
-        v_conversation := known_conversation(p_channel, v_account, v_assistant, p -> 'identities', v_name);
-        IF NOT note_event(v_conversation.id, p_channel, v_account, p) THEN
+        -- Once: a repeated one must not take or free a key that somebody else has by now.
+        RETURN QUERY SELECT 'repeated', s.conversation_id, s.workflow_id, p_channel, s.assistant, 0::bigint
+                       FROM stored_message(p_channel, v_account, p ->> 'channel_message_id', '') s;
+        IF FOUND THEN RETURN; END IF;
+        IF p ->> 'kind' = 'system' AND began_after(customer_of(p_channel, p -> 'identities', v_at), v_at) THEN
+            INSERT INTO leftovers (channel, account, why, raw)
+            VALUES (p_channel, v_account, 'a change of who had the key before its owner', p #> '{meta,raw}');
+            RETURN QUERY SELECT 'noted', NULL::uuid, NULL::text, p_channel, NULL::text, 0::bigint;
+            RETURN;
+        END IF;
+        v_conversation := known_conversation(p_channel, v_account, v_assistant, p -> 'identities', v_name, v_at,
+                                             v_silence, p ->> 'kind' NOT IN ('system', 'echo'));
+        IF NOT note_event(v_conversation.id, p_channel, v_account, p) THEN  -- it came in between
             RETURN QUERY SELECT 'repeated', v_conversation.id, v_conversation.workflow_id, p_channel,
                                 v_conversation.assistant, 0::bigint;
             RETURN;
         END IF;
-        IF p ->> 'kind' = 'system' THEN  -- once: a repeated one must not free a key that somebody else has by now
-            PERFORM change_keys(v_conversation.customer_id, p_channel, p -> 'identities', p -> 'new_identities',
-                                (p ->> 'sent_at')::timestamptz);
+        IF p ->> 'kind' = 'system' THEN
+            PERFORM change_keys(v_conversation.customer_id, p_channel, p -> 'identities', p -> 'new_identities', v_at);
         END IF;
         v_revised := p ->> 'kind' IN ('edit', 'delete') AND revise_waiting(v_conversation, v_account, p);
-        IF v_revised OR p ->> 'kind' <> 'edit' THEN
+        IF v_revised OR p ->> 'kind' <> 'edit' OR (p ->> 'of_another')::boolean THEN
             RETURN QUERY SELECT 'noted', v_conversation.id, v_conversation.workflow_id, p_channel,
                                 v_conversation.assistant, 0::bigint;
             RETURN;
@@ -79,8 +91,8 @@ BEGIN
            s.seq
       FROM store_message(
         p_channel, v_account, v_assistant, p -> 'identities', v_name, v_account, p ->> 'channel_message_id',
-        p ->> 'kind', p ->> 'text', p ->> 'content_hash', p -> 'meta', (p ->> 'sent_at')::timestamptz, false,
-        p_options ->> 'request_id', p -> 'limits', p_options
+        p ->> 'kind', p ->> 'text', p ->> 'content_hash', p -> 'meta', v_at, false, p_options ->> 'request_id',
+        p -> 'limits', p_options, v_silence
       ) s;
 END $$;
 

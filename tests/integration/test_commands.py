@@ -10,9 +10,12 @@ import json
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from schemas.deliveries import Leftover
+from storage.delivery_reports import DeliveryReports
 from tests.commands import agent_here
 from tests.integration.test_actions import TICKET, output
 from tests.support import clock
@@ -155,6 +158,25 @@ async def test_what_cannot_be_found_is_told_in_one_line(said: Said, words: tuple
     assert done.returncode == 2
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+async def test_leftovers_are_listed_without_words_and_shown_with_them(system: System, said: Said) -> None:
+    assert (await said("leftover", "list")).stdout == "no leftovers\n"
+    raw = {"text": {"body": "Zanzibar \x1b[31m"}}
+    leftover = Leftover(account="106540352242922", why="a message without its sender", raw=raw)
+    await DeliveryReports(system.database).keep_leftovers("whatsapp", [leftover])
+
+    listed = (await said("leftover", "list")).stdout
+    shown = (await said("leftover", "show", listed.split()[0])).stdout
+    absent = await said("leftover", "show", str(UUID(int=7)))
+
+    assert "whatsapp  106540352242922" in listed
+    assert listed.endswith("a message without its sender\n")
+    assert "Zanzibar" not in listed
+    assert json.loads(shown) == raw
+    assert "\x1b" not in shown
+    assert (absent.returncode, absent.stdout) == (2, "")
+    assert "there is no such leftover" in absent.stderr
 
 
 async def test_a_user_is_added_once(said: Said) -> None:
