@@ -89,7 +89,7 @@ MODEL_FAILURES: dict[ModelFailureKind, ModelFailurePolicy] = {
     ModelFailureKind.BLOCKED: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=5.0),
     ModelFailureKind.NO_ANSWER: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=2.0),
     ModelFailureKind.LIMIT: ModelFailurePolicy(certainty=_FAILED, retried=False, alarms=True),
-    ModelFailureKind.REFUSED: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=5.0, tries=2),
+    ModelFailureKind.REFUSED: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=5.0, tries=3),
     ModelFailureKind.UNKNOWN_SHAPE: ModelFailurePolicy(certainty=_FAILED, retried=False, alarms=True),
     ModelFailureKind.UPSTREAM: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=2.0),
     ModelFailureKind.CUT: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),

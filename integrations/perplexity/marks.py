@@ -56,9 +56,9 @@ def is_completed(message: dict[str, Any]) -> bool:
 
 
 def shape_of(message: dict[str, Any]) -> str:
-    """The names of its fields, and of its blocks with their fields."""
+    """The names of its fields, and of its blocks with their fields and those one level below."""
     fields = f"fields {_listed(message)}"
-    blocks = [f"{_name(each.get('intended_usage')) or '?'}({_listed(each)})" for each in dicts(message.get("blocks"))]
+    blocks = [f"{_name(each.get('intended_usage')) or '?'}({_inside(each)})" for each in dicts(message.get("blocks"))]
     return f"{fields}; blocks {' '.join(blocks[:_MOST_NAMES])}" if blocks else fields
 
 
@@ -66,6 +66,12 @@ def blocks_of(message: dict[str, Any]) -> str:
     """The names of its blocks alone, each once."""
     names = {_name(each.get("intended_usage")) or "?" for each in dicts(message.get("blocks"))}
     return ",".join(sorted(names)[:_MOST_NAMES]) or "none"
+
+
+def _inside(block: dict[str, Any]) -> str:
+    fields = {name: value for name, value in block.items() if name != "intended_usage"}
+    below = {name: f"{{{_listed(value)}}}" if isinstance(value, dict) else "" for name, value in fields.items()}
+    return ", ".join(f"{_name(name) or '?'}{below[name]}" for name in sorted(fields)[:_MOST_NAMES])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -132,12 +132,14 @@ def _field_of(usage: str) -> str | None:
 
 
 def _is_strange(block: dict[str, Any]) -> bool:
-    """Whether a block may hold words that nobody here can read: of an unknown usage, or with an unknown field."""
+    """Whether a block may hold words that nobody here can read: of an unknown usage, or in an unknown field."""
     usage = texts.string(block.get("intended_usage"))
     if usage in _WORDLESS:
         return False
     name = _field_of(usage)
-    return name is None or not (name in block or "diff_block" in block or "diff_blocks" in block)
+    if name is None or not (name in block or "diff_block" in block or "diff_blocks" in block):
+        return True
+    return texts.has_more(block.get(name))
 
 
 def _continued(earlier: str, piece: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from schemas.visible import shows_something
 
 _ANSWERS = ("answer", "final_answer")
+_MARKDOWN = frozenset({"progress", "chunks", "chunk_starting_offset", "answer"})
 _KNOWN_STEPS = frozenset({"INITIAL_QUERY", "SEARCH_WEB", "SEARCH_RESULTS", "FINAL", "RESEARCH_CLARIFYING_QUESTIONS"})
 
 
@@ -50,6 +51,13 @@ def has_unknown_steps(text: Any) -> bool:
     """Whether a message's `text` holds something that nobody here can read."""
     steps = _parsed(text)
     return not isinstance(steps, str) and any(step.get("step_type") not in _KNOWN_STEPS for step in steps)
+
+
+def has_more(block: Any) -> bool:
+    """Whether a block without words, as far as they are read here, holds something in another place."""
+    if not isinstance(block, dict):
+        return False
+    return any(value for name, value in block.items() if name not in _MARKDOWN and isinstance(value, str | list | dict))
 
 
 def chunks(block: dict[str, Any]) -> list[str]:
