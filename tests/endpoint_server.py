@@ -86,7 +86,7 @@ class _EndpointHandler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _slow(self) -> None:
-        self.server.stopping.wait()
+        self.server.stopping.wait(30)
         self.close_connection = True
 
     def _answers(self) -> None:
