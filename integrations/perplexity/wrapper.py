@@ -141,7 +141,7 @@ class WrapperClient:
         try:
             async with whole_answer, self._response(target) as response:
                 if _is_stream(response, self._way):
-                    return await reading.stream(response.aiter_bytes())
+                    return await reading.stream(response)
                 return await reading.body(response.aiter_bytes())
         except TimeoutError:
             if not whole_answer.expired():
