@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
+from api.authentication import admit, describe_access
 from api.bodies import BodyGuard
 from api.doubled import DoubledGuard
 from api.message_ids import MessageIdHeader
@@ -22,7 +23,8 @@ from api.stopping import StoppingGuard
 DESCRIPTION = """
 Durable customer conversations: Perplexity answers, Temporal remembers, humans take over.
 
-Every call under `/api/` needs `Authorization: Bearer <key>`. Errors are `application/problem+json`.
+Every call under `/api/` needs `Authorization: Bearer <key>`, and its key the scope that stands at the call. Errors are
+`application/problem+json`.
 
 ```bash
 curl -s localhost:8000/api/message -H "Authorization: Bearer $API_KEY" -H "Content-Type: application/json" \\
@@ -52,8 +54,8 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.state.services = services
     app.state.database = services.database
     add_problem_handlers(app)
+    app.include_router(messages.router)  # these calls are admitted once their message could be read
     for routes in (
-        messages.router,
         sessions.router,
         actions.router,
         effects.router,
@@ -63,7 +65,8 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         root(pages),
         *pages,
     ):
-        app.include_router(routes)
+        app.include_router(routes, dependencies=[Depends(admit)])
+    describe_access(app)
     settings = services.settings
     app.add_middleware(
         BodyGuard,

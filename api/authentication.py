@@ -1,31 +1,74 @@
-"""Who calls: `Authorization: Bearer <key>`, looked up by its hash and remembered for API_KEY_CACHE_SECONDS."""
+"""Who calls, and whether they may: `Authorization: Bearer <key>`, held against the table of `api/access.py`."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from api.access import Access, access_to, permits
 from api.problems import ProblemError
-from api.services import Serving
+from api.services import Services, Serving
+from schemas.access import Scope
 from storage.api_keys import ApiKey
 
-_bearer = HTTPBearer(auto_error=False, description="An API key: printed at the first start, or `agent key add NAME`")
-
+_bearer = HTTPBearer(
+    auto_error=False, description="An API key: printed at the first start, or `agent key add NAME --scope …`"
+)
 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
+_LONGEST_KEY = 200
 
-async def caller(services: Serving, credentials: Credentials) -> ApiKey:
-    """The key that a call came with. Raises 401."""
+
+async def admit(request: Request, services: Serving, credentials: Credentials) -> ApiKey | None:
+    """The key that a call came with, None of a call that needs none. Raises 401, and 403 where it has not the scope."""
+    access = access_to(request.method, request.scope["route"].path)
+    if access is None:
+        raise ProblemError(403, "Nobody may call this.")
+    return None if access.key is None else await _key_with(access.key, services, credentials)
+
+
+async def _key_with(needed: Scope, services: Services, credentials: HTTPAuthorizationCredentials | None) -> ApiKey:
     key = credentials.credentials if credentials else ""
-    found = await services.known_keys.find(key) if key.isascii() and 0 < len(key) <= 200 else None
+    found = await services.known_keys.find(key) if key.isascii() and 0 < len(key) <= _LONGEST_KEY else None
     if found is None:
         raise ProblemError(
             401, "Send a valid API key: Authorization: Bearer <key>.", headers={"WWW-Authenticate": "Bearer"}
         )
+    if not permits(found.scopes, needed):
+        raise ProblemError(403, f"This API key lacks the scope `{needed}`: use one that has it (`agent key add`).")
     return found
 
 
-Caller = Annotated[ApiKey, Depends(caller)]
+async def _caller(admitted: Annotated[ApiKey | None, Depends(admit)]) -> ApiKey:
+    assert admitted is not None  # its row in the table names a scope
+    return admitted
+
+
+Caller = Annotated[ApiKey, Depends(_caller)]
+"""Of a route that needs a key; looked up once a call."""
+
+
+def describe_access(app: FastAPI) -> None:
+    """Each call in the OpenAPI document says which scope it needs, in words and as its security requirement."""
+    made = app.openapi
+
+    def described() -> dict[str, object]:
+        if app.openapi_schema is None:
+            for path, calls in made()["paths"].items():
+                for method, call in calls.items():
+                    _describe(call, access_to(method.upper(), path))
+        return app.openapi_schema or made()
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _describe(call: dict[str, object], access: Access | None) -> None:
+    if access is None or access.key is None:
+        call.pop("security", None)
+        return
+    call["security"] = [{"HTTPBearer": [access.key]}]
+    or_admin = "" if access.key is Scope.ADMIN else f" or `{Scope.ADMIN}`"
+    call["description"] = f"{call.get('description', '')}\n\nNeeds a key with the scope `{access.key}`{or_admin}."

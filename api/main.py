@@ -41,7 +41,7 @@ async def _run(settings: Settings, pages: Sequence[APIRouter]) -> None:
         statement_seconds=settings.database_timeout_seconds,
     )
     try:
-        await _keep_first_key(database, settings)
+        await keep_first_key(database, settings)
         client = await connect(settings, lazy=True)
         services = create_services(settings, database, Conversations(client, settings))
         config = server_config(
@@ -68,11 +68,12 @@ class Server(HttpServer):
         await super().shutdown(sockets)
 
 
-async def _keep_first_key(database: Database, settings: Settings) -> None:
+async def keep_first_key(database: Database, settings: Settings) -> None:
     """API_KEY of the settings works from the first start on, however often the process starts."""
     while settings.api_key:
         try:
-            await ApiKeys(database).add("first key", settings.api_key.get_secret_value())
+            if not await ApiKeys(database).keep_first(settings.api_key.get_secret_value()):
+                log.warning("api_key_revoked", advice="API_KEY was revoked: set another one, or unset it")
             return
         except StorageUnavailable as error:
             log.warning("database_away", why=str(error))

@@ -56,7 +56,7 @@ class Services:
     stopping: Stopping
     readiness: ReadinessChecks
     now: Clock
-    """When a webhook came."""
+    """When a webhook came, and whether a key has expired."""
 
 
 def create_services(
@@ -78,7 +78,7 @@ def create_services(
         events=StreamEvents(database),
         notifications=StreamNotifications(settings.database_url, settings.database_timeout_seconds),
         waiting=Waiting(database),
-        known_keys=KnownKeys(ApiKeys(database), settings.api_key_cache_seconds),
+        known_keys=KnownKeys(ApiKeys(database), settings.api_key_cache_seconds, now),
         configurations=Configurations(database),
         conversations=conversations,
         answers=Answers(conversations, turns, readiness, settings),

@@ -157,7 +157,7 @@ class Settings(BaseSettings):
     request_body_seconds: Seconds = 30.0
     stream_flush_seconds: float = Field(default=0.075, ge=0.0, le=5.0)
     stream_events_keep_seconds: Seconds = 86_400.0
-    api_key_cache_seconds: Seconds = 30.0
+    api_key_cache_seconds: float = Field(default=4.0, ge=0, le=5)
 
     # Limits on what comes in; 0 a minute: none. A burst may come at once
     customer_messages_per_minute: float = Field(default=1_200.0, ge=0, le=1_000_000)

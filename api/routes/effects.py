@@ -17,7 +17,7 @@ from schemas.effects import Effect, EffectList, EffectStatus
 from schemas.requests import Note
 from storage.effects import NotUnknown
 
-router = APIRouter(prefix="/api/effects", tags=["actions"], responses=problem_docs(401, 422, 503))
+router = APIRouter(prefix="/api/effects", tags=["actions"], responses=problem_docs(401, 403, 422, 503))
 
 _LIST = "effects"
 
@@ -34,7 +34,6 @@ class ResolveBody(BaseModel):
 @router.get("", summary="What was done outside, newest first")
 async def list_effects(
     services: Serving,
-    _: Caller,
     status: EffectStatus | None = None,
     before: Before = None,
     limit: Limit = 50,

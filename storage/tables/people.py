@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Identity, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from storage.tables.columns import OBJECT, id_column, metadata, moment
@@ -37,10 +49,13 @@ api_keys = Table(
     id_column(),
     Column("name", Text, nullable=False),
     Column("key_hash", LargeBinary, nullable=False, unique=True),  # SHA-256; keys have ≥ 128 random bits
-    Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    Column("scopes", ARRAY(Text), nullable=False),  # schemas.access.Scope; none permits nothing
     moment("created_at", always=True),
     moment("expires_at"),
     moment("revoked_at"),
+    Column("revoked_by", Text),  # who ended it; `API_KEY`: another first key took its place
+    CheckConstraint("scopes <@ '{message,session,admin,vouch}'::text[]", name="scopes"),
+    Index("api_keys_name_key", "name", unique=True, postgresql_where=text("revoked_at IS NULL")),
 )
 
 audit = Table(

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from storage.api_keys import ApiKeys, KnownKeys
 from tests.commands import agent_here
 from tests.integration.test_actions import TICKET, output
 from tests.support import clock
@@ -165,3 +167,21 @@ async def test_a_user_is_added_once(said: Said) -> None:
 
     assert done.stdout == "user ann@example.org is added, as operator\n", done.stderr
     assert (again.returncode, again.stderr) == (2, "agent: there is a user ann@example.org already\n")
+
+
+async def test_a_key_is_added_listed_and_revoked(system: System, said: Said) -> None:
+    made = await said("key", "add", "shop", "--scope", "session", "--scope", "message,vouch", "--days", "30")
+    again = await said("key", "add", "shop", "--scope", "admin")
+    listed = (await said("key", "list")).stdout
+    found = await KnownKeys(ApiKeys(system.database), 0.0, clock.of_commands).find(made.stdout.strip())
+
+    revoked = await said("key", "revoke", "shop")
+    nobodys = await said("key", "revoke", "shop")
+
+    assert found is not None
+    assert (found.name, sorted(found.scopes)) == ("shop", ["message", "session", "vouch"])
+    assert re.search(r"  shop  message,session,vouch  added \S+  until \d{4}-\d\d-\d\d$", listed, re.M)
+    assert made.stdout.strip() not in listed
+    assert again.stderr == "agent: there is a key 'shop' already: revoke it first, or choose another name\n"
+    assert (revoked.stdout, nobodys.returncode) == ("key shop is revoked\n", 2)
+    assert re.search(r"  shop  .*  revoked ", (await said("key", "list")).stdout)

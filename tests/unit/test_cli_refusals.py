@@ -82,6 +82,12 @@ USER = ("user", "add", "a@example.org", "--role", "viewer", "--name")
         (("key", "add", "\u3164"), f"NAME: got '\u3164'; {A_NAME}"),
         (("key", "add", "two\nlines"), f"NAME: got 'two\\nlines'; {A_NAME}"),
         (("key", "add", "x" * 100_000), f"…; {A_NAME}"),
+        (
+            ("key", "add", "shop", "--scope", "message,root"),
+            "--scope: got 'message,root'; give some of message, session",
+        ),
+        (("key", "add", "first key", "--scope", "message"), "NAME: 'first key' is API_KEY's; choose another"),
+        (("key", "revoke", ""), f"NAME: got ''; {A_NAME}"),
         ((*USER, NO_UTF8), f"--name: got 'caf\\udce9'; {A_NAME}"),
         ((*USER, "x" * 201), f"…; {A_NAME}"),
         (("ticket", "resolve", NO_UTF8), f"TICKET_ID: got 'caf\\udce9'; {A_NAME}"),
