@@ -13,13 +13,15 @@ from schemas.access import Scope
 
 @dataclass(frozen=True)
 class Access:
-    """Who may call one route. *key*: the scope that a key needs (`admin` has all of them); None: open to anybody, for
-    it proves itself otherwise, or tells nothing."""
+    """Who may call one route. *key*: the scope that a key needs (`admin` has all of them). *people*: whoever is signed
+    in. Neither: anybody, for it proves itself otherwise, or tells nothing."""
 
-    key: Scope | None
+    key: Scope | None = None
+    people: bool = False
 
 
-_OPEN = Access(None)
+_OPEN = Access()
+_SIGNED_IN = Access(people=True)
 _MESSAGE, _SESSION, _ADMIN = (Access(scope) for scope in (Scope.MESSAGE, Scope.SESSION, Scope.ADMIN))
 
 ACCESS: Mapping[tuple[str, str], Access] = {
@@ -59,11 +61,16 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     ("POST", "/phone/api/{name}"): _OPEN,
     ("PUT", "/phone/api/{name}"): _OPEN,
     ("GET", "/phone/{name}"): _OPEN,
-    ("GET", "/dashboard"): _OPEN,
-    ("GET", "/dashboard/trouble"): _OPEN,
-    ("GET", "/dashboard/conversations/{conversation_id}"): _OPEN,
+    ("GET", "/dashboard"): _SIGNED_IN,
+    ("GET", "/dashboard/trouble"): _SIGNED_IN,
+    ("GET", "/dashboard/conversations/{conversation_id}"): _SIGNED_IN,
+    ("GET", "/dashboard/sign-ins"): _SIGNED_IN,
+    ("POST", "/dashboard/sign-ins/{session_id}/end"): _SIGNED_IN,
+    ("POST", "/dashboard/leave"): _SIGNED_IN,
+    ("GET", "/dashboard/login"): _OPEN,
+    ("POST", "/dashboard/login"): _OPEN,
     ("GET", "/dashboard/enter"): _OPEN,
-    ("POST", "/dashboard/leave"): _OPEN,
+    ("POST", "/dashboard/enter"): _OPEN,
     ("GET", "/dashboard/dashboard.css"): _OPEN,
 }
 

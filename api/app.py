@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.authentication import admit, describe_access
 from api.bodies import BodyGuard
@@ -53,6 +54,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     )
     app.state.services = services
     app.state.database = services.database
+    app.state.cookies = services.cookies
     add_problem_handlers(app)
     app.include_router(messages.router)  # these calls are admitted once their message could be read
     for routes in (
@@ -80,6 +82,8 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.add_middleware(StoppingGuard, stopping=services.stopping)
     app.add_middleware(MessageIdHeader)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     return app
 
 

@@ -13,6 +13,7 @@ from api.readiness import ReadinessChecks
 from api.stopping import Stopping
 from api.webhooks import Webhooks
 from config.clock import Clock, utc_now
+from config.session_cookies import SessionCookies, session_cookies
 from config.settings import Settings
 from integrations.temporal.conversations import Conversations
 from storage.actions import Actions
@@ -29,6 +30,7 @@ from storage.sessions import Sessions
 from storage.standings import Standings
 from storage.streams import StreamEvents
 from storage.turn_views import TurnViews
+from storage.user_sessions import UserSessions
 from storage.waiting import Waiting
 
 
@@ -55,6 +57,8 @@ class Services:
     webhooks: Webhooks
     stopping: Stopping
     readiness: ReadinessChecks
+    cookies: SessionCookies
+    user_sessions: UserSessions
     now: Clock
     """When a webhook came, and whether a key has expired."""
 
@@ -89,6 +93,8 @@ def create_services(
         webhooks=Webhooks(inbox, DeliveryReports(database), signals, settings),
         stopping=Stopping(settings.api_shutdown_seconds),
         readiness=readiness,
+        cookies=session_cookies(settings),
+        user_sessions=UserSessions(database),
         now=now,
     )
 

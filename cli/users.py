@@ -1,4 +1,4 @@
-"""`agent user add`: accounts of the people who work with the system. They do not sign in yet.
+"""`agent user add`: accounts of the people who work with the system, who sign in to the dashboard.
 
 The password is never an argument.
 """
@@ -37,7 +37,7 @@ def add(
     role: Annotated[Role, typer.Option(help="What they may do.")],
     name: Annotated[str, typer.Option(callback=NAME, help="As colleagues and customers may see it.")] = "",
 ) -> None:
-    """Add a user; users do not sign in yet. The password is asked on the terminal, or read as a line from a pipe."""
+    """Add a user, who signs in at /dashboard/login. Their password is asked here, or read as a line from a pipe."""
     from storage.users import UserRefused, Users, check_password, checked_email
 
     try:

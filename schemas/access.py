@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 
 class Scope(StrEnum):
@@ -16,3 +18,26 @@ class Scope(StrEnum):
 
 FIRST_SCOPES = (Scope.MESSAGE, Scope.SESSION, Scope.ADMIN)
 """Those of API_KEY. Whoever vouches for customers has a key of their own for it."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who is signed in. Without a user they came by the start's link. *form_token* stands in each form of theirs."""
+
+    session_id: UUID
+    user_id: UUID | None
+    email: str | None
+    name: str
+    form_token: str
+
+    @property
+    def who(self) -> str:
+        """As entries of the audit name them."""
+        return f"user {self.email}" if self.email else BY_THE_LINK
+
+    @property
+    def shown(self) -> str:
+        return self.name or self.email or "the one who started it"
+
+
+BY_THE_LINK = "whoever opened the start's link"

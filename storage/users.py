@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Literal
+from uuid import UUID
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from config.values import email_address, trouble_with_password
 from storage.database import Database
 
 Role = Literal["admin", "operator", "viewer"]
-
-MIN_CHARACTERS, MAX_CHARACTERS = 10, 1_000
 
 _ADD = """
 WITH added AS (
@@ -26,9 +25,24 @@ WITH added AS (
 SELECT id FROM added
 """
 
-_PASSWORDS = PasswordHash((Argon2Hasher(memory_cost=19_456, time_cost=2, parallelism=1),))  # memory in KiB
+_ADD_FIRST = """
+WITH added AS (
+    INSERT INTO users (email, name, role, password_hash)
+    SELECT :email, '', 'admin', :password_hash WHERE NOT EXISTS (SELECT 1 FROM users WHERE role = 'admin')
+    ON CONFLICT (email) DO NOTHING RETURNING id
+), noted AS (
+    INSERT INTO audit (actor, deed, subject, details)
+    SELECT 'ADMIN_EMAIL', 'user.added', 'user/' || id, '{"role": "admin"}' FROM added
+)
+SELECT id FROM added
+"""
 
-_EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
+_HASH_OF = "SELECT id, password_hash FROM users WHERE email = :email AND disabled_at IS NULL"
+
+_NOBODYS = "$argon2id$v=19$m=19456,t=2,p=1$kYgb3ZRcyQ9Y1DOGm48Uxw$+N4d1CzKYVvyHs6S5B2EpAmh7Go2kMSTjK5kPYDQ6KU"
+"""Of a password that nobody knows: an unknown name takes as long as a wrong password."""
+
+_PASSWORDS = PasswordHash((Argon2Hasher(memory_cost=19_456, time_cost=2, parallelism=1),))  # memory in KiB
 
 
 class UserRefused(ValueError):
@@ -45,24 +59,47 @@ class Users:
         if "\x00" in name or len(name) > 200:
             raise UserRefused("the name must have at most 200 characters, and no NUL")
         check_password(password)
-        hashed = await asyncio.to_thread(_PASSWORDS.hash, password)
+        hashed = await _hashed(password)
         values = {"email": address, "name": name, "role": role, "password_hash": hashed, "actor": actor}
         if await self._database.row(_ADD, values) is None:
             raise UserRefused(f"there is a user {address} already")
         return address
 
+    async def add_first(self, email: str, password: str) -> bool:
+        """An administrator, where there is none."""
+        if await self._database.row("SELECT 1 FROM users WHERE role = 'admin'"):
+            return False
+        values = {"email": email, "password_hash": await _hashed(password)}
+        return await self._database.row(_ADD_FIRST, values) is not None
+
+    async def with_password(self, email: str, password: str) -> UUID | None:
+        """The account in force with that e-mail address and password. What is wrong does not show, in time either."""
+        try:
+            address = checked_email(email)
+        except UserRefused:
+            address = ""
+        row = await self._database.row(_HASH_OF, {"email": address})
+        known = str(row["password_hash"]) if row and row["password_hash"] else _NOBODYS
+        right = await asyncio.to_thread(_PASSWORDS.verify, password, known)
+        return UUID(str(row["id"])) if row and right else None
+
+
+async def _hashed(password: str) -> str:
+    return await asyncio.to_thread(_PASSWORDS.hash, password)
+
 
 def checked_email(email: str) -> str:
     """In lower case. Raises UserRefused."""
-    address = email.strip().lower()
-    if not _EMAIL.fullmatch(address) or not address.isprintable() or len(address) > 254:
+    try:
+        address = email_address(email)
+    except ValueError:
+        address = None
+    if address is None:
         raise UserRefused(f"{email!r} is no e-mail address")
     return address
 
 
 def check_password(password: str) -> None:
     """Raises UserRefused, without showing it."""
-    if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
-        raise UserRefused(f"the password must have {MIN_CHARACTERS} to {MAX_CHARACTERS:,} characters")
-    if "\x00" in password:
-        raise UserRefused("the password must not hold a NUL character")
+    if trouble := trouble_with_password(password):
+        raise UserRefused(f"the password must have {trouble}")

@@ -25,6 +25,7 @@ from config.settings import Settings
 from dashboard.overview import overview
 from dashboard.phone import phone
 from dashboard.playground import playground
+from dashboard.sign_in import sign_in
 from integrations.endpoints.double import ScriptedEndpoints
 from integrations.perplexity.double import ScriptedPerplexity, words
 from integrations.temporal.connection import connect
@@ -149,7 +150,7 @@ async def running_system(
     perplexity = ScriptedPerplexity()
     endpoints = ScriptedEndpoints()
     headers = {"Authorization": f"Bearer {KEY}"}
-    app = create_app(services, [playground(settings), overview(settings), phone(settings)])
+    app = create_app(services, [playground(settings), overview(settings), sign_in(settings), phone(settings)])
     async with (
         _serving(app, address) as served,
         httpx2.AsyncClient(base_url=served, headers=headers, timeout=LONGEST_SECONDS) as http,

@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    DateTime,
     Identity,
     Index,
     Integer,
@@ -17,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from storage.tables.columns import OBJECT, id_column, metadata, moment
+from storage.tables.columns import OBJECT, id_column, metadata, moment, reference
 
 configurations = Table(
     "configurations",
@@ -42,6 +43,21 @@ users = Table(
     moment("created_at", always=True),
     moment("disabled_at"),
 )
+
+user_sessions = Table(
+    "user_sessions",
+    metadata,
+    id_column(),
+    reference("user_id", "users.id", null=True),  # null: whoever opened the link of the start
+    Column("token_hash", LargeBinary, nullable=False, unique=True),  # SHA-256 of what the cookie holds
+    Column("link_hash", LargeBinary, unique=True),  # of the link it came by, which no other session comes by
+    Column("address", Text, nullable=False),  # the client's, as far as TRUSTED_PROXIES tells it
+    Column("browser", Text, nullable=False),  # as it calls itself
+    moment("created_at", always=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    moment("ended_at"),
+)
+"""Who is signed in, and was lately."""
 
 api_keys = Table(
     "api_keys",

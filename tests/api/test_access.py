@@ -16,13 +16,14 @@ from tests.system_in_process import System, running_system
 _NOWHERE = {
     "customer_id": "nobody",
     "name": "nothing",
-    **dict.fromkeys(("conversation_id", "delivery_id", "effect_id", "question_id"), str(UUID(int=7))),
+    **dict.fromkeys(("conversation_id", "delivery_id", "effect_id", "question_id", "session_id"), str(UUID(int=7))),
 }
 _OUR_OWN = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/static-offline-docs"}
 """FastAPI's pages."""
 
 ROWS = [pytest.param(method, path, access, id=f"{method} {path}") for (method, path), access in ACCESS.items()]
 GUARDED = [row for row in ROWS if row.values[2].key is not None]
+PEOPLES = [row for row in ROWS if row.values[2].people]
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,13 @@ async def test_nobody_calls_without_a_key(of_all: System, method: str, path: str
     wrong = await call(of_all, method, path, {"Authorization": "Bearer guessed-0123456789"})
 
     assert [without.status_code, wrong.status_code] == [401, 401]
+
+
+@pytest.mark.parametrize(("method", "path", "access"), PEOPLES)
+async def test_nobody_sees_a_persons_page_by_a_key(of_all: System, method: str, path: str, access: Access) -> None:
+    assert access.people
+    for headers in ({}, {"Authorization": f"Bearer {key_of(Scope.ADMIN)}"}):
+        assert (await call(of_all, method, path, headers)).status_code == 401
 
 
 async def test_the_openapi_document_says_which_scope_a_call_needs(of_all: System) -> None:

@@ -53,7 +53,7 @@ def test_a_wrong_configuration(tmp_path: Path, text: str, told: str) -> None:
         ("ann", "a long password", "'ann' is no e-mail address"),
         ("a@example.org", "short", "the password must have 10 to 1,000 characters"),
         ("a@example.org", "x" * 1_001, "the password must have 10 to 1,000 characters"),
-        ("a@example.org", "long\x00password", "the password must not hold a NUL character"),
+        ("a@example.org", "long\x00password", "the password must have no NUL character"),
         ("a@example.org", "two\nlines of it", "the password on standard input must be one line"),
         ("a@example.org", "", "the password must have 10 to 1,000 characters"),
     ],
