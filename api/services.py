@@ -29,6 +29,7 @@ from storage.outbox import Outbox
 from storage.sessions import Sessions
 from storage.standings import Standings
 from storage.streams import StreamEvents
+from storage.teams import Teams
 from storage.turn_views import TurnViews
 from storage.user_sessions import UserSessions
 from storage.waiting import Waiting
@@ -59,6 +60,7 @@ class Services:
     readiness: ReadinessChecks
     cookies: SessionCookies
     user_sessions: UserSessions
+    teams: Teams
     now: Clock
     """When a webhook came, and whether a key has expired."""
 
@@ -95,6 +97,7 @@ def create_services(
         readiness=readiness,
         cookies=session_cookies(settings),
         user_sessions=UserSessions(database),
+        teams=Teams(database),
         now=now,
     )
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from config.settings import Settings
-from dashboard.pages import PATH, page
+from dashboard.pages import PATH, is_veiled, page
 from schemas.cursors import Moment
 from storage.overview import Overview
 from storage.questions import Questions
@@ -30,18 +30,20 @@ def overview(settings: Settings) -> APIRouter:
 
     @router.get("/trouble")
     async def trouble(request: Request) -> Response:
-        return page(request, "trouble.html", rows=await _overview(request).trouble(_ROWS))
+        rows = await _overview(request).trouble(_ROWS)
+        return page(request, "trouble.html", rows=[row.veiled() for row in rows] if is_veiled(request) else rows)
 
     @router.get("/conversations/{conversation_id}")
     async def conversation(request: Request, conversation_id: UUID) -> Response:
         database = request.app.state.database
+        turns = await TurnViews(database).newest(conversation_id, _ROWS)
         return page(
             request,
             "conversation.html",
             id=conversation_id,
             standing=await _overview(request).standing(conversation_id),
             messages=await _overview(request).messages(conversation_id, _ROWS),
-            turns=await TurnViews(database).newest(conversation_id, _ROWS),
+            turns=[turn.veiled() for turn in turns] if is_veiled(request) else turns,
             questions=await Questions(database, settings.default_language).open(conversation_id),
             threads=(await Sessions(database).threads(conversation_id)).history,
         )

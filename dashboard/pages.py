@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from dashboard.headers import PAGE_HEADERS
-from schemas.access import Person
+from schemas.access import Person, Right
 
 PATH = "/dashboard"
 HERE = Path(__file__).parent
@@ -28,7 +28,12 @@ def html(
 
 def page(request: Request, template: str, **values: Any) -> HTMLResponse:
     """For somebody who is signed in; they are named on it, and its forms hold their token."""
-    return html(template, {"person": person_of(request), **values})
+    return html(template, {"person": person_of(request), "veiled": is_veiled(request), **values})
+
+
+def is_veiled(request: Request) -> bool:
+    """Whether they may not see raw outputs."""
+    return bool(request.state.right is Right.VEILED)
 
 
 def person_of(request: Request) -> Person:

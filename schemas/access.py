@@ -20,6 +20,31 @@ FIRST_SCOPES = (Scope.MESSAGE, Scope.SESSION, Scope.ADMIN)
 """Those of API_KEY. Whoever vouches for customers has a key of their own for it."""
 
 
+class Role(StrEnum):
+    """What a person who is signed in may do."""
+
+    VIEWER = "viewer"  #: reads everything but raw outputs and prompts
+    AGENT = "agent"  #: reads everything; acts on conversations of their own teams or of none, takes another team's
+    ADMIN = "admin"  #: everything
+
+
+class Whose(StrEnum):
+    """Whose conversation it is, as somebody of a team sees it. A team with nobody in it is none."""
+
+    OWN = "own team"  #: called to a team of theirs, or taken by themselves
+    OTHER = "other"
+    NONE = "none"
+
+
+class Right(StrEnum):
+    """What a route lets somebody do."""
+
+    NO = "no"
+    VEILED = "without raw outputs"  #: reads it, without raw outputs and prompts
+    TAKE = "take"  #: of all it can do, only to take the conversation, which is noted
+    YES = "yes"
+
+
 @dataclass(frozen=True)
 class Person:
     """Who is signed in. Without a user they came by the start's link. *form_token* stands in each form of theirs."""
@@ -28,6 +53,8 @@ class Person:
     user_id: UUID | None
     email: str | None
     name: str
+    role: Role
+    teams: tuple[str, ...]
     form_token: str
 
     @property

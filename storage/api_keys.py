@@ -78,6 +78,11 @@ class ApiKey(BaseModel):
     scopes: frozenset[Scope]
     expires_at: datetime | None = None
 
+    @property
+    def who(self) -> str:
+        """As entries of the audit name it."""
+        return f"api key {self.name}"
+
 
 class ListedKey(ApiKey):
     """One that may be over."""

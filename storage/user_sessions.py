@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from schemas.access import Role
 from storage.database import Database
 
 _KEPT_SECONDS = 30 * 86_400.0
@@ -31,7 +32,8 @@ SELECT id FROM begun
 """
 
 _FIND = """
-SELECT s.id, s.user_id, u.email, coalesce(u.name, '') AS name
+SELECT s.id, s.user_id, u.email, coalesce(u.name, '') AS name, coalesce(u.role, 'admin') AS role,
+       coalesce(u.teams, '{}') AS teams
   FROM user_sessions s LEFT JOIN users u ON u.id = s.user_id
  WHERE s.token_hash = :token_hash AND s.ended_at IS NULL AND s.expires_at > agent_now() AND u.disabled_at IS NULL
 """
@@ -61,12 +63,14 @@ SELECT id, address, browser, created_at, expires_at FROM user_sessions
 
 
 class SignedIn(BaseModel):
-    """A session in force. Without a user it came by the start's link."""
+    """A session in force. Without a user it came by the start's link, and may do everything."""
 
     id: UUID
     user_id: UUID | None
     email: str | None
     name: str
+    role: Role
+    teams: tuple[str, ...]
 
 
 class UserSession(BaseModel):

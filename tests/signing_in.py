@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 import httpx2
 
+from api.own_pages import TOKEN_HEADER
+from config.session_cookies import token_hash
+from schemas.access import Role
 from storage.users import Users
 from tests.system_in_process import System
 
@@ -16,8 +19,24 @@ LOGIN = "/dashboard/login"
 LINK_TOKEN = "one-time-token-0123456789"
 
 
-async def add_user(system: System, email: str = "ann@example.org", role: str = "admin") -> None:
-    await Users(system.database).add(email, name="Ann", role=role, password=PASSWORD, actor="test")  # type: ignore[arg-type]
+async def add_user(
+    system: System, email: str = "ann@example.org", role: Role = Role.ADMIN, teams: Collection[str] = ()
+) -> None:
+    await Users(system.database).add(email, name="Ann", role=role, password=PASSWORD, actor="test", teams=teams)
+
+
+@asynccontextmanager
+async def signed_in(system: System, email: str = "ann@example.org") -> AsyncIterator[httpx2.AsyncClient]:
+    """As after the form, without the time that a password takes; with the token that its pages hold."""
+    cookies = system.services.cookies
+    token, value = cookies.new("")
+    row = await system.database.row("SELECT id FROM users WHERE email = :email", {"email": email})
+    assert row
+    sessions, told = system.services.user_sessions, {"address": "", "browser": ""}
+    await sessions.begin(row["id"], token_hash(token), actor="test", seconds=3_600, **told)
+    async with browser(system) as client:
+        client.headers |= {"Cookie": f"session={value}", TOKEN_HEADER: cookies.csrf(token)}
+        yield client
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BeforeValidator
 
-from api.authentication import Credentials, admit
+from api.authentication import Admitted, Credentials, admit
 from api.message_ids import MESSAGE_ID_DOCS
 from api.problems import ProblemError, Taken, name_message, note_taken, problem_docs
 from api.services import Services, Serving
@@ -23,7 +23,6 @@ from config.settings import Settings
 from schemas.messages import CustomerIdentity, IncomingMessage, RateLimit, StoredMessage, limit_key
 from schemas.requests import MessageId, MessageRequest
 from schemas.turns import Turn
-from storage.api_keys import ApiKey
 from storage.database import StorageUnavailable
 from storage.inbox import OverLimit
 
@@ -63,7 +62,7 @@ async def read(request: Request, body: MessageRequest, idempotency_key: Idempote
     return posted
 
 
-async def sender(request: Request, services: Serving, credentials: Credentials) -> ApiKey | None:
+async def sender(request: Request, services: Serving, credentials: Credentials) -> Admitted:
     """As `admit`. Where the database cannot say who calls, the message is named: it is to be sent again."""
     try:
         return await admit(request, services, credentials)
@@ -127,7 +126,7 @@ def _limits(body: MessageRequest, settings: Settings) -> list[RateLimit]:
 
 Read = Annotated[Posted, Depends(read)]
 """Before `Sender`: a message that cannot be checked now is named, if it could be read."""
-Sender = Annotated[ApiKey | None, Depends(sender)]
+Sender = Annotated[Admitted, Depends(sender)]
 
 
 async def store_for_answer(request: Request, posted: Read, _: Sender, services: Serving) -> StoredMessage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -38,10 +39,17 @@ users = Table(
     id_column(),
     Column("email", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False, server_default=""),
-    Column("role", Text, nullable=False),
+    Column("role", Text, nullable=False),  # schemas.access.Role
     Column("password_hash", Text),
+    Column("teams", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    Column("slack", Text),  # their id there
+    Column("whatsapp", Text),  # their number, its digits
+    Column("language", Text),
+    Column("hours", Text),  # when they work, as `mon-fri 09:00-18:00`
+    Column("away", Boolean, nullable=False, server_default=text("false")),
     moment("created_at", always=True),
     moment("disabled_at"),
+    CheckConstraint("role IN ('viewer', 'agent', 'admin')", name="role"),
 )
 
 user_sessions = Table(
