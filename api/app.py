@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from api.authentication import admit, describe_access
 from api.bodies import BodyGuard
 from api.doubled import DoubledGuard
 from api.message_ids import MessageIdHeader
@@ -22,7 +24,8 @@ from api.stopping import StoppingGuard
 DESCRIPTION = """
 Durable customer conversations: Perplexity answers, Temporal remembers, humans take over.
 
-Every call under `/api/` needs `Authorization: Bearer <key>`. Errors are `application/problem+json`.
+Every call under `/api/` needs `Authorization: Bearer <key>`, and its key the scope that stands at the call. Errors are
+`application/problem+json`.
 
 ```bash
 curl -s localhost:8000/api/message -H "Authorization: Bearer $API_KEY" -H "Content-Type: application/json" \\
@@ -56,9 +59,10 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     )
     app.state.services = services
     app.state.database = services.database
+    app.state.cookies = services.cookies
     add_problem_handlers(app)
+    app.include_router(messages.router)  # these calls are admitted once their message could be read
     for routes in (
-        messages.router,
         sessions.router,
         actions.router,
         effects.router,
@@ -69,7 +73,8 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         root(pages),
         *pages,
     ):
-        app.include_router(routes)
+        app.include_router(routes, dependencies=[Depends(admit)])
+    describe_access(app)
     settings = services.settings
     app.add_middleware(
         BodyGuard,
@@ -83,6 +88,8 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.add_middleware(StoppingGuard, stopping=services.stopping)
     app.add_middleware(MessageIdHeader)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     return app
 
 

@@ -13,6 +13,7 @@ from api.readiness import ReadinessChecks
 from api.stopping import Stopping
 from api.webhooks import Webhooks
 from config.clock import Clock, utc_now
+from config.session_cookies import SessionCookies, session_cookies
 from config.settings import Settings
 from integrations.temporal.conversations import Conversations
 from storage.actions import Actions
@@ -29,7 +30,9 @@ from storage.outbox import Outbox
 from storage.sessions import Sessions
 from storage.standings import Standings
 from storage.streams import StreamEvents
+from storage.teams import Teams
 from storage.turn_views import TurnViews
+from storage.user_sessions import UserSessions
 from storage.waiting import Waiting
 
 
@@ -57,8 +60,11 @@ class Services:
     webhooks: Webhooks
     stopping: Stopping
     readiness: ReadinessChecks
+    cookies: SessionCookies
+    user_sessions: UserSessions
+    teams: Teams
     now: Clock
-    """When a webhook came."""
+    """When a webhook came, and whether a key has expired."""
 
 
 def create_services(
@@ -80,7 +86,7 @@ def create_services(
         events=StreamEvents(database),
         notifications=StreamNotifications(settings.database_url, settings.database_timeout_seconds),
         waiting=Waiting(database),
-        known_keys=KnownKeys(ApiKeys(database), settings.api_key_cache_seconds),
+        known_keys=KnownKeys(ApiKeys(database), settings.api_key_cache_seconds, now),
         configurations=Configurations(database),
         conversations=conversations,
         answers=Answers(conversations, turns, readiness, settings),
@@ -92,6 +98,9 @@ def create_services(
         webhooks=Webhooks(inbox, DeliveryReports(database), signals, settings),
         stopping=Stopping(settings.api_shutdown_seconds),
         readiness=readiness,
+        cookies=session_cookies(settings),
+        user_sessions=UserSessions(database),
+        teams=Teams(database),
         now=now,
     )
 

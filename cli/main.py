@@ -50,7 +50,7 @@ def run() -> None:
     from launch.main import run
 
     settings = own_settings()
-    warn_of_names(settings)
+    warn_of_names()
     raise typer.Exit(run(settings))
 
 
@@ -63,8 +63,9 @@ def api() -> None:
     from dashboard.overview import overview
     from dashboard.phone import phone
     from dashboard.playground import playground
+    from dashboard.sign_in import sign_in
 
-    main(settings, pages=[playground(settings), overview(settings), phone(settings)])
+    main(settings, pages=[playground(settings), overview(settings), sign_in(settings), phone(settings)])
 
 
 @app.command()
@@ -136,5 +137,5 @@ def doctor() -> None:
     from cli.doctor import examine
 
     settings = own_settings()
-    warn_of_names(settings)
+    warn_of_names()
     raise typer.Exit(examine(settings))

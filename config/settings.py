@@ -80,10 +80,18 @@ class Settings(BaseSettings):
     # Secrets and first users
     api_key: HeaderValue = None
     secret_key: OneLine = None
-    admin_email: str | None = None
-    admin_password: OneLine = None
+    admin_email: Annotated[str | None, AfterValidator(values.email_address)] = None
+    admin_password: Annotated[OneLine, AfterValidator(values.password)] = None
     admin_link_token: HeaderValue = None
     dashboard_session_seconds: Seconds = 43_200.0
+
+    # Signing in: failures a minute in the long run, and at once; 0 a minute: no limit
+    sign_in_name_per_minute: float = Field(default=2.0, ge=0, le=1_000_000)
+    sign_in_name_burst: int = Field(default=10, ge=1, le=1_000_000)
+    sign_in_address_per_minute: float = Field(default=20.0, ge=0, le=1_000_000)
+    sign_in_address_burst: int = Field(default=50, ge=1, le=1_000_000)
+    sign_in_checks_at_once: int = Field(default=2, ge=1, le=64)
+    trusted_proxies: Annotated[list[str], NoDecode, BeforeValidator(values.networks)] = Field(default_factory=list)
 
     # The Perplexity wrapper and the default assistant
     perplexity_base_url: HttpUrl = None
@@ -160,7 +168,7 @@ class Settings(BaseSettings):
     request_body_seconds: Seconds = 30.0
     stream_flush_seconds: float = Field(default=0.075, ge=0.0, le=5.0)
     stream_events_keep_seconds: Seconds = 86_400.0
-    api_key_cache_seconds: Seconds = 30.0
+    api_key_cache_seconds: float = Field(default=4.0, ge=0, le=5)
 
     # Limits on what comes in; 0 a minute: none. A burst may come at once
     customer_messages_per_minute: float = Field(default=1_200.0, ge=0, le=1_000_000)

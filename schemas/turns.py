@@ -158,3 +158,8 @@ class Turn(BaseModel):
     ticket_id: str | None = None
     timings: Timings = Field(default_factory=Timings)
     finished_at: datetime
+
+    def veiled(self) -> Turn:
+        """For who may not see raw outputs: without them, and without errors, which quote them."""
+        attempts = [each.model_copy(update={"raw_output": None, "errors": []}) for each in self.attempts]
+        return self.model_copy(update={"attempts": attempts})

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BeforeValidator
 
-from api.authentication import Credentials, caller
+from api.authentication import Admitted, Credentials, admit
 from api.message_ids import MESSAGE_ID_DOCS
 from api.problems import ProblemError, Taken, name_message, note_taken, problem_docs
 from api.services import Services, Serving
@@ -23,14 +23,13 @@ from config.settings import Settings
 from schemas.messages import CustomerIdentity, IncomingMessage, RateLimit, StoredMessage, limit_key
 from schemas.requests import MessageId, MessageRequest
 from schemas.turns import Turn
-from storage.api_keys import ApiKey
 from storage.database import StorageUnavailable
 from storage.inbox import OverLimit
 
 router = APIRouter(prefix="/api", tags=["messages"])
 
 
-_PROBLEMS = problem_docs(400, 401, 413, 415) | problem_docs(409, 422, 429, 503, headers=MESSAGE_ID_DOCS)
+_PROBLEMS = problem_docs(400, 401, 403, 413, 415) | problem_docs(409, 422, 429, 503, headers=MESSAGE_ID_DOCS)
 """The latter of a message that could be read: they name it."""
 
 
@@ -64,10 +63,10 @@ async def read(request: Request, body: MessageRequest, idempotency_key: Idempote
     return posted
 
 
-async def sender(request: Request, services: Serving, credentials: Credentials) -> ApiKey:
-    """As `caller`. Where the database cannot say who calls, the message is named: it is to be sent again."""
+async def sender(request: Request, services: Serving, credentials: Credentials) -> Admitted:
+    """As `admit`. Where the database cannot say who calls, the message is named: it is to be sent again."""
     try:
-        return await caller(services, credentials)
+        return await admit(request, services, credentials)
     except StorageUnavailable:
         posted: Posted | None = getattr(request.state, "posted", None)
         if posted and posted.message_id:
@@ -130,7 +129,7 @@ LastEventId = Annotated[
 ]
 Read = Annotated[Posted, Depends(read)]
 """Before `Sender`: a message that cannot be checked now is named, if it could be read."""
-Sender = Annotated[ApiKey, Depends(sender)]
+Sender = Annotated[Admitted, Depends(sender)]
 
 
 async def store_for_answer(request: Request, posted: Read, _: Sender, services: Serving) -> StoredMessage:
