@@ -16,10 +16,11 @@ from tests.incoming import incoming
 from tests.signing_in import add_user, signed_in
 from tests.system_in_process import System, running_system
 
+_NUMBERED = ("conversation_id", "delivery_id", "effect_id", "leftover_id", "question_id")
 _NOWHERE = {
     "customer_id": "nobody",
     "name": "nothing",
-    **dict.fromkeys(("conversation_id", "delivery_id", "effect_id", "question_id", "session_id"), str(UUID(int=7))),
+    **dict.fromkeys((*_NUMBERED, "session_id"), str(UUID(int=7))),
 }
 _WRONG = {"no": "call takes this"}
 """So nothing is done: who may call is looked at before what they send."""
