@@ -370,7 +370,7 @@ def _words(work: _Work, outcome: EffectOutcome) -> str:
     since)."""
     texts = work.assistant.texts
     if outcome.status is EffectStatus.UNKNOWN:
-        return texts.action_unknown
+        return texts.partly_unknown if work.action.something_done else texts.action_unknown
     if outcome.status is EffectStatus.FAILED or work.call is None:
         return texts.partly_done if work.action.something_done else texts.action_failed
     words = {

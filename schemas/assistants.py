@@ -45,6 +45,10 @@ class Texts(BaseModel):
     declined: TextOf = Field(default="I'm sorry, my colleague did not agree to that.")
     action_failed: TextOf = Field(default="I'm sorry, that did not work. Nothing was changed.")
     partly_done: TextOf = Field(default="Part of that is done. The last step was not possible, and changed nothing.")
+    partly_unknown: TextOf = Field(
+        default="Part of that is done. Of the last step I could not make sure whether it went through. "
+        "A colleague will check and tell you.",
+    )
     action_unknown: TextOf = Field(
         default="I could not make sure whether that went through. A colleague will check and tell you.",
     )

@@ -54,6 +54,21 @@ async def test_what_is_done_in_the_same_words_is_told_once(still: System) -> Non
     assert talk.customer.received == [DONE]
 
 
+async def test_what_was_done_before_a_question_is_found_wherever_the_yes_is_accepted(still: System) -> None:
+    """The conversation in which it was asked has been merged twice by then."""
+    talk = await asked(still, BOOKS, CANCELS)
+    await settled(talk)
+
+    assert [row["something_done"] for row in await still.database.rows(_BESIDE)] == [True]
+
+
+_BESIDE = """
+SELECT beside.something_done FROM actions a CROSS JOIN LATERAL effects_beside(jsonb_populate_record(
+    a, jsonb_build_object('conversation_id', gen_random_uuid(), 'turn_id', gen_random_uuid()))) AS beside
+ WHERE a.status = 'awaiting_confirmation'
+"""
+
+
 @pytest.mark.parametrize("fails", [False, True])
 async def test_what_was_done_before_a_question_is_told_with_what_came_of_the_yes(still: System, *, fails: bool) -> None:
     """The question said nothing of it; a failure after the yes changed nothing, but for that."""
