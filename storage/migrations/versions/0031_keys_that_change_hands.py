@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import UUID
 
 revision = "0031"
-down_revision = "0028"
+down_revision = "0029"
 
 _TABLE = "former_identities"
 
