@@ -72,6 +72,7 @@ class Webhooks:
             kind=message.kind,
             speaks=message.kind in CUSTOMER_SPEAKS and not message.of_another,
             of_another=message.of_another,
+            revises=message.revises,
             text=message.text,
             choice_id=message.choice_id,
             reply_to=message.reply_to,

@@ -19,7 +19,8 @@ class MessageKind(StrEnum):
 
         stored as it came ──taken back while it waits or is held──▶ deleted
 
-    A kind changes in no other way: an edit puts other words into a message, and is a message of its own.
+    So does what staff took back on the phone itself. A kind changes in no other way: an edit puts other words into a
+    message, and is a message of its own.
     """
 
     TEXT = "text"
@@ -118,6 +119,7 @@ class ChannelMessage(BaseModel):
     `account` is our own number at the channel; `concerns` the channel id of the message that is edited, deleted or
     reacted to; `media` has `{id, mime_type, sha256, filename, voice}` for each file; `raw` is as it came.
     `of_another`: another sender has the conversation; it is kept, and nobody here answers, whatever it changes.
+    `revises`: of an echo, whether it edits or takes back (`edit`, `delete`) the one that it concerns.
     """
 
     account: str
@@ -129,6 +131,7 @@ class ChannelMessage(BaseModel):
     kind: MessageKind
     speaks: bool
     of_another: bool = False
+    revises: MessageKind | None = None
     text: str = ""
     choice_id: str | None = None
     reply_to: str | None = None

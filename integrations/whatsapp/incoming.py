@@ -50,6 +50,8 @@ class InboundMessage(BaseModel):
     """Channel id of the message that the customer answers to by quoting it."""
     concerns: str | None = None
     """Channel id of the message that is edited, deleted or reacted to."""
+    revises: MessageKind | None = None
+    """Of an ECHO: it edits (EDIT) or takes back (DELETE) the one of ours that it `concerns`."""
     new_identities: list[CustomerIdentity] = Field(default_factory=list)
     """Of a SYSTEM message: by what the same customer, known by `identities` until now, is known from now on."""
     of_another: bool = False

@@ -19,6 +19,7 @@ from integrations.whatsapp.incoming import (
     StatusUpdate,
 )
 from integrations.whatsapp.meta.contents import read_content
+from integrations.whatsapp.meta.echoes import read_echo
 from integrations.whatsapp.meta.senders import change_of, contact_of, sender_of, strange_ids
 from integrations.whatsapp.reading import (
     clean,
@@ -32,7 +33,7 @@ from integrations.whatsapp.reading import (
     text,
 )
 from schemas.deliveries import Leftover
-from schemas.messages import CustomerIdentity, MessageKind
+from schemas.messages import CustomerIdentity
 
 _KNOWN_VALUE_KEYS = {"messaging_product", "metadata", "contacts", "messages", "message_echoes", "statuses", "errors"}
 _STATUSES = {status.value: status for status in DeliveryStatus} | {
@@ -101,7 +102,8 @@ class _Change:
         self._field = change.get("field")
         self._value = mapping(change, "value")
         self._account = text(mapping(self._value, "metadata").get("phone_number_id"), most=64)
-        self._number = phone(mapping(self._value, "metadata").get("display_phone_number"))
+        shown = line(mapping(self._value, "metadata").get("display_phone_number"), most=40) or ""
+        self._number = phone("".join(filter(str.isdigit, shown)))  # with blanks and signs, as people write it
         self._contacts = list(objects(self._value.get("contacts")))
         self._received_at = received_at
         self._batch = batch
@@ -144,7 +146,9 @@ class _Change:
             return None
         if strange := strange_ids(message, contact):
             self._note(f"an id in a form that is not known here: {', '.join(strange)}", strange)
-        content = read_content(message)
+        of_another = self._field not in _OURS
+        who = "Another sender" if of_another else "Staff"
+        content, revises = read_echo(message, who) if echo else (read_content(message), None)
         return InboundMessage(
             account=self._account,
             channel_message_id=message_id,
@@ -152,13 +156,14 @@ class _Change:
             username=line(mapping(contact, "profile").get("username") or contact.get("username")),
             profile_name=line(mapping(contact, "profile").get("name")),
             sent_at=moment(message.get("timestamp"), self._received_at),
-            kind=MessageKind.ECHO if echo else content.kind,
+            kind=content.kind,
             text=content.text,
             choice_id=content.choice_id,
             reply_to=text(mapping(message, "context").get("id"), most=512),
             concerns=content.concerns,
+            revises=revises,
             new_identities=becomes,
-            of_another=self._field not in _OURS,
+            of_another=of_another,
             group_id=text(message.get("group_id"), most=200),
             media=content.media,
             raw=message,
