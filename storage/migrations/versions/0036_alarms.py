@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import UUID
 
 revision = "0036"
-down_revision = "0028"
+down_revision = "0029"
 
 
 def upgrade() -> None:
