@@ -12,10 +12,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Literal
 
-from integrations.whatsapp.letters import ends_words, is_word
+from integrations.whatsapp.letters import ends_words, is_quote, is_word
 
 _LOOK_ALIKES = {"*": "∗", "_": "ˍ", "~": "∼", "`": "ˋ"}
 _MARKS = re.compile(r"([*_~`])\1*")
@@ -46,7 +46,16 @@ def _lines(runs: list[TextRun]) -> list[list[TextRun]]:
         first, *others = run.text.split("\n")
         lines[-1].append(replace(run, text=first))
         lines.extend([replace(run, text=other)] for other in others)
-    return [[run for run in line if run.text] for line in lines]
+    return [_joined(line) for line in lines]
+
+
+def _joined(line: list[TextRun]) -> list[TextRun]:
+    """What differs in nothing is one run."""
+    joined: list[TextRun] = []
+    for (kind, marks), runs in groupby((run for run in line if run.text), key=lambda run: (run.kind, run.marks)):
+        alike = list(runs)
+        joined += [TextRun("".join(run.text for run in alike), marks)] if kind == "text" else alike
+    return joined
 
 
 def _compose_line(line: list[TextRun], same_length: bool) -> str:
@@ -124,13 +133,17 @@ def _settle(runs: list[TextRun], start: int, end: int, depth: int) -> None:
 
 
 def _apart(runs: list[TextRun]) -> list[TextRun]:
-    """*runs* with a space between an address and a letter that would become part of it."""
+    """*runs* with a space between an address and a letter that would become part of it, and between two figures that
+    only marks kept apart."""
     result: list[TextRun] = []
     for run in runs:
         before = result[-1] if result else TextRun("")
-        ends_address = before.kind == "address" and not (run.text[0].isspace() or ends_words(run.text[0]))
+        ends_address = before.kind == "address" and not (
+            run.text[0].isspace() or ends_words(run.text[0]) or is_quote(run.text[0])
+        )
         begins_address = run.kind == "address" and before.text[-1:].isascii() and before.text[-1:].isalnum()
-        if (ends_address and run.text[0] not in "*_~`\"'") or begins_address:
+        two_figures = before.text[-1:].isdecimal() and run.text[0].isdecimal()
+        if (ends_address and run.text[0] not in _LOOK_ALIKES) or begins_address or two_figures:
             result.append(TextRun(" "))
         result.append(run)
     return result

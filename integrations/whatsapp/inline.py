@@ -107,9 +107,15 @@ class _Line:
             case "tag":
                 self._add_tag(node, marks)
             case _:
-                mark = _MARKS.get(node.type)
-                for child in node.children:
-                    self.add(child, (*marks, mark) if mark and mark not in marks else marks)
+                self._add_marked(node, marks)
+
+    def _add_marked(self, node: SyntaxTreeNode, marks: tuple[str, ...]) -> None:
+        """Two figures that only marks kept apart do not become one."""
+        mark, begun, last = _MARKS.get(node.type), len(self.runs), self._last
+        for child in node.children:
+            self.add(child, (*marks, mark) if mark and mark not in marks else marks)
+        if last.isdecimal() and any(run.text[:1].isdecimal() for run in self.runs[begun : begun + 1]):
+            self.runs.insert(begun, TextRun(" ", marks))
 
     def close(self, marks: tuple[str, ...]) -> None:
         """Addresses of links that were not closed."""

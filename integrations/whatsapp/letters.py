@@ -6,8 +6,10 @@ import unicodedata
 
 _CODE_LETTERS_END = "\u0530"
 _MORE_CODE_LETTERS = ("\u1e00", "\u1fff")
-_OPENING = frozenset("¿¡\"'")
+_OPENING = frozenset("¿¡")
 _CLOSING = frozenset(".,:;!?…。，、：；！？؟،؛।%")
+_QUOTES = frozenset("\"'“”‘’«»‹›")
+"""Which of them opens and which closes is another matter in each language."""
 
 
 def is_word(sign: str) -> bool:
@@ -29,10 +31,14 @@ def is_punctuation(sign: str) -> bool:
 
 
 def opens_words(sign: str) -> bool:
-    """Punctuation that stands before words: `(`, `「`, `“`."""
-    return bool(sign) and (sign in _OPENING or unicodedata.category(sign) in ("Ps", "Pi"))
+    """Punctuation that stands before words: `(`, `「`, `„`."""
+    return bool(sign) and (sign in _OPENING or unicodedata.category(sign) == "Ps")
 
 
 def ends_words(sign: str) -> bool:
     """Punctuation that stands behind words: `)`, `」`, `。`."""
-    return bool(sign) and (sign in _CLOSING or unicodedata.category(sign) in ("Pe", "Pf"))
+    return bool(sign) and (sign in _CLOSING or unicodedata.category(sign) == "Pe")
+
+
+def is_quote(sign: str) -> bool:
+    return sign in _QUOTES

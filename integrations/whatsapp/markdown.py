@@ -65,7 +65,8 @@ def _read_hr(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _read_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Unless a row has more cells than the head: they would be left out."""
+    """Unless a row has more cells than the head: they would be left out. A line without a `|` is no row any more."""
+    end = next((line for line in range(start + 2, end) if "|" not in _line(state, line)), end)
     tokens, at, parent = len(state.tokens), state.line, state.parentType
     if not table(state, start, end, silent):
         return False

@@ -8,7 +8,8 @@ around words always is one, and a pair of `**` that even so could not be read is
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 
 from markdown_it.rules_core import StateCore
@@ -67,7 +68,7 @@ class Place:
             return False, closes
         return (
             opens and not (closes and ends_words(self.after) and not is_punctuation(self.before)),
-            closes and not (opens and opens_words(self.before) and self.before not in "\"'"),
+            closes and not (opens and opens_words(self.before)),
         )
 
     def _may_open(self) -> bool:
@@ -113,18 +114,40 @@ def read_marks(state: StateInline, silent: bool) -> bool:
     if silent or mark not in "*_~":
         return False
     place = place_of(state.src, state.pos, state.posMax)
-    opens, closes = place.flags()
     state.pos += place.length
     if mark == "~" and place.length != 2:
         state.append_pending(mark * place.length)
-        return True
-    for _ in range(1 if mark == "~" else place.length):
-        token = state.push("text", "", 0)
-        token.content = "~~" if mark == "~" else mark
-        token.meta = {"place": place}
-        length = 0 if mark == "~" else place.length
-        state.delimiters.append(Delimiter(ord(mark), length, len(state.tokens) - 1, -1, opens, closes))
+    elif mark == "*" and place.length == _MASK and place.before.strip() and place.after.strip():
+        _push(state, replace(place, length=2, after=""), False, True)  # `**a****b**`
+        _push(state, replace(place, length=2, start=place.start + 2, before=""), True, False)
+    elif _is_mask(place, state.src) and _has_one_too_many(state.src):
+        _push(state, place, False, False)
+    else:
+        _push(state, place, *place.flags())
     return True
+
+
+def _push(state: StateInline, place: Place, opens: bool, closes: bool) -> None:
+    for _ in range(1 if place.mark == "~" else place.length):
+        token = state.push("text", "", 0)
+        token.content = "~~" if place.mark == "~" else place.mark
+        token.meta = {"place": place}
+        length = 0 if place.mark == "~" else place.length
+        state.delimiters.append(Delimiter(ord(place.mark), length, len(state.tokens) - 1, -1, opens, closes))
+
+
+def _is_mask(place: Place, source: str) -> bool:
+    """As in `尾号**1234`: signs that are not told before the last figures of a number."""
+    return place.length == 2 and _MASKED.match(source, place.start) is not None
+
+
+@lru_cache(maxsize=4)
+def _has_one_too_many(source: str) -> bool:
+    return len(_DOUBLE.findall(source)) % 2 == 1
+
+
+_MASKED = re.compile(r"\*\*\d{3,4}(?![\d*]|[.,]\d)")
+_DOUBLE = re.compile(r"(?<!\*)\*\*(?!\*)")
 
 
 def check_pairs(state: StateInline) -> None:
@@ -141,6 +164,8 @@ def check_pairs(state: StateInline) -> None:
 def _is_formatting(state: StateInline, opener: Delimiter, closer: Delimiter) -> bool:
     first, last = _place(state, opener), _place(state, closer)
     if last.is_beside_figure and is_word(first.before):
+        return False
+    if _is_mask(first, state.src) and _is_mask(last, state.src):
         return False
     inside = state.src[first.start + first.length : last.start]
     if first.is_glued:
@@ -192,7 +217,7 @@ def drop_lone_pairs(state: StateCore) -> None:
             if open_mark and _are_pair(open_mark[0].meta["place"], place, "".join(said), block != open_mark[1]):
                 open_mark[0].content = token.content = ""
                 open_mark = None
-            elif not place.is_between_figures:
+            elif not place.is_between_figures and (place.after.strip() or not place.before.strip()):
                 open_mark = (token, block)
             said = []
     for inline in state.tokens:

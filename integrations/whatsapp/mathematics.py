@@ -99,6 +99,8 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SIMPLE = re.compile(r"[-+−]?[^\W_]+(?:[.,][0-9]+)*|[^\s+\-−*/·×÷=±(){}]{1,40}|\([^()]*\)")
 
+_PRODUCT = re.compile(r"[0-9.,]+[^\W\d_].*", re.DOTALL)
+
 
 class _Unknown(Exception):
     """The tables do not know it."""
@@ -132,9 +134,10 @@ def _after_sign(sign: str, said: str) -> str:
 
 
 def _whole(said: str) -> str:
-    """*said* in brackets, unless it is one thing anyway."""
+    """*said* in brackets, unless it is one thing anyway (`2a` below a line is not)."""
     said = said.strip(f"{_BEFORE}{_AFTER} ")
-    return said if _SIMPLE.fullmatch(said) else f"({said})"
+    is_one = _SIMPLE.fullmatch(said) and not _PRODUCT.fullmatch(said)
+    return said if is_one else f"({said})"
 
 
 class _Reader:

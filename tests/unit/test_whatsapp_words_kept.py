@@ -69,6 +69,11 @@ def test_it_is_sent_as_it_was_written(said: str) -> None:
         ("**Total: **RM 20", "Total: RM 20"),
         ("- **one\n- two**", "- one\n- two"),
         ("**Note: one only", "**Note: one only"),
+        ("**A****B** und XX****1234", "*AB* und XX****1234"),
+        ("（尾号**1234）账单**¥5.90**，**还款**", "（尾号**1234）账单¥5.90，*还款*"),
+        ("30 €**\n**zzgl. Versand", "30 €**\n**zzgl. Versand"),
+        ("**„Zitat“**; **»Wort«**, **«Цена»:** 5", "*„Zitat“*; *»Wort«*, *«Цена»:* 5"),
+        ("_# 22_*1. a*", "_# 22_ _1. a_"),
         ("un*be*lievable", "un*be*lievable"),
         ("`x*y_z*`, `__init__`", "`x*y_z*`, `__init__`"),
         ("__init__.py und __main__.py", "`__init__.py` und `__main__.py`"),
@@ -122,6 +127,10 @@ def test_columns_without_values_and_first_columns_keep_their_names() -> None:
     shown = render("| a | b | c |\n|---|---|---|\n| 1 | 2 | |\n| | 4 | |")
 
     assert shown == "a: *1*\n- b: 2\n- c: –\n\n- b: 4\n- c: –"
+
+
+def test_a_line_below_a_table_is_no_row() -> None:
+    assert render("| a | b |\n|---|---|\n| 1 | 2 |\nbelow") == "a: b\n- *1*: 2\n\nbelow"
 
 
 def test_lines_below_a_list_or_quote_are_not_its_last_line() -> None:
