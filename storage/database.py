@@ -139,7 +139,11 @@ class Database:
             raw = (await connection.get_raw_connection()).driver_connection
             assert raw is not None
             shift = self._now() - utc_now()
-            await raw.execute("SELECT set_config('agent.clock_shift', $1, false)", f"{shift.total_seconds():.6f} s")
+            try:
+                await raw.execute("SELECT set_config('agent.clock_shift', $1, false)", f"{shift.total_seconds():.6f} s")
+            except BaseException:  # SQLAlchemy does not know that the connection was left in the middle of a statement
+                await connection.invalidate()
+                raise
 
 
 def _refuse_closed(connection: Any, *_: Any) -> None:

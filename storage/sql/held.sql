@@ -16,7 +16,7 @@ CREATE OR REPLACE FUNCTION held_messages(p_conversation uuid) RETURNS SETOF mess
     SELECT m.* FROM unanswered u
       JOIN messages m ON m.conversation_id = p_conversation AND m.seq BETWEEN u.first_seq AND u.last_seq
      WHERE m.kind NOT IN ('held', 'deleted') AND m.seq NOT IN (SELECT seq FROM taken_up)
-       AND persons_word(p_conversation) < coalesce(
+       AND persons_word(p_conversation) <= coalesce(
            (SELECT greatest(r.stored_at, r.moved_at) FROM messages r WHERE u.is_done AND r.id = u.reply_id),
            greatest(m.stored_at, m.moved_at))
 $$;

@@ -223,8 +223,8 @@ BEGIN
         SELECT m.id, row_number() OVER (ORDER BY m.stored_at, m.seq) AS place
           FROM (SELECT id, max(reply_moved_at) AS reply_moved_at FROM asked GROUP BY id) AS asked
           JOIN messages m USING (id)
-         WHERE m.kind NOT IN ('held', 'deleted') AND m.stored_at > persons_word(m.conversation_id)
-           AND greatest(m.stored_at, asked.reply_moved_at) > persons_word(p_conversation)
+         WHERE m.kind NOT IN ('held', 'deleted') AND m.stored_at >= persons_word(m.conversation_id)
+           AND greatest(m.stored_at, asked.reply_moved_at) >= persons_word(p_conversation)
     ), moved AS (
         UPDATE messages m SET conversation_id = p_conversation, seq = c.newest_seq + wanted.place
           FROM wanted, conversations c WHERE m.id = wanted.id AND c.id = p_conversation RETURNING m.id, m.seq

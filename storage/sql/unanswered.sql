@@ -31,19 +31,20 @@ CREATE OR REPLACE FUNCTION kept_words(p_conversation uuid) RETURNS SETOF message
        AND NOT has_arrived(r.id) AND NOT is_settled(r)
 $$;
 
--- persons_word: when staff last wrote to the customer.
+-- persons_word: when staff last wrote to the customer. What came at the very moment they had not read.
 CREATE OR REPLACE FUNCTION persons_word(p_conversation uuid) RETURNS timestamptz LANGUAGE sql STABLE AS $$
     SELECT coalesce(max(w.stored_at), '-infinity') FROM messages w
      WHERE w.conversation_id = p_conversation AND w.direction = 'out' AND w.author = 'agent'
 $$;
 
--- tells_of: the action of which the words say what came of it, where that is still owed.
+-- tells_of: the action of which the words say what came of it, where that is still owed, or what was done beside it.
 CREATE OR REPLACE FUNCTION tells_of(p_words messages) RETURNS uuid LANGUAGE sql STABLE AS $$
     SELECT a.id FROM actions a
-     WHERE a.id = CASE p_words.id_scope WHEN 'action' THEN p_words.channel_message_id::uuid END AND is_owed(a)
+     WHERE a.id = CASE p_words.id_scope WHEN 'action' THEN p_words.channel_message_id::uuid END
+       AND (is_owed(a) OR p_words.meta ? 'beside')
 $$;
 
--- unanswered_turns: those that came to nothing the customer saw: held (not for a limit, which they were told of),
+-- unanswered_turns: those that came to nothing the customer saw: held (but for what was merged or erased),
 -- withheld, or with a reply that did not leave. `reply_id`: the words that are kept: its own, or of what came of what
 -- it asked for. `is_done`: as above, or such words are kept.
 CREATE OR REPLACE FUNCTION unanswered_turns(p_conversation uuid)
@@ -71,7 +72,7 @@ $$;
 -- place.
 CREATE OR REPLACE FUNCTION words_to_tell(p_conversation uuid) RETURNS SETOF messages LANGUAGE sql STABLE AS $$
     SELECT r.* FROM kept_words(p_conversation) r
-     WHERE greatest(r.stored_at, r.moved_at) > persons_word(p_conversation)
+     WHERE greatest(r.stored_at, r.moved_at) >= persons_word(p_conversation)
        AND (r.meta ? 'template' OR tells_of(r) IS NOT NULL
             OR r.turn_id IS NOT NULL AND is_done(r.turn_id) AND (NOT is_over(r) OR words_instead(r) IS NOT NULL))
 $$;

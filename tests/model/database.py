@@ -6,17 +6,24 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.clock import Clock
 from storage.database import Database, Transaction
 from tests.model.statements import BEGINS, statement_of
 from tests.model.stops import Place, Stops
 from tests.model.virtual_loop import VirtualLoop
+
+STANDING_CLOCK = """
+CREATE OR REPLACE FUNCTION agent_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+RETURN current_setting('agent.clock')::timestamptz
+"""
+"""The statements' clock, which stands still while they run: how long they take would put them in another order."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +50,35 @@ class ModelDatabase(Database):
         """Which of them met a statement."""
         self.waited: list[tuple[UUID, datetime]] = []
         """Turns that found no room in their account, and when."""
+        self._set_to = (now(), 0)
+        """The clock, and how many statements it was set for."""
 
     async def rows(self, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[RowMapping]:
         known = statement_of(statement, values)
         if known is not None:
             await self.stops.at(Place.BEFORE, known.name)
-        async with self._one_by_one:
-            with self._loop.real():
-                result = await super().rows(self._rewritten(statement), values)
+        result = await asyncio.shield(self._loop.create_task(self._sent(statement, values)))
         if known is not None and known.name == BEGINS and result[0]["wait_seconds"] > 0:
             assert values is not None
             self.waited.append((values["turn_id"], self._clock()))
         if known is not None and known.writes:
             await self.stops.at(Place.AFTER, known.name)
         return result
+
+    async def _sent(self, statement: str, values: Mapping[str, Any] | None) -> Sequence[RowMapping]:
+        """To its end, also if its sender is cancelled before it: else timing decides what became of it."""
+        async with self._one_by_one:
+            with self._loop.real():
+                return await super().rows(self._rewritten(statement), values)
+
+    async def _set_clock(self, connection: AsyncConnection) -> None:
+        """To a microsecond for each statement, so that what was sent later is later."""
+        now, before = self._clock(), self._set_to
+        self._set_to = (now, before[1] + 1 if before[0] == now else 0)
+        at = now + timedelta(microseconds=self._set_to[1])
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None
+        await raw.execute("SELECT set_config('agent.clock', $1, false)", at.isoformat())
 
     @asynccontextmanager
     async def transaction(

@@ -156,9 +156,10 @@ first, and is looked at in the end (`WITHOUT_A_HUMAN`)."""
 
 WITHOUT_A_HUMAN = """
 SELECT h.conversation_id FROM handoffs h JOIN conversations c ON c.id = h.conversation_id
- WHERE h.released_at IS NULL AND c.owner <> 'human'
+ WHERE h.released_at IS NULL AND c.owner <> 'human' AND c.stopped_seq IS NULL
 """
-"""Open handoffs of conversations that nobody has."""
+"""Open handoffs of conversations that nobody has. In one that was cancelled between the handoff and its commit, the
+effect is listed as owed, and the next message or a reset comes back to it."""
 
 UNCARED = """
 WITH said AS (
@@ -166,7 +167,7 @@ WITH said AS (
       FROM messages m JOIN conversations c ON c.id = m.conversation_id JOIN customers k ON k.id = c.customer_id
       JOIN standings s ON s.conversation_id = c.id
      WHERE m.direction = 'in' AND m.seq IS NOT NULL AND m.kind NOT IN ('held', 'deleted')
-       AND m.meta ->> 'limited' IS NULL AND c.stopped_seq IS NULL AND k.erased_at IS NULL AND c.merged_into IS NULL
+       AND c.stopped_seq IS NULL AND k.erased_at IS NULL AND c.merged_into IS NULL
 ), taken_up AS (
     SELECT id AS message_id, conversation_id, seq FROM said
     UNION ALL
@@ -220,8 +221,6 @@ def in_its_place(turn_id: UUID) -> UUID:
 
 
 WAITS_TOLD = "SELECT meta ->> 'interim_notice_of' AS turn_id, stored_at FROM messages WHERE meta ? 'interim_notice_of'"
-
-LIMITED = "SELECT conversation_id, text FROM messages WHERE meta ? 'limited'"
 
 OVERDUE = """
 SELECT id AS conversation_id, 'an answer' AS what FROM conversations

@@ -12,7 +12,7 @@ from uuid import uuid4
 from sqlalchemy import RowMapping
 
 from config.settings import Settings
-from tests.model.database import ModelDatabase
+from tests.model.database import STANDING_CLOCK, ModelDatabase
 from tests.model.virtual_loop import VirtualLoop
 from tests.model.world import Composes, World, model_settings, now_of
 from tests.servers import fresh_database
@@ -59,6 +59,7 @@ def stage_at(postgres_url: str) -> Iterator[Stage]:
     with TemporaryDirectory(prefix="agent-model-") as folder:
         stage = Stage(url, Path(folder))
         try:
+            stage.rows(STANDING_CLOCK)
             yield stage
         finally:
             stage.close()

@@ -250,16 +250,6 @@ def test_a_turn_that_ends_in_words_of_ours_names_no_thread_that_was_never_asked_
     assert turn["frontend_context_uuid"] in {row["frontend_context_uuid"] for row in state.world.look(inside.THREADS)}
 
 
-def test_what_begins_like_a_message_over_the_limit_is_another_one(state: ConversationMachine) -> None:
-    """The judge took the model's question about `Flood 11` for one about `Flood 1`."""
-    write(state.world, 0, Said("Flood 0"), Said("Flood 1"), limit=1)
-    write(state.world, 0, Said("Flood 11"))
-
-    assert state.world.come_to_rest()
-    assert [row["text"] for row in state.world.look(inside.LIMITED)] == ["Flood 1"]
-    assert "Flood 11" in state.world.perplexity.asked[-1].words
-
-
 @pytest.mark.parametrize("phase", [Phase.CALLS, Phase.CALLED, Phase.SETTLES])
 def test_a_zombies_refusal_says_nothing_while_another_attempt_is_at_it(
     state: ConversationMachine, phase: Phase
@@ -395,3 +385,22 @@ def test_a_yes_to_a_part_of_a_question_does_nothing(state: ConversationMachine) 
 
     assert state.world.come_to_rest()
     assert state.world.endpoints.calls == []
+
+
+def test_what_was_written_at_the_moment_of_a_persons_word_waits_for_them(state: ConversationMachine) -> None:
+    """They had not read it. To a microsecond it counted neither as answered nor as held."""
+    write(state.world, 0, Said("Hello there"))
+    happen(state.world, DrawnEvent.TAKE_OVER, 0, 0)
+    write(state.world, 0, Said("At one moment"))
+    happen(state.world, DrawnEvent.STAFF_WRITES, 0, 0)
+    assert state.world.come_to_rest()
+    state.world.look(AT_ONE_MOMENT)
+
+    held = state.world.look("SELECT h.text FROM conversations c, held_messages(c.id) h ORDER BY h.seq")
+    assert [row["text"] for row in held] == ["At one moment"]
+
+
+AT_ONE_MOMENT = """
+UPDATE messages SET stored_at = (SELECT stored_at FROM messages WHERE text = 'At one moment') WHERE author = 'agent'
+RETURNING id
+"""
