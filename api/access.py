@@ -57,14 +57,16 @@ _ADMINS = People(Right.NO, _NO)
 @dataclass(frozen=True)
 class Access:
     """Who may call one route. *key*: the scope that a key needs (`admin` has all of them); None: no key does. *people*:
-    what those may who are signed in; None: nobody. Neither: anybody, for it proves itself otherwise, or tells
-    nothing."""
+    what those may who are signed in; None: nobody. *inside*: anybody on a machine of one's own; where strangers may
+    reach us, whoever has a key of any scope or METRICS_TOKEN, or is signed in. None of them: anybody, for it proves
+    itself otherwise, or tells nothing."""
 
     key: Scope | None = None
     people: People | None = None
+    inside: bool = False
 
 
-_OPEN = Access()
+_OPEN, _INSIDE = Access(), Access(inside=True)
 _MESSAGE, _SESSION, _ADMIN = Scope.MESSAGE, Scope.SESSION, Scope.ADMIN
 
 ACCESS: Mapping[tuple[str, str], Access] = {
@@ -94,19 +96,21 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     ("POST", "/api/webhooks/whatsapp"): _OPEN,
     ("POST", "/api/webhooks/twilio"): _OPEN,
     ("GET", "/healthz"): _OPEN,
-    ("GET", "/readyz"): _OPEN,
-    ("GET", "/metrics"): _OPEN,
+    ("GET", "/readyz"): _OPEN,  # its details: as inside
+    ("GET", "/metrics"): _INSIDE,
+    ("GET", "/openapi.json"): _INSIDE,
+    ("GET", "/docs"): _INSIDE,
     ("GET", "/"): _OPEN,
     # Pages for people.
-    ("GET", "/playground"): _OPEN,
-    ("GET", "/playground/about"): _OPEN,
-    ("GET", "/playground/{name}"): _OPEN,
-    ("GET", "/phone"): _OPEN,
-    ("POST", "/phone/api/files"): _OPEN,
-    ("GET", "/phone/api/{name}"): _OPEN,
-    ("POST", "/phone/api/{name}"): _OPEN,
-    ("PUT", "/phone/api/{name}"): _OPEN,
-    ("GET", "/phone/{name}"): _OPEN,
+    ("GET", "/playground"): _INSIDE,
+    ("GET", "/playground/about"): _INSIDE,
+    ("GET", "/playground/{name}"): _INSIDE,
+    ("GET", "/phone"): _INSIDE,
+    ("POST", "/phone/api/files"): _INSIDE,
+    ("GET", "/phone/api/{name}"): _INSIDE,
+    ("POST", "/phone/api/{name}"): _INSIDE,
+    ("PUT", "/phone/api/{name}"): _INSIDE,
+    ("GET", "/phone/{name}"): _INSIDE,
     ("GET", "/dashboard"): Access(people=_READ),
     ("GET", "/dashboard/trouble"): Access(people=_READ_RAW),
     ("GET", "/dashboard/conversations/{conversation_id}"): Access(people=_READ_RAW),

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi_offline import FastAPIOffline
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.authentication import admit, describe_access
@@ -16,7 +15,7 @@ from api.doubled import DoubledGuard
 from api.message_ids import MessageIdHeader
 from api.paths import PathGuard
 from api.problems import add_problem_handlers
-from api.routes import actions, deliveries, effects, health, leftovers, messages, sessions, webhooks
+from api.routes import actions, deliveries, docs, effects, health, leftovers, messages, sessions, webhooks
 from api.routes.root import root
 from api.services import Services
 from api.stopping import StoppingGuard
@@ -49,14 +48,17 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         await services.notifications.close()
         await services.signals.close()
 
-    app = FastAPIOffline(  # `/docs` without anybody else's servers
+    app = FastAPI(
         title="Perplexity Agent",
         version="0.1.0",
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # ours is closed to strangers
         redoc_url=None,
+        openapi_url=None,
         redirect_slashes=False,  # to an address that a proxy's clients cannot use; `api/paths.py` reads it without
     )
+    docs.add_docs_files(app)
     app.state.services = services
     app.state.database = services.database
     app.state.cookies = services.cookies
@@ -70,6 +72,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         leftovers.router,
         webhooks.router,
         health.router,
+        docs.router,
         root(pages),
         *pages,
     ):

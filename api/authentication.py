@@ -3,6 +3,7 @@ held against the table of `api/access.py`."""
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
@@ -15,9 +16,12 @@ from api.own_pages import SAFE, address_of, check_origin, check_token
 from api.problems import ProblemError
 from api.services import Services, Serving
 from api.whose import whose_conversation
+from config.exposure import is_exposed
 from config.session_cookies import token_hash
 from schemas.access import Person, Right, Role, Scope, Whose
 from storage.api_keys import ApiKey
+from storage.database import StorageUnavailable
+from storage.user_sessions import SignedIn
 
 _bearer = HTTPBearer(
     auto_error=False, description="An API key: printed at the first start, or `agent key add NAME --scope …`"
@@ -26,7 +30,7 @@ _bearer = HTTPBearer(
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 _LONGEST_KEY = 200
-_PAGES = "/dashboard/"
+_PAGES = ("/dashboard/", "/phone")
 _LOGIN = "/dashboard/login"
 
 
@@ -45,6 +49,8 @@ async def admit(request: Request, services: Serving, credentials: Credentials) -
     if access is None:
         raise ProblemError(403, "Nobody may call this.")
     if access.key is None and access.people is None:
+        if access.inside and not await is_inside(request, services, credentials):
+            raise _nobody(request, access)
         if request.url.path.startswith(_PAGES):
             check_origin(request, address_of(request, services.settings.public_url))
         return Admitted(None)
@@ -59,9 +65,32 @@ async def admit(request: Request, services: Serving, credentials: Credentials) -
     return admitted
 
 
-async def _key_with(needed: Scope, services: Services, credentials: HTTPAuthorizationCredentials | None) -> ApiKey:
+async def is_inside(request: Request, services: Serving, credentials: Credentials) -> bool:
+    """Whether a caller may see what is open on a machine of one's own. While the database is unavailable nobody but
+    METRICS_TOKEN can say so of itself."""
+    if not is_exposed(services.settings):
+        return True
+    token, given = services.settings.metrics_token, credentials.credentials if credentials else ""
+    if token and hmac.compare_digest(given.encode(), token.get_secret_value().encode()):
+        return True
+    try:
+        if credentials:
+            return await _key(services, credentials) is not None
+        return await _session(request, services) is not None
+    except StorageUnavailable:
+        return False
+
+
+Inside = Annotated[bool, Depends(is_inside)]
+
+
+async def _key(services: Services, credentials: HTTPAuthorizationCredentials | None) -> ApiKey | None:
     key = credentials.credentials if credentials else ""
-    found = await services.known_keys.find(key) if key.isascii() and 0 < len(key) <= _LONGEST_KEY else None
+    return await services.known_keys.find(key) if key.isascii() and 0 < len(key) <= _LONGEST_KEY else None
+
+
+async def _key_with(needed: Scope, services: Services, credentials: HTTPAuthorizationCredentials | None) -> ApiKey:
+    found = await _key(services, credentials)
     if found is None:
         raise _no_key()
     if not permits(found.scopes, needed):
@@ -71,15 +100,22 @@ async def _key_with(needed: Scope, services: Services, credentials: HTTPAuthoriz
 
 async def _person(request: Request, services: Services) -> Person | None:
     """Who is signed in. Raises 403 for what no page of ours asks for."""
+    session = await _session(request, services)
+    if session is None:
+        return None
+    token, found = session
+    form_token = services.cookies.csrf(token)
+    check_origin(request, address_of(request, services.settings.public_url))
+    await check_token(request, form_token)
+    return Person(found.id, found.user_id, found.email, found.name, found.role, found.teams, form_token)
+
+
+async def _session(request: Request, services: Services) -> tuple[str, SignedIn] | None:
+    """The token that a browser came with, and the session in force that it is."""
     address = address_of(request, services.settings.public_url)
     token = services.cookies.token(request.cookies.get(services.cookies.name(address), ""))
     found = await services.user_sessions.find(token_hash(token)) if token else None
-    if token is None or found is None:
-        return None
-    form_token = services.cookies.csrf(token)
-    check_origin(request, address)
-    await check_token(request, form_token)
-    return Person(found.id, found.user_id, found.email, found.name, found.role, found.teams, form_token)
+    return (token, found) if token and found else None
 
 
 async def _right_of(person: Person, people: People, request: Request, services: Services) -> Right:
@@ -105,7 +141,9 @@ def _nobody(request: Request, access: Access) -> ProblemError:
     if request.method in SAFE and "text/html" in request.headers.get("accept", ""):
         back = quote(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
         return ProblemError(303, "Sign in first.", headers={"Location": f"{_LOGIN}?next={back}", "Vary": "Accept"})
-    return ProblemError(401, f"Sign in first, at {_LOGIN}.")
+    or_key = ", or send an API key or METRICS_TOKEN: Authorization: Bearer <key>" if access.inside else ""
+    headers = {"WWW-Authenticate": "Bearer"} if access.inside else None
+    return ProblemError(401, f"Sign in first, at {_LOGIN}{or_key}.", headers=headers)
 
 
 def _no_key() -> ProblemError:

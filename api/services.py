@@ -9,10 +9,12 @@ from fastapi import Depends, Request
 
 from api.answers import Answers
 from api.background_signals import BackgroundSignals
+from api.open_streams import OpenStreams
 from api.readiness import ReadinessChecks
 from api.stopping import Stopping
 from api.webhooks import Webhooks
 from config.clock import Clock, utc_now
+from config.kept_value import KeptValue
 from config.session_cookies import SessionCookies, session_cookies
 from config.settings import Settings
 from integrations.temporal.conversations import Conversations
@@ -48,6 +50,8 @@ class Services:
     events: StreamEvents
     notifications: StreamNotifications
     waiting: Waiting
+    waiting_now: KeptValue[int]
+    open_streams: OpenStreams
     known_keys: KnownKeys
     configurations: Configurations
     conversations: Conversations
@@ -72,7 +76,7 @@ def create_services(
 ) -> Services:
     """Everything that routes need, over one pool of connections."""
     assert settings.database_url
-    turns, inbox = TurnViews(database), Inbox(database)
+    turns, inbox, waiting = TurnViews(database), Inbox(database), Waiting(database)
     signals = BackgroundSignals(conversations, settings.webhook_wakes_at_once)
     readiness = ReadinessChecks(database, conversations, settings)
     return Services(
@@ -85,7 +89,9 @@ def create_services(
         actions=Actions(database),
         events=StreamEvents(database),
         notifications=StreamNotifications(settings.database_url, settings.database_timeout_seconds),
-        waiting=Waiting(database),
+        waiting=waiting,
+        waiting_now=KeptValue(waiting.count, settings.waiting_messages_cache_seconds),
+        open_streams=OpenStreams(settings.streams_at_once),
         known_keys=KnownKeys(ApiKeys(database), settings.api_key_cache_seconds, now),
         configurations=Configurations(database),
         conversations=conversations,

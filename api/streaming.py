@@ -27,7 +27,6 @@ from storage.turn_views import Answer
 
 log = get_logger(__name__)
 
-_LOOK_AGAIN_SECONDS = 1.0
 _ID = re.compile(r"([0-9a-f]{12})-([0-9a-f]{32})-(\d{1,18})-(\d{1,18})(?:\.(?:accepted|done|error))?")
 
 
@@ -135,7 +134,7 @@ async def _written(
                 yield shown, event
             if ended:
                 return
-            await _either(changed, answering)
+            await _either(changed, answering, services.settings.stream_look_seconds)
 
 
 async def _taken_up(services: Services, message: StoredMessage) -> _Place:
@@ -164,10 +163,10 @@ def _taken_back(events: Sequence[StreamEvent], shown: Shown) -> Iterator[StreamE
         yield StreamEvent(n=last.n, kind="reset")
 
 
-async def _either(changed: asyncio.Event, answering: asyncio.Task[Answer]) -> None:
+async def _either(changed: asyncio.Event, answering: asyncio.Task[Answer], look_seconds: float) -> None:
     """Until something was written, the answer is there, or it is time to look without being told."""
     waiting = asyncio.create_task(changed.wait())
     try:
-        await asyncio.wait({waiting, answering}, timeout=_LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, answering}, timeout=look_seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         waiting.cancel()

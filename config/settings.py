@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     admin_email: Annotated[str | None, AfterValidator(values.email_address)] = None
     admin_password: Annotated[OneLine, AfterValidator(values.password)] = None
     admin_link_token: HeaderValue = None
+    metrics_token: HeaderValue = None
     dashboard_session_seconds: Seconds = 43_200.0
 
     # Signing in: failures a minute in the long run, and at once; 0 a minute: no limit
@@ -161,13 +162,17 @@ class Settings(BaseSettings):
     take_over_wait_seconds: float = Field(default=0.5, gt=0, le=1)
     api_shutdown_seconds: Seconds = 1.5
     readiness_timeout_seconds: Seconds = 3.0
-    readiness_cache_seconds: float = Field(default=1.0, ge=0, le=60)
+    readiness_cache_seconds: float = Field(default=1.0, ge=0, le=1)
     readiness_worker_seconds: Seconds = 75.0
     readiness_watch_seconds: Seconds = 2.0
     request_body_bytes: int = Field(default=262_144, ge=1_024)
     request_body_seconds: Seconds = 30.0
     stream_flush_seconds: float = Field(default=0.075, ge=0.0, le=5.0)
     stream_events_keep_seconds: Seconds = 86_400.0
+    stream_look_seconds: float = Field(default=20.0, ge=0.01, le=3_600)
+    streams_at_once: int = Field(default=1_000, ge=1, le=1_000_000)
+    waiting_messages_cache_seconds: float = Field(default=1.0, ge=0, le=60)
+    playground_about_seconds: Seconds = 30.0
     api_key_cache_seconds: float = Field(default=4.0, ge=0, le=5)
 
     # Limits on what comes in; 0 a minute: none. A burst may come at once

@@ -15,7 +15,8 @@ from pydantic import BeforeValidator
 
 from api.authentication import Admitted, Credentials, admit
 from api.message_ids import MESSAGE_ID_DOCS
-from api.problems import ProblemError, Taken, name_message, note_taken, problem_docs
+from api.open_streams import TooManyStreams
+from api.problems import RETRY_SECONDS, ProblemError, Taken, name_message, note_taken, problem_docs
 from api.services import Services, Serving
 from api.streaming import Following, follow
 from config import metrics
@@ -136,8 +137,25 @@ async def store_for_answer(request: Request, posted: Read, _: Sender, services: 
     return await _store(request, posted, services, wants_stream=False)
 
 
+async def stream_place(request: Request, posted: Read, _: Sender, services: Serving) -> AsyncIterator[None]:
+    """Held until the stream has ended. Raises 503 where none is left: nothing is stored then."""
+    try:
+        with services.open_streams.place():
+            yield
+    except TooManyStreams:
+        if posted.message_id:
+            name_message(request, posted.message_id)
+        told = "Too many streams are open, and nothing was stored. Send it again under the message_id that stands here."
+        raise ProblemError(503, told, headers={"Retry-After": str(RETRY_SECONDS)}) from None
+
+
 async def store_for_stream(
-    request: Request, posted: Read, _: Sender, services: Serving, last_event_id: LastEventId = None
+    request: Request,
+    posted: Read,
+    _: Sender,
+    _place: Annotated[None, Depends(stream_place)],
+    services: Serving,
+    last_event_id: LastEventId = None,
 ) -> StoredMessage:
     """Raises 422 for a stream that is asked for again without its message's name: it would be another question."""
     if last_event_id and not posted.is_named:
