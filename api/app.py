@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api.bodies import BodyGuard
+from api.description import describe
 from api.doubled import DoubledGuard
 from api.message_ids import MessageIdHeader
 from api.paths import PathGuard
@@ -69,6 +70,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         *pages,
     ):
         app.include_router(routes)
+    describe(app)
     settings = services.settings
     app.add_middleware(
         BodyGuard,

@@ -22,6 +22,7 @@ from storage.sessions import Ambiguous
 
 log = get_logger(__name__)
 
+PROBLEM = "application/problem+json"
 RETRY_SECONDS = 2
 """What `Retry-After` says while something is unavailable."""
 MOST_ERRORS = 50
@@ -135,7 +136,7 @@ def problem_response(
     message_id: str | None = None,
 ) -> JSONResponse:
     body = problem(status, detail, errors, message_id).model_dump(exclude_none=True)
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    return JSONResponse(body, status, headers, media_type=PROBLEM)
 
 
 def unavailable(error: Exception, taken: Taken | None) -> ProblemError:
@@ -235,7 +236,7 @@ def problem_docs(*statuses: int, **of_each: dict[str, Any]) -> dict[int | str, d
     return {
         status: {
             "description": HTTPStatus(status).phrase,
-            "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+            "content": {PROBLEM: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}},
             **of_each,
         }
         for status in statuses

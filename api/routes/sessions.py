@@ -37,7 +37,10 @@ from schemas.turns import State, Turn
 from storage.standings import Changed
 
 router = APIRouter(
-    prefix="/api/session", tags=["sessions"], dependencies=[Depends(caller)], responses=problem_docs(401, 404, 422, 503)
+    prefix="/api/session",
+    tags=["sessions"],
+    dependencies=[Depends(caller)],
+    responses=problem_docs(401, 404, 409, 422, 503),
 )
 
 _NOBODY = "This customer has no conversation on this channel."

@@ -19,6 +19,8 @@ from schemas.channels import WHATSAPP
 router = APIRouter(prefix="/api/webhooks", tags=["webhooks"], responses=problem_docs(401, 408, 413, 415, 503))
 
 _NOT_SIGNED = "The signature is missing or does not fit this body."
+_META = {"schema": {"type": "object", "additionalProperties": True}, "example": META_EXAMPLE}
+_TWILIO = {"schema": {"type": "object", "additionalProperties": {"type": "string"}}, "example": TWILIO_EXAMPLE}
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
 
 
@@ -34,7 +36,7 @@ async def verify(request: Request, services: Serving) -> PlainTextResponse:
 @router.post(
     "/whatsapp",
     summary="Messages and statuses from Meta's Cloud API",
-    openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"example": META_EXAMPLE}}}},
+    openapi_extra={"requestBody": {"required": True, "content": {_JSON: _META}}},
 )
 async def whatsapp(request: Request, services: Serving) -> Response:
     """200 once all of it is stored; what cannot be read is kept aside and answered with 200 too, for Meta would only
@@ -51,7 +53,7 @@ async def whatsapp(request: Request, services: Serving) -> Response:
 @router.post(
     "/twilio",
     summary="Messages and statuses from Twilio",
-    openapi_extra={"requestBody": {"required": True, "content": {_FORM: {"example": TWILIO_EXAMPLE}}}},
+    openapi_extra={"requestBody": {"required": True, "content": {_FORM: _TWILIO}}},
 )
 async def twilio(request: Request, services: Serving) -> Response:
     """Signed over the address that Twilio knows (PUBLIC_URL, where set) and the form. Answers an empty TwiML."""
