@@ -15,6 +15,7 @@ from api.doubled import DoubledGuard
 from api.message_ids import MessageIdHeader
 from api.paths import PathGuard
 from api.problems import add_problem_handlers
+from api.request_log import RequestLog
 from api.routes import actions, deliveries, effects, health, messages, sessions, webhooks
 from api.routes.root import root
 from api.services import Services
@@ -83,6 +84,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.add_middleware(PathGuard)
     app.add_middleware(StoppingGuard, stopping=services.stopping)
     app.add_middleware(MessageIdHeader)
+    app.add_middleware(RequestLog)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id)
     return app
 

@@ -76,7 +76,7 @@ def describe(app: FastAPI) -> None:
             app.openapi_schema = _complete(plain())
         return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign] - as FastAPI's own papers do it
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's own papers do it
 
 
 def _complete(document: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.matching import methods_at
+from api.message_ids import in_header
 from config.logs import get_logger
 from config.refusals import in_our_words
 from integrations.temporal.conversations import ConversationStopped, GaveUp, StillWaiting, TemporalUnavailable
@@ -222,9 +223,13 @@ async def _on_unavailable(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Sent by the outermost of all, so what the middleware adds to other answers is added here."""
     log.error("unexpected", exc_info=error)
     detail = "That should not have happened. Please report it with the request_id."
-    return problem_response(500, detail, message_id=named_message(request))
+    named = named_message(request)
+    told = {"X-Request-ID": correlation_id.get(), "Message-Id": in_header(named) if named else None}
+    headers = {name: value for name, value in told.items() if value}
+    return problem_response(500, detail, headers=headers, message_id=named)
 
 
 def _pointer(location: tuple[Any, ...]) -> str:

@@ -7,24 +7,14 @@ from typing import Any
 
 import pytest
 
-from api.app import create_app
-from api.services import create_services
-from config.settings import Settings
-from integrations.temporal.connection import connect
-from integrations.temporal.conversations import Conversations
-from storage.database import Database
+from tests.unconnected import unconnected_app
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
 @pytest.fixture
 async def document() -> dict[str, Any]:
-    """Of an app that has talked to nobody yet."""
-    settings = Settings(_env_file=None, database_url="postgresql://ana@127.0.0.1:1/none")  # type: ignore[call-arg]
-    client = await connect(settings, lazy=True)
-    database = Database(settings.database_url or "")
-    app = create_app(create_services(settings, database, Conversations(client, settings)))
-    return app.openapi()
+    return (await unconnected_app()).openapi()
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
