@@ -11,10 +11,12 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.authentication import admit, describe_access
 from api.bodies import BodyGuard
+from api.description import describe
 from api.doubled import DoubledGuard
 from api.message_ids import MessageIdHeader
 from api.paths import PathGuard
 from api.problems import add_problem_handlers
+from api.request_log import RequestLog
 from api.routes import actions, deliveries, docs, effects, health, leftovers, messages, sessions, webhooks
 from api.routes.root import root
 from api.services import Services
@@ -77,6 +79,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         *pages,
     ):
         app.include_router(routes, dependencies=[Depends(admit)])
+    describe(app)
     describe_access(app)
     settings = services.settings
     app.add_middleware(
@@ -90,6 +93,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.add_middleware(PathGuard)
     app.add_middleware(StoppingGuard, stopping=services.stopping)
     app.add_middleware(MessageIdHeader)
+    app.add_middleware(RequestLog)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.matching import methods_at
+from api.message_ids import in_header
 from config.logs import get_logger
 from config.refusals import in_our_words
 from integrations.temporal.conversations import ConversationStopped, GaveUp, StillWaiting, TemporalUnavailable
@@ -22,6 +23,7 @@ from storage.sessions import Ambiguous
 
 log = get_logger(__name__)
 
+PROBLEM = "application/problem+json"
 RETRY_SECONDS = 2
 """What `Retry-After` says while something is unavailable."""
 MOST_ERRORS = 50
@@ -135,7 +137,7 @@ def problem_response(
     message_id: str | None = None,
 ) -> JSONResponse:
     body = problem(status, detail, errors, message_id).model_dump(exclude_none=True)
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    return JSONResponse(body, status, headers, media_type=PROBLEM)
 
 
 def unavailable(error: Exception, taken: Taken | None) -> ProblemError:
@@ -221,9 +223,13 @@ async def _on_unavailable(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Sent by the outermost of all, so what the middleware adds to other answers is added here."""
     log.error("unexpected", exc_info=error)
     detail = "That should not have happened. Please report it with the request_id."
-    return problem_response(500, detail, message_id=named_message(request))
+    named = named_message(request)
+    told = {"X-Request-ID": correlation_id.get(), "Message-Id": in_header(named) if named else None}
+    headers = {name: value for name, value in told.items() if value}
+    return problem_response(500, detail, headers=headers, message_id=named)
 
 
 def _pointer(location: tuple[Any, ...]) -> str:
@@ -235,7 +241,7 @@ def problem_docs(*statuses: int, **of_each: dict[str, Any]) -> dict[int | str, d
     return {
         status: {
             "description": HTTPStatus(status).phrase,
-            "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+            "content": {PROBLEM: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}},
             **of_each,
         }
         for status in statuses

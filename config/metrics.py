@@ -14,6 +14,7 @@ from prometheus_client.registry import REGISTRY, Collector
 
 _TURN_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 
+REQUESTS = Counter("agent_requests_total", "Requests to the API, by what was answered", ["method", "route", "status"])
 MESSAGES = Counter("agent_messages_total", "Messages that came in, by what became of them", ["channel", "outcome"])
 TURNS = Counter("agent_turns_total", "Turns that came to an end", ["status", "verdict"])
 TURN_SECONDS = Histogram("agent_turn_seconds", "From storing a message to storing its reply", buckets=_TURN_BUCKETS)

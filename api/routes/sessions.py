@@ -37,7 +37,7 @@ from schemas.transitions import Event, Transition
 from schemas.turns import State, Turn
 from storage.standings import Changed
 
-router = APIRouter(prefix="/api/session", tags=["sessions"], responses=problem_docs(401, 403, 404, 422, 503))
+router = APIRouter(prefix="/api/session", tags=["sessions"], responses=problem_docs(401, 403, 404, 409, 422, 503))
 
 _NOBODY = "This customer has no conversation on this channel."
 
