@@ -200,7 +200,7 @@ async def test_a_missing_secret_is_refused_unsent(service: Service, endpoints: H
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "127.1", "0x7f000001", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "localhost"],
+    ["127.0.0.1", "127.1", "0x7f000001", str(127 << 24 | 1), "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "localhost"],
 )
 async def test_this_machine_is_not_reached_by_any_spelling(service: Service, host: str) -> None:
     service.requests.clear()
