@@ -234,11 +234,6 @@ class ActionActivities:
             return await _in_time(handler.perform(work.call, claimed), definition)
         except HandlerFailed as failed:
             return await self._after_failure(work.call, claimed, failed)
-        except (ApplicationError, StorageUnavailable):
-            raise
-        except Exception as error:  # a handler's own fault costs this action, not the conversation
-            broken = _broken(definition, error)
-            return await self._after_failure(work.call, claimed, broken)
 
     def _check_tries(self, definition: ActionDefinition, claimed: Claim) -> None:
         """Raises HandlerFailed where it is not begun once more."""
@@ -364,12 +359,17 @@ async def _recovered(handler: ActionHandler, call: ActionCall, claimed: Claim) -
 
 
 async def _in_time(doing: Awaitable[T], definition: ActionDefinition) -> T:
-    """What the handler does, within the action's time limit. Raises HandlerFailed."""
+    """What the handler does, within the action's time limit. Raises HandlerFailed, also for a handler's own fault:
+    that costs this action, not the conversation. A database that is unavailable is waited for above."""
     try:
         async with asyncio.timeout(definition.time_limit_seconds + _GRACE_SECONDS):
             return await doing
     except TimeoutError:
         raise HandlerFailed("took too long", unknown=True) from None
+    except (HandlerFailed, ApplicationError, StorageUnavailable):
+        raise
+    except Exception as error:
+        raise _broken(definition, error) from None
 
 
 def _broken(definition: ActionDefinition, error: Exception) -> HandlerFailed:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.waiting import LONGEST_SECONDS
+
 
 class Service(ThreadingHTTPServer):
     """`requests` holds (method, path, headers, body) of everything that was executed."""
@@ -86,7 +88,7 @@ class _EndpointHandler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _slow(self) -> None:
-        self.server.stopping.wait(30)
+        self.server.stopping.wait(LONGEST_SECONDS)
         self.close_connection = True
 
     def _answers(self) -> None:
