@@ -137,12 +137,13 @@ async def store_for_answer(request: Request, posted: Read, _: Sender, services: 
     return await _store(request, posted, services, wants_stream=False)
 
 
-async def stream_place(request: Request, posted: Read, _: Sender, services: Serving) -> AsyncIterator[None]:
-    """Held until the stream has ended. Raises 503 where none is left: nothing is stored then."""
+async def stream_place(request: Request, services: Serving) -> AsyncIterator[None]:
+    """Held until the stream has ended; after `read`. Raises 503 where none is left: nothing is stored then."""
     try:
         with services.open_streams.place():
             yield
     except TooManyStreams:
+        posted: Posted = request.state.posted
         if posted.message_id:
             name_message(request, posted.message_id)
         told = "Too many streams are open, and nothing was stored. Send it again under the message_id that stands here."
