@@ -33,7 +33,7 @@ async def signed_in(system: System, email: str = "ann@example.org") -> AsyncIter
     row = await system.database.row("SELECT id FROM users WHERE email = :email", {"email": email})
     assert row
     sessions, told = system.services.user_sessions, {"address": "", "browser": ""}
-    await sessions.begin(row["id"], token_hash(token), actor="test", seconds=3_600, **told)
+    await sessions.begin(row["id"], token_hash(token), actor="test", lasts_seconds=3_600, **told)
     async with browser(system) as client:
         client.headers |= {"Cookie": f"session={value}", TOKEN_HEADER: cookies.csrf(token)}
         yield client
