@@ -152,7 +152,7 @@ async def _begin(
         user_id,
         token_hash(token),
         actor=actor,
-        seconds=seconds,
+        lasts_seconds=seconds,
         address=_client(request),
         browser=request.headers.get("user-agent", "")[:_BROWSER_CHARACTERS],
         link_hash=link_hash,

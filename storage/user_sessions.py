@@ -93,14 +93,14 @@ class UserSessions:
         token_hash: bytes,
         *,
         actor: str,
-        seconds: float,
+        lasts_seconds: float,
         address: str,
         browser: str,
         link_hash: bytes | None = None,
     ) -> bool:
         """False if a session came by that link before."""
         values = {"user_id": user_id, "token_hash": token_hash, "link_hash": link_hash, "kept": _KEPT_SECONDS}
-        told = {"address": address, "browser": browser, "actor": actor, "seconds": seconds}
+        told = {"address": address, "browser": browser, "actor": actor, "seconds": lasts_seconds}
         return await self._database.row(_BEGIN, values | told) is not None
 
     async def find(self, token_hash: bytes) -> SignedIn | None:

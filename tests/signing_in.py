@@ -12,6 +12,7 @@ from api.own_pages import TOKEN_HEADER
 from config.session_cookies import token_hash
 from schemas.access import Role
 from storage.users import Users
+from tests.support.waiting import LONGEST_SECONDS
 from tests.system_in_process import System
 
 PASSWORD = "correct horse battery"
@@ -33,7 +34,7 @@ async def signed_in(system: System, email: str = "ann@example.org") -> AsyncIter
     row = await system.database.row("SELECT id FROM users WHERE email = :email", {"email": email})
     assert row
     sessions, told = system.services.user_sessions, {"address": "", "browser": ""}
-    await sessions.begin(row["id"], token_hash(token), actor="test", seconds=3_600, **told)
+    await sessions.begin(row["id"], token_hash(token), actor="test", lasts_seconds=3_600, **told)
     async with browser(system) as client:
         client.headers |= {"Cookie": f"session={value}", TOKEN_HEADER: cookies.csrf(token)}
         yield client
@@ -43,7 +44,7 @@ async def signed_in(system: System, email: str = "ann@example.org") -> AsyncIter
 async def browser(system: System, address: str | None = None) -> AsyncIterator[httpx2.AsyncClient]:
     """Cookies of its own, and no key; *address*: as it writes it, for the same server."""
     headers = {"Host": address} if address else {}
-    async with httpx2.AsyncClient(base_url=system.http.base_url, headers=headers) as client:
+    async with httpx2.AsyncClient(base_url=system.http.base_url, headers=headers, timeout=LONGEST_SECONDS) as client:
         yield client
 
 

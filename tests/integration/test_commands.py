@@ -221,7 +221,7 @@ async def test_a_new_password_and_a_disabled_account_end_sessions(system: System
     users = Users(system.database)
     old = await users.with_password("ann@example.org", "a long password")
     sessions = UserSessions(system.database)
-    told = {"actor": "test", "seconds": 60.0, "address": "", "browser": ""}
+    told = {"actor": "test", "lasts_seconds": 60.0, "address": "", "browser": ""}
     await sessions.begin(old, b"first", **told)  # type: ignore[arg-type]
 
     done = await said("user", "password", "ann@example.org", answer="another password\n")

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from config.kept_value import KeptValue
+from tests.support.waiting import within
 
 
 class Found:
@@ -17,7 +18,7 @@ class Found:
 
     async def __call__(self) -> int:
         self.times += 1
-        await self.there.wait()
+        await within("leave to go on", self.there.wait(), lambda: self.times)
         if self.times == 1:
             raise LookupError("not the first time")
         return self.times
