@@ -16,6 +16,7 @@ from actions.relaxed_json import escaped
 
 _CALLS = frozenset(["name", "tool", "toolname", "function", "functionname"])
 _ARGUMENTS = frozenset(["arguments", "args", "parameters", "params", "input", "metadata", "reason"])
+_OTHER_KEYS = frozenset(["reason", "metadata", "pack"])
 _LOOKS_LIKE_A_NAME = re.compile(r"\S{1,64}")
 
 _NAME = r'[ \t]{0,9}:\s{0,9}"?(?P<name>[^"\n,}]{0,80})'
@@ -51,6 +52,8 @@ def judge(value: dict[str, Any], names: KnownNames) -> Judgement:
         meant = _judge_request(value, names)
         if meant is not Meant.NO:
             return Judgement(meant, value)
+    elif (meant := _judge_nameless(value, names)) is not Meant.NO:
+        return Judgement(meant, value)
     for path, inner in _inner_objects(value):
         if names_known(inner, names) or _is_call(inner, names):
             return Judgement(Meant.YES, inner, path)
@@ -67,6 +70,17 @@ def _judge_request(value: dict[str, Any], names: KnownNames) -> Meant:
     if isinstance(name, str) and _LOOKS_LIKE_A_NAME.fullmatch(name.strip()):
         return Meant.YES if {"reason", "metadata"} & keys.keys() else Meant.IF_ALONE
     return Meant.NO
+
+
+def _judge_nameless(value: dict[str, Any], names: KnownNames) -> Meant:
+    """Of an object without an `action` key: with the others it is a request whose name is missing, or under a wrong
+    key. With anything else beside them it is JSON like any other."""
+    others = {key: item for key, item in value.items() if _key(key) not in _OTHER_KEYS}
+    if not {"reason", "metadata"} <= {_key(key) for key in value}:
+        return Meant.NO
+    if any(names.resembled_by(item) for item in others.values()):
+        return Meant.YES
+    return Meant.NO if others else Meant.IF_ALONE
 
 
 def names_known(value: dict[str, Any], names: KnownNames) -> bool:

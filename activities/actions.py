@@ -188,6 +188,7 @@ class ActionActivities:
             _words(work, outcome),
             moves=work.moves if done else None,
             instead=others or work.assistant.texts.action_failed,
+            beside=newest.texts.of_effects(done=action.something_done, unknown=action.something_unknown),
             reason=work.action.reason,
         )
 
@@ -365,10 +366,11 @@ async def _in_time(doing: Awaitable[T], definition: ActionDefinition) -> T:
 
 def _words(work: _Work, outcome: EffectOutcome) -> str:
     """What the customer is told where the result does not go back to the model. What its turn did before is not denied,
-    and told with it: the model, which knew of that, has asked for the action instead of saying so."""
+    and told with it: the model, which knew of that, has asked for the action instead of saying so (and has not spoken
+    since)."""
     texts = work.assistant.texts
     if outcome.status is EffectStatus.UNKNOWN:
-        return texts.action_unknown
+        return texts.partly_unknown if work.action.something_done else texts.action_unknown
     if outcome.status is EffectStatus.FAILED or work.call is None:
         return texts.partly_done if work.action.something_done else texts.action_failed
     words = {
@@ -377,5 +379,5 @@ def _words(work: _Work, outcome: EffectOutcome) -> str:
         "close_conversation": texts.closed,
     }
     told = words.get(work.call.definition.handler, texts.action_done)
-    is_untold = work.action.something_done and told != texts.action_done
+    is_untold = work.action.something_done and not work.action.is_spoken_of and told != texts.action_done
     return f"{texts.action_done}\n\n{told}" if is_untold else told

@@ -270,7 +270,8 @@ class DeliveryActivities:
                 owner_version=message.owner_version,
             )
         channel = self._channels.get(message.channel)
-        note = channel.note(failed.kind) if channel else _NO_CHANNEL
+        is_unknown = any(part.may_have_arrived for part in message.parts)
+        note = channel.note(SendFailureKind.UNKNOWN if is_unknown else failed.kind) if channel else _NO_CHANNEL
         if await self._outbox.give_up(message, failed.kind, str(failed), note):
             metrics.DELIVERIES.labels(message.channel, "given_up").inc()
             told = {"conversation_id": str(message.conversation_id), "kind": failed.kind, "why": str(failed)}

@@ -75,11 +75,9 @@ class SweepActivities:
             await self._conversations.signal_delivery_due(abandoned)
         elif abandoned.decision is not None:
             await self._conversations.resume_approval(abandoned, abandoned.decision)
-        else:
-            status = await self._ledger.give_up(abandoned.key)
-            kind = (await self._ledger.get(abandoned.key)).kind
-            metrics.ACTIONS.labels(kind.removeprefix("action:"), status).inc()
-            log.error("effect_abandoned", effect_key=abandoned.key, kind=kind, status=status)
+        elif ended := await self._ledger.give_up(abandoned.key):
+            metrics.ACTIONS.labels(ended.kind.removeprefix("action:"), ended.status).inc()
+            log.error("effect_abandoned", effect_key=abandoned.key, kind=ended.kind, status=ended.status)
 
     async def _expire_questions(self) -> None:
         """Those of conversations whose workflow did not see to it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
+from datetime import timedelta
 from uuid import uuid4, uuid5
 
 from temporalio import activity
@@ -110,14 +111,15 @@ class TurnActivities:
             return await self._commit(turn, assistant, thread, heard.decision)
         if turn.attempt > 1:  # before the first nothing was asked
             self._failures.check_tries(turn)
+        if turn.waits_until is not None and turn.waits_until > (now := self._now()):
+            return await self._wait(turn, assistant, request, turn.waits_until - now)
         prepared = await self._prompts.prepare(turn, assistant, thread, heard.gate)
         match await self._slots.claim(turn.id, turn.attempt, turn.slot, prepared.prompt.account_name):
             case Superseded():
                 return (await self._turns.get(turn.id)).outcome
             case NoRoom(wait):
                 metrics.ACCOUNT_WAITS.inc()
-                await self._presence.while_waiting(turn, assistant)
-                return TurnOutcome(cursor=request.cursor, step=NextStep.WAIT, wait=wait)
+                return await self._wait(turn, assistant, request, wait)
         try:
             answered = await self._ask(turn, assistant, prepared, may_yield=may_yield)
         except OwnerChanged:  # by now a person has it, or it begins again: the commit compares the version
@@ -126,6 +128,13 @@ class TurnActivities:
             return None
         decision = decide_output(answered.parsed, turn, assistant, heard.gate, self._now(), answered.sources)
         return await self._commit(turn, assistant, prepared.thread, decision, answered.output, prepared)
+
+    async def _wait(
+        self, turn: ClaimedTurn, assistant: LoadedAssistant, request: TurnRequest, wait: timedelta
+    ) -> TurnOutcome:
+        """For room, at the account or within the customer's limit: the workflow comes again."""
+        await self._presence.while_waiting(turn, assistant)
+        return TurnOutcome(cursor=request.cursor, step=NextStep.WAIT, wait=wait)
 
     async def _asker(self, turn: ClaimedTurn) -> Asker | None:
         """Whose question is open, if one is: what was accepted is judged by that assistant's configuration alone."""

@@ -28,23 +28,24 @@ from storage.turn_views import Answer
 log = get_logger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0
-_ID = re.compile(r"([0-9a-f]{12})-(\d{1,18})-(\d{1,18})(?:\.(?:accepted|done|error))?")
-
-
-@dataclass(frozen=True)
-class Shown:
-    """How much a reader has: up to event *n* of the answer to the message with that number."""
-
-    seq: int
-    n: int = 0
+_ID = re.compile(r"([0-9a-f]{12})-([0-9a-f]{32})-(\d{1,18})-(\d{1,18})(?:\.(?:accepted|done|error))?")
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Under which number of which conversation an answer is written: its message may be held, or move by a merge."""
+    """Under which number of which conversation an answer is written: its message may be held, or move by a merge, to
+    one where it has the same number, maybe."""
 
     conversation_id: UUID
     seq: int
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How much a reader has: up to event *n* of the answer that is written there."""
+
+    place: _Place
+    n: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,14 @@ class Following:
     def shown(self) -> Shown | None:
         """What the reader has; None for no event, or one of another message's answer."""
         found = _ID.fullmatch(self.last_event_id or "")
-        return Shown(int(found[2]), int(found[3])) if found and found[1] == self._mark else None
+        if found is None or found[1] != self._mark:
+            return None
+        return Shown(_Place(UUID(found[2]), int(found[3])), int(found[4]))
 
     def event_id(self, shown: Shown, kind: str = "") -> str:
-        """What `Last-Event-ID` brings back: the message, and what of its answer was shown by then."""
-        return f"{self._mark}-{shown.seq}-{shown.n}{kind and '.'}{kind}"
+        """What `Last-Event-ID` brings back: the message, where it is answered, and what of that was shown by then."""
+        place = shown.place
+        return f"{self._mark}-{place.conversation_id.hex}-{place.seq}-{shown.n}{kind and '.'}{kind}"
 
     def error(self, error: ProblemError, shown: Shown) -> ServerSentEvent:
         body = problem(error.status, error.detail, message_id=self.message.channel_message_id)
@@ -77,7 +81,7 @@ class Following:
 async def follow(services: Services, following: Following) -> AsyncIterator[ServerSentEvent]:
     """The events of one answer. Always ends with `done` or `error`."""
     answering = asyncio.create_task(services.answers.to(following.message))
-    shown = following.shown or Shown(following.message.seq)
+    shown = following.shown or Shown(_Place(following.message.conversation_id, following.message.seq))
     try:
         if following.shown is None:
             accepted = {"message_id": following.message.channel_message_id}
@@ -107,7 +111,7 @@ async def _written(
     While the database is unavailable there are none: the wait for the answer says when it is too long. An answer that
     could still be read is whole in itself, so what was not shown of it by then is left out.
     """
-    place, of = None, _Place(message.conversation_id, shown.seq)
+    place = None
     with services.notifications.watch(message.conversation_id) as changed:
         while True:
             ended = answering.done()
@@ -115,14 +119,15 @@ async def _written(
             changed.clear()
             try:
                 place = _place_of(answer) if answer else place or await _taken_up(services, message)
-                events = await services.events.after(place.conversation_id, place.seq, shown.n if place == of else 0)
+                seen = shown.n if place == shown.place else 0
+                events = await services.events.after(place.conversation_id, place.seq, seen)
             except StorageUnavailable as error:
                 log.warning("stream_not_read", why=str(error))
                 events = []
-            if place is not None and place != of:
+            if place is not None and place != shown.place:
                 if shown.n:
                     events = [StreamEvent(n=0, kind="reset"), *events]
-                shown, of = Shown(place.seq), place
+                shown = Shown(place)
             if answer and not _is_as_written(answer.turn):
                 events = [*events, *_taken_back(events, shown)]
             for event in events:

@@ -47,6 +47,7 @@ class Webhooks:
         options = BatchOptions(
             accounts=[only_account] if only_account else None,
             tell_seconds=self._settings.over_limit_tell_seconds,
+            wait_seconds=self._settings.over_limit_wait_seconds,
             request_id=correlation_id.get(),
         )
         stored = [self._as_stored(channel, message) for message in messages]
@@ -83,11 +84,6 @@ class Webhooks:
         settings = self._settings
         customer = message.identities[0]
         return [
-            RateLimit(
-                key=limit_key("account", channel, message.account),
-                per_minute=settings.channel_account_messages_per_minute,
-                burst=settings.channel_account_messages_burst,
-            ),
             RateLimit(
                 key=limit_key("customer", channel, message.account, customer.kind, customer.value),
                 per_minute=settings.channel_customer_messages_per_minute,

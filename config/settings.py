@@ -163,11 +163,10 @@ class Settings(BaseSettings):
     # Limits on what comes in; 0 a minute: none. A burst may come at once
     customer_messages_per_minute: float = Field(default=1_200.0, ge=0, le=1_000_000)
     customer_messages_burst: int = Field(default=1_200, ge=1, le=1_000_000)
-    channel_account_messages_per_minute: float = Field(default=60_000.0, ge=0, le=10_000_000)
-    channel_account_messages_burst: int = Field(default=5_000, ge=1, le=10_000_000)
     channel_customer_messages_per_minute: float = Field(default=60.0, ge=0, le=1_000_000)
     channel_customer_messages_burst: int = Field(default=60, ge=1, le=1_000_000)
     over_limit_tell_seconds: Seconds = 600.0
+    over_limit_wait_seconds: Seconds = 60.0
 
     # The worker
     worker_activities: int = Field(default=200, ge=1, le=10_000)

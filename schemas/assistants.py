@@ -45,18 +45,26 @@ class Texts(BaseModel):
     declined: TextOf = Field(default="I'm sorry, my colleague did not agree to that.")
     action_failed: TextOf = Field(default="I'm sorry, that did not work. Nothing was changed.")
     partly_done: TextOf = Field(default="Part of that is done. The last step was not possible, and changed nothing.")
+    partly_unknown: TextOf = Field(
+        default="Part of that is done. Of the last step I could not make sure whether it went through. "
+        "A colleague will check and tell you.",
+    )
     action_unknown: TextOf = Field(
         default="I could not make sure whether that went through. A colleague will check and tell you.",
     )
     still_working: TextOf = Field(default="I am still working on it, one moment please.")
     unreadable: TextOf = Field(default="I'm sorry, I can't read this kind of message. Could you write it as text?")
     over_limit: TextOf = Field(
-        default="You are sending messages faster than I can answer them. Please wait a minute and then write again.",
+        default="You are sending messages faster than I can answer them one by one, so I answer them together.",
     )
 
     def of_other_effects(self, *, done: bool, unknown: bool) -> str | None:
         """What is said of a turn's other effects, where its action came to nothing; None if it has none."""
         return self.partly_done if done else self.action_unknown if unknown else None
+
+    def of_effects(self, *, done: bool, unknown: bool) -> str | None:
+        """What is said of effects alone, where nothing else is; None if there are none."""
+        return self.action_done if done else self.action_unknown if unknown else None
 
     def apology(self, which: Apology) -> str:
         return self.too_long if which is Apology.TOO_LONG else self.trouble

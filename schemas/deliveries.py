@@ -35,6 +35,8 @@ class Part(PlannedPart):
     unknown_attempts: int = 0
     """Those of which nobody knows whether they arrived."""
     fence: int = 0
+    failed_fence: int | None = None
+    """Of the attempt that the channel last said failed."""
     owner_version: int | None = None
     not_before: datetime | None = None
     claimed_at: datetime | None = None
@@ -52,6 +54,12 @@ class Part(PlannedPart):
     def is_in_doubt(self) -> bool:
         """It was begun, and nobody knows what came of it."""
         return self.status in (EffectStatus.SENDING, EffectStatus.UNKNOWN)
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """In doubt, or an attempt before one that was not taken is: as `may_have_arrived` in the database."""
+        is_planned = self.status is EffectStatus.PLANNED
+        return self.is_in_doubt or (is_planned and self.unknown_attempts > (self.failed_fence is not None))
 
     @property
     def delivery_id(self) -> str:

@@ -135,11 +135,15 @@ class ChannelMessage(BaseModel):
 
 
 class BatchOptions(BaseModel):
-    """`accounts`: ours, apart from those that assistants name; None takes any. `edited` begins a late edit's text."""
+    """`accounts`: ours, apart from those that assistants name; None takes any. `edited` begins a late edit's text.
+
+    Of what is over a limit: the customer is told once in *tell_seconds*, and it waits for *wait_seconds* at most.
+    """
 
     accounts: list[str] | None = None
     edited: str = "[The customer corrected an earlier message, which now reads:]\n"
     tell_seconds: float = 600.0
+    wait_seconds: float = 60.0
     request_id: str | None = None
 
 
@@ -179,7 +183,9 @@ class WaitingMessage(BaseModel):
     """Channel id of the message that the customer quotes."""
     channel_message_id: str | None = None
     limited: str | None = None
-    """Over a rate limit: `tell` the customer so, or `quiet` if they were told. The model is not asked about it."""
+    """Over the customer's limit: `tell` them so, or `quiet` if they were told."""
+    waits_until: datetime | None = None
+    """Over the customer's limit: before, the model is not asked about it."""
     sent_at: datetime | None = None
     """By the channel's own clock, where it tells."""
     stored_at: datetime
@@ -188,15 +194,10 @@ class WaitingMessage(BaseModel):
 
     @property
     def counts(self) -> bool:
-        """Whether it is to be answered: not taken back meanwhile, within the limits, and words of the customer.
+        """Whether it is to be answered: words of the customer that were not taken back meanwhile.
 
         A message of kind `held` only asks for an answer to earlier ones, which a person had and did not answer.
         """
-        return self.is_said and self.limited is None
-
-    @property
-    def is_said(self) -> bool:
-        """Whether it is words of the customer that were not taken back."""
         return self.kind not in {MessageKind.DELETED, MessageKind.HELD}
 
     @property

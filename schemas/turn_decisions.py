@@ -16,7 +16,7 @@ from schemas.effects import Recovery
 from schemas.failures import ModelFailureKind
 from schemas.standing import Owner
 from schemas.transitions import Event
-from schemas.turn_record import Purpose, TurnFailure, TurnStatus
+from schemas.turn_record import Purpose, TurnStatus
 from schemas.turns import OutputError, Source, Verdict
 
 
@@ -86,13 +86,9 @@ class GiveReply:
 
 @dataclass(frozen=True)
 class Hold:
-    """The turn ends in silence: the messages are kept, the model is not asked (any more).
-
-    They wait for somebody, unless *why* says what ended them.
-    """
+    """The turn ends in silence: the messages are kept and wait for somebody, the model is not asked (any more)."""
 
     status: TurnStatus = TurnStatus.HELD
-    why: TurnFailure | None = None
 
 
 @dataclass(frozen=True)

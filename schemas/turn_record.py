@@ -40,12 +40,11 @@ class TurnFailure(StrEnum):
     """Why a turn has no answer, where no model call failed (that is a `schemas.failures.ModelFailureKind`).
 
         claimed │ asking ──stop──▶ failed (cancelled) ──claim──▶ claimed       the next message wakes the run
-        not finished ──▶ held (over_limit │ merged │ erased)                   the end: nobody is to answer it
+        not finished ──▶ held (merged │ erased)                                the end: nobody is to answer it
 
     A turn that is `held` without one waits for somebody. Values are stored, so they never change their meaning.
     """
 
-    OVER_LIMIT = "over_limit"  #: the customer was told to wait with further messages
     MERGED = "merged"  #: its messages are answered in the conversation that goes on
     ERASED = "erased"  #: the customer is erased
     CANCELLED = "cancelled"  #: an operator cancelled the run while it asked

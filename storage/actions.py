@@ -43,7 +43,7 @@ _GET = """
 SELECT a.id, a.conversation_id, a.turn_id, a.index, a.name, a.reason, a.metadata, a.effect_key,
        a.assistant, a.assistant_version, a.confirmation_by IS NOT NULL AS agreed,
        (SELECT to_jsonb(s) FROM standings s WHERE s.conversation_id = a.conversation_id) AS standing,
-       to_jsonb(t) AS turn, others.something_done, others.something_unknown
+       to_jsonb(t) AS turn, others.something_done, others.something_unknown, spoke_since(a) AS is_spoken_of
   FROM actions a
   CROSS JOIN effects_beside(a) AS others
   JOIN turns t ON t.id = a.turn_id
@@ -110,7 +110,7 @@ UPDATE effects e SET owner_version = coalesce(e.owner_version, a.decided_version
 
 _TELL = """
 SELECT tell_decision(:conversation_id, :action_id, CAST(:event AS text), CAST(:rules AS jsonb), :reason, :words,
-                     :instead, CAST(:told_under AS text[]))
+                     :instead, CAST(:told_under AS text[]), CAST(:beside AS text))
 """
 
 _WITHDRAW = """
@@ -146,6 +146,8 @@ class AcceptedAction(BaseModel):
     """Another effect of the same turn is confirmed."""
     something_unknown: bool = False
     """Nobody knows of another whether it was done."""
+    is_spoken_of: bool = False
+    """The model, which knows of those, has spoken to the customer since it asked for this one."""
 
     @property
     def fence(self) -> TurnFence:
@@ -178,13 +180,15 @@ class Told:
     """What is said of an action that staff decided on: *event* says to whom.
 
     `moves`: the change of the owner that goes with it. Where another owner has the conversation since the decision,
-    nothing changes, and *instead* is said.
+    nothing changes, and *instead* is said. *beside*: of the other effects of its turn, which the customer is told
+    where that is all that they are still to hear.
     """
 
     event: Event
     words: str
     moves: Event | None = None
     instead: str = ""
+    beside: str | None = None
     reason: str = ""
 
 
@@ -236,6 +240,7 @@ class Actions:
             "reason": told.reason,
             "words": told.words,
             "instead": told.instead,
+            "beside": told.beside,
             "told_under": gates.told_by_the_bot(told.event),
         }
         await self._database.rows(_TELL, values)

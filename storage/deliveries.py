@@ -23,7 +23,7 @@ _GET = f"SELECT {_COLUMNS} FROM deliveries d WHERE d.id = :id"
 _RESEND = """
 WITH resent AS (
     UPDATE effects e SET status = 'planned', fence = e.fence + 1, failure = NULL, error = NULL, not_before = NULL,
-           external_id = NULL, settled_at = NULL, settled_by = :asked_by
+           result = noted_copy(e, e.external_id), external_id = NULL, settled_at = NULL, settled_by = :asked_by
       FROM messages m
      WHERE e.id = :id AND e.kind = 'part' AND e.status IN ('failed', 'unknown') AND e.request ? 'text'
        AND e.failure IS DISTINCT FROM 'withheld' AND m.id = e.message_id AND m.delivery IS DISTINCT FROM 'due'

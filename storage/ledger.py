@@ -80,7 +80,8 @@ COMPLETE = f"""
 UPDATE effects e
    SET status = {_IF_OPEN} :status ELSE e.status END,
        settled_at = {_IF_OPEN} agent_now() ELSE e.settled_at END,
-       result = {_IF_OPEN} CAST(:result AS jsonb) ELSE with_copy(e, CAST(:external_id AS text)) END,
+       result = CASE WHEN e.status IN ('sending', 'unknown') AND e.kind <> 'part' THEN CAST(:result AS jsonb)
+                     ELSE with_copy(e, CAST(:external_id AS text)) END,
        failure = {_IF_OPEN} :failure ELSE e.failure END,
        error = {_IF_OPEN} CAST(:error AS jsonb) ELSE e.error END,
        external_id = coalesce(e.external_id, CAST(:external_id AS text)),
@@ -89,7 +90,8 @@ UPDATE effects e
  WHERE e.key = :key AND e.fence = :fence AND e.status <> 'planned'
 RETURNING e.*
 """
-"""The outcome: `confirmed`, or `unknown`. What the other side has reported meanwhile stands."""
+"""The outcome: `confirmed`, or `unknown`. What the other side has reported meanwhile stands, and so do the names of a
+part's copies."""
 
 _FAIL = """
 UPDATE effects SET status = 'failed', failure = :failure, error = CAST(:error AS jsonb), settled_at = agent_now()
@@ -106,7 +108,8 @@ WITH claimed AS MATERIALIZED (
     SELECT claimed.id, EXISTS (SELECT 1 FROM message WHERE delivery IS DISTINCT FROM 'due') AS over FROM claimed
 )
 UPDATE effects e SET status = CASE WHEN over THEN 'failed' ELSE 'planned' END, failure = :failure,
-       error = CAST(:error AS jsonb), external_id = NULL, not_before = agent_now() + make_interval(secs => :pause),
+       error = CAST(:error AS jsonb), result = noted_copy(e, e.external_id), external_id = NULL,
+       not_before = agent_now() + make_interval(secs => :pause),
        settled_at = CASE WHEN over THEN agent_now() END
   FROM outcome WHERE e.id = outcome.id RETURNING e.key
 """
@@ -123,7 +126,7 @@ _GET = "SELECT * FROM effects WHERE key = :key"
 _GIVE_UP = """
 UPDATE effects SET status = CASE status WHEN 'planned' THEN 'failed' ELSE 'unknown' END, fence = fence + 1,
        failure = 'abandoned', error = '{"explanation": "nobody carried it on"}', settled_at = agent_now()
- WHERE key = :key AND status IN ('planned', 'sending') RETURNING status
+ WHERE key = :key AND status IN ('planned', 'sending') RETURNING status, kind
 """
 
 _ABANDONED = """
@@ -190,6 +193,13 @@ class Abandoned(ConversationRef):
 
     key: str | None = None
     decision: ApprovalDecision | None = None
+
+
+class GivenUp(BaseModel):
+    """An effect that nobody carried on, as it has ended."""
+
+    kind: str
+    status: EffectStatus
 
 
 class Ledger:
@@ -268,10 +278,10 @@ class Ledger:
         values = {"after": after_seconds, "pause": pause_seconds, "limit": limit}
         return [Abandoned.model_validate(dict(row)) for row in await self._database.rows(_ABANDONED, values)]
 
-    async def give_up(self, key: str) -> EffectStatus:
-        """Ends what nobody can carry on: never begun, it failed; begun, nobody knows. Its new status."""
+    async def give_up(self, key: str) -> GivenUp | None:
+        """Ends what nobody can carry on: never begun, it failed; begun, nobody knows. None: it has ended by now."""
         row = await self._database.row(_GIVE_UP, {"key": key})
-        return EffectStatus(row["status"]) if row else (await self.get(key)).status
+        return None if row is None else GivenUp.model_validate(dict(row))
 
     async def _end(
         self, statement: str, claimed: Fenced, failure: StrEnum | None, error: dict[str, Any], **more: Any

@@ -32,7 +32,7 @@ from schemas.turn_decisions import (
     Repair,
     TurnDecision,
 )
-from schemas.turn_record import Purpose, TurnFailure, TurnFence, TurnStatus
+from schemas.turn_record import Purpose, TurnFence, TurnStatus
 from schemas.turns import Source, Verdict
 from storage.commit_statement import COMMIT
 from storage.database import Database
@@ -50,7 +50,7 @@ class StepEnd:
     status: TurnStatus
     finishes: bool
     verdict: Verdict | None = None
-    failure: ModelFailureKind | TurnFailure | None = None
+    failure: ModelFailureKind | None = None
     handler: str | None = None
     reply: str | None = None
     buttons: Mapping[str, str] = field(default_factory=dict)
@@ -135,7 +135,7 @@ def end_of(decision: TurnDecision) -> StepEnd:
         case GiveReply():
             return _reply(decision)
         case Hold():
-            return StepEnd(decision.status, finishes=True, failure=decision.why)
+            return StepEnd(decision.status, finishes=True)
         case Repair():
             return StepEnd(TurnStatus.INVALID, finishes=False, verdict=Verdict.INVALID, move=decision.move)
         case PerformAction():

@@ -48,7 +48,7 @@ _UNDECIDED = "('claimed', 'asking', 'failed', 'reopened')"
 _CLAIMABLE = "('claimed', 'asking', 'failed', 'reopened', 'invalid', 'resulted')"
 _FROM_THE_BEGINNING = f"(turns.step = 0 AND turns.status IN {_UNDECIDED} OR turns.status = 'reopened')"
 _MESSAGE = """id, seq, kind, text, meta ->> 'choice_id' AS choice_id, meta ->> 'reply_to' AS reply_to,
-           meta ->> 'limited' AS limited,
+           meta ->> 'limited' AS limited, CAST(meta ->> 'waits_until' AS timestamptz) AS waits_until,
            channel_message_id, sent_at, stored_at, wants_stream, request_id"""
 
 _CLAIM = f"""
@@ -94,8 +94,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
        turn.unknown_attempts, turn.times_asked, turn.repairs, turn.rounds, turn.started_at, turn.assistant_version,
        coalesce(turn.prompt_pack, thread.prompt_pack) AS pack_told,
        (SELECT coalesce(jsonb_object_agg(p.collection_uuid, p.version), '{{}}') FROM (
-           SELECT DISTINCT ON (collection_uuid) collection_uuid, version FROM pasted_packs
-            WHERE assistant = conversation.assistant ORDER BY collection_uuid, id DESC) p) AS packs_pasted,
+           SELECT DISTINCT ON (collection_uuid) collection_uuid, version, assistant FROM pasted_packs
+            ORDER BY collection_uuid, id DESC) p WHERE p.assistant = conversation.assistant) AS packs_pasted,
        conversation.assistant, conversation.closed_seq, conversation.newest_seq, conversation.merges,
        (SELECT max(c.merged_at) FROM conversations c
          WHERE c.merged_into = conversation.id AND c.merged_at <= turn.started_at
@@ -127,8 +127,8 @@ SELECT {TURN}, {_STANDING}, thread.thread_url_slug, {NEWEST_ACTION} AS action_id
                     SELECT choice_id FROM held UNION ALL SELECT choice_id FROM waiting) taken)) asked) AS pressed,
        (SELECT jsonb_agg(to_jsonb(taken) ORDER BY sent_at NULLS LAST, seq)
           FROM (SELECT * FROM held UNION ALL
-                SELECT id, seq, kind, text, choice_id, reply_to, limited, channel_message_id, sent_at, stored_at,
-                       wants_stream, request_id FROM waiting) taken) AS messages
+                SELECT id, seq, kind, text, choice_id, reply_to, limited, waits_until, channel_message_id, sent_at,
+                       stored_at, wants_stream, request_id FROM waiting) taken) AS messages
   FROM turn
   CROSS JOIN effects_of_turn(turn.id) AS done
   JOIN conversations conversation ON conversation.id = :conversation_id
@@ -263,7 +263,8 @@ class ClaimedTurn(TurnRow):
     closed from outside. `newest_seq`: the conversation's newest message. `merges`: how often another was merged into
     this one, or words that waited were revised. `untold_merges`: when the last merge was of which its thread was not
     told. `something_done`: an effect of this turn is confirmed; `something_unknown`: of one nobody knows. `pack_told`:
-    the version its thread knows; `packs_pasted`: by Space, the version last confirmed as pasted into it.
+    the version its thread knows; `packs_pasted`: by Space, the version last confirmed as pasted into it, but where
+    another assistant's was pasted since.
     `final_failures`: attempts that surely failed upstream. `unreachable_since`: when the outage began, that is, the
     first time that nobody was reached upstream since somebody was. `pressed`: the questions of the buttons among
     the messages.
@@ -309,9 +310,9 @@ class ClaimedTurn(TurnRow):
         return [message for message in self.messages if message.counts]
 
     @property
-    def said(self) -> list[WaitingMessage]:
-        """The customer's words, those over a limit too: they are not answered, and may still say otherwise."""
-        return [message for message in self.messages if message.is_said]
+    def waits_until(self) -> datetime | None:
+        """When the model may be asked about the first message over the customer's limit; what came since goes along."""
+        return min((message.waits_until for message in self.counting if message.waits_until), default=None)
 
     @property
     def slot(self) -> UUID:

@@ -46,7 +46,7 @@ from schemas.turn_decisions import (
     Repair,
     TurnDecision,
 )
-from schemas.turn_record import Purpose, TurnFailure, TurnStatus
+from schemas.turn_record import Purpose, TurnStatus
 from schemas.turns import Source, Verdict
 from storage.turns import ClaimedTurn, StoredConfirmation
 
@@ -90,16 +90,9 @@ def _decide_without_model(
 ) -> TurnDecision | None:
     if turn.purpose is not Purpose.ANSWER:  # the words were heard; somebody may have taken the conversation since
         return None if turn.standing.owner is Owner.BOT else _not_asked_any_more(turn, assistant)
-    if gate.hold:
+    if gate.hold or not turn.counting:
         return Hold()
-    counting = turn.counting
-    if not counting:
-        return (
-            GiveReply(assistant.texts.over_limit, move_of(turn, gate))
-            if _to_be_told(turn)
-            else Hold(why=TurnFailure.OVER_LIMIT)
-        )
-    if all(message.kind in _UNREADABLE for message in counting):
+    if all(message.kind in _UNREADABLE for message in turn.counting):
         return GiveReply(with_limit_notice(assistant.texts.unreadable, turn, assistant), move_of(turn, gate))
     return _answer_to_question(turn, assistant, asker, gate, now)
 
@@ -153,9 +146,7 @@ def _not_asked_any_more(turn: ClaimedTurn, assistant: LoadedAssistant) -> TurnDe
 
 def words_of_what_is_done(turn: ClaimedTurn, assistant: LoadedAssistant) -> str | None:
     """For a turn that ends with no word of the model: what it did, or may have done, is not kept from the customer."""
-    if turn.something_done:
-        return assistant.texts.action_done
-    return assistant.texts.action_unknown if turn.something_unknown else None
+    return assistant.texts.of_effects(done=turn.something_done, unknown=turn.something_unknown)
 
 
 def on_message(turn: ClaimedTurn, assistant: LoadedAssistant) -> gates.GateResult:
@@ -167,7 +158,7 @@ def on_message(turn: ClaimedTurn, assistant: LoadedAssistant) -> gates.GateResul
     config, asked = assistant.registry.config, turn.question
     if asked is None:  # answered by this very turn, maybe: there is none to keep
         config = config.model_copy(update={"unclear_answer": "cancel"})
-    elif turn.last_claimed_seq <= asked.asked_seq or means_something_of_ours(asked.pending, turn.said):
+    elif turn.last_claimed_seq <= asked.asked_seq or means_something_of_ours(asked.pending, turn.counting):
         config = config.model_copy(update={"unclear_answer": "keep"})
     return gates.evaluate(Event.MESSAGE, turn.standing, config, earlier=turn.last_claimed_seq <= turn.closed_seq)
 
@@ -190,7 +181,7 @@ def _move(event: Event, before: Standing, gate: gates.GateResult) -> Move | None
 
 
 def with_limit_notice(reply: str, turn: ClaimedTurn, assistant: LoadedAssistant) -> str:
-    """*reply*, and that further messages were over the limit, if the customer has not been told of that."""
+    """*reply*, and that messages were over the customer's limit, if the customer has not been told of that."""
     return f"{reply}\n\n{assistant.texts.over_limit}" if reply and _to_be_told(turn) else reply
 
 
@@ -205,7 +196,7 @@ def _answer_to_question(
     question = turn.question
     if question is None and not any(message.choice_id for message in turn.counting):
         return None
-    event = interpret_all(question.pending if question else None, turn.said, now)
+    event = interpret_all(question.pending if question else None, turn.counting, now)
     if event is None:  # a button of a question that is not open any more
         words = _words_on_pressed(turn, assistant.texts)
         return None if words is None else GiveReply(with_limit_notice(words, turn, assistant), move_of(turn, gate))
@@ -215,7 +206,7 @@ def _answer_to_question(
     if question is None or not gates.evaluate(event, turn.standing, assistant.registry.config).allowed:
         return None
     if handler is not None and event is Event.CONFIRMED:
-        in_words = all(message.choice_id is None for message in turn.said)
+        in_words = all(message.choice_id is None for message in turn.counting)
         return PerformConfirmed(question.id, turn.actions, handler, in_words=in_words)
     came_to = _ENDED_BY.get(event)
     if came_to is None:
@@ -231,7 +222,7 @@ _ENDED_BY = {Event.DECLINED: CameTo.DECLINED, Event.EXPIRED: CameTo.EXPIRED, Eve
 
 def _words_on_pressed(turn: ClaimedTurn, texts: Texts) -> str | None:
     """What the question of the newest button has come to; None: nobody knows of it, so the model is asked."""
-    digest = digest_of(turn.said[-1].choice_id)
+    digest = digest_of(turn.counting[-1].choice_id)
     return next((words_on(asked, texts) for asked in turn.pressed if asked.digest == digest), None)
 
 

@@ -111,13 +111,8 @@ async def _store(request: Request, posted: Posted, services: Services, *, wants_
 
 
 def _limits(body: MessageRequest, settings: Settings) -> list[RateLimit]:
-    """All of a channel together, and each customer by itself."""
+    """Each customer by itself; together they wait for room at the account."""
     return [
-        RateLimit(
-            key=limit_key("account", body.channel),
-            per_minute=settings.channel_account_messages_per_minute,
-            burst=settings.channel_account_messages_burst,
-        ),
         RateLimit(
             key=limit_key("customer", body.channel, body.customer_id),
             per_minute=settings.customer_messages_per_minute,

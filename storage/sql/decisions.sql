@@ -14,10 +14,10 @@ CREATE OR REPLACE FUNCTION was_never_given(p_words messages) RETURNS boolean LAN
        AND (NOT p_words.meta ? 'given_at' OR p_words.meta ? 'given_instead')
 $$;
 
--- given_instead: what their caller reads in their place: what came of the action, or of the same one where it was
--- asked about anew since, as the customer is told; where it was agreed to and that is not known yet, that it is under
--- way; else what was done before in the same turn, or that it is not asked any more, for something else is, or at all.
--- NULL: a person has the conversation, and tells it.
+-- given_instead: what their caller reads in their place: what came of the action, or, where nobody agreed to it and
+-- nothing was done before in the same turn, of the same one that was asked about since, one that was agreed to first;
+-- as the customer is told; where that is not known yet, that it is under way; else what was done before, or that it is
+-- not asked any more, for something else is, or at all. NULL: a person has the conversation, and tells it.
 CREATE OR REPLACE FUNCTION given_instead(p_words messages, p_owner text, p_texts jsonb) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(
@@ -34,9 +34,11 @@ LANGUAGE sql STABLE AS $$
                     THEN p_texts ->> 'replaced' ELSE p_texts ->> 'dropped' END)
       FROM actions a CROSS JOIN LATERAL (
            SELECT s.* FROM actions s
-            WHERE s.conversation_id = a.conversation_id AND s.name = a.name AND s.metadata = a.metadata
+            WHERE s.id = a.id OR a.status <> 'accepted' AND NOT p_words.meta ? 'done'
+              AND s.conversation_id = a.conversation_id AND s.name = a.name AND s.metadata = a.metadata
               AND s.created_at >= a.created_at
-            ORDER BY s.created_at DESC, s.id = a.id LIMIT 1) AS now LEFT JOIN effects e ON e.key = now.effect_key
+            ORDER BY s.status = 'accepted' DESC, s.created_at DESC, s.id = a.id LIMIT 1) AS now
+      LEFT JOIN effects e ON e.key = now.effect_key
      WHERE a.id = (p_words.meta ->> 'asks')::uuid
 $$;
 
@@ -86,7 +88,8 @@ CREATE OR REPLACE FUNCTION question_words(p_asked actions) RETURNS TABLE (
     SELECT asks.begun_at, coalesce(asks.given_at, asks.taken_at, '9999-12-31T00:00:00Z'),
            says_more_since(p_asked.conversation_id, asks.id, asks.left_at, asks.given_at), asks.sent_as
       FROM (SELECT m.id, (m.meta ->> 'given_at')::timestamptz AS given_at,
-                   coalesce(min(e.claimed_at), m.stored_at) AS left_at,
+                   coalesce(CASE WHEN bool_and(e.attempts = 1 OR e.unknown_attempts = 0) THEN min(e.claimed_at) END,
+                            m.stored_at) AS left_at,
                    CASE WHEN bool_and(e.attempts = 1 OR e.unknown_attempts = 0 AND e.failed_fence IS NULL)
                         THEN min(e.claimed_at) ELSE p_asked.created_at END AS begun_at,
                    CASE WHEN bool_and(e.status = 'confirmed' AND coalesce(e.reached, 'deleted') <> 'deleted')
@@ -99,21 +102,20 @@ CREATE OR REPLACE FUNCTION question_words(p_asked actions) RETURNS TABLE (
              GROUP BY m.id) AS asks
 $$;
 
--- says_more_since: other words of ours than *p_question* began to be sent to the customer after it (*p_left_at*), in
--- this conversation or a merged one; over HTTP, and on the phone itself, they were stored later, or first given later.
--- Older words that are sent once more say nothing new.
+-- says_more_since: other words of ours than *p_question* began to be sent to the customer after it (*p_left_at*: where
+-- an attempt before its last may have arrived, when it was asked), in this conversation or a merged one, and have
+-- arrived, or may have, whatever a later attempt came to; over HTTP, and on the phone itself, they were stored later,
+-- or first given later.
 CREATE OR REPLACE FUNCTION says_more_since(
     p_conversation uuid, p_question uuid, p_left_at timestamptz, p_given_at timestamptz
 ) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT 1 FROM conversations c JOIN messages w ON w.conversation_id = c.id
-          JOIN messages q ON q.id = p_question
-         WHERE p_conversation IN (c.id, c.merged_into) AND w.direction = 'out' AND w.id <> q.id
+         WHERE p_conversation IN (c.id, c.merged_into) AND w.direction = 'out' AND w.id <> p_question
            AND (w.delivery IS NULL
                 AND (w.stored_at > p_left_at OR (w.meta ->> 'given_at')::timestamptz > p_given_at)
                 OR EXISTS (SELECT 1 FROM effects e WHERE e.message_id = w.id AND e.claimed_at > p_left_at
-                              AND (e.attempts = 1 OR w.stored_at > q.stored_at)
-                              AND e.status IN ('sending', 'confirmed', 'unknown'))))
+                              AND (e.status IN ('sending', 'confirmed', 'unknown') OR e.unknown_attempts > 0))))
 $$;
 
 -- was_said_otherwise: since the question could be read (*p_begun_at*) the customer wrote what is not among the
@@ -131,6 +133,20 @@ CREATE OR REPLACE FUNCTION was_said_otherwise(
            AND (m.stored_at > p_asked.created_at OR c.id = p_asked.conversation_id AND m.seq > p_asked.asked_seq)
            AND (m.sent_at IS NULL OR p_begun_at IS NULL
                 OR date_trunc('second', m.sent_at) > date_trunc('second', p_begun_at)))
+$$;
+
+-- spoke_since: the model has answered the customer since it asked them about the action, in the thread in which it did
+-- what came before the question; and that answer has arrived.
+CREATE OR REPLACE FUNCTION spoke_since(p_asked actions) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT 1 FROM conversations c JOIN messages q ON q.conversation_id = c.id
+          JOIN turns asking ON asking.id = q.turn_id
+          JOIN turns t ON t.conversation_id = asking.conversation_id AND t.first_seq > asking.last_seq
+           AND t.frontend_context_uuid = asking.frontend_context_uuid AND t.status = 'answered' AND t.verdict = 'text'
+          JOIN messages w ON w.turn_id = t.id AND w.direction = 'out'
+         WHERE p_asked.confirmation_by = 'customer' AND p_asked.conversation_id IN (c.id, c.merged_into)
+           AND q.direction = 'out' AND q.meta ->> 'asks' = p_asked.id::text
+           AND (w.meta ? 'given_at' OR has_arrived(w.id)))
 $$;
 
 -- was_asked: a question to the customer is open, and its words are on their way, or have left.
@@ -162,34 +178,36 @@ CREATE OR REPLACE FUNCTION is_owed(p_action actions) RETURNS boolean LANGUAGE sq
 $$;
 
 -- tell_outcome: what came of an action that waited for a yes. The customer is told now (*p_told*), or, where a person
--- has the conversation, once the bot has it again, unless the person wrote since (`words_to_tell`). *p_note*: for
--- staff.
+-- has the conversation, once the bot has it again, unless the person wrote since (`words_to_tell`); of what is not owed
+-- by then, what else its turn did (*p_beside*). *p_note*: for staff.
 CREATE OR REPLACE FUNCTION tell_outcome(
-    p_place conversations, p_action actions, p_told boolean, p_words text, p_note text
+    p_place conversations, p_action actions, p_told boolean, p_words text, p_note text, p_beside text DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_is_owed constant boolean := p_told OR is_owed(p_action);
+    v_said constant text := CASE WHEN v_is_owed THEN p_words ELSE p_beside END;
 BEGIN
-    INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, text,
+    INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, text, meta,
                           owner_version, delivery)
-    SELECT p_place.id, 'out', 'assistant', p_place.channel, 'action', p_action.id::text, p_words, p_place.owner_version,
+    SELECT p_place.id, 'out', 'assistant', p_place.channel, 'action', p_action.id::text, v_said,
+           CASE WHEN v_is_owed THEN '{}' ELSE '{"beside": true}' END::jsonb, p_place.owner_version,
            CASE WHEN NOT p_told THEN 'withheld' WHEN needs_delivery(p_place.channel, p_place.account) THEN 'due' END
-     WHERE v_is_owed
+     WHERE v_said IS NOT NULL
         ON CONFLICT DO NOTHING;
     INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, kind, text)
-    SELECT p_place.id, 'event', 'assistant', p_place.channel, CASE WHEN v_is_owed THEN '' ELSE 'action' END,
-           CASE WHEN NOT v_is_owed THEN p_action.id::text END, 'note', p_note
+    SELECT p_place.id, 'event', 'assistant', p_place.channel, CASE WHEN v_said IS NULL THEN 'action' ELSE '' END,
+           CASE WHEN v_said IS NULL THEN p_action.id::text END, 'note', p_note
      WHERE p_note IS NOT NULL;
 END $$;
 
 -- tell_decision: what came of an action that staff decided on is said once, and with it the owner changes where the
 -- action does that (*p_event*, *p_rules*): only under the version that the decision was made under, else *p_instead* is
 -- said and the action counts as not done. A close is the bot's own: what the customer wrote meanwhile comes after it.
--- Under the owners *p_told_under* the bot tells the customer; else staff read a note. Where the conversation was merged
--- meanwhile, it is told in the one that goes on, as its owner says.
+-- Under the owners *p_told_under* the bot tells the customer; else staff read a note. *p_beside*: what else its turn
+-- did. Where the conversation was merged meanwhile, it is told in the one that goes on, as its owner says.
 CREATE OR REPLACE FUNCTION tell_decision(
     p_conversation uuid, p_action uuid, p_event text, p_rules jsonb, p_reason text, p_words text, p_instead text,
-    p_told_under text[]
+    p_told_under text[], p_beside text
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_action actions%ROWTYPE;
@@ -223,7 +241,7 @@ BEGIN
     END IF;
     IF v_overtaken THEN PERFORM withhold_decided(v_action); END IF;
     v_words := CASE WHEN v_overtaken THEN p_instead ELSE p_words END;
-    PERFORM tell_outcome(v_place, v_action, v_told, v_words, CASE WHEN NOT v_told THEN v_words END);
+    PERFORM tell_outcome(v_place, v_action, v_told, v_words, CASE WHEN NOT v_told THEN v_words END, p_beside);
 END $$;
 
 -- withhold_decided: another owner has the conversation since staff decided on the action: it counts as not done.

@@ -59,6 +59,13 @@ BEGIN
     RETURN v_delivery IS NOT NULL;
 END $$;
 
+-- may_have_arrived: nobody knows of the part, or of an attempt before one that was not taken. (One that the channel
+-- said failed may be one of those of which nobody knew.)
+CREATE OR REPLACE FUNCTION may_have_arrived(p_part effects) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_part.status = 'unknown' OR (p_part.status = 'planned' OR p_part.failure = 'withheld')
+                                        AND p_part.unknown_attempts > (p_part.failed_fence IS NOT NULL)::int
+$$;
+
 -- withhold_message: a person has taken the conversation since the bot said this: what has not left of it is kept, and
 -- staff are told where a part may have left (*p_note*). Words that may leave after all (`answer_held`) stay due: then
 -- false. Where the bot has the conversation again, what they answered is answered anew.
@@ -83,7 +90,7 @@ BEGIN
     INSERT INTO messages (id, conversation_id, direction, author, channel, id_scope, kind, text, meta)
     SELECT p_note_id, v_message.conversation_id, 'event', 'assistant', v_message.channel, '', 'note', p_note,
            jsonb_build_object('not_arrived', p_message)
-     WHERE EXISTS (SELECT 1 FROM effects e WHERE e.message_id = p_message AND e.status = 'unknown')
+     WHERE EXISTS (SELECT 1 FROM effects e WHERE e.message_id = p_message AND may_have_arrived(e))
         ON CONFLICT DO NOTHING;
     UPDATE messages SET delivery = 'withheld' WHERE id = p_message;
     PERFORM answer_held(v_message.conversation_id);
@@ -106,7 +113,9 @@ BEGIN
     IF v_message.delivery IS DISTINCT FROM 'due' OR v_message.owner_version IS DISTINCT FROM p_owner_version THEN
         RETURN false;
     END IF;
-    UPDATE effects SET status = CASE WHEN status = 'planned' THEN 'failed' ELSE status END,
+    UPDATE effects e SET status = CASE WHEN status <> 'planned' THEN status
+                             WHEN may_have_arrived(e) AND p_failure IS DISTINCT FROM 'superseded' THEN 'unknown'
+                             ELSE 'failed' END,  -- superseded: what comes in its place is told all the same
            failure = CASE WHEN p_failure = 'superseded' THEN p_failure ELSE coalesce(failure, p_failure) END,
            error = coalesce(error, p_error), settled_at = agent_now()
      WHERE message_id = p_message AND status IN ('planned', 'failed', 'unknown');
@@ -166,8 +175,12 @@ END $$;
 -- with_copy: what is noted of a part, and that *p_id* names a copy of it: where nobody knew whether the first had left,
 -- it was sent again, and the customer, who has both, may quote either.
 CREATE OR REPLACE FUNCTION with_copy(p_part effects, p_id text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_part.kind = 'part' AND p_part.external_id <> p_id
-                     AND NOT coalesce(p_part.result -> 'copies' ? p_id, false)
+    SELECT CASE WHEN p_part.external_id <> p_id THEN noted_copy(p_part, p_id) ELSE p_part.result END
+$$;
+
+-- noted_copy: the same, whatever the part itself is named. The name of one that is to be sent again is noted so.
+CREATE OR REPLACE FUNCTION noted_copy(p_part effects, p_id text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_part.kind = 'part' AND NOT coalesce(p_part.result -> 'copies' ? p_id, p_id IS NULL)
                 THEN coalesce(p_part.result, '{}')
                      || jsonb_build_object('copies', coalesce(p_part.result -> 'copies', '[]') || to_jsonb(p_id))
                 ELSE p_part.result END

@@ -17,8 +17,7 @@ RETURNS TABLE (something_done boolean, something_unknown boolean) LANGUAGE sql S
     SELECT bool_or(e.something_done), bool_or(e.something_unknown)
       FROM (SELECT p_action.turn_id
             UNION
-            SELECT m.turn_id FROM conversations c JOIN messages m ON m.conversation_id = c.id
-             WHERE p_action.conversation_id IN (c.id, c.merged_into) AND m.direction = 'out'
-               AND m.meta ->> 'asks' = p_action.id::text) AS its(turn_id)
+            SELECT m.turn_id FROM messages m
+             WHERE m.direction = 'out' AND m.meta ->> 'asks' = p_action.id::text) AS its(turn_id)
      CROSS JOIN LATERAL effects_of_turn(its.turn_id, p_action.id) AS e
 $$;

@@ -3,7 +3,8 @@
 -- store_message: the inbox (docs/reliability.md, rule 1). One call resolves the customer's identity, stores the message
 -- under the channel's own id and gives it the conversation's next sequence number. Called again with the same id it
 -- changes nothing and tells what is stored. Over a limit, a message is refused (`wait_seconds`, nothing is stored) or,
--- with *p_keep_over_limit*, stored and marked, so that the customer is told and the model is not asked.
+-- with *p_over_limit*, stored and marked: whether the customer is to be told, and until when its answer waits, so that
+-- what comes meanwhile is answered together with it.
 CREATE OR REPLACE FUNCTION store_message(
     p_channel text, p_account text, p_assistant text,
     p_identities jsonb,          -- [{"kind", "value"}], all of one customer
@@ -11,7 +12,7 @@ CREATE OR REPLACE FUNCTION store_message(
     p_id_scope text, p_message_id text, p_kind text, p_text text, p_content_hash text, p_meta jsonb,
     p_sent_at timestamptz, p_wants_stream boolean, p_request_id text,
     p_limits jsonb,              -- [{"key", "per_minute", "burst"}]
-    p_keep_over_limit boolean DEFAULT false, p_tell_seconds double precision DEFAULT 600
+    p_over_limit jsonb DEFAULT NULL  -- {"tell_seconds", "wait_seconds"}: of what is told once, and waits at most
 ) RETURNS TABLE (
     message_id uuid, conversation_id uuid, workflow_id text, channel text, assistant text, state text, seq bigint,
     is_new boolean, same_content boolean, turn_id uuid, wait_seconds double precision
@@ -32,13 +33,16 @@ BEGIN
     FOR v_limit IN SELECT value FROM jsonb_array_elements(p_limits) LOOP
         v_wait := take_rate(v_limit ->> 'key', (v_limit ->> 'per_minute')::double precision,
                             (v_limit ->> 'burst')::int);
-        IF v_wait > 0 AND NOT p_keep_over_limit THEN
+        IF v_wait > 0 AND p_over_limit IS NULL THEN
             RETURN QUERY SELECT NULL::uuid, NULL::uuid, NULL::text, p_channel, p_assistant, NULL::text, 0::bigint,
                                 false, true, NULL::uuid, v_wait;
             RETURN;
         ELSIF v_wait > 0 THEN
-            v_meta := v_meta || jsonb_build_object('limited',
-                CASE WHEN tell_of_limit(v_limit ->> 'key', p_tell_seconds) THEN 'tell' ELSE 'quiet' END);
+            v_meta := v_meta || jsonb_build_object(
+                'limited', CASE WHEN tell_of_limit(v_limit ->> 'key', (p_over_limit ->> 'tell_seconds')::float8)
+                           THEN 'tell' ELSE 'quiet' END,
+                'waits_until', agent_now() + make_interval(
+                    secs => least(v_wait, (p_over_limit ->> 'wait_seconds')::double precision)));
             EXIT;
         END IF;
     END LOOP;

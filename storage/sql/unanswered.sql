@@ -37,13 +37,14 @@ CREATE OR REPLACE FUNCTION persons_word(p_conversation uuid) RETURNS timestamptz
      WHERE w.conversation_id = p_conversation AND w.direction = 'out' AND w.author = 'agent'
 $$;
 
--- tells_of: the action of which the words say what came of it, where that is still owed.
+-- tells_of: the action of which the words say what came of it, where that is still owed, or what was done beside it.
 CREATE OR REPLACE FUNCTION tells_of(p_words messages) RETURNS uuid LANGUAGE sql STABLE AS $$
     SELECT a.id FROM actions a
-     WHERE a.id = CASE p_words.id_scope WHEN 'action' THEN p_words.channel_message_id::uuid END AND is_owed(a)
+     WHERE a.id = CASE p_words.id_scope WHEN 'action' THEN p_words.channel_message_id::uuid END
+       AND (is_owed(a) OR p_words.meta ? 'beside')
 $$;
 
--- unanswered_turns: those that came to nothing the customer saw: held (not for a limit, which they were told of),
+-- unanswered_turns: those that came to nothing the customer saw: held (but for what was merged or erased),
 -- withheld, or with a reply that did not leave. `reply_id`: the words that are kept: its own, or of what came of what
 -- it asked for. `is_done`: as above, or such words are kept.
 CREATE OR REPLACE FUNCTION unanswered_turns(p_conversation uuid)

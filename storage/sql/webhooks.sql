@@ -80,7 +80,7 @@ BEGIN
       FROM store_message(
         p_channel, v_account, v_assistant, p -> 'identities', v_name, v_account, p ->> 'channel_message_id',
         p ->> 'kind', p ->> 'text', p ->> 'content_hash', p -> 'meta', (p ->> 'sent_at')::timestamptz, false,
-        p_options ->> 'request_id', p -> 'limits', true, (p_options ->> 'tell_seconds')::double precision
+        p_options ->> 'request_id', p -> 'limits', p_options
       ) s;
 END $$;
 

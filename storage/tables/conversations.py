@@ -125,6 +125,7 @@ messages = Table(
     moment("moved_at"),  # a merge brought it to this conversation: what staff said here before does not answer it
     UniqueConstraint("channel", "id_scope", "channel_message_id"),
     UniqueConstraint("conversation_id", "seq"),
+    Index("messages_asks_idx", text("(meta ->> 'asks')"), postgresql_where=text("(meta ->> 'asks') IS NOT NULL")),
     Index("messages_conversation_id_stored_at_idx", "conversation_id", "stored_at"),
     Index("messages_due_idx", "stored_at", postgresql_where=text("delivery = 'due'")),
     Index("messages_due_of_idx", "conversation_id", postgresql_where=text("delivery = 'due'")),

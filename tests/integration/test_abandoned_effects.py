@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.testing import ActivityEnvironment
 
 from config import metrics
@@ -20,9 +22,11 @@ from storage.actions import Actions
 from storage.database import Database
 from storage.ledger import Abandoned, Ledger
 from storage.standings import Standings
+from tests.support.attempts import activities
 from tests.support.clock import MovableClock
 from tests.support.shop import BOOK, output
-from tests.support.waiting import until
+from tests.support.stopping_database import DatabaseStop
+from tests.support.waiting import until, within
 from tests.system_in_process import System
 from worker.app import create_activities
 
@@ -182,6 +186,26 @@ async def test_what_nobody_can_carry_on_ends_as_what_is_known_of_it(
     [effect] = await system.database.rows("SELECT status, fence, failure FROM effects")
     assert dict(effect) == {"status": ends, "fence": 1, "failure": "abandoned"}
     assert metrics.ACTIONS.labels("notification", ends)._value.get() == counted + 1
+
+
+async def test_what_somebody_settles_meanwhile_is_not_called_abandoned(system: System) -> None:
+    """Between the sweep's look and its word."""
+    await system.send("Hello")
+    await system.database.rows(
+        "INSERT INTO effects (key, kind, conversation_id, turn_id, status, planned_at) SELECT 'k', 'notification',"
+        " conversation_id, id, 'planned', agent_now() - interval '2 minutes' FROM turns"
+    )
+    found = DatabaseStop("left_open AS (", after=True)
+    with capture_logs() as lines:
+        async with activities(system, found) as does:
+            sweeping = asyncio.create_task(ActivityEnvironment().run(does.sweep.sweep))
+            await within("the look", found.reached.wait(), lambda: lines)
+            await system.database.rows("UPDATE effects SET status = 'confirmed', settled_at = agent_now()")
+            found.released.set()
+            await sweeping
+
+    assert [line for line in lines if line["event"] == "effect_abandoned"] == []
+    assert [row["status"] for row in await system.database.rows("SELECT status FROM effects")] == ["confirmed"]
 
 
 async def test_an_action_of_a_turn_that_goes_on_is_its_turns(

@@ -54,3 +54,18 @@ async def test_an_attempt_that_failed_names_it_too(postgres_url: str, temporal_a
         ("cut", False, "We deliv", "in-a"),
         (None, True, "To Penang too.", "in-a"),
     ]
+
+
+async def test_a_space_that_has_another_assistants_pack_by_now_has_ours_no_more(
+    postgres_url: str, temporal_address: str
+) -> None:
+    async with running_system(postgres_url, temporal_address) as system:
+        pasted = system.services.configurations.pasted
+        await live_in(system, "shared")
+        for assistant, version in (("default", "ours"), ("another", "theirs"), ("default", "ours again")):
+            await pasted(assistant, version, "shared", "Ann")
+            await system.send("Hello")
+
+        packs = [row[-1] for row in await asked_with(system)]
+
+    assert packs == ["ours", "unknown", "ours again"]

@@ -30,9 +30,11 @@ from worker.app import Activities, create_activities
 BOOKS = output("api_call", endpoint="book", params={})
 PAY = BOOK.model_copy(update={"name": "pay", "url": "https://shop.example/pay", "honours_idempotency_key": True})
 
+INVOICE = BOOK.model_copy(update={"name": "invoice", "url": "https://shop.example/invoice"})
+
 
 async def configure(system: System, **actions: Any) -> None:
-    config = AssistantConfig(actions=AssistantActions(endpoints=(BOOK, PAY, CANCEL), **actions))
+    config = AssistantConfig(actions=AssistantActions(endpoints=(BOOK, PAY, INVOICE, CANCEL), **actions))
     await system.services.configurations.apply("default", config, "test")
 
 
@@ -54,6 +56,17 @@ async def test_an_action_that_fails_after_one_that_was_done_denies_nothing(syste
     turn = (await system.send("Book it and pay")).json()
 
     assert turn["reply"]["text"] == Texts().partly_done
+
+
+async def test_an_action_of_which_nobody_knows_leaves_no_doubt_about_one_that_was_done(system: System) -> None:
+    await configure(system)
+    system.perplexity.scripts.extend([BOOKS, output("api_call", endpoint="invoice", params={})])
+    nobody_knows = EndpointFailed(CallFailureKind.UNKNOWN, "the connection broke")
+    system.endpoints.outcomes.extend([EndpointResult(status=200, body="{}"), nobody_knows])
+
+    turn = (await system.send("Book it and write an invoice")).json()
+
+    assert turn["reply"]["text"] == Texts().partly_unknown
 
 
 async def test_a_question_that_was_answered_is_not_kept_open(system: System) -> None:

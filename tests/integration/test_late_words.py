@@ -43,7 +43,7 @@ LATE = {
         {"turn_id": _ID, "name": "x", "status": "accepted", "effect_key": "k", "assistant": "default"},
     ),
     "effects": Late("effects", "request result error request_hash", {"key": "k", "kind": "action:x"}),
-    "parts": Late("effects", "request external_id error", {"key": "k", "kind": "part", "message_id": _ID}),
+    "parts": Late("effects", "request external_id error result", {"key": "k", "kind": "part", "message_id": _ID}),
     "tickets": Late("tickets", "subject description category", {"effect_key": "k"}),
     "handoffs": Late("handoffs", "reason details", {"team": "support", "opened_by": "bot"}),
     "stream_events": Late("stream_events", "text", {"first_seq": 1, "last_seq": 1, "n": 1, "kind": "chunk"}),
@@ -111,7 +111,8 @@ async def test_a_part_that_comes_back_tells_no_number(database: Database) -> Non
 
     [part] = await database.rows(
         "UPDATE effects SET external_id = :said, request = to_jsonb(CAST(:said AS text)),"
-        " error = to_jsonb(CAST(:said AS text)) RETURNING external_id, request, error",
+        " error = to_jsonb(CAST(:said AS text)), result = jsonb_build_object('copies', CAST(:said AS text))"
+        " RETURNING external_id, request, error, result",
         {"said": SECRET},
     )
 

@@ -56,9 +56,9 @@ async def configure(system: System, by: Confirmation = Confirmation.NONE) -> Non
     await system.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
 
 
-async def whole_turn(system: System, conversation_id: UUID, cursor: int) -> int:
+async def whole_turn(system: System, conversation_id: UUID, cursor: int, thread: Thread | None = None) -> int:
     """Its actions included; the cursor after it."""
-    thread = Thread(frontend_context_uuid=uuid4())
+    thread = thread or Thread(frontend_context_uuid=uuid4())
     request = TurnRequest(conversation_id=conversation_id, cursor=cursor, thread=thread)
     async with activities(system) as does:
         outcome = await answer(does, request)

@@ -13,7 +13,7 @@ from integrations.endpoints.port import CallFailureKind, EndpointFailed
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig, Texts
 from tests.integration.test_held_messages import set_state
-from tests.support.shop import CANCEL, output
+from tests.support.shop import BOOK, CANCEL, output
 from tests.support.waiting import until
 from tests.system_in_process import System, running_system
 
@@ -117,8 +117,9 @@ async def asks(system: System, wants: str, text: str = "Please do", message_id: 
     await until("what waits", lambda: system.session(), lambda session: session["questions"])
 
 
-async def decide(system: System, *, approved: bool = True) -> None:
-    [question] = (await system.session())["questions"]
+async def decide(system: System, question: dict[str, Any] | None = None, *, approved: bool = True) -> None:
+    if question is None:
+        [question] = (await system.session())["questions"]
     decision = {"approved": approved, "agent_name": "Ann"}
     path = f"/api/session/c-1/questions/{question['id']}"
     decided = await until(
@@ -196,3 +197,52 @@ async def test_an_ok_to_words_that_are_read_after_a_question_is_in_doubt(unread:
     assert read == (Texts().replaced if first == CANCELS else first)
     assert await reads(unread, "ok", "m-3") == "You said: ok"
     assert unread.endpoints.calls == []
+
+
+async def test_an_answer_that_is_fetched_again_while_a_question_is_open_leaves_doubt(unread: System) -> None:
+    """That it was read before nobody noted, for no question was open: what is read last may be what is meant."""
+    unread.perplexity.gate.set()
+    assert await reads(unread, "Hello", "m-0") == "You said: Hello"
+    unread.perplexity.scripts.append(CANCELS)
+    assert await reads(unread) == ASKS
+    assert await reads(unread, "Hello", "m-0") == "You said: Hello"
+
+    assert await reads(unread, "ok", "m-2") == "You said: ok"
+    assert (len((await unread.session())["questions"]), unread.endpoints.calls) == (1, [])
+
+
+async def test_what_came_of_it_is_told_and_not_of_the_same_that_was_asked_about_since(unread: System) -> None:
+    """Two tickets in the same words: the one that nobody read of was opened, the other declined."""
+    await asks(unread, TICKET)
+    unread.perplexity.scripts.append(TICKET)
+    await reads(unread, "Hello? A ticket, please!", "m-2")
+    second, first = (await unread.session())["questions"]
+    await decide(unread, first)
+    await decide(unread, second, approved=False)
+
+    assert await reads(unread) == "I have opened a ticket for you. Its number is T-1001."
+
+
+async def test_what_was_done_for_it_before_is_not_denied_by_what_came_of_the_same_since(unread: System) -> None:
+    actions = AssistantActions(endpoints=(BOOK, CANCEL))
+    await unread.services.configurations.apply("default", AssistantConfig(actions=actions), "test")
+    unread.perplexity.scripts.append(output("api_call", endpoint="book", params={}))
+    await asks(unread, CANCELS)
+    unread.perplexity.scripts.append(CANCELS)
+    await reads(unread, "Hello? Cancel it!", "m-2")
+    unread.endpoints.outcomes.append(EndpointFailed(CallFailureKind.REFUSED, "too late"))
+
+    assert await reads(unread, "yes", "m-3") == Texts().action_failed
+    assert await reads(unread) == Texts().action_done  # the booking
+
+
+async def test_what_was_done_is_not_denied_once_the_same_is_asked_about_a_third_time(unread: System) -> None:
+    await asks(unread, CANCELS)
+    for number in (2, 4):
+        unread.perplexity.scripts.append(CANCELS)
+        assert await reads(unread, "Hello? Cancel it!", f"m-{number}") == ASKS
+        if number == 2:
+            await reads(unread, "yes", "m-3")
+    assert len(unread.endpoints.calls) == 1
+
+    assert await reads(unread) == Texts().action_done

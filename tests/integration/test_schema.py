@@ -26,3 +26,12 @@ async def test_migrating_again_changes_nothing(system: System) -> None:
 
     assert await is_current(system.database)
     assert (await system.session())["turns"] == 1
+
+
+async def test_words_that_ask_are_found_by_their_action(system: System) -> None:
+    """Else each question's end reads all messages there are."""
+    async with system.database.transaction() as transaction:
+        await transaction.rows("SELECT set_config('enable_seqscan', 'off', true)")
+        plan = await transaction.rows("EXPLAIN SELECT 1 FROM messages WHERE meta ->> 'asks' = 'an action'")
+
+    assert "messages_asks_idx" in "".join(str(row) for row in plan)

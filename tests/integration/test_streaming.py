@@ -126,3 +126,26 @@ async def _last(events: AsyncIterator[StreamedEvent]) -> StreamedEvent:
 
 async def _all(system: System) -> list[StreamedEvent]:
     return [event async for event in system.stream("Hello", message_id="m-1")]
+
+
+async def test_a_reader_that_comes_back_after_a_merge_misses_nothing(system: System) -> None:
+    """The message has the same number in the conversation that goes on, and its answer is written anew."""
+    for customer in ("c-1", "c-2"):
+        await system.send("Hello", customer=customer)
+    system.perplexity.scripts.extend(["Nobody, I am afraid, before nine.", "Yes, as ever, from eight."])
+    system.perplexity.gate.clear()
+    events = system.stream("Anybody?", customer="c-2", message_id="m-1")
+    _, first = await anext(events), await anext(events)
+    await events.aclose()
+    await system.database.rows(
+        "SELECT merge_customers((SELECT customer_id FROM channel_identities WHERE value = 'c-2'),"
+        " (SELECT customer_id FROM channel_identities WHERE value = 'c-1'))"
+    )
+    system.perplexity.gate.set()
+
+    rest = [
+        event async for event in system.stream("Anybody?", customer="c-2", message_id="m-1", last_event_id=first.id)
+    ]
+
+    assert "Nobody, I am afraid".startswith(first.data["text"])
+    assert shown([first, *rest[:-1]]) == rest[-1].data["reply"]["text"] == "Yes, as ever, from eight."

@@ -12,9 +12,7 @@ import pytest
 
 from schemas.actions import AssistantActions
 from schemas.assistants import AssistantConfig
-from schemas.conversation_ref import ConversationRef
 from storage.desk import Desk
-from tests.incoming import incoming
 from tests.support.shop import output
 from tests.support.waiting import until
 from tests.system_in_process import System
@@ -148,27 +146,6 @@ async def test_a_release_under_an_open_ticket_leaves_them_held(system: System) -
 
     assert still == 1
     assert (await until_said(system, 2))[-1] == "You said: Any news?"
-
-
-async def test_what_is_over_a_limit_waits_for_nobody(system: System) -> None:
-    """The customer was told to wait with it."""
-    await system.send("Hello")
-    limited = incoming("And another thing", 2)
-    await system.services.inbox.store(limited)
-    await system.database.rows('UPDATE messages SET meta = meta || \'{"limited": "quiet"}\' WHERE seq = 2')
-    session = await system.session()
-    await system.services.conversations.signal_message_stored(_ref_of(session, 2))
-    await until("the turn", system.session, lambda session: session["waiting_messages"] == 0)
-
-    assert await held(system) == 0
-    await set_state(system, "human_handoff")
-    await set_state(system, "bot")
-    assert (await system.session())["waiting_messages"] == 0
-
-
-def _ref_of(session: dict[str, Any], seq: int) -> ConversationRef:
-    names = ("conversation_id", "workflow_id", "channel", "assistant")
-    return ConversationRef.model_validate({**{name: session[name] for name in names}, "seq": seq})
 
 
 async def test_it_is_asked_about_once_however_often_the_owner_changes(system: System) -> None:

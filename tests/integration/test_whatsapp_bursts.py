@@ -193,14 +193,43 @@ async def test_a_flood_of_one_customer_does_not_delay_another(postgres_url: str,
         await other.until_received(1)
 
 
-async def test_over_the_limit_the_customer_is_told_once(postgres_url: str, temporal_address: str) -> None:
-    settings = {**SETTINGS, "channel_customer_messages_per_minute": 1, "channel_customer_messages_burst": 1}
-    async with running_system(postgres_url, temporal_address, **settings) as system:
+async def test_over_the_limit_what_comes_is_answered_together_and_told_once(
+    postgres_url: str, temporal_address: str
+) -> None:
+    limits = {"channel_customer_messages_per_minute": 1, "channel_customer_messages_burst": 1}
+    async with running_system(
+        postgres_url, temporal_address, **SETTINGS, **limits, over_limit_wait_seconds=0.5
+    ) as system:
         customer = Customer(system)
-        for number in range(4):
-            await customer.write(f"message {number}")
-            await customer.until_idle()
+        await customer.write("message 0")
+        await customer.until_received(1)
+        await customer.send(*(written(f"message {number}") for number in (1, 2, 3)))
+        await customer.until_received(2)
+        await customer.write("message 4")
+        await customer.until_received(3)
 
-        assert customer.received[0] == "You said: message 0"
-        assert "faster than I can answer" in customer.received[1]
-        assert len(customer.received) == 2
+        assert _asked(system) == ["message 0", "message 1\n\nmessage 2\n\nmessage 3", "message 4"]
+        assert [text for text in customer.received if "faster than I can answer" in text] == customer.received[1:2]
+
+
+async def test_over_the_limit_the_model_is_not_asked_before_there_is_room(
+    postgres_url: str, temporal_address: str
+) -> None:
+    """Meanwhile nobody else waits for it."""
+    limits = {"channel_customer_messages_per_minute": 1, "channel_customer_messages_burst": 1}
+    async with running_system(postgres_url, temporal_address, **SETTINGS, **limits) as system:
+        flooding, other = Customer(system), Customer(system, "15550002222")
+        await flooding.write("message 0")
+        await flooding.until_received(1)
+        await flooding.write("message 1")
+        await until("the wait", lambda: system.database.rows(_WAITING), bool)
+        await other.write("And me?")
+        await other.until_received(1)
+
+        assert _asked(system) == ["message 0", "And me?"]
+
+
+_WAITING = """
+SELECT 1 FROM turns t JOIN messages m ON m.conversation_id = t.conversation_id AND m.seq = t.last_seq
+ WHERE t.status = 'claimed' AND m.meta ? 'waits_until'
+"""

@@ -137,8 +137,9 @@ async def test_words_from_before_the_question_make_no_later_yes_doubtful(
 _ENDED = "SELECT 1 FROM effects WHERE kind = 'part' AND status IN ('confirmed', 'failed')"
 
 
-async def test_words_over_the_limit_are_no_yes_either(postgres_url: str, temporal_address: str) -> None:
+async def test_words_over_the_limit_say_otherwise_too(postgres_url: str, temporal_address: str) -> None:
     limits = {"channel_customer_messages_burst": 2, "channel_customer_messages_per_minute": 0.001}
+    limits["over_limit_wait_seconds"] = 0.5
     async with running_system(postgres_url, temporal_address, **SETTINGS, **limits) as system:
         await configure(system)
         customer = Customer(system)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -61,6 +62,24 @@ async def test_nothing_of_the_customer_is_left(system: System, tmp_path: Path) -
         rows = await system.database.rows(f"SELECT to_jsonb({table})::text AS row FROM {table}")
         left = [row["row"] for row in rows if "Zanzibar" in row["row"] or Customer(system).phone in row["row"]]
         assert left == [], table
+
+
+async def test_no_late_status_brings_the_channels_id_back(system: System) -> None:
+    """WhatsApp's holds the phone number. One is told of that has another id: a copy's."""
+    customer = Customer(system)
+    await customer.write("Hello")
+    await customer.until_idle()
+    erasure = Erasure(system.database)
+    session = await customer.session()
+    await erasure.erase(await erasure.customer_of(UUID(session["conversation_id"])), actor="test")
+    [posted] = system.whatsapp.sent
+    for status in ("sent", "delivered", "read", "failed", "deleted"):
+        await customer.status(posted, status, 131000 if status == "failed" else None)
+        await customer.status(replace(posted, channel_message_id="wamid.double-copy"), status)
+
+    for table in metadata.tables:
+        rows = await system.database.rows(f"SELECT to_jsonb({table})::text AS row FROM {table}")
+        assert [row["row"] for row in rows if "wamid.double" in row["row"]] == [], table
 
 
 async def test_leftovers_that_name_them_and_their_limits_go(system: System) -> None:

@@ -60,10 +60,6 @@ class _LastCounts(ClaimedTurn):
     def counting(self) -> list[WaitingMessage]:
         return super().counting[-1:]
 
-    @property
-    def said(self) -> list[WaitingMessage]:
-        return super().said[-1:]
-
 
 class _LastAnswers(Turns):
     """Of messages that are answered together, only the last is looked at."""

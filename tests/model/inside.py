@@ -167,7 +167,7 @@ WITH said AS (
       FROM messages m JOIN conversations c ON c.id = m.conversation_id JOIN customers k ON k.id = c.customer_id
       JOIN standings s ON s.conversation_id = c.id
      WHERE m.direction = 'in' AND m.seq IS NOT NULL AND m.kind NOT IN ('held', 'deleted')
-       AND m.meta ->> 'limited' IS NULL AND c.stopped_seq IS NULL AND k.erased_at IS NULL AND c.merged_into IS NULL
+       AND c.stopped_seq IS NULL AND k.erased_at IS NULL AND c.merged_into IS NULL
 ), taken_up AS (
     SELECT id AS message_id, conversation_id, seq FROM said
     UNION ALL
@@ -221,8 +221,6 @@ def in_its_place(turn_id: UUID) -> UUID:
 
 
 WAITS_TOLD = "SELECT meta ->> 'interim_notice_of' AS turn_id, stored_at FROM messages WHERE meta ? 'interim_notice_of'"
-
-LIMITED = "SELECT conversation_id, text FROM messages WHERE meta ? 'limited'"
 
 OVERDUE = """
 SELECT id AS conversation_id, 'an answer' AS what FROM conversations

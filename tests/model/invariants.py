@@ -475,13 +475,6 @@ def who_waits_for_long_is_told(facts: Facts) -> Iterator[str]:
             late.add(turn_id)
 
 
-def over_a_limit_nobody_is_asked(facts: Facts) -> Iterator[str]:
-    words = {each for asked in facts.world.perplexity.asked for each in asked.words.split("\n\n")}
-    for row in facts.world.look(inside.LIMITED):
-        if row["text"] in words - {""}:
-            yield f"{facts.name(row)}: the model was asked about {row['text']!r}"
-
-
 def nobody_is_asked_about_words_taken_back(facts: Facts) -> Iterator[str]:
     """Nor about those that an edit replaced: only who has read them by then may still be about to ask."""
     for row in facts.messages:
@@ -518,6 +511,5 @@ PROMISES: tuple[Promise, ...] = (
     a_thread_is_lost_only_where_it_is_forgotten,
     a_forgotten_thread_costs_nothing,
     who_waits_for_long_is_told,
-    over_a_limit_nobody_is_asked,
     nobody_is_asked_about_words_taken_back,
 )

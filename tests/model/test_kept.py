@@ -250,16 +250,6 @@ def test_a_turn_that_ends_in_words_of_ours_names_no_thread_that_was_never_asked_
     assert turn["frontend_context_uuid"] in {row["frontend_context_uuid"] for row in state.world.look(inside.THREADS)}
 
 
-def test_what_begins_like_a_message_over_the_limit_is_another_one(state: ConversationMachine) -> None:
-    """The judge took the model's question about `Flood 11` for one about `Flood 1`."""
-    write(state.world, 0, Said("Flood 0"), Said("Flood 1"), limit=1)
-    write(state.world, 0, Said("Flood 11"))
-
-    assert state.world.come_to_rest()
-    assert [row["text"] for row in state.world.look(inside.LIMITED)] == ["Flood 1"]
-    assert "Flood 11" in state.world.perplexity.asked[-1].words
-
-
 @pytest.mark.parametrize("phase", [Phase.CALLS, Phase.CALLED, Phase.SETTLES])
 def test_a_zombies_refusal_says_nothing_while_another_attempt_is_at_it(
     state: ConversationMachine, phase: Phase

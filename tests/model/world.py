@@ -60,7 +60,6 @@ SETTINGS: dict[str, Any] = {
     "sweep_after_seconds": 30.5,
     "idle_end_seconds": 5_000.5,
     "channel_customer_messages_per_minute": 0.0,
-    "channel_account_messages_per_minute": 0.0,
 }
 
 

@@ -90,6 +90,7 @@ ECHOED = {
     "unknown action": '{"action": "launch_rocket", "reason": "r", "metadata": {}, "pack": "<V>"}',
     "metadata no object": '{"action": "ticket_status", "reason": "r", "metadata": "m", "pack": "<V>"}',
     "invalid metadata": '{"action": "ticket_status", "reason": "r", "metadata": {"x": 1}, "pack": "<V>"}',
+    "no action": '{"reason": "r", "metadata": {}, "pack": "<V>"}',
     "fields missing": '{"action": "ticket_status", "pack": "<V>"}',
     "not alone": 'Sure: {"action": "ticket_status", "reason": "r", "pack": "<V>"}',
     "not the whole": '{"tool": {"action": "ticket_status", "reason": "r", "pack": "<V>"}}',
@@ -113,8 +114,8 @@ def test_the_pack_that_an_object_echoes_is_found_whatever_is_wrong_with_it(raw: 
 
 TEXTS = [
     *("", 'Choose {"pack": "<V>"}.', '{"pack": "<V>"}', "pack: <V>"),
-    *('{"reason": "r", "metadata": {}, "pack": "<V>"}', '{"action": "pay my bill", "reason": "r", "pack": "<V>"}'),
-    '{"reason": "Ships on Monday", "metadata": {"pack": "<V>"}}',
+    *('{"reason": "r", "until": "u", "pack": "<V>"}', '{"action": "pay my bill", "reason": "r", "pack": "<V>"}'),
+    '{"reason": "Ships on Monday", "metadata": {"pack": "<V>"}, "until": "Friday"}',
 ]
 
 
