@@ -14,6 +14,7 @@ from api.bodies import BodyGuard
 from api.description import describe
 from api.doubled import DoubledGuard
 from api.message_ids import MessageIdHeader
+from api.origins import AllowedOrigins
 from api.paths import PathGuard
 from api.problems import add_problem_handlers
 from api.request_log import RequestLog
@@ -93,6 +94,7 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.add_middleware(PathGuard)
     app.add_middleware(StoppingGuard, stopping=services.stopping)
     app.add_middleware(MessageIdHeader)
+    app.add_middleware(AllowedOrigins, origins=settings.allowed_origins or ())
     app.add_middleware(RequestLog)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id)
     if settings.trusted_proxies:

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     data_dir: Folder = Path(".data")
     ephemeral: bool = False
     public_url: HttpUrl = None
+    allowed_origins: Annotated[list[str] | None, NoDecode, BeforeValidator(values.origins)] = None
     database_url: Annotated[str | None, AfterValidator(values.database_url)] = None
     database_pool_size: int = Field(default=10, ge=1, le=200)
     database_timeout_seconds: Seconds = 10.0

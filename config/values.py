@@ -58,6 +58,20 @@ def http_url(value: str | None) -> str | None:
     return value.rstrip("/")
 
 
+_ORIGIN = re.compile(r"https?://[^/@?#*\s]+")
+
+
+def origins(value: object) -> object:
+    """Origins of pages as browsers name them: scheme, host and port alone."""
+    if not isinstance(value, str):
+        return value
+    found = [each.lower().removesuffix("/") for each in re.split(r"[,\s]+", value) if each]
+    for origin in found:
+        if not _ORIGIN.fullmatch(origin) or http_url(origin) != origin:
+            raise ValueError("origins of pages, like https://shop.example,https://www.shop.example:8443")
+    return found or None
+
+
 def database_url(value: str | None) -> str | None:
     """A PostgreSQL's address as `postgresql://…`."""
     if value is None or not (value := value.strip()):

@@ -35,6 +35,10 @@ NOT_IN_A_HEADER = (
 )
 NOT_ONE_LINE = ("hidden\n", " hidden", "hid\nden", "hid\tden", "hidden\N{NO-BREAK SPACE}", "hidden\udcff\udcfe")
 REFUSED = [
+    ("ALLOWED_ORIGINS", "*", "origins of pages"),
+    ("ALLOWED_ORIGINS", "https://shop.example/cart", "origins of pages"),
+    ("ALLOWED_ORIGINS", "https://ok.example,https://ana@shop.example", "origins of pages"),
+    ("ALLOWED_ORIGINS", "shop.example", "got"),
     ("HOST", "http://0.0.0.0", "an address of this machine"),
     ("HOST", "*", "an address of this machine"),
     ("PORT", "tcp://10.0.0.1:80", "got 'tcp://10.0.0.1:80'; a whole number from 1 to 65,535"),
