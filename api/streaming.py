@@ -69,8 +69,11 @@ class Following:
         return f"{self._mark}-{place.conversation_id.hex}-{place.seq}-{shown.n}{kind and '.'}{kind}"
 
     def error(self, error: ProblemError, shown: Shown) -> ServerSentEvent:
+        """With `retry`, a stream's `Retry-After`, where it passes."""
         body = problem(error.status, error.detail, message_id=self.message.channel_message_id)
-        return ServerSentEvent(event="error", data=body.model_dump(exclude_none=True), id=self.event_id(shown, "error"))
+        retry = int(error.headers["Retry-After"]) * 1_000 if "Retry-After" in error.headers else None
+        data, event_id = body.model_dump(exclude_none=True), self.event_id(shown, "error")
+        return ServerSentEvent(event="error", data=data, id=event_id, retry=retry)
 
     @property
     def _mark(self) -> str:
