@@ -13,8 +13,10 @@ import typer
 
 from cli.plain import plain
 from cli.surroundings import on_database, stop
-from cli.values import NAME, actor
+from cli.values import NAME, NAME_WANTED, actor, trouble_with
+from config.refusals import shortened
 from schemas.access import Role
+from schemas.requests import AgentName
 
 app = typer.Typer(help="People who work with the system.", no_args_is_help=True)
 
@@ -37,7 +39,10 @@ def _of_form(pattern: str, wanted: str) -> Any:
 
 
 def _names(param: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
-    return value and [NAME(param, each) for each in value]
+    for each in value or []:
+        if trouble_with(each, AgentName):
+            raise stop(f"{max(param.opts, key=len)}: got {shortened(each)}; {NAME_WANTED}")
+    return value
 
 
 Email = Annotated[str, typer.Argument(help="The name to sign in with.")]
