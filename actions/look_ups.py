@@ -17,7 +17,13 @@ def url_problem(url: str) -> str | None:
         usable = False
     if not usable or any(character.isspace() or not character.isprintable() for character in url):
         return "is no URL that could be called"
-    return "holds a user or a password: name a secret in headers" if parts.username is not None else None
+    if parts.username is not None:
+        return "holds a user or a password: name a secret in headers"
+    if PLACE.search(url.partition("://")[2].partition("/")[0].partition("?")[0]):
+        return "the host must be fixed"
+    if any(brace in PLACE.sub("", url) for brace in "{}"):
+        return "a place is a name in braces: letters, digits and _, a letter first"
+    return None
 
 
 def look_up_problems(endpoint: Endpoint) -> list[ConfigurationProblem]:
@@ -42,7 +48,5 @@ def _problems(endpoint: Endpoint) -> Iterator[tuple[str, str]]:
         yield "/url", f"{{{name}}} is no parameter that every call has"
     if KEY in properties and KEY in places:
         yield "/url", "{key} is the call's key, and the name of a parameter: rename the parameter"
-    if PLACE.search(how.url.partition("://")[2].partition("/")[0]):
-        yield "/url", "the host must be fixed"
     if how.key_param in properties:
         yield "/key_param", "is a parameter that the model fills"

@@ -15,9 +15,9 @@ from urllib.parse import quote_plus
 
 from pydantic import BaseModel, ConfigDict
 
-from actions.registry import API_CALL, Registry
+from actions.registry import Registry
 from actions.untrusted import ACTIONS_MARK, WORDS_MARK, wrap_untrusted
-from schemas.actions import ActionDefinition, ActionRequest, Endpoint
+from schemas.actions import API_CALL, ActionDefinition, ActionRequest, Endpoint
 from schemas.encoding import dump_json
 from schemas.turns import OutputError
 

@@ -1,7 +1,8 @@
 """Reads one raw output of the model and finds its verdict: `text`, `action` or `invalid`, with the reasons.
 
-The order: find the outermost JSON objects (`objects`), tell which were meant as an action (`suspicion`), see whether
-exactly one is all there is, then check it (`validation`, by the registry). Pure, total, and linear in its input.
+The order: leave out what is said to nobody (`machinery`), find the outermost JSON objects (`objects`), tell which were
+meant as an action (`suspicion`), see whether exactly one is all there is, then check it (`validation`, by the
+registry). Pure, total, and linear in its input.
 """
 
 from __future__ import annotations
@@ -12,20 +13,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from actions.citations import CITATION
 from actions.limits import ReadingLimits
+from actions.machinery import heard
 from actions.objects import ObjectScanner
 from actions.prompt_pack import PACK_VERSION
 from actions.registry import Registry
 from actions.relaxed_json import RelaxedObject, Repeated
 from actions.suspicion import Judgement, Meant, gap_is_meant, judge, names_known
 from actions.validation import model_errors
+from actions.wordless import says_nothing
 from schemas.actions import ActionRequest, ParsedOutput
 from schemas.turns import ErrorCode, OutputError, Verdict
+from schemas.visible import shows_something
 
 _SPACE = r"[\s\ufeff]*+"
 _BEFORE = re.compile(rf"{_SPACE}(?P<fence>```[ \t]*(?:json)?[ \t]*\r?\n{_SPACE})?", re.IGNORECASE)
-_MARKS = rf"{_SPACE}(?:\[\d{{1,3}}\]{_SPACE})*+"
+_MARKS = rf"{_SPACE}(?:{CITATION}{_SPACE})*+"
 _AFTER = re.compile(rf"{_MARKS}(?P<fence>```)?{_MARKS}")
+_THOUGHTS = "left out: thoughts, or marks of the model's own"
 _PACK = re.compile(rf'"pack"\s{{0,9}}:\s{{0,9}}"(?P<pack>{PACK_VERSION.pattern})"')
 _FORM = re.compile(rf"(?:{_MARKS})?(?:```[ \t]*(?:json)?)?{_MARKS}", re.IGNORECASE)
 
@@ -43,6 +49,19 @@ def read_output(
 ) -> ParsedOutput:
     """The verdict on *output*. *lenient* None: as the registry's assistant is set. Never raises."""
     limits = limits or ReadingLimits()
+    said = heard(output)
+    parsed = _read(said.text, registry, lenient=lenient, limits=limits)
+    if parsed.verdict is not Verdict.INVALID and said.called:
+        message = "a call in another notation; an action is exactly one JSON object and nothing else"
+        return _invalid([OutputError(message=message, code=ErrorCode.NOT_WHOLE)], limits)
+    if parsed.verdict is Verdict.TEXT and said.thought and not shows_something(said.text):
+        message = "nothing but thoughts; nothing of it is for the customer"
+        return _invalid([OutputError(message=message, code=ErrorCode.BLANK)], limits)
+    return parsed.model_copy(update={"notes": [*parsed.notes, _THOUGHTS]}) if said.thought else parsed
+
+
+def _read(output: str, registry: Registry, *, lenient: bool | None, limits: ReadingLimits) -> ParsedOutput:
+    """*output*: what is said to somebody."""
     if len(output) > limits.output_characters:
         return _too_long(output, registry, limits)
     scanner = ObjectScanner(limits)
@@ -50,7 +69,7 @@ def read_output(
     suspects = list(_suspects(output, scanner, registry))
     loose = _loose_mentions(output, scanner, registry)
     if not suspects and not loose:
-        return ParsedOutput(verdict=Verdict.TEXT, text=output)
+        return _read_text(output, limits)
     if len(suspects) != 1 or loose:
         parsed = _invalid(_wrong_shape(suspects, scanner, loose=loose), limits)
     else:
@@ -59,6 +78,13 @@ def read_output(
         parsed = _read_request(suspects[0], output, registry, limits, accept_prose=accept_prose)
     pack = _pack_of(each.judgement.value for each in suspects) if suspects else _pack_written(output)
     return parsed.model_copy(update={"pack": pack})
+
+
+def _read_text(output: str, limits: ReadingLimits) -> ParsedOutput:
+    if not output or not says_nothing(output):
+        return ParsedOutput(verdict=Verdict.TEXT, text=output)
+    message = "it shows the customer nothing; answer in words"
+    return _invalid([OutputError(message=message, code=ErrorCode.NOTHING_SAID)], limits)
 
 
 def _pack_of(objects: Iterable[dict[str, Any]]) -> str | None:

@@ -12,16 +12,16 @@ from typing import Any
 
 from actions.builtin import BUILT_IN_ACTIONS, METADATA_MODELS
 from actions.confirmation_text import Parameters
+from actions.endpoint_checks import endpoint_problems
 from actions.folding import KnownNames, skeleton
 from actions.gates import event_of
-from actions.headers import header_problems
-from actions.look_ups import look_up_problems, url_problem
 from actions.metadata_schemas import schema_problems, subschemas
 from actions.relaxed_json import escaped
 from actions.sensitive import HIDDEN, has_sensitive, without_sensitive
 from actions.validation import model_errors, schema_errors
 from actions.visible import unseen_labels, unseen_texts
 from schemas.actions import (
+    API_CALL,
     ActionDefinition,
     ActionRequest,
     AssistantActions,
@@ -31,7 +31,6 @@ from schemas.actions import (
 )
 from schemas.turns import ErrorCode, OutputError
 
-API_CALL = "api_call"
 _INDEX = re.compile(r"[0-9]{1,4}")
 
 
@@ -158,15 +157,7 @@ def configuration_problems(config: AssistantActions) -> list[ConfigurationProble
         if not found and definition.example:
             at_fault = schema_errors(definition.metadata_schema, definition.example)
             problems += _under(f"/custom/{index}/example", at_fault)
-    for index, endpoint in enumerate(config.endpoints):
-        found = schema_problems(endpoint.params_schema)
-        problems += _under(f"/endpoints/{index}/params_schema", found or unseen_labels(endpoint.params_schema))
-        if (unusable := url_problem(endpoint.url)) is not None:
-            problems.append(ConfigurationProblem(path=f"/endpoints/{index}/url", message=unusable))
-        problems += _under(f"/endpoints/{index}/headers", header_problems(endpoint.headers))
-        if endpoint.look_up is not None:
-            problems += _under(f"/endpoints/{index}/look_up/headers", header_problems(endpoint.look_up.headers))
-        problems += _under(f"/endpoints/{index}/look_up", [] if found else look_up_problems(endpoint))
+    problems += endpoint_problems(config)
     return problems
 
 

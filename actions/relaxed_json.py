@@ -215,7 +215,7 @@ class RelaxedObject:
         if not math.isfinite(number):
             self._fault("is too large a number")
             return None
-        return number
+        return int(number) if abs(number) < _EXACT and number == int(number) else number
 
     def _mend(self, what: str) -> None:
         self.mended[what] = None
@@ -239,6 +239,8 @@ class RelaxedObject:
         return "".join(frame.pointer_part for frame in self._stack)
 
 
+_EXACT = 2**53
+"""Below it every whole number has a float of its own: 10423.0 is 10423."""
 _FOREIGN = {"True": "true", "False": "false", "None": "null"}
 _LITERALS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")

@@ -5,8 +5,9 @@ Shown is what cannot become part of an action any more. Held back is
 * a broken object that had a quoted key, or that the output begins with: nobody can tell where it stops, so it waits
   for the end;
 * a tail that may be the beginning of such a thing (a back-tick, a bracket, `action:` at the start of a line).
-Once something was surely meant as an action, nothing is shown any more; what was shown before is to be taken back
-(`reset`). At the end everything is shown if and only if the verdict is `text`.
+Thoughts and calls in another notation are never shown (`machinery`); where only the end of thoughts is marked, what was
+shown of them is taken back. Once something was surely meant as an action, nothing is shown any more; what was shown
+before is to be taken back (`reset`). At the end everything is shown if and only if the verdict is `text`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 from dataclasses import dataclass
 
 from actions.limits import ReadingLimits
+from actions.machinery import LONGEST, Heard, has_machinery, heard, may_begin_machinery
 from actions.objects import ObjectScanner
 from actions.reading import read_output, stands_alone
 from actions.registry import Registry
@@ -54,10 +56,27 @@ class StreamFilter:
         self._registry = registry
         self._limits = limits or ReadingLimits()
         self._shown = ""
+        self._output = ""
+        self._has_machinery = False
         self._begin()
 
     def feed(self, text: str) -> VisibleText:
         """What may be shown of *text*. It may differ from the last one anywhere (then it was replaced)."""
+        said = self._heard(text)
+        return self._show("") if said.called else self._feed(said.text)
+
+    def _heard(self, output: str) -> Heard:
+        """What of *output*, which may still grow, is said to the customer."""
+        if not output.startswith(self._output):
+            self._has_machinery = False
+            self._output = ""
+        begin = max(0, len(self._output) - LONGEST)
+        self._has_machinery = self._has_machinery or has_machinery(output, begin)
+        self._output = output
+        end = may_begin_machinery(output)
+        return heard(output[:end]) if self._has_machinery else Heard(output[:end])
+
+    def _feed(self, text: str) -> VisibleText:
         if not text.startswith(self._text):
             self._begin()
         known, self._text = len(self._text), text
@@ -71,8 +90,8 @@ class StreamFilter:
 
     def finish(self, text: str) -> VisibleText:
         """What is shown once *text* is all: everything if it is text, else nothing."""
-        verdict = read_output(text, self._registry, limits=self._limits).verdict
-        return self._show(text if verdict is Verdict.TEXT else "")
+        parsed = read_output(text, self._registry, limits=self._limits)
+        return self._show(parsed.text if parsed.verdict is Verdict.TEXT else "")
 
     @property
     def steps(self) -> int:

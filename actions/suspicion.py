@@ -21,10 +21,12 @@ _LOOKS_LIKE_A_NAME = re.compile(r"\S{1,64}")
 
 _NAME = r'[ \t]{0,9}:\s{0,9}"?(?P<name>[^"\n,}]{0,80})'
 _KEY = re.compile(rf'(?:"\s{{0,9}}action\s{{0,9}}"|\{{\s{{0,99}}action)\s{{0,9}}{_NAME}')
-_LINE = re.compile(rf"^[ \t>*`-]{{0,9}}action[*`]{{0,2}}{_NAME}[ \t]*$", re.MULTILINE)
+_LINE = re.compile(r"^[ \t>*`-]{0,9}action[*`]{0,2}[ \t]{0,9}:(?P<name>[^\n]{0,80})$", re.MULTILINE | re.IGNORECASE)
+_KEY_LINE = re.compile(r"^[ \t>*`-]{0,9}(?:reason|metadata)[*`]{0,2}[ \t]{0,9}:", re.MULTILINE | re.IGNORECASE)
 _GARBLED = re.compile(r'\{\s{0,99}"?action[\s":=,\[\]\\]{1,12}(?P<name>[^\s":,}\]]{1,80})')
 _QUOTED = re.compile(r'"(?P<name>[^"\s]{1,80})"')
 _OTHER_KEY = re.compile(r'(?<!\w)"?(?:reason|metadata)"?\s{0,9}:')
+_QUOTED_KEY = re.compile(r'"(?:reason|metadata)"\s{0,9}:')
 _BEGINNING = re.compile(r"\s*+(?:```\s*+(?:json\s*+)?)?\{?\s*+")
 _CUT_KEY = re.compile(r'\{\s{0,99}"?a(?:c(?:t(?:i(?:o(?:n(?:"\s{0,9})?)?)?)?)?)?$')
 
@@ -121,10 +123,13 @@ def gap_is_meant(gap: str, names: KnownNames, *, first: bool, last: bool, growin
     ends here, so a name may be cut off. *growing*: the gap goes on, so a name at its end may become another one.
     """
     text = folded(gap)
+    if any(_is_named(match["name"], names, gap) for match in _LINE.finditer(gap)):
+        return True
     if last and _CUT_KEY.search(text):
         return True
     has_other_key = _OTHER_KEY.search(text) is not None
-    telling = [_LINE, _GARBLED, _QUOTED] if has_other_key else [_LINE, _GARBLED]
+    is_json = has_other_key and ("{" in text or _QUOTED_KEY.search(text) is not None)
+    telling = [_GARBLED, _QUOTED] if is_json else [_GARBLED]
     found = [match for pattern in telling for match in pattern.finditer(text)]
     if any(names.resembled_by(each["name"]) and not (growing and each.end() == len(text)) for each in found):
         return True
@@ -135,6 +140,13 @@ def gap_is_meant(gap: str, names: KnownNames, *, first: bool, last: bool, growin
         if cut or begins or (not unsure and (has_other_key or names.resembled_by(match["name"]))):
             return True
     return False
+
+
+def _is_named(said: str, names: KnownNames, gap: str) -> bool:
+    """Whether a line `action: …` names a known action and nothing else. Spelt as it is spelt: a heading in an answer
+    may say the same in plain words, and where the name is a plain word, only a further such line tells."""
+    name = said.strip(" \t*`\"'")
+    return name in names and ("_" in name or _KEY_LINE.search(gap) is not None)
 
 
 def mentions_action(gap: str) -> bool:

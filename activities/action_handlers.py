@@ -24,6 +24,9 @@ from schemas.actions import (
 from schemas.effects import Claim, EffectOutcome, EffectStatus, LedgerRow, Recovery
 from storage.desk import Desk
 
+_NOT_FOUND = 404
+"""Of a GET it is an answer, for the model to tell; where nobody tells it, nothing was done that could be told."""
+
 
 class HandlerFailed(Exception):
     """The action was not confirmed. *retry_after* seconds; *unknown*: it may have been done all the same."""
@@ -222,7 +225,7 @@ class ApiCall(_Handler):
         endpoint = call.endpoint
         if endpoint is None:  # not configured (any more): the call will surely not be made
             return Declared(Recovery.NONE, stands=True)
-        reads = endpoint.method == "GET"
+        reads = endpoint.reads
         if reads or endpoint.honours_idempotency_key:
             recovery = Recovery.REPEAT
         else:
@@ -245,6 +248,8 @@ class ApiCall(_Handler):
             params |= {endpoint.look_up.key_param: effect.key} if endpoint.look_up.key_param else {}
         try:
             result = await self._endpoints.call(endpoint, params, effect.key)
+            if result.status == _NOT_FOUND and not call.definition.returns_result:
+                raise EndpointFailed(CallFailureKind.FAILED, f"{endpoint.name} answered {_NOT_FOUND}")
         except EndpointFailed as failed:
             unknown = failed.kind is CallFailureKind.UNKNOWN
             raise HandlerFailed(
@@ -254,7 +259,8 @@ class ApiCall(_Handler):
                 retry_after=max(failed.retry_after or 1.0, lag if unknown else 0.0),
             ) from failed
         answer = {"status": result.status, "body": body_of(result)}
-        return EffectOutcome(status=EffectStatus.CONFIRMED, result=answer)
+        unread = {"unread": result.unread} if result.unread else {}
+        return EffectOutcome(status=EffectStatus.CONFIRMED, result=answer | unread)
 
     async def look_up(self, call: ActionCall, effect: Claim) -> EffectOutcome | None:
         if call.endpoint is None or call.endpoint.look_up is None:

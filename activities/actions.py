@@ -8,6 +8,7 @@ Whoever comes second finds what the first one recorded.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,12 +19,13 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from actions import gates
-from activities.action_handlers import ActionCall, ActionHandler, HandlerFailed, Handlers, in_own_database
+from activities.action_handlers import ActionCall, ActionHandler, HandlerFailed, Handlers, declared, in_own_database
 from activities.assistants import AssistantCache, LoadedAssistant
 from activities.heartbeat import Beat, beating
 from activities.turn_steps.decision import move_after
 from activities.turn_steps.telemetry import report_action, report_performed
 from config.clock import Clock, utc_now
+from config.logs import get_logger
 from config.settings import Settings
 from schemas.actions import ActionDefinition, ActionRequest
 from schemas.channels import needs_delivery
@@ -34,13 +36,14 @@ from schemas.turn_decisions import GiveReply, Move, NotBegun, TurnDecision
 from schemas.turn_record import TurnStatus
 from schemas.turns import Verdict
 from storage.actions import AcceptedAction, Actions, Decided, Told
-from storage.database import retry_while_unavailable
+from storage.database import StorageUnavailable, retry_while_unavailable
 from storage.ledger import Ledger
 from storage.standings import Standings
 from storage.turn_commits import TurnCommits
 from storage.turns import Turns
 
 T = TypeVar("T")
+log = get_logger(__name__)
 
 _GRACE_SECONDS = 1.0
 """What a handler gets beyond its time limit to say itself what became of the call."""
@@ -230,7 +233,7 @@ class ActionActivities:
             self._check_tries(definition, claimed)
             return await _in_time(handler.perform(work.call, claimed), definition)
         except HandlerFailed as failed:
-            return await self._after_failure(definition, claimed, failed)
+            return await self._after_failure(work.call, claimed, failed)
 
     def _check_tries(self, definition: ActionDefinition, claimed: Claim) -> None:
         """Raises HandlerFailed where it is not begun once more."""
@@ -246,11 +249,10 @@ class ActionActivities:
             raise HandlerFailed("another attempt is at it", unknown=True)
         return claimed.model_copy(update={"unknown_attempts": 0})
 
-    async def _after_failure(
-        self, definition: ActionDefinition, claimed: Claim, failed: HandlerFailed
-    ) -> EffectOutcome:
+    async def _after_failure(self, call: ActionCall, claimed: Claim, failed: HandlerFailed) -> EffectOutcome:
         """Tried again where that cannot do it twice and tries are left; where it can be looked up, once more for that.
-        What an earlier attempt may have done, no later failure makes surely undone."""
+        What an earlier attempt may have done, no later failure makes surely undone; what only reads did nothing."""
+        definition = call.definition
         again = claimed.recovery is not Recovery.NONE if failed.unknown else failed.retryable
         tries = definition.retries + (failed.unknown and claimed.recovery is Recovery.LOOK_UP)
         if again and not self._is_late(claimed) and claimed.attempts <= tries:
@@ -262,7 +264,8 @@ class ActionActivities:
                 type="HandlerFailed",
                 next_retry_delay=timedelta(seconds=failed.retry_after),
             ) from None
-        status = EffectStatus.UNKNOWN if failed.unknown or claimed.unknown_attempts else EffectStatus.FAILED
+        doubtful = declared(call).changes and (failed.unknown or claimed.unknown_attempts > 0)
+        status = EffectStatus.UNKNOWN if doubtful else EffectStatus.FAILED
         return EffectOutcome(status=status, error=failed.explanation)
 
     def _is_late(self, claimed: Claim) -> bool:
@@ -356,12 +359,25 @@ async def _recovered(handler: ActionHandler, call: ActionCall, claimed: Claim) -
 
 
 async def _in_time(doing: Awaitable[T], definition: ActionDefinition) -> T:
-    """What the handler does, within the action's time limit. Raises HandlerFailed."""
+    """What the handler does, within the action's time limit. Raises HandlerFailed, also for a handler's own fault:
+    that costs this action, not the conversation. A database that is unavailable is waited for above."""
     try:
         async with asyncio.timeout(definition.time_limit_seconds + _GRACE_SECONDS):
             return await doing
     except TimeoutError:
         raise HandlerFailed("took too long", unknown=True) from None
+    except (HandlerFailed, ApplicationError, StorageUnavailable):
+        raise
+    except Exception as error:
+        raise _broken(definition, error) from None
+
+
+def _broken(definition: ActionDefinition, error: Exception) -> HandlerFailed:
+    """For an error that no handler should raise: nobody knows how far it came. Its own words may be a customer's."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{at.filename}:{at.lineno}"
+    log.error("handler_broke", handler=definition.handler, error=type(error).__name__, where=where)
+    return HandlerFailed(f"the handler broke: {type(error).__name__}", unknown=True)
 
 
 def _words(work: _Work, outcome: EffectOutcome) -> str:

@@ -7,6 +7,7 @@ a possible duplicate and a possible loss.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -26,13 +27,14 @@ from config.settings import Settings
 from integrations.channels.failures import SEND_FAILURES, SendFailed, SendFailureKind
 from integrations.channels.port import Channel, Choice, OutgoingPart, OutgoingReply, Recipient, Sent, Template
 from schemas.conversations import Deliver, Delivered
-from schemas.deliveries import DueMessage, Part
+from schemas.deliveries import Address, DueMessage, Part
 from schemas.effects import EffectFailure, EffectOutcome, EffectStatus
 from schemas.failures import Certainty
 from storage.outbox import Outbox
 
 log = get_logger(__name__)
 
+_SOMEBODY_ELSE = "the customer's address belongs to somebody else by now"
 _NO_CHANNEL = "The last reply could not be delivered: its channel is not configured."
 
 
@@ -135,7 +137,8 @@ class DeliveryActivities:
 
     async def _plan(self, message: DueMessage, channel: Channel, assistant: LoadedAssistant) -> list[Part]:
         try:
-            planned = channel.plan(message.account, _whole(message, assistant))
+            reply = _whole(message, assistant, self._settings.reply_max_characters)
+            planned = await asyncio.to_thread(channel.plan, message.account, reply)
         except SendFailed as failed:  # nobody carries this account (any more): an operator repairs it
             self._wait(message, failed.kind, failed.explanation, self._pause(None), attempt=1)
         parts = await self._outbox.plan(message, planned, self._settings.delivery_give_up_seconds)
@@ -148,23 +151,21 @@ class DeliveryActivities:
             self._keep_pause(part)
         else:
             await self._settle(message, part)
-        if message.phone is None and message.user_id is None:
-            raise Undeliverable(
-                SendFailureKind.RECIPIENT_FINAL, "the customer's address belongs to somebody else by now"
-            )
+        if not message.is_known:
+            raise Undeliverable(SendFailureKind.RECIPIENT_FINAL, _SOMEBODY_ELSE)
         if not channel.may_send(part, message.wrote_at, self._now()):
             raise Undeliverable(SendFailureKind.OUTSIDE_WINDOW, "it is too long since the customer wrote")
-        begun = await self._claim(part)
+        to, begun = await self._claim(part)
         try:
-            answer = await _put(channel, message, begun)
+            answer = await _put(channel, message, to, begun)
         except SendFailed as failed:
             await self._failed(message, begun, failed)
         else:
             await self._outbox.sent(begun, answer.channel_message_id)
             metrics.DELIVERIES.labels(message.channel, "sent").inc()
 
-    async def _claim(self, part: Part) -> Part:
-        """The part, claimed under the owner's version: its request begins at once, or not at all.
+    async def _claim(self, part: Part) -> tuple[Address, Part]:
+        """The part, claimed under the owner's version, and to whom it goes: its request begins at once, or not at all.
 
         A take-over waits TAKE_OVER_WAIT_SECONDS for what was claimed before it. Who got the claim's answer later than
         that gives way: the next attempt finds whether the words may still leave.
@@ -185,7 +186,7 @@ class DeliveryActivities:
                 claimed.part, EffectFailure.GAVE_WAY, {"explanation": "claimed too slowly"}
             )
             raise ApplicationError("the claim took too long", type="GaveWay")
-        return claimed.part
+        return claimed.address, claimed.part
 
     async def _withhold(self, message: DueMessage) -> None:
         """Unless it is to leave after all, for the bot has the conversation again."""
@@ -288,13 +289,15 @@ def _may_be_replaced(message: DueMessage) -> bool:
     return "template" not in message.meta and not any(part.status is EffectStatus.CONFIRMED for part in message.parts)
 
 
-def _whole(message: DueMessage, assistant: LoadedAssistant) -> OutgoingReply:
+def _whole(message: DueMessage, assistant: LoadedAssistant, max_characters: int) -> OutgoingReply:
     """The reply as it is to be planned: a template in its place, or its words with yes and no as buttons."""
     words = words_for(assistant.language)
     ids, titles = message.meta.get("buttons") or {}, {"confirm": words.yes, "cancel": words.no}
     template = message.meta.get("template")
     return OutgoingReply(
         text=message.text,
+        max_characters=max_characters,
+        cut_notice=assistant.texts.reply_cut,
         sources=tuple(message.sources),
         choices=tuple(Choice(id=ids[name], title=title) for name, title in titles.items() if name in ids),
         choices_text=words.answer,
@@ -303,7 +306,9 @@ def _whole(message: DueMessage, assistant: LoadedAssistant) -> OutgoingReply:
     )
 
 
-async def _put(channel: Channel, message: DueMessage, part: Part) -> Sent:
-    recipient = Recipient(phone=message.phone, user_id=message.user_id)
+async def _put(channel: Channel, message: DueMessage, to: Address, part: Part) -> Sent:
+    if not to.is_known:  # it was the customer's when the message was read
+        raise SendFailed(SendFailureKind.RECIPIENT_FINAL, _SOMEBODY_ELSE)
+    recipient = Recipient(phone=to.phone, user_id=to.user_id)
     outgoing = OutgoingPart(account=message.account, recipient=recipient, delivery_id=part.delivery_id, part=part)
     return await channel.send(outgoing)

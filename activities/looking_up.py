@@ -7,14 +7,18 @@ leaves the effect as unknown as it was, and nothing is repeated.
 from __future__ import annotations
 
 import json
+import math
 from datetime import timedelta
 from typing import Any
 
+from integrations.characters import storable
 from integrations.endpoints.port import CallFailureKind, EndpointFailed, EndpointResult, Endpoints
 from schemas.actions import KEY, PLACE, Endpoint, LookUp
 from schemas.effects import Claim, EffectOutcome, EffectStatus
 
 _NOT_FOUND = 404
+_DEEPEST = 100
+"""So many lists and objects within each other are read of an answer; it is passed on as text beyond."""
 
 
 async def look_up(
@@ -48,17 +52,46 @@ def latest_seconds(endpoint: Endpoint) -> float:
 
 
 def body_of(result: EndpointResult) -> Any:
-    """JSON as JSON, anything else as text."""
+    """JSON as JSON, anything else as text; None where it could not be read."""
     try:
-        return json.loads(result.body)
+        return _read(result)
     except ValueError:
-        return result.body
+        return None if result.unread else result.body
+
+
+def _read(result: EndpointResult) -> Any:
+    """The JSON that it is. Raises ValueError for none, and for what cannot be stored: no number, or too deep."""
+    try:
+        value = json.loads(result.body, parse_constant=_no_number, parse_float=_number)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    return _stored(value, _DEEPEST)
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _stored(value: Any, depth: int) -> Any:
+    """*value* with text that can be stored: an escape may hide a NUL, or half a character."""
+    if not depth:
+        raise ValueError("nested too deep")
+    if isinstance(value, dict):
+        return {storable(name): _stored(each, depth - 1) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_stored(each, depth - 1) for each in value]
+    return storable(value) if isinstance(value, str) else value
 
 
 def _at(pointer: str, answer: EndpointResult) -> Any:
     """What stands there in the answer, None for nothing. Raises EndpointFailed for no JSON."""
     try:
-        value = json.loads(answer.body)
+        value = _read(answer)
     except ValueError:
         raise EndpointFailed(CallFailureKind.UNKNOWN, "the answer is no JSON") from None
     for part in pointer.split("/")[1:]:

@@ -6,15 +6,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import APIRouter, FastAPI
-from fastapi_offline import FastAPIOffline
+from fastapi import APIRouter, Depends, FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from api.authentication import admit, describe_access
 from api.bodies import BodyGuard
+from api.description import describe
 from api.doubled import DoubledGuard
 from api.message_ids import MessageIdHeader
+from api.origins import AllowedOrigins
 from api.paths import PathGuard
 from api.problems import add_problem_handlers
-from api.routes import actions, deliveries, effects, health, messages, sessions, webhooks
+from api.request_log import RequestLog
+from api.routes import actions, deliveries, docs, effects, health, leftovers, messages, sessions, webhooks
 from api.routes.root import root
 from api.services import Services
 from api.stopping import StoppingGuard
@@ -22,7 +26,8 @@ from api.stopping import StoppingGuard
 DESCRIPTION = """
 Durable customer conversations: Perplexity answers, Temporal remembers, humans take over.
 
-Every call under `/api/` needs `Authorization: Bearer <key>`. Errors are `application/problem+json`.
+Every call under `/api/` needs `Authorization: Bearer <key>`, and its key the scope that stands at the call. Errors are
+`application/problem+json`.
 
 ```bash
 curl -s localhost:8000/api/message -H "Authorization: Bearer $API_KEY" -H "Content-Type: application/json" \\
@@ -46,24 +51,37 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
         await services.notifications.close()
         await services.signals.close()
 
-    app = FastAPIOffline(  # `/docs` without anybody else's servers
-        title="Perplexity Agent", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+    app = FastAPI(
+        title="Perplexity Agent",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # ours is closed to strangers
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # to an address that a proxy's clients cannot use; `api/paths.py` reads it without
     )
+    docs.add_docs_files(app)
     app.state.services = services
     app.state.database = services.database
+    app.state.cookies = services.cookies
     add_problem_handlers(app)
+    app.include_router(messages.router)  # these calls are admitted once their message could be read
     for routes in (
-        messages.router,
         sessions.router,
         actions.router,
         effects.router,
         deliveries.router,
+        leftovers.router,
         webhooks.router,
         health.router,
+        docs.router,
         root(pages),
         *pages,
     ):
-        app.include_router(routes)
+        app.include_router(routes, dependencies=[Depends(admit)])
+    describe(app)
+    describe_access(app)
     settings = services.settings
     app.add_middleware(
         BodyGuard,
@@ -76,7 +94,11 @@ def create_app(services: Services, pages: Sequence[APIRouter] = ()) -> FastAPI:
     app.add_middleware(PathGuard)
     app.add_middleware(StoppingGuard, stopping=services.stopping)
     app.add_middleware(MessageIdHeader)
+    app.add_middleware(AllowedOrigins, origins=settings.allowed_origins or ())
+    app.add_middleware(RequestLog)
     app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     return app
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.matching import is_a_call
 from api.problems import MOST_ERRORS, SOME_OF_THE_INPUT, ProblemError, problem_response
 
 MAX_DEPTH = 32
@@ -67,7 +68,7 @@ class BodyGuard:
         if _is_bare(scope):
             return False
         path: str = scope["path"]
-        return path.startswith("/api/") and not path.startswith(self._exempt)
+        return path.startswith("/api/") and not path.startswith(self._exempt) and is_a_call(scope)
 
 
 async def read_body(scope: Scope, receive: Receive, max_bytes: int, seconds: float) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import uvicorn
 from fastapi import APIRouter
@@ -18,6 +18,7 @@ from integrations.temporal.connection import connect
 from integrations.temporal.conversations import Conversations
 from storage.api_keys import ApiKeys
 from storage.database import Database, StorageUnavailable
+from storage.users import Users
 
 log = get_logger(__name__)
 
@@ -41,7 +42,8 @@ async def _run(settings: Settings, pages: Sequence[APIRouter]) -> None:
         statement_seconds=settings.database_timeout_seconds,
     )
     try:
-        await _keep_first_key(database, settings)
+        await _when_there(lambda: keep_first_key(database, settings))
+        await _when_there(lambda: keep_first_admin(database, settings))
         client = await connect(settings, lazy=True)
         services = create_services(settings, database, Conversations(client, settings))
         config = server_config(
@@ -68,12 +70,25 @@ class Server(HttpServer):
         await super().shutdown(sockets)
 
 
-async def _keep_first_key(database: Database, settings: Settings) -> None:
+async def keep_first_key(database: Database, settings: Settings) -> None:
     """API_KEY of the settings works from the first start on, however often the process starts."""
-    while settings.api_key:
+    if settings.api_key and not await ApiKeys(database).keep_first(settings.api_key.get_secret_value()):
+        log.warning("api_key_revoked", advice="API_KEY was revoked: set another one, or unset it")
+
+
+async def keep_first_admin(database: Database, settings: Settings) -> None:
+    """ADMIN_EMAIL signs in with ADMIN_PASSWORD, where there was no administrator before."""
+    if settings.admin_email and settings.admin_password:
+        password = settings.admin_password.get_secret_value()
+        if await Users(database).add_first(settings.admin_email, password):
+            log.info("first_administrator_added")
+
+
+async def _when_there(work: Callable[[], Awaitable[None]]) -> None:
+    """Waits for the database."""
+    while True:
         try:
-            await ApiKeys(database).add("first key", settings.api_key.get_secret_value())
-            return
+            return await work()
         except StorageUnavailable as error:
             log.warning("database_away", why=str(error))
             await asyncio.sleep(_RETRY_SECONDS)

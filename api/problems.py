@@ -13,6 +13,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from api.matching import methods_at
+from api.message_ids import in_header
 from config.logs import get_logger
 from config.refusals import in_our_words
 from integrations.temporal.conversations import ConversationStopped, GaveUp, StillWaiting, TemporalUnavailable
@@ -21,6 +23,7 @@ from storage.sessions import Ambiguous
 
 log = get_logger(__name__)
 
+PROBLEM = "application/problem+json"
 RETRY_SECONDS = 2
 """What `Retry-After` says while something is unavailable."""
 MOST_ERRORS = 50
@@ -53,6 +56,7 @@ _TYPES = {
 
 
 SOME_OF_THE_INPUT = "Some of the input is not valid; see errors."
+NO_CALL = "There is no call at this address; /docs lists all calls."
 
 
 class Taken(StrEnum):
@@ -133,7 +137,7 @@ def problem_response(
     message_id: str | None = None,
 ) -> JSONResponse:
     body = problem(status, detail, errors, message_id).model_dump(exclude_none=True)
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    return JSONResponse(body, status, headers, media_type=PROBLEM)
 
 
 def unavailable(error: Exception, taken: Taken | None) -> ProblemError:
@@ -162,9 +166,11 @@ def add_problem_handlers(app: FastAPI) -> None:
         )
 
     @app.exception_handler(HTTPException)
-    async def on_http(_request: Request, error: HTTPException) -> JSONResponse:
-        headers = dict(error.headers) if error.headers else None
-        return problem_response(error.status_code, str(error.detail), headers=headers)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers) if error.headers else {}
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(methods_at(request.scope))
+        return problem_response(error.status_code, _in_our_words(error, headers), headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -178,6 +184,14 @@ def add_problem_handlers(app: FastAPI) -> None:
     for away in (StorageUnavailable, TemporalUnavailable, ConversationStopped, StillWaiting):
         app.add_exception_handler(away, _on_unavailable)
     app.add_exception_handler(Exception, _on_unexpected)
+
+
+def _in_our_words(error: HTTPException, headers: dict[str, str]) -> str:
+    """What a route says of itself stands; an address without a route says what to do."""
+    if error.detail != HTTPStatus(error.status_code).phrase:
+        return str(error.detail)
+    words = {404: NO_CALL, 405: f"This address takes {headers.get('Allow')} only."}
+    return words.get(error.status_code, str(error.detail))
 
 
 def name_message(request: Request, message_id: str) -> None:
@@ -209,9 +223,13 @@ async def _on_unavailable(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Sent by the outermost of all, so what the middleware adds to other answers is added here."""
     log.error("unexpected", exc_info=error)
     detail = "That should not have happened. Please report it with the request_id."
-    return problem_response(500, detail, message_id=named_message(request))
+    named = named_message(request)
+    told = {"X-Request-ID": correlation_id.get(), "Message-Id": in_header(named) if named else None}
+    headers = {name: value for name, value in told.items() if value}
+    return problem_response(500, detail, headers=headers, message_id=named)
 
 
 def _pointer(location: tuple[Any, ...]) -> str:
@@ -223,7 +241,7 @@ def problem_docs(*statuses: int, **of_each: dict[str, Any]) -> dict[int | str, d
     return {
         status: {
             "description": HTTPStatus(status).phrase,
-            "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+            "content": {PROBLEM: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}},
             **of_each,
         }
         for status in statuses

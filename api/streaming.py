@@ -27,7 +27,6 @@ from storage.turn_views import Answer
 
 log = get_logger(__name__)
 
-_LOOK_AGAIN_SECONDS = 1.0
 _ID = re.compile(r"([0-9a-f]{12})-([0-9a-f]{32})-(\d{1,18})-(\d{1,18})(?:\.(?:accepted|done|error))?")
 
 
@@ -70,8 +69,11 @@ class Following:
         return f"{self._mark}-{place.conversation_id.hex}-{place.seq}-{shown.n}{kind and '.'}{kind}"
 
     def error(self, error: ProblemError, shown: Shown) -> ServerSentEvent:
+        """With `retry`, a stream's `Retry-After`, where it passes."""
         body = problem(error.status, error.detail, message_id=self.message.channel_message_id)
-        return ServerSentEvent(event="error", data=body.model_dump(exclude_none=True), id=self.event_id(shown, "error"))
+        retry = int(error.headers["Retry-After"]) * 1_000 if "Retry-After" in error.headers else None
+        data, event_id = body.model_dump(exclude_none=True), self.event_id(shown, "error")
+        return ServerSentEvent(event="error", data=data, id=event_id, retry=retry)
 
     @property
     def _mark(self) -> str:
@@ -135,7 +137,7 @@ async def _written(
                 yield shown, event
             if ended:
                 return
-            await _either(changed, answering)
+            await _either(changed, answering, services.settings.stream_look_seconds)
 
 
 async def _taken_up(services: Services, message: StoredMessage) -> _Place:
@@ -164,10 +166,10 @@ def _taken_back(events: Sequence[StreamEvent], shown: Shown) -> Iterator[StreamE
         yield StreamEvent(n=last.n, kind="reset")
 
 
-async def _either(changed: asyncio.Event, answering: asyncio.Task[Answer]) -> None:
+async def _either(changed: asyncio.Event, answering: asyncio.Task[Answer], look_seconds: float) -> None:
     """Until something was written, the answer is there, or it is time to look without being told."""
     waiting = asyncio.create_task(changed.wait())
     try:
-        await asyncio.wait({waiting, answering}, timeout=_LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, answering}, timeout=look_seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         waiting.cancel()

@@ -48,6 +48,7 @@ class Webhooks:
             accounts=[only_account] if only_account else None,
             tell_seconds=self._settings.over_limit_tell_seconds,
             wait_seconds=self._settings.over_limit_wait_seconds,
+            silence_seconds=self._settings.number_silence_seconds,
             request_id=correlation_id.get(),
         )
         stored = [self._as_stored(channel, message) for message in messages]
@@ -69,7 +70,9 @@ class Webhooks:
             display_name=message.profile_name or message.username,
             username=message.username,
             kind=message.kind,
-            speaks=message.kind in CUSTOMER_SPEAKS,
+            speaks=message.kind in CUSTOMER_SPEAKS and not message.of_another,
+            of_another=message.of_another,
+            revises=message.revises,
             text=message.text,
             choice_id=message.choice_id,
             reply_to=message.reply_to,

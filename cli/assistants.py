@@ -10,6 +10,7 @@ import typer
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from actions.endpoint_checks import reach_problems
 from actions.prompt_pack import PromptPack, prompt_pack
 from actions.registry import Registry, configuration_problems
 from actions.visible import unseen_texts
@@ -49,7 +50,6 @@ def apply(
     config = _read(file)
     if problems := problems_of(config, settings):
         raise stop(f"{file}: " + "; ".join(problems))
-    _warn_of_unset_secrets(file, config, settings)
     try:
         if check:
             typer.echo(f"{file}: {_checked(name, config, settings)}")
@@ -87,6 +87,8 @@ def problems_of(config: AssistantConfig, settings: Settings) -> list[str]:
     """What keeps *config* from being stored, each with its place; empty if it is fine."""
     problems = [f"{each.path}: {each.message}" for each in configuration_problems(config.actions)]
     problems += [f"{each.path}: {each.message}" for each in configuration_errors(config.actions)]
+    reached = reach_problems(config.actions, settings.endpoint_secrets, settings.endpoint_private_hosts)
+    problems += [f"{each.path}: {each.message}" for each in reached]
     others = unseen_texts(config.model_dump(exclude={"actions"}))
     problems += [f"{each.path}: {each.message}" for each in others]
     return problems + _pack_problems(config, settings)
@@ -122,17 +124,6 @@ def _checked(name: str, config: AssistantConfig, settings: Settings) -> str:
         return "nothing is wrong in it; no database is known to look up whether another assistant has its accounts"
     _with(lambda configurations: configurations.check_accounts(name, config))
     return "nothing is wrong"
-
-
-def _warn_of_unset_secrets(file: Path, config: AssistantConfig, settings: Settings) -> None:
-    """Which header names a secret that this command does not know; the workers' settings count, so it is no error."""
-    for index, endpoint in enumerate(config.actions.endpoints):
-        of_look_up = (endpoint.look_up and endpoint.look_up.headers) or {}
-        for place, headers in (("headers", endpoint.headers), ("look_up/headers", of_look_up)):
-            for header in (each for each, secret in headers.items() if secret not in settings.endpoint_secrets):
-                path = f"/endpoints/{index}/{place}/{header}"
-                told = f"{path}: ENDPOINT_SECRETS has no secret of that name here; the workers' must have it"
-                typer.echo(f"agent: {file}: {told}", err=True)
 
 
 def _read(file: Path) -> AssistantConfig:

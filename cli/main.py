@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli import assistants, backups, conversations, effects, keys, tickets, users
+from cli import assistants, backups, conversations, effects, keys, leftovers, tickets, users
 from cli.surroundings import (
     check_listening,
     check_media,
@@ -36,6 +36,7 @@ app.add_typer(assistants.app, name="assistant")
 app.add_typer(conversations.app, name="conversation")
 app.add_typer(effects.app, name="effect")
 app.add_typer(keys.app, name="key")
+app.add_typer(leftovers.app, name="leftover")
 app.add_typer(tickets.app, name="ticket")
 app.add_typer(users.app, name="user")
 app.command()(backups.backup)
@@ -49,7 +50,7 @@ def run() -> None:
     from launch.main import run
 
     settings = own_settings()
-    warn_of_names(settings)
+    warn_of_names()
     raise typer.Exit(run(settings))
 
 
@@ -62,8 +63,9 @@ def api() -> None:
     from dashboard.overview import overview
     from dashboard.phone import phone
     from dashboard.playground import playground
+    from dashboard.sign_in import sign_in
 
-    main(settings, pages=[playground(settings), overview(settings), phone(settings)])
+    main(settings, pages=[playground(settings), overview(settings), sign_in(settings), phone(settings)])
 
 
 @app.command()
@@ -135,5 +137,5 @@ def doctor() -> None:
     from cli.doctor import examine
 
     settings = own_settings()
-    warn_of_names(settings)
+    warn_of_names()
     raise typer.Exit(examine(settings))

@@ -14,7 +14,7 @@ import typer
 
 from cli.plain import visible
 from config.env_file import slips
-from config.former_names import FORMER, former_names, not_used_yet
+from config.former_names import FORMER, former_names
 from config.hosts import through_proxies
 from config.libraries import trouble_with_libraries, trouble_with_metrics
 from config.proxies import proxy_trouble
@@ -67,7 +67,7 @@ def serving_settings() -> Settings:
         raise stop(trouble)
     settings = found_settings()
     check_database(settings)
-    warn_of_names(settings)
+    warn_of_names()
     return settings
 
 
@@ -111,12 +111,11 @@ def check_media(settings: Settings) -> None:
     check_option(lambda: check_media_folder(folder_of(settings)))
 
 
-def warn_of_names(settings: Settings) -> None:
-    """A line on standard error for what has no effect: a setting's former name, a slip of one in `.env`, a setting
-    that is not used yet."""
+def warn_of_names() -> None:
+    """A line on standard error for what has no effect: a setting's former name, a slip of one in `.env`."""
     former = former_names(os.environ, ENV_FILE)
     known = [*(name.upper() for name in Settings.model_fields), *FORMER]
-    for line in filter(None, (*former, *slips(ENV_FILE, known), not_used_yet(settings))):
+    for line in filter(None, (*former, *slips(ENV_FILE, known))):
         _tell(line)
 
 

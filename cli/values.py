@@ -70,10 +70,10 @@ def _name_of(param: typer.CallbackParam) -> str:
     return max(param.opts, key=len) if param.param_type_name == "option" else str(param.name).upper()
 
 
-_NAME_WANTED = "give a name of 1 to 200 characters in UTF-8, on one line, of which something can be seen"
+NAME_WANTED = "give a name of 1 to 200 characters in UTF-8, on one line, of which something can be seen"
 
 PORT = _checked(settings.Port, "give a port from 1 to 65,535")
-NAME = _checked(AgentName, _NAME_WANTED)
+NAME = _checked(AgentName, NAME_WANTED)
 PATH = _checked(
     Annotated[Path, AfterValidator(values.folder)],
     "give a path in UTF-8 without line breaks and control characters, no part of it longer than 255 bytes",
@@ -89,7 +89,7 @@ def user_name() -> str:
         name = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a line in /etc/passwd
         raise stop("LOGNAME: not set, and this machine has no name for you; set it to yours") from None
-    return str(_as(AgentName, name, "LOGNAME", _NAME_WANTED))
+    return str(_as(AgentName, name, "LOGNAME", NAME_WANTED))
 
 
 def actor() -> str:

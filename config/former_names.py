@@ -1,4 +1,4 @@
-"""Settings that are no more, and those that are not used yet: a start names each that is set and has no effect.
+"""Settings that are no more: a start names each that is set and has no effect.
 
 Other programs' variables are none of our business; these names were ours.
 """
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from config.env_file import names_in
-from config.settings import Settings
 
 FORMER: dict[str, str | None] = {
     "ACCOUNT_CALLS_IN_FLIGHT": "PERPLEXITY_ACCOUNT_CALLS_IN_FLIGHT",
@@ -31,16 +30,6 @@ FORMER: dict[str, str | None] = {
     "WORKER_TELL_SECONDS": "WORKER_LAST_WRITE_SECONDS",
 }
 """None: nothing has its meaning any more."""
-
-
-NOT_YET = ("ADMIN_EMAIL", "ADMIN_PASSWORD")
-"""Settings with a meaning to come: users cannot sign in yet."""
-
-
-def not_used_yet(settings: Settings) -> str | None:
-    """One line if a setting is set that nothing reads."""
-    names = [name for name in NOT_YET if getattr(settings, name.lower())]
-    return f"{' and '.join(names)}: without effect until users can sign in" if names else None
 
 
 def former_names(environment: Mapping[str, str], env_file: Path) -> list[str]:

@@ -14,6 +14,7 @@ from prometheus_client.registry import REGISTRY, Collector
 
 _TURN_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 
+REQUESTS = Counter("agent_requests_total", "Requests to the API, by what was answered", ["method", "route", "status"])
 MESSAGES = Counter("agent_messages_total", "Messages that came in, by what became of them", ["channel", "outcome"])
 TURNS = Counter("agent_turns_total", "Turns that came to an end", ["status", "verdict"])
 TURN_SECONDS = Histogram("agent_turn_seconds", "From storing a message to storing its reply", buckets=_TURN_BUCKETS)
@@ -28,6 +29,8 @@ FIRST_TEXT_SECONDS = Histogram(
     "agent_first_text_seconds", "From the question to the model's first text", buckets=_TURN_BUCKETS
 )
 FAILURES = Counter("agent_failures_total", "Attempts that got no answer", ["kind"])
+UNKNOWN_SHAPES = Counter("agent_unknown_shapes_total", "Answers that nobody here can read", ["blocks"])
+ALARMS = Counter("agent_alarms_total", "What somebody has to see to, each time it was met", ["kind"])
 ACCOUNT_WAITS = Counter("agent_account_waits_total", "Waits because of an account's own limit")
 SWEPT = Counter("agent_swept_conversations_total", "Conversations the sweep had to wake")
 

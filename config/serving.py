@@ -28,6 +28,7 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#]+)(/.*)?", re.IGNORECASE | re.DOTALL)
 def server_config(app: App, **options: Any) -> uvicorn.Config:
     """uvicorn's configuration for *app* with what all our servers share."""
     shared = {"http": HTTP, "ws": "none", "log_config": None, "access_log": False, "server_header": False}
+    shared |= {"proxy_headers": False}  # it would believe whoever calls from this machine; TRUSTED_PROXIES says whom
     return uvicorn.Config(taking_absolute_targets(app), **{**shared, **options})
 
 

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     data_dir: Folder = Path(".data")
     ephemeral: bool = False
     public_url: HttpUrl = None
+    allowed_origins: Annotated[list[str] | None, NoDecode, BeforeValidator(values.origins)] = None
     database_url: Annotated[str | None, AfterValidator(values.database_url)] = None
     database_pool_size: int = Field(default=10, ge=1, le=200)
     database_timeout_seconds: Seconds = 10.0
@@ -80,10 +81,19 @@ class Settings(BaseSettings):
     # Secrets and first users
     api_key: HeaderValue = None
     secret_key: OneLine = None
-    admin_email: str | None = None
-    admin_password: OneLine = None
+    admin_email: Annotated[str | None, AfterValidator(values.email_address)] = None
+    admin_password: Annotated[OneLine, AfterValidator(values.password)] = None
     admin_link_token: HeaderValue = None
+    metrics_token: HeaderValue = None
     dashboard_session_seconds: Seconds = 43_200.0
+
+    # Signing in: failures a minute in the long run, and at once; 0 a minute: no limit
+    sign_in_name_per_minute: float = Field(default=2.0, ge=0, le=1_000_000)
+    sign_in_name_burst: int = Field(default=10, ge=1, le=1_000_000)
+    sign_in_address_per_minute: float = Field(default=20.0, ge=0, le=1_000_000)
+    sign_in_address_burst: int = Field(default=50, ge=1, le=1_000_000)
+    sign_in_checks_at_once: int = Field(default=2, ge=1, le=64)
+    trusted_proxies: Annotated[list[str], NoDecode, BeforeValidator(values.networks)] = Field(default_factory=list)
 
     # The Perplexity wrapper and the default assistant
     perplexity_base_url: HttpUrl = None
@@ -100,6 +110,7 @@ class Settings(BaseSettings):
     perplexity_breaker_failures: int = Field(default=5, ge=1, le=1_000)
     perplexity_breaker_open_seconds: Seconds = 15.0
     perplexity_patience_seconds: Seconds = 180.0
+    perplexity_limit_pause_seconds: Seconds = 60.0
     perplexity_account_calls_in_flight: int = Field(default=8, ge=1, le=1_000)
     perplexity_account_calls_per_minute: int = Field(default=60, ge=1, le=100_000)
     perplexity_account_slot_seconds: Seconds = 45.0
@@ -119,6 +130,7 @@ class Settings(BaseSettings):
     join_waiting_messages: bool = True
     join_max_messages: int = Field(default=100, ge=1, le=200)
     message_max_characters: int = Field(default=20_000, ge=1, le=1_000_000)
+    reply_max_characters: int = Field(default=16_000, ge=200, le=1_000_000)
 
     # Actions: how much of the model's output is read
     output_max_characters: int = Field(default=1_000_000, ge=1_000, le=10_000_000)
@@ -135,6 +147,7 @@ class Settings(BaseSettings):
         list[str], NoDecode, BeforeValidator(values.json_of(list, '["billing:8080"]'))
     ] = Field(default_factory=list)
     endpoint_answer_bytes: int = Field(default=262_144, ge=1_024, le=16_777_216)
+    endpoint_connect_seconds: Seconds = 5.0
 
     # A conversation
     idle_end_seconds: Seconds = 86_400.0
@@ -150,14 +163,18 @@ class Settings(BaseSettings):
     take_over_wait_seconds: float = Field(default=0.5, gt=0, le=1)
     api_shutdown_seconds: Seconds = 1.5
     readiness_timeout_seconds: Seconds = 3.0
-    readiness_cache_seconds: float = Field(default=1.0, ge=0, le=60)
+    readiness_cache_seconds: float = Field(default=1.0, ge=0, le=1)
     readiness_worker_seconds: Seconds = 75.0
     readiness_watch_seconds: Seconds = 2.0
     request_body_bytes: int = Field(default=262_144, ge=1_024)
     request_body_seconds: Seconds = 30.0
     stream_flush_seconds: float = Field(default=0.075, ge=0.0, le=5.0)
     stream_events_keep_seconds: Seconds = 86_400.0
-    api_key_cache_seconds: Seconds = 30.0
+    stream_look_seconds: float = Field(default=20.0, ge=0.01, le=3_600)
+    streams_at_once: int = Field(default=1_000, ge=1, le=1_000_000)
+    waiting_messages_cache_seconds: float = Field(default=1.0, ge=0, le=60)
+    playground_about_seconds: Seconds = 30.0
+    api_key_cache_seconds: float = Field(default=4.0, ge=0, le=5)
 
     # Limits on what comes in; 0 a minute: none. A burst may come at once
     customer_messages_per_minute: float = Field(default=1_200.0, ge=0, le=1_000_000)
@@ -227,6 +244,7 @@ class Settings(BaseSettings):
     delivery_unknown_resends: int = Field(default=1, ge=0, le=10)
     webhook_body_bytes: int = Field(default=3_145_728, ge=1_024, le=67_108_864)
     leftovers_keep_seconds: Seconds = 2_592_000.0
+    number_silence_seconds: Seconds = 7_776_000.0
     webhook_wakes_at_once: int = Field(default=50, ge=1, le=10_000)
     media_dir: Folder | None = None
     media_attempts: int = Field(default=5, ge=1, le=100)

@@ -8,12 +8,18 @@ _OF_SOMEBODYS_TEMPORAL = ("temporal_api_key", "temporal_tls_cert", "temporal_tls
 _OF_METAS_ACCOUNT = ("whatsapp_access_token", "whatsapp_app_secret", "whatsapp_verify_token")
 _ONLY_WITH_METAS_ACCOUNT = ("whatsapp_phone_number_id",)
 _OF_TWILIOS_ACCOUNT = ("twilio_account_sid", "twilio_auth_token")
+_OF_THE_FIRST_ADMINISTRATOR = ("admin_email", "admin_password")
 _OF_A_CERTIFICATE = ("temporal_tls_cert", "temporal_tls_key")
 
 
 def half_set(settings: Settings) -> str | None:
     """One line that names what is set and what it lacks."""
-    return _temporal(settings) or _meta(settings) or _together(settings, _OF_TWILIOS_ACCOUNT, "Twilio")
+    return (
+        _temporal(settings)
+        or _meta(settings)
+        or _together(settings, _OF_TWILIOS_ACCOUNT, "Twilio")
+        or _together(settings, _OF_THE_FIRST_ADMINISTRATOR, "the first administrator")
+    )
 
 
 def _temporal(settings: Settings) -> str | None:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -26,6 +26,9 @@ _ENCODE = (
 _PORT_WANTED = "a port from 1 to 65,535 where a colon follows the host, like postgresql://user:password@host:5432/name"
 _HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/@\[\]%#?<>\\^|]+):([0-9]{1,5})")
 _HIDDEN = "…"
+_EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
+_EMAIL_CHARACTERS = 254
+PASSWORD_CHARACTERS = (10, 1_000)
 _NAME_BYTES = 255  # of every file system that we run on (NAME_MAX)
 _PATH_BYTES = 3_500  # of the 4,096 that Linux takes: more is put below it
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
@@ -53,6 +56,20 @@ def http_url(value: str | None) -> str | None:
     if not parts.hostname or re.search(r"\s", value) or not _is_name(parts.hostname):
         raise ValueError(wanted)
     return value.rstrip("/")
+
+
+_ORIGIN = re.compile(r"https?://[^/@?#*\s]+")
+
+
+def origins(value: object) -> object:
+    """Origins of pages as browsers name them: scheme, host and port alone."""
+    if not isinstance(value, str):
+        return value
+    found = [each.lower().removesuffix("/") for each in re.split(r"[,\s]+", value) if each]
+    for origin in found:
+        if not _ORIGIN.fullmatch(origin) or http_url(origin) != origin:
+            raise ValueError("origins of pages, like https://shop.example,https://www.shop.example:8443")
+    return found or None
 
 
 def database_url(value: str | None) -> str | None:
@@ -178,6 +195,44 @@ def one_line(value: SecretStr | None) -> SecretStr | None:
         if any(ord(sign) < 32 or 0xD800 <= ord(sign) <= 0xDFFF for sign in text) or text != text.strip():
             raise ValueError("one line of UTF-8, without blanks at its ends")
     return value
+
+
+def email_address(value: str | None) -> str | None:
+    """Of an account, in lower case."""
+    if value is None or not (address := value.strip().lower()):
+        return None
+    if not _EMAIL.fullmatch(address) or not address.isprintable() or len(address) > _EMAIL_CHARACTERS:
+        raise ValueError("an e-mail address, like ann@example.org")
+    return address
+
+
+def password(value: SecretStr | None) -> SecretStr | None:
+    """Of an account."""
+    if value is not None and (trouble := trouble_with_password(value.get_secret_value())):
+        raise ValueError(trouble)
+    return value
+
+
+def trouble_with_password(text: str) -> str | None:
+    """Why it can be nobody's, without showing it."""
+    if not PASSWORD_CHARACTERS[0] <= len(text) <= PASSWORD_CHARACTERS[1]:
+        return f"{PASSWORD_CHARACTERS[0]} to {PASSWORD_CHARACTERS[1]:,} characters"
+    return "no NUL character" if "\x00" in text else None
+
+
+def networks(value: object) -> object:
+    """A list of addresses and networks, as JSON or with commas between them."""
+    if not isinstance(value, str):
+        return value
+    wanted = "addresses and networks, like 127.0.0.1,10.0.0.0/8"
+    try:
+        found = json.loads(value) if value.lstrip().startswith("[") else value.split(",")
+        names = [str(each).strip() for each in found]
+        for name in filter(None, names):
+            ip_network(name)
+    except (ValueError, RecursionError):
+        raise ValueError(wanted) from None
+    return [name for name in names if name]
 
 
 def header_text(value: SecretStr) -> SecretStr:

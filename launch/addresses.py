@@ -12,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from config.served_address import is_loopback
 from config.settings import Settings
 from config.values import masked
 from launch.files import write_json
@@ -49,11 +50,13 @@ def addresses_of(settings: Settings, ports: Ports, keys: Keys, database_url: str
     host = _EVERYWHERE.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
     api = f"http://{host}:{ports.api}"
     key = f"#key={keys.api_key}" if keys.api_key_is_ours else ""  # a fragment never reaches a server or its logs
+    # The link works on this machine only.
+    door = f"enter?token={keys.admin_link_token}" if is_loopback(host) else "login"
     phone = has_phone(settings)
     return Addresses(
         api=api,
         playground=f"{api}/playground{key}",
-        dashboard=f"{api}/dashboard/enter?token={keys.admin_link_token}",
+        dashboard=f"{api}/dashboard/{door}",
         docs=f"{api}/docs",
         temporal=settings.temporal_address or f"127.0.0.1:{ports.temporal}",
         temporal_ui=None if settings.temporal_address else f"http://127.0.0.1:{ports.temporal_ui}",
@@ -77,7 +80,8 @@ def table_of(addresses: Addresses, keys: Keys, *, simulated: bool, logs: Path) -
     table.add_row("Playground", addresses.playground)
     if addresses.phone:
         table.add_row("WhatsApp phone", f"{addresses.phone}  (to try it; no account is needed, none is used)")
-    table.add_row("Dashboard", f"{addresses.dashboard}  (signs in once)")
+    once = "  (signs in once)" if "?token=" in addresses.dashboard else "  (by https only: see PUBLIC_URL)"
+    table.add_row("Dashboard", f"{addresses.dashboard}{once}")
     table.add_row("API docs", addresses.docs)
     table.add_row("Temporal UI", addresses.temporal_ui or f"not ours; Temporal is at {addresses.temporal}")
     table.add_row("API", addresses.api)

@@ -29,13 +29,15 @@ class Keys:
     api_key: str
     secret_key: str
     admin_link_token: str
+    metrics_token: str
     api_key_is_ours: bool
     app_secret: str
     verify_token: str
 
 
 def find_keys(settings: Settings, path: Path) -> Keys:
-    """Those of the settings, else those kept in *path*, else new ones, kept there. The link's token is always new.
+    """Those of the settings, else those kept in *path*, else new ones, kept there. The link's token is always new, and
+    so is the one with which the start itself looks, unless METRICS_TOKEN is set.
 
     Raises LaunchError for a file that cannot be read: whoever has the keys in it would be refused with new ones.
     """
@@ -62,8 +64,13 @@ def find_keys(settings: Settings, path: Path) -> Keys:
     return Keys(
         **chosen,
         admin_link_token=secrets.token_urlsafe(_SECRET_BYTES),
+        metrics_token=token.get_secret_value() if (token := settings.metrics_token) else _made_up(),
         api_key_is_ours=settings.api_key is None,
     )
+
+
+def _made_up() -> str:
+    return secrets.token_urlsafe(_SECRET_BYTES)
 
 
 def _wrong_in(kept: dict[str, Any]) -> str | None:

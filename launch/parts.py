@@ -83,6 +83,7 @@ class LaunchContext:
             "API_KEY": self.keys.api_key,
             "SECRET_KEY": self.keys.secret_key,
             "ADMIN_LINK_TOKEN": self.keys.admin_link_token,
+            "METRICS_TOKEN": self.keys.metrics_token,
             "PROMETHEUS_MULTIPROC_DIR": str(self.folder.metrics),
             **self._phone(),
         }
@@ -180,7 +181,7 @@ def _worker(around: LaunchContext) -> LaunchedPart:
     readyz = f"{around.addresses.api}/readyz"
 
     def polls(pid: int) -> bool:
-        seen = ask(readyz).get("worker_seen_seconds")
+        seen = ask(readyz, around.keys.metrics_token).get("worker_seen_seconds")
         return seen is not None and seen < time.time() - psutil.Process(pid).create_time()
 
     part = _ours(around, "worker", polls, grace_seconds=around.settings.worker_shutdown_seconds)
@@ -188,19 +189,20 @@ def _worker(around: LaunchContext) -> LaunchedPart:
 
 
 def _api(around: LaunchContext) -> LaunchedPart:
-    part = _ours(around, "api", _Answering(f"{around.addresses.api}/readyz"))
+    part = _ours(around, "api", _Answering(f"{around.addresses.api}/readyz", around.keys.metrics_token))
     return replace(part, late_advice=_about_temporals_file(around))
 
 
 class _Answering:
     """Whether a turn could be answered now. What a start cannot mend ends it, once it has lasted for a while."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str) -> None:
         self._url = url
+        self._token = token
         self._refused_since: float | None = None
 
     def __call__(self, _pid: int) -> bool:
-        state = ask(self._url)
+        state = ask(self._url, self._token)
         if not state or (state.get("temporal") and state.get("search_attributes")):
             self._refused_since = None
             return bool(state.get("can_answer"))

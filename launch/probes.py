@@ -19,26 +19,27 @@ def answers(url: str) -> bool:
     return _get(url)[0] == 200
 
 
-def ask(url: str) -> dict[str, Any]:
-    """The JSON object that GET *url* gives, with whatever status; empty if it gives none."""
+def ask(url: str, token: str) -> dict[str, Any]:
+    """The JSON object that GET *url* gives to who has *token*, with whatever status; empty if it gives none."""
     try:
-        content = json.loads(_get(url)[1])
+        content = json.loads(_get(url, token)[1])
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
 
 
-def _get(url: str) -> tuple[int, bytes]:
+def _get(url: str, token: str | None = None) -> tuple[int, bytes]:
     """Status and content; 0 if nobody answers, or not within _SECONDS."""
     try:
-        return in_time(lambda: _whole(url), _SECONDS)
+        return in_time(lambda: _whole(url, token), _SECONDS)
     except (http.client.HTTPException, OSError):
         return 0, b""
 
 
-def _whole(url: str) -> tuple[int, bytes]:
+def _whole(url: str, token: str | None) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     try:
-        with _DIRECT.open(url, timeout=_SECONDS) as answer:
+        with _DIRECT.open(request, timeout=_SECONDS) as answer:
             return answer.status, bytes(answer.read())
     except urllib.error.HTTPError as error:
         with error:

@@ -163,10 +163,17 @@ class ActionDefinition(BaseModel):
         return HANDS_TO.get(self.handler, self.leads_to)
 
 
+API_CALL = "api_call"
+"""The action, and the handler, that calls an endpoint."""
 PLACE = re.compile(r"\{([a-z][a-z0-9_]*)\}", re.IGNORECASE)
 """Where a parameter is in an endpoint's URL."""
 KEY = "key"
 """The place of the effect's key in a look-up's URL."""
+
+
+def private_host(place: str) -> str:
+    """`host:port` as it is compared: names have no case, and brackets only part an address from its port."""
+    return place.strip().lower().replace("[", "").replace("]", "")
 
 
 class LookUp(BaseModel):
@@ -220,9 +227,19 @@ class Endpoint(BaseModel):
     example: dict[str, Any] = Field(default_factory=dict)
 
     @property
+    def reads(self) -> bool:
+        """Whether a call changes nothing."""
+        return self.method == "GET"
+
+    @property
+    def in_query(self) -> bool:
+        """Whether the parameters without a place stand in the query; else they are the body."""
+        return self.method in ("GET", "DELETE")
+
+    @property
     def is_safe(self) -> bool:
         """Whether a call needs nobody's yes."""
-        return (self.safe or self.method == "GET") and not self.destructive
+        return (self.safe or self.reads) and not self.destructive
 
     @property
     def confirmed_by(self) -> Confirmation:

@@ -23,6 +23,9 @@ class Texts(BaseModel):
     trouble: TextOf = Field(default="I'm sorry, I can't answer right now. Please try again in a few minutes.")
     too_long: TextOf = Field(default="I'm sorry, that message is too long for me. Could you send it in a shorter form?")
     shortened: TextOf = Field(default="(Your message was very long, so I read only its beginning and its end.)")
+    reply_cut: TextOf = Field(
+        default="(My answer was too long to send all of it here. Ask me for the part that you need.)",
+    )
     unclear: TextOf = Field(
         default="I'm sorry, I could not work that out properly. Could you put it another way, or ask for a colleague?",
     )

@@ -76,10 +76,21 @@ def read_delivery_id(value: str | None) -> tuple[UUID | None, int | None]:
         return None, None
 
 
-class DueMessage(BaseModel):
+class Address(BaseModel):
+    """By which keys a customer is written to: none, where all of them are somebody else's by now."""
+
+    phone: str | None = None
+    user_id: str | None = None
+
+    @property
+    def is_known(self) -> bool:
+        return self.phone is not None or self.user_id is not None
+
+
+class DueMessage(Address):
     """A reply that is not delivered yet, with all that sending needs. `parts` is empty until it is planned.
 
-    `phone` and `user_id` are the customer's; `wrote_at` is when they last wrote, by the channel's clock.
+    The address is that of the customer when it was read; `wrote_at` is when they last wrote, by the channel's clock.
     """
 
     id: UUID
@@ -94,8 +105,6 @@ class DueMessage(BaseModel):
     account: str
     assistant: str
     assistant_version: int | None = None
-    phone: str | None = None
-    user_id: str | None = None
     wrote_at: datetime | None = None
     superseded: bool = False
     """An interim notice whose answer has come meanwhile; or words that something is open, which is so no more (but for

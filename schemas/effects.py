@@ -114,6 +114,7 @@ class Claim(LedgerRow):
 
     *withheld*: it is nobody's to do, for another owner has the conversation by now. *is_over*: nor is it now, for it
     says that an action waits for a yes, which does no more. *claimed_before*: when the attempt before this one began.
+    *phone*, *user_id*: of a part, to whom it goes as of now: a number may have changed hands since it was planned.
     """
 
     won: bool
@@ -121,6 +122,8 @@ class Claim(LedgerRow):
     is_over: bool = False
     status_before: EffectStatus
     claimed_before: datetime | None = None
+    phone: str | None = None
+    user_id: str | None = None
 
 
 class EffectOutcome(BaseModel):

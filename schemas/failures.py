@@ -26,6 +26,9 @@ class ModelFailureKind(StrEnum):
     BUSY_HERE = "busy_here"  # our own limit for the account; nothing was sent
     BLOCKED = "blocked"  # upstream refused: `data: null`, only a done frame, `'NoneType' object …`
     NO_ANSWER = "no_answer"  # `answer: null`, or a clean end without an accepted answer
+    LIMIT = "limit"  # upstream marks that the account is at a limit of its own: not asked again for a while
+    REFUSED = "refused"  # upstream marks that there is no answer: a status other than COMPLETED, or an error code
+    UNKNOWN_SHAPE = "unknown_shape"  # an answer may be in it, and nobody here can read it: asking again brings the same
     UPSTREAM = "upstream"  # an error frame, or HTTP 500 with an error text
     CUT = "cut"  # the stream or body broke off in the middle
     SILENT = "silent"  # no byte for longer than silence may last
@@ -59,7 +62,8 @@ class ModelFailurePolicy(BaseModel):
 
     A `Retry-After` of the service replaces the pause. Retries are bounded by TURN_ATTEMPTS, and where the
     outcome is unknown also by TURN_REASKS_AFTER_UNKNOWN. `waited_out`: nobody was reached, so for
-    PERPLEXITY_PATIENCE_SECONDS of each outage it costs neither a try nor one of the account's calls.
+    PERPLEXITY_PATIENCE_SECONDS of each outage it costs neither a try nor one of the account's calls. `tries`: at most
+    so many prompts of a step end so. `alarms`: somebody has to see to it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +72,8 @@ class ModelFailurePolicy(BaseModel):
     retried: bool
     first_pause: float = 2.0
     waited_out: bool = False
+    tries: int | None = None
+    alarms: bool = False
     apology: Apology = Apology.TROUBLE
 
 
@@ -82,6 +88,9 @@ MODEL_FAILURES: dict[ModelFailureKind, ModelFailurePolicy] = {
     ModelFailureKind.BUSY_HERE: ModelFailurePolicy(certainty=_NOT_SENT, retried=True, first_pause=5.0),
     ModelFailureKind.BLOCKED: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=5.0),
     ModelFailureKind.NO_ANSWER: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=2.0),
+    ModelFailureKind.LIMIT: ModelFailurePolicy(certainty=_FAILED, retried=False, alarms=True),
+    ModelFailureKind.REFUSED: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=5.0, tries=3),
+    ModelFailureKind.UNKNOWN_SHAPE: ModelFailurePolicy(certainty=_FAILED, retried=False, alarms=True),
     ModelFailureKind.UPSTREAM: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=2.0),
     ModelFailureKind.CUT: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
     ModelFailureKind.SILENT: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=5.0),
@@ -91,7 +100,7 @@ MODEL_FAILURES: dict[ModelFailureKind, ModelFailurePolicy] = {
     ModelFailureKind.QUESTION_TOO_LONG: ModelFailurePolicy(
         certainty=_NOT_SENT, retried=False, apology=Apology.TOO_LONG
     ),
-    ModelFailureKind.ACCOUNT: ModelFailurePolicy(certainty=_NOT_SENT, retried=False),
+    ModelFailureKind.ACCOUNT: ModelFailurePolicy(certainty=_NOT_SENT, retried=False, alarms=True),
     ModelFailureKind.REJECTED: ModelFailurePolicy(certainty=_NOT_SENT, retried=False),
     ModelFailureKind.INTERRUPTED: ModelFailurePolicy(certainty=_FAILED, retried=True, first_pause=0.0),
     ModelFailureKind.ABANDONED: ModelFailurePolicy(certainty=_UNKNOWN, retried=True, first_pause=0.0),
@@ -124,6 +133,8 @@ def pause_before_retry(
     """
     policy = MODEL_FAILURES[kind]
     if not policy.retried or not may_ask(limits, attempt=attempt + 1, unknown_attempts=unknown_attempts):
+        return None
+    if policy.tries is not None and attempt >= policy.tries:
         return None
     if retry_after is not None:
         return min(max(retry_after, 0.0), limits.pause_max)

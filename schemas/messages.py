@@ -19,7 +19,8 @@ class MessageKind(StrEnum):
 
         stored as it came ──taken back while it waits or is held──▶ deleted
 
-    A kind changes in no other way: an edit puts other words into a message, and is a message of its own.
+    So does what staff took back on the phone itself. A kind changes in no other way: an edit puts other words into a
+    message, and is a message of its own.
     """
 
     TEXT = "text"
@@ -47,8 +48,17 @@ class MessageKind(StrEnum):
     NOTE = "note"  # ours: for staff alone
 
 
+class IdentityKind(StrEnum):
+    """Kinds of keys. Values are stored, so they never change their meaning."""
+
+    CUSTOMER_ID = "customer_id"  # as a caller of the API names them
+    PHONE = "phone"  # E.164 digits; passes to another person sooner or later
+    USER_ID = "user_id"  # the channel's own, for one business; never another person's
+    PARENT_USER_ID = "parent_user_id"  # the channel's own, shared by several portfolios of one business
+
+
 class CustomerIdentity(BaseModel):
-    """One name by which a channel knows a customer. `kind`: customer_id, phone, user_id or username."""
+    """One key by which a channel knows a customer; `kind` is an IdentityKind."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -108,6 +118,8 @@ class ChannelMessage(BaseModel):
 
     `account` is our own number at the channel; `concerns` the channel id of the message that is edited, deleted or
     reacted to; `media` has `{id, mime_type, sha256, filename, voice}` for each file; `raw` is as it came.
+    `of_another`: another sender has the conversation; it is kept, and nobody here answers, whatever it changes.
+    `revises`: of an echo, whether it edits or takes back (`edit`, `delete`) the one that it concerns.
     """
 
     account: str
@@ -118,6 +130,8 @@ class ChannelMessage(BaseModel):
     username: str | None = None
     kind: MessageKind
     speaks: bool
+    of_another: bool = False
+    revises: MessageKind | None = None
     text: str = ""
     choice_id: str | None = None
     reply_to: str | None = None
@@ -136,6 +150,7 @@ class ChannelMessage(BaseModel):
 
 class BatchOptions(BaseModel):
     """`accounts`: ours, apart from those that assistants name; None takes any. `edited` begins a late edit's text.
+    `silence_seconds`: so long a number is silent until another name on it raises a doubt whose it is.
 
     Of what is over a limit: the customer is told once in *tell_seconds*, and it waits for *wait_seconds* at most.
     """
@@ -144,6 +159,7 @@ class BatchOptions(BaseModel):
     edited: str = "[The customer corrected an earlier message, which now reads:]\n"
     tell_seconds: float = 600.0
     wait_seconds: float = 60.0
+    silence_seconds: float = 7_776_000.0
     request_id: str | None = None
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from schemas.channels import PUSH_CHANNELS
+from schemas.channels import PROVIDERS, PUSH_CHANNELS
 from schemas.visible import shows_something
+
+_CONTROLS = frozenset(["Cc", "Zl", "Zp"])
+"""Unicode's groups of control characters and of line and paragraph breaks. What joins or directs letters (Cf) and what
+is no letter yet (Cn, Co) are parts of names."""
 
 
 def storable(value: str) -> str:
@@ -36,14 +41,14 @@ def seen(value: str) -> str:
 
 
 def _one_line(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("must hold printable characters only")
+    if any(unicodedata.category(letter) in _CONTROLS for letter in value):
+        raise ValueError("must hold no control character and no line break")
     return value
 
 
 def _by_calls(channel: str) -> str:
     """Words for a customer of such a channel would begin a second conversation, which hides the real one."""
-    if channel in PUSH_CHANNELS:
+    if channel in PUSH_CHANNELS or channel in PROVIDERS:
         raise ValueError(f"messages of {channel} come by its webhook; for a call of yours choose another name")
     return channel
 
@@ -53,17 +58,17 @@ CustomerId = Annotated[
     str,
     Field(min_length=1, max_length=256),
     AfterValidator(storable),
-    AfterValidator(not_blank),
+    AfterValidator(seen),
     AfterValidator(_one_line),
 ]
 MessageId = Annotated[
     str,
     Field(min_length=1, max_length=200),
     AfterValidator(storable),
-    AfterValidator(not_blank),
+    AfterValidator(seen),
     AfterValidator(_one_line),
 ]
-AgentName = Annotated[MessageId, AfterValidator(seen)]
+AgentName = MessageId
 Note = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(storable), AfterValidator(seen)]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 AssistantName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]

@@ -55,6 +55,7 @@ class ErrorCode(StrEnum):
     NOT_ALONE = "not_alone"  #: there is other text around the object, or another object around the action
     NOT_WHOLE = "not_whole"  #: an action was begun, but not as one JSON object
     OUTPUT_TOO_LONG = "output_too_long"
+    NOTHING_SAID = "nothing_said"  #: no word is left of it for the customer: a comment, a tag, a picture
     NOT_JSON = "not_json"
     DUPLICATE_KEY = "duplicate_key"
     UNKNOWN_ACTION = "unknown_action"
@@ -157,3 +158,8 @@ class Turn(BaseModel):
     ticket_id: str | None = None
     timings: Timings = Field(default_factory=Timings)
     finished_at: datetime
+
+    def veiled(self) -> Turn:
+        """For who may not see raw outputs: without them, and without errors, which quote them."""
+        attempts = [each.model_copy(update={"raw_output": None, "errors": []}) for each in self.attempts]
+        return self.model_copy(update={"attempts": attempts})

@@ -5,6 +5,8 @@ Each is keyed by its place in the ledger, so doing it again finds what was done:
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -12,9 +14,11 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from actions import gates
+from actions.citations import without_citations
 from schemas.conversation_ref import ConversationRef
 from schemas.encoding import dump_json
 from schemas.transitions import Event
+from schemas.visible import shows_something
 from storage.database import Database
 
 _PREFIX = "T-"
@@ -62,6 +66,20 @@ SELECT id, :effect_key, :team, :reason, CAST(:details AS jsonb), :opened_by FROM
 ON CONFLICT DO NOTHING
 """
 """Nobody is called where the owner has changed meanwhile: the end of the turn then changes nothing either."""
+
+
+_DASHES = re.compile("[\u2010-\u2015\u2212\u2043\ufe58\ufe63\uff0d]")
+_WITH_PREFIX = re.compile(r"(?<![^\W_])t[\s-]{0,3}([0-9]{1,17})(?![0-9])")
+_BARE = re.compile(r"(?<![\w.-])([0-9]{1,17})(?![\w-]|\.[0-9])")
+
+
+def number_of(ticket_id: str) -> int | None:
+    """The number that a ticket's id means, in whatever dashes, marks or words it is written; None if it means none, or
+    more than one: what cannot be read is not made plausible."""
+    text = unicodedata.normalize("NFKC", without_citations(ticket_id)).casefold()
+    text = _DASHES.sub("-", text).replace("_", " ")
+    numbers = set(_WITH_PREFIX.findall(text)) or set(_BARE.findall(text))
+    return int(numbers.pop()) if len(numbers) == 1 else None
 
 
 class TicketState(StrEnum):
@@ -118,10 +136,9 @@ class Desk:
 
     async def find_ticket(self, conversation_id: UUID, ticket_id: str) -> Ticket | None:
         """This customer's own ticket of that id, or the newest if it is empty; never another customer's."""
-        digits = ticket_id.strip().upper().removeprefix(_PREFIX)
-        if digits and not (digits.isascii() and digits.isdigit() and len(digits) < 18):
+        number = number_of(ticket_id) if shows_something(ticket_id) else None
+        if number is None and shows_something(ticket_id):
             return None
-        number = int(digits) if digits else None
         row = await self._database.row(_FIND, {"conversation_id": conversation_id, "number": number})
         if row is None:
             return None

@@ -93,9 +93,14 @@ _BLANK = (
     "DELETE FROM stream_events WHERE conversation_id = ANY(:ids)",
     """UPDATE audit SET details = details - 'reason'
         WHERE subject IN (SELECT 'conversation/' || id FROM unnest(CAST(:ids AS uuid[])) AS id)""",
-    # What could not be read may be theirs where it names a number or an id of theirs, whole.
-    r"""DELETE FROM leftovers l USING channel_identities i
-         WHERE i.customer_id = :customer_id AND i.kind IN ('phone', 'user_id') AND l.channel = i.channel
+    # What could not be read may be theirs where it names a number or an id of theirs, whole: of that time, where it is
+    # somebody else's by now.
+    r"""DELETE FROM leftovers l USING (
+           SELECT customer_id, channel, kind, value, NULL AS until FROM channel_identities
+           UNION ALL
+           SELECT customer_id, channel, kind, value, created_at FROM former_identities) AS i
+         WHERE i.customer_id = :customer_id AND i.kind IN ('phone', 'user_id', 'parent_user_id')
+           AND l.channel = i.channel AND coalesce(l.received_at <= i.until, true)
            AND l.raw::text ~ ('(?<![0-9A-Za-z])' || replace(i.value, '.', '\.') || '(?![0-9A-Za-z])')""",
     # A limit's key is a hash of the name (`schemas.messages.limit_key`), and few numbers are there to try. One that a
     # message is using now is passed over: its sender starts over.
@@ -107,6 +112,7 @@ _BLANK = (
                 WHERE i.customer_id = :customer_id)
            FOR UPDATE SKIP LOCKED)""",
     "DELETE FROM channel_identities WHERE customer_id = :customer_id",
+    "DELETE FROM former_identities WHERE customer_id = :customer_id",
     "UPDATE customers SET display_name = NULL, erased_at = agent_now() WHERE id = :customer_id",
     """INSERT INTO audit (actor, deed, subject, details)
        VALUES (:actor, 'customer.erased', 'customer/' || CAST(:customer_id AS uuid),

@@ -21,6 +21,7 @@ _MINE = "conversation_id IN (SELECT id FROM conversations WHERE customer_id = :c
 # Section → table, its key, which rows, and the order in which they are given.
 _SECTIONS: dict[str, tuple[str, str, str, str]] = {
     "identities": ("channel_identities", "id", "customer_id = :customer_id", "created_at"),
+    "former_identities": ("former_identities", "id", "customer_id = :customer_id", "until"),
     "conversations": ("conversations", "id", "customer_id = :customer_id", "created_at"),
     "threads": ("threads", "frontend_context_uuid", _MINE, "created_at"),
     "messages": ("messages", "id", _MINE, "stored_at"),

@@ -82,7 +82,7 @@ class Inbox:
 def _as_stored(message: ChannelMessage) -> dict[str, Any]:
     """As `store_channel_message` reads it."""
     names = {"account", "channel_message_id", "identities", "new_identities", "display_name", "kind", "speaks", "text"}
-    values = message.model_dump(mode="json", include=names | {"sent_at", "limits"})
+    values = message.model_dump(mode="json", include=names | {"sent_at", "limits", "of_another", "revises"})
     return values | {"meta": message.meta, "content_hash": content_hash(message.kind, message.text)}
 
 

@@ -65,14 +65,15 @@ WITH before AS (
      WHERE NOT EXISTS (SELECT 1 FROM claimed) AND NOT EXISTS (SELECT 1 FROM withheld)
 )
 SELECT found.*, NOT owned.may_begin AS withheld, owned.is_over, before.status AS status_before,
-       before.claimed_at AS claimed_before
+       before.claimed_at AS claimed_before, to_whom.phone, to_whom.user_id
   FROM found JOIN before USING (key) JOIN owned USING (key)
+  LEFT JOIN LATERAL (SELECT * FROM address_of(found.conversation_id) WHERE found.kind = 'part') AS to_whom ON true
 """
 """Takes a row under a new fence, or tells how it stands. What belongs to an owner's version is begun under it only: the
 conversation is locked, so that a change of the owner comes before or after. An action must belong to the version of
 now (what was begun may be done again); a reply, its part or a resend of it, to one since a person last took the
 conversation. What was not begun is withheld. Words that an action waits for a yes are begun only while it does: its
-row is locked too, and read as it is by then."""
+row is locked too, and read as it is by then. A part goes to whom the conversation is by then."""
 
 _IF_OPEN = "CASE WHEN e.status IN ('sending', 'unknown') THEN"
 

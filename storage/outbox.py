@@ -15,7 +15,7 @@ from uuid import UUID, uuid5
 
 from pydantic import BaseModel
 
-from schemas.deliveries import DeliveryState, DueMessage, Part, PlannedPart
+from schemas.deliveries import Address, DeliveryState, DueMessage, Part, PlannedPart
 from schemas.effects import EffectOutcome, EffectStatus
 from schemas.encoding import dump_json
 from storage.channels import DELIVERY
@@ -27,17 +27,14 @@ _DUE = f"""
 SELECT m.id, m.conversation_id, m.text, m.sources, m.meta, m.stored_at, m.owner_version, c.channel, c.account,
        c.assistant,
        (SELECT max(version) FROM configurations k WHERE k.assistant = c.assistant) AS assistant_version,
-       (SELECT i.value FROM channel_identities i WHERE i.customer_id = c.customer_id AND i.channel = c.channel
-           AND i.kind = 'phone' ORDER BY i.created_at DESC LIMIT 1) AS phone,
-       (SELECT i.value FROM channel_identities i WHERE i.customer_id = c.customer_id AND i.channel = c.channel
-           AND i.kind = 'user_id' ORDER BY i.created_at DESC LIMIT 1) AS user_id,
+       to_whom.phone, to_whom.user_id,
        (SELECT max(coalesce(w.sent_at, w.stored_at)) FROM messages w
          WHERE w.conversation_id IN {WITH_MERGED} AND w.direction = 'in') AS wrote_at,
        EXISTS (SELECT 1 FROM turns t WHERE t.id = (m.meta ->> 'interim_notice_of')::uuid AND t.finished_at IS NOT NULL)
            OR is_settled(m) OR is_over(m) AND m.owner_version >= c.taken_version AS superseded,
        (SELECT coalesce(jsonb_agg(to_jsonb(e) || e.request ORDER BY (e.request ->> 'part')::int), '[]')
           FROM effects e WHERE e.message_id = m.id) AS parts
-  FROM messages m JOIN conversations c ON c.id = m.conversation_id
+  FROM messages m JOIN conversations c ON c.id = m.conversation_id, address_of(:conversation_id) AS to_whom
  WHERE m.conversation_id = :conversation_id AND m.delivery = 'due'
  ORDER BY m.stored_at, m.id
 """
@@ -143,9 +140,10 @@ class AddedReply(AddedMessage):
 
 class ClaimedPart(BaseModel):
     """`part` is None if another attempt has it; `withheld`: a person has taken the conversation since it was said;
-    `is_over`: it calls something open that is so no more."""
+    `is_over`: it calls something open that is so no more. `address`: to whom it goes, as of the claim."""
 
     part: Part | None
+    address: Address = Address()
     withheld: bool = False
     is_over: bool = False
 
@@ -202,7 +200,8 @@ class Outbox:
             "attempts": claim.attempts,
             "claimed_at": claim.claimed_at,
         }
-        return ClaimedPart(part=part.model_copy(update=taken))
+        address = Address(phone=claim.phone, user_id=claim.user_id)
+        return ClaimedPart(part=part.model_copy(update=taken), address=address)
 
     async def withhold(self, message_id: UUID, unknown_note: str) -> bool:
         """What is left of the message is kept and not sent: a person has taken the conversation, and reads

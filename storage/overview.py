@@ -144,6 +144,12 @@ class TroubleRow(BaseModel):
     details: str
     invalid: UnusableOutput | None = None
 
+    def veiled(self) -> TroubleRow:
+        """For who may not see raw outputs: without one, and without errors, which quote it."""
+        if self.invalid is None:
+            return self
+        return self.model_copy(update={"details": "", "invalid": self.invalid.model_copy(update={"errors": []})})
+
 
 class Overview:
     """Reads only."""

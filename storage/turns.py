@@ -354,7 +354,7 @@ class Turns:
             "cursor": cursor,
             "limit": limit,
             "frontend_context_uuid": thread,
-            "final_failures": [ModelFailureKind.UPSTREAM, ModelFailureKind.NO_ANSWER],
+            "final_failures": [ModelFailureKind.UPSTREAM, ModelFailureKind.NO_ANSWER, ModelFailureKind.REFUSED],
             "waited_out": list(WAITED_OUT),
             "not_reached": list(NOT_REACHED),
         }

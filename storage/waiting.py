@@ -1,6 +1,6 @@
 """Messages that were stored and not processed: which conversations the sweep wakes, how many `/metrics` counts.
 
-What else the sweep does away with here: limits that nobody uses, and old leftovers.
+What else the sweep does away with here: limits that nobody uses, old leftovers and alarms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ SELECT id AS conversation_id, workflow_id, channel, assistant, newest_seq AS seq
  ORDER BY newest_at LIMIT :limit
 """
 _FORGET = """
-WITH limits AS (DELETE FROM rate_limits WHERE arrival < extract(epoch FROM agent_now()) - 86400)
+WITH limits AS (DELETE FROM rate_limits WHERE arrival < extract(epoch FROM agent_now()) - 86400),
+     alarms AS (DELETE FROM alarms WHERE last_at < agent_now() - make_interval(secs => :leftovers_seconds))
 DELETE FROM leftovers WHERE received_at < agent_now() - make_interval(secs => :leftovers_seconds)
 """
 
@@ -34,7 +35,7 @@ class Waiting:
         return [ConversationRef.model_validate(dict(row)) for row in rows]
 
     async def forget(self, leftovers_seconds: float) -> None:
-        """Deletes what nobody needs any more: limits not used for a day, old leftovers of webhooks."""
+        """Deletes what nobody needs any more: limits not used for a day, old leftovers of webhooks and alarms."""
         await self._database.rows(_FORGET, {"leftovers_seconds": leftovers_seconds})
 
     async def count(self) -> int:

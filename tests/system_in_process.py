@@ -25,6 +25,7 @@ from config.settings import Settings
 from dashboard.overview import overview
 from dashboard.phone import phone
 from dashboard.playground import playground
+from dashboard.sign_in import sign_in
 from integrations.endpoints.double import ScriptedEndpoints
 from integrations.perplexity.double import ScriptedPerplexity, words
 from integrations.temporal.connection import connect
@@ -33,6 +34,7 @@ from integrations.whatsapp.accounts import META, TWILIO
 from integrations.whatsapp.channel import WhatsAppChannel, only
 from integrations.whatsapp.double import RecordingWhatsApp
 from integrations.whatsapp.port import WhatsAppProvider
+from schemas.access import FIRST_SCOPES
 from schemas.channels import WHATSAPP
 from storage.api_keys import ApiKeys
 from storage.database import Database
@@ -61,6 +63,7 @@ class System:
     endpoints: ScriptedEndpoints
     whatsapp: RecordingWhatsApp
     services: Services
+    app: FastAPI
     http: httpx2.AsyncClient
     temporal: Client
     statements: list[str] = field(default_factory=list)
@@ -143,15 +146,16 @@ async def running_system(
     database = Database(url, now=now)
     client = await connect(settings, lazy=not connected)
     services = create_services(settings, database, Conversations(client, settings), now)
-    await ApiKeys(database).add("test", KEY)
+    await ApiKeys(database).add("test", KEY, scopes=FIRST_SCOPES, actor="test")
     perplexity = ScriptedPerplexity()
     endpoints = ScriptedEndpoints()
     headers = {"Authorization": f"Bearer {KEY}"}
+    app = create_app(services, [playground(settings), overview(settings), sign_in(settings), phone(settings)])
     async with (
-        _serving(create_app(services, [playground(settings), overview(settings), phone(settings)]), address) as served,
+        _serving(app, address) as served,
         httpx2.AsyncClient(base_url=served, headers=headers, timeout=LONGEST_SECONDS) as http,
     ):
-        system = System(settings, database, perplexity, endpoints, RecordingWhatsApp(), services, http, client)
+        system = System(settings, database, perplexity, endpoints, RecordingWhatsApp(), services, app, http, client)
         outside = system.outside
         if real := adapter(settings):
             outside = Outside(perplexity, endpoints, {WHATSAPP: only(real)})

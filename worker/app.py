@@ -34,6 +34,7 @@ from integrations.perplexity.port import Perplexity
 from integrations.temporal.conversations import Conversations
 from storage.account_slots import AccountSlots
 from storage.actions import Actions
+from storage.alarms import Alarms
 from storage.configurations import Configurations
 from storage.database import Database
 from storage.desk import Desk
@@ -121,7 +122,7 @@ def create_activities(
             slots,
             ModelCalls(outside.perplexity, slots, turns, events, settings),
             Presence(channels, outbox, delivery.deliver, settings, now),
-            FailureRecorder(FailedAttempts(database), settings, now),
+            FailureRecorder(FailedAttempts(database), Alarms(database), settings, now),
             performing,
             settings,
             activity.heartbeat,

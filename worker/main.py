@@ -84,6 +84,7 @@ def _outside(settings: Settings, stack: AsyncExitStack) -> Outside:
         settings.endpoint_secrets,
         allowed=frozenset(settings.endpoint_private_hosts),
         max_bytes=settings.endpoint_answer_bytes,
+        connect_seconds=settings.endpoint_connect_seconds,
     )
     stack.push_async_callback(endpoints.close)
     whatsapp = whatsapp_from(settings)

@@ -15,6 +15,7 @@ from activities.turn_steps.telemetry import TurnTelemetry
 from config.clock import Clock
 from config.settings import Settings
 from schemas.failures import WAITED_OUT, Certainty, ModelFailureKind, TryLimits, may_ask, pause_before_retry
+from storage.alarms import Alarms
 from storage.database import StorageUnavailable, retry_while_unavailable
 from storage.failed_attempts import FailedAttempt, FailedAttempts
 from storage.turns import ClaimedTurn
@@ -23,8 +24,9 @@ from storage.turns import ClaimedTurn
 class FailureRecorder:
     """Records attempts without an answer, by the table in `schemas.failures`."""
 
-    def __init__(self, attempts: FailedAttempts, settings: Settings, now: Clock) -> None:
+    def __init__(self, attempts: FailedAttempts, alarms: Alarms, settings: Settings, now: Clock) -> None:
         self._attempts = attempts
+        self._alarms = alarms
         self._settings = settings
         self._now = now
         self._limits = TryLimits(
@@ -58,6 +60,8 @@ class FailureRecorder:
             model_ms=failed.model_ms,
         )
         await retry_while_unavailable(lambda: self._attempts.record(attempt), self._settings.database_retry_seconds)
+        if failed.error.policy.alarms:
+            await retry_while_unavailable(lambda: self._ring(failed), self._settings.database_retry_seconds)
         pause = pause_before_retry(
             failed.error.kind,
             self._limits,
@@ -72,6 +76,11 @@ class FailureRecorder:
             non_retryable=pause is None,
             next_retry_delay=None if pause is None else timedelta(seconds=pause),
         )
+
+    async def _ring(self, failed: Unanswered) -> None:
+        """Of a shape that nobody knows, its names are what it is about; of all else, the account."""
+        error = failed.error
+        await self._alarms.ring(error.kind, error.why if error.blocks else failed.account_name, error.why)
 
     def _is_waited_out(self, turn: ClaimedTurn, kind: ModelFailureKind) -> bool:
         """Whether this failure costs no try, for nobody is reached, and not for too long yet."""

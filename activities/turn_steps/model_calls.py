@@ -46,11 +46,12 @@ class Answered:
 class Unanswered(Exception):
     """The call brought no answer. `prompt_pack`: as in an `OutputRecord`."""
 
-    def __init__(self, error: AskFailed, model_ms: int, prompt_pack: str) -> None:
+    def __init__(self, error: AskFailed, model_ms: int, prompt_pack: str, account_name: str) -> None:
         super().__init__(str(error))
         self.error = error
         self.model_ms = model_ms
         self.prompt_pack = prompt_pack
+        self.account_name = account_name
 
 
 class OwnerChanged(Exception):
@@ -126,7 +127,8 @@ class ModelCalls:
         try:
             answer = await self._put(turn, assistant, prepared.prompt)
         except AskFailed as error:
-            raise Unanswered(error, _ms_since(asked_at), _asked_with(turn, prepared)) from error
+            account = prepared.prompt.account_name
+            raise Unanswered(error, _ms_since(asked_at), _asked_with(turn, prepared), account) from error
         finally:
             lease.cancel()
         model_ms = _ms_since(asked_at)

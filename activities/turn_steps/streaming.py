@@ -2,8 +2,8 @@
 
 The model's reader is never held up: it only leaves the newest text here, and one task writes what is new since the
 last event. A text that was replaced is begun anew (`reset`); one whose citations alone were renumbered goes on as it is
-(upstream renumbers them in its last message), and `done` brings the final numbers. A database that is unavailable costs
-the customer the live view, not the answer.
+while it is written (upstream renumbers them in its last message), and is begun anew once, at its end: what a reader has
+appended by `done` is the reply. A database that is unavailable costs the customer the live view, not the answer.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class Publisher:
         self._next = turn.attempt * EVENTS_PER_ATTEMPT
         self._newest = ""
         self._shown = ""
+        self._appended = ""
+        """What a reader has by now, who appends each chunk."""
         self._changed = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -82,6 +84,8 @@ class Publisher:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), self._flush_seconds)
         await self._flush()
+        if self._appended != self._newest:
+            await self._begin_anew(self._newest)
 
     def finish(self) -> None:
         """Has `pump` write what is left and end. It is not cancelled: an event under way would be written again."""
@@ -95,11 +99,17 @@ class Publisher:
             return
         added = continuation(shown, text)
         if added is None:
-            await self._add("reset")
-            added = text
-        if added:
+            await self._begin_anew(text)
+        elif added:
             await self._add("chunk", added)
+            self._appended += added
         self._shown = text
+
+    async def _begin_anew(self, text: str) -> None:
+        await self._add("reset")
+        if text:
+            await self._add("chunk", text)
+        self._shown = self._appended = text
 
     async def _add(self, kind: Literal["chunk", "reset"], text: str = "") -> None:
         event = StreamEvent(n=self._next, kind=kind, text=text)

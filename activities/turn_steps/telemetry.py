@@ -63,6 +63,8 @@ class TurnTelemetry:
         """The attempt got no answer; *pause* is the seconds until the next, None if there is none. *registry* as in
         `committed`."""
         metrics.FAILURES.labels(failed.error.kind).inc()
+        if failed.error.blocks:
+            metrics.UNKNOWN_SHAPES.labels(failed.error.blocks).inc()
         log.warning(
             "turn_attempt_failed",
             failure=failed.error.kind,

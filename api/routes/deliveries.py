@@ -14,7 +14,7 @@ from schemas.cursors import Cursor
 from schemas.deliveries import Delivery, DeliveryList, DeliveryState
 from storage.deliveries import NotResendable
 
-router = APIRouter(prefix="/api/deliveries", tags=["deliveries"], responses=problem_docs(401, 422, 503))
+router = APIRouter(prefix="/api/deliveries", tags=["deliveries"], responses=problem_docs(401, 403, 422, 503))
 
 _LIST = "deliveries"
 
@@ -22,7 +22,6 @@ _LIST = "deliveries"
 @router.get("", summary="Parts of replies, newest first")
 async def list_deliveries(
     services: Serving,
-    _: Caller,
     status: DeliveryState | None = None,
     before: Before = None,
     limit: Limit = 50,
@@ -39,11 +38,11 @@ async def list_deliveries(
 
 
 @router.post("/{delivery_id}/resend", summary="Send a part once more", responses=problem_docs(404, 409))
-async def resend(delivery_id: UUID, services: Serving, api_key: Caller) -> Delivery:
+async def resend(delivery_id: UUID, services: Serving, caller: Caller) -> Delivery:
     """Only of what failed for good or is unknown. The 24-hour window holds as ever; of an unknown one the customer
     may get a second copy."""
     try:
-        resent = await services.deliveries.resend(delivery_id, asked_by=f"api key {api_key.name}")
+        resent = await services.deliveries.resend(delivery_id, asked_by=caller.who)
     except NotResendable as known:
         raise ProblemError(
             409, f"This delivery is {known.delivery.status}; only one given up as failed or unknown is sent again."

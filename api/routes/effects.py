@@ -17,7 +17,7 @@ from schemas.effects import Effect, EffectList, EffectStatus
 from schemas.requests import Note
 from storage.effects import NotUnknown
 
-router = APIRouter(prefix="/api/effects", tags=["actions"], responses=problem_docs(401, 422, 503))
+router = APIRouter(prefix="/api/effects", tags=["actions"], responses=problem_docs(401, 403, 422, 503))
 
 _LIST = "effects"
 
@@ -34,7 +34,6 @@ class ResolveBody(BaseModel):
 @router.get("", summary="What was done outside, newest first")
 async def list_effects(
     services: Serving,
-    _: Caller,
     status: EffectStatus | None = None,
     before: Before = None,
     limit: Limit = 50,
@@ -51,10 +50,10 @@ async def list_effects(
 
 
 @router.post("/{effect_id}/resolve", summary="Say what became of an effect", responses=problem_docs(404, 409))
-async def resolve(effect_id: UUID, body: ResolveBody, services: Serving, api_key: Caller) -> Effect:
+async def resolve(effect_id: UUID, body: ResolveBody, services: Serving, caller: Caller) -> Effect:
     """Only for an effect that is `unknown`, once: another word than the one that stands is 409, which names that one.
     Nothing is done and nobody is told: it settles the ledger's row."""
-    settled_by = f"api key {api_key.name}"
+    settled_by = caller.who
     try:
         effect = await services.effects.resolve(effect_id, body.outcome, note=body.note, settled_by=settled_by)
     except NotUnknown as known:

@@ -13,9 +13,10 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BeforeValidator
 
-from api.authentication import Credentials, caller
+from api.authentication import Admitted, Credentials, admit
 from api.message_ids import MESSAGE_ID_DOCS
-from api.problems import ProblemError, Taken, name_message, note_taken, problem_docs
+from api.open_streams import TooManyStreams
+from api.problems import RETRY_SECONDS, ProblemError, Taken, name_message, note_taken, problem_docs
 from api.services import Services, Serving
 from api.streaming import Following, follow
 from config import metrics
@@ -23,14 +24,13 @@ from config.settings import Settings
 from schemas.messages import CustomerIdentity, IncomingMessage, RateLimit, StoredMessage, limit_key
 from schemas.requests import MessageId, MessageRequest
 from schemas.turns import Turn
-from storage.api_keys import ApiKey
 from storage.database import StorageUnavailable
 from storage.inbox import OverLimit
 
 router = APIRouter(prefix="/api", tags=["messages"])
 
 
-_PROBLEMS = problem_docs(400, 401, 413, 415) | problem_docs(409, 422, 429, 503, headers=MESSAGE_ID_DOCS)
+_PROBLEMS = problem_docs(400, 401, 403, 413, 415) | problem_docs(409, 422, 429, 503, headers=MESSAGE_ID_DOCS)
 """The latter of a message that could be read: they name it."""
 
 
@@ -49,24 +49,25 @@ IdempotencyKey = Annotated[
 
 @dataclass(frozen=True)
 class Posted:
-    """A message that could be read. Without an id, it came with two."""
+    """A message that could be read. Without an id, it came with two; *is_named*: its caller gave the id."""
 
     body: MessageRequest
     message_id: str | None
+    is_named: bool = True
 
 
 async def read(request: Request, body: MessageRequest, idempotency_key: IdempotencyKey = None) -> Posted:
     """Comes before whoever sends is known, so nothing of it is told here."""
     names = {name for name in (body.message_id, idempotency_key) if name}
-    posted = Posted(body, None if len(names) > 1 else next(iter(names), None) or str(uuid4()))
+    posted = Posted(body, None if len(names) > 1 else next(iter(names), None) or str(uuid4()), bool(names))
     request.state.posted = posted
     return posted
 
 
-async def sender(request: Request, services: Serving, credentials: Credentials) -> ApiKey:
-    """As `caller`. Where the database cannot say who calls, the message is named: it is to be sent again."""
+async def sender(request: Request, services: Serving, credentials: Credentials) -> Admitted:
+    """As `admit`. Where the database cannot say who calls, the message is named: it is to be sent again."""
     try:
-        return await caller(services, credentials)
+        return await admit(request, services, credentials)
     except StorageUnavailable:
         posted: Posted | None = getattr(request.state, "posted", None)
         if posted and posted.message_id:
@@ -120,16 +121,46 @@ def _limits(body: MessageRequest, settings: Settings) -> list[RateLimit]:
     ]
 
 
+_NAMELESS = (
+    "Last-Event-ID resumes the stream of a message: send that message's message_id too (the stream's first event and "
+    "its header Message-Id tell it). For a new message leave Last-Event-ID out. Nothing was stored."
+)
+LastEventId = Annotated[
+    str | None, Header(description="Resume after this event; the message's `message_id` is then needed")
+]
 Read = Annotated[Posted, Depends(read)]
 """Before `Sender`: a message that cannot be checked now is named, if it could be read."""
-Sender = Annotated[ApiKey, Depends(sender)]
+Sender = Annotated[Admitted, Depends(sender)]
 
 
 async def store_for_answer(request: Request, posted: Read, _: Sender, services: Serving) -> StoredMessage:
     return await _store(request, posted, services, wants_stream=False)
 
 
-async def store_for_stream(request: Request, posted: Read, _: Sender, services: Serving) -> StoredMessage:
+async def stream_place(request: Request, services: Serving) -> AsyncIterator[None]:
+    """Held until the stream has ended; after `read`. Raises 503 where none is left: nothing is stored then."""
+    try:
+        with services.open_streams.place():
+            yield
+    except TooManyStreams:
+        posted: Posted = request.state.posted
+        if posted.message_id:
+            name_message(request, posted.message_id)
+        told = "Too many streams are open, and nothing was stored. Send it again under the message_id that stands here."
+        raise ProblemError(503, told, headers={"Retry-After": str(RETRY_SECONDS)}) from None
+
+
+async def store_for_stream(
+    request: Request,
+    posted: Read,
+    _: Sender,
+    _place: Annotated[None, Depends(stream_place)],
+    services: Serving,
+    last_event_id: LastEventId = None,
+) -> StoredMessage:
+    """Raises 422 for a stream that is asked for again without its message's name: it would be another question."""
+    if last_event_id and not posted.is_named:
+        raise ProblemError(422, _NAMELESS)
     return await _store(request, posted, services, wants_stream=True)
 
 
@@ -167,7 +198,7 @@ async def query_async(
     stored: Annotated[StoredMessage, Depends(store_for_stream)],
     services: Serving,
     request: Request,
-    last_event_id: Annotated[str | None, Header(description="Resume after this event")] = None,
+    last_event_id: LastEventId = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Events: first `accepted` `{message_id}`, then `chunk` `{text}` (append), `reset` `{}` (drop what was shown),
     `done` (the Turn; its reply is the text that counts), `error` (the problem). What was shown and is not the answer is

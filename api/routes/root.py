@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.routing import Route
 
-from api.problems import problem_response
+from api.problems import NO_CALL, problem_response
 
 _PLAYGROUND, _DOCS = "/playground", "/docs"
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -24,6 +24,6 @@ def root(pages: Sequence[APIRouter]) -> APIRouter:
     async def lead(request: Request) -> Response:
         if request.method in {"GET", "HEAD"} and "text/html" in request.headers.get("accept", ""):
             return RedirectResponse(start, 303, {"Vary": "Accept"})
-        return problem_response(404, f"There is no call at this address; {_DOCS} lists all calls.")
+        return problem_response(404, NO_CALL)
 
     return router

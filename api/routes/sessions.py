@@ -7,13 +7,16 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BeforeValidator
 
-from api.authentication import Caller, caller
+from api.authentication import Admission, Caller, name_of
 from api.pages import GOES_ON, Before, Limit, name_next, page_of
+from api.paths import name_in_path
 from api.problems import ProblemError, problem_docs
 from api.routes.messages import IdempotencyKey
 from api.services import Services, Serving
 from integrations.temporal.conversations import TemporalUnavailable
+from schemas.access import Right
 from schemas.conversation_ref import ConversationRef
 from schemas.conversations import ApprovalDecision
 from schemas.cursors import Cursor
@@ -34,13 +37,15 @@ from schemas.transitions import Event, Transition
 from schemas.turns import State, Turn
 from storage.standings import Changed
 
-router = APIRouter(
-    prefix="/api/session", tags=["sessions"], dependencies=[Depends(caller)], responses=problem_docs(401, 404, 422, 503)
-)
+router = APIRouter(prefix="/api/session", tags=["sessions"], responses=problem_docs(401, 403, 404, 409, 422, 503))
 
 _NOBODY = "This customer has no conversation on this channel."
 
-Customer = Annotated[CustomerId, Path(description="Your own name for the customer")]
+Customer = Annotated[
+    CustomerId,
+    BeforeValidator(name_in_path),
+    Path(description="Your own name for the customer, percent-encoded: `/` in it is `%2F`, `%` is `%25`"),
+]
 OnChannel = Annotated[ChannelName, Query(description="The channel the customer writes on")]
 
 
@@ -99,7 +104,12 @@ async def thread(session: Found, services: Serving) -> ThreadHistory:
 
 @router.get("/{customer_id}/turns", summary="Turns with the model's raw output, newest first", responses=GOES_ON)
 async def turns(
-    session: Found, services: Serving, response: Response, limit: Limit = 20, before: Before = None
+    session: Found,
+    services: Serving,
+    response: Response,
+    admitted: Admission,
+    limit: Limit = 20,
+    before: Before = None,
 ) -> list[Turn]:
     """The header `Next-Before` is the `before` of the page after this one; the last has none."""
     page, after = await page_of(
@@ -110,7 +120,7 @@ async def turns(
         lambda row: Cursor(at=row.finished_at, id=row.turn_id),
     )
     name_next(response, after)
-    return page
+    return [turn.veiled() for turn in page] if admitted.right is Right.VEILED else page
 
 
 @router.get(
@@ -135,22 +145,27 @@ async def transitions(
 
 
 @router.post("/{customer_id}/reset", summary="Start over")
-async def reset(session: Found, body: ResetBody, services: Serving, api_key: Caller) -> Session:
+async def reset(session: Found, body: ResetBody, services: Serving, caller: Caller) -> Session:
     """Gives the conversation back to the bot, at once; a turn under way begins again. Old thread ids stay in
     `history`."""
-    who = f"api key {api_key.name}"
-    changed = await services.standings.reset(session.conversation_id, new_thread=body.new_thread, who=who)
+    changed = await services.standings.reset(session.conversation_id, new_thread=body.new_thread, who=caller.who)
     session = await _going_on(session, changed.conversation_id, services)
     _tell(session, changed, services)
     return await _again(session, services)
 
 
 @router.post("/{customer_id}/state", summary="Change who has the conversation")
-async def set_state(session: Found, body: StateBody, services: Serving, api_key: Caller) -> ChangedSession:
+async def set_state(
+    session: Found, body: StateBody, services: Serving, caller: Caller, admitted: Admission
+) -> ChangedSession:
     """Takes effect at once, whatever goes on. `human_handoff`: nothing of the bot begins to leave once this has
     returned; `in_flight` names requests that were under way. `bot`: it answers again, also what the customer wrote
     meanwhile and nobody answered; an open handoff is released, open tickets stay open."""
-    who, event = f"api key {api_key.name}", _EVENTS[State(body.state)]
+    who, event = caller.who, _EVENTS[State(body.state)]
+    if admitted.right is Right.TAKE:
+        if event is not Event.TAKEN:
+            raise ProblemError(403, "This conversation is another team's: of all states you may only take it.")
+        await services.teams.note_taken(session.conversation_id, who=who)
     changed = await services.standings.change(session.conversation_id, event, who=who, reason=body.reason or "by hand")
     session = await _going_on(session, changed.conversation_id, services)
     _tell(session, changed, services)
@@ -167,7 +182,7 @@ async def set_state(session: Found, body: StateBody, services: Serving, api_key:
     responses=problem_docs(409),
 )
 async def reply(
-    session: Found, body: ReplyBody, services: Serving, idempotency_key: IdempotencyKey = None
+    session: Found, body: ReplyBody, services: Serving, caller: Caller, idempotency_key: IdempotencyKey = None
 ) -> ReplyTaken:
     """Stored at once and sent over the customer's channel, in order with the bot's replies. Over HTTP channels it is
     in the database for whoever shows the conversation. The bot goes on as the state says: set `human_handoff` to keep
@@ -175,7 +190,7 @@ async def reply(
     if len(body.text) > services.settings.message_max_characters:
         raise ProblemError(422, f"text may have at most {services.settings.message_max_characters} characters.")
     known = await services.outbox.add_reply(
-        session.conversation_id, body.text, author_name=body.agent_name, key=idempotency_key
+        session.conversation_id, body.text, author_name=name_of(caller, body.agent_name), key=idempotency_key
     )
     if known is None:
         raise ProblemError(404, _NOBODY)
@@ -188,22 +203,25 @@ async def reply(
 
 
 @router.post("/{customer_id}/approval", summary="Approve or decline the action that waits for staff")
-async def approve(session: Deciding, body: ApprovalBody, services: Serving) -> Session:
+async def approve(session: Deciding, body: ApprovalBody, services: Serving, caller: Caller) -> Session:
     """Bound to exactly that action by its digest: a late, a second or another one's answer does nothing."""
-    await _decide(session, services, body.digest, body)
+    await _decide(session, services, body.digest, body.approved, name_of(caller, body.agent_name))
     return await _again(session, services)
 
 
 @router.post(
     "/{customer_id}/questions/{question_id}", summary="Decide an open question", responses=problem_docs(404, 409)
 )
-async def decide_question(session: Deciding, question_id: UUID, body: QuestionBody, services: Serving) -> Session:
+async def decide_question(
+    session: Deciding, question_id: UUID, body: QuestionBody, services: Serving, caller: Caller
+) -> Session:
     """An approval, or a question to the customer in the customer's place. One that is not open any more is 404;
     one that somebody else decided at this moment, or that ended then, is 409, and says which."""
     asked = next((each for each in session.questions if each.id == question_id), None)
     if asked is None:
         raise ProblemError(404, "There is no such open question; GET the session for those that are open.")
-    if not await _decide(session, services, asked.digest, body, for_customer=asked.kind == "confirmation"):
+    who, of_customer = name_of(caller, body.agent_name), asked.kind == "confirmation"
+    if not await _decide(session, services, asked.digest, body.approved, who, for_customer=of_customer):
         raise ProblemError(409, await _what_came_first(question_id, await _looked_up(session, services), services))
     return await _again(session, services)
 
@@ -217,15 +235,15 @@ async def _what_came_first(question_id: UUID, session: Session, services: Servic
 
 
 async def _decide(
-    session: Session, services: Services, digest: str, body: ApprovalBody | QuestionBody, *, for_customer: bool = False
+    session: Session, services: Services, digest: str, approved: bool, who: str, *, for_customer: bool = False
 ) -> bool:
     """Hands the decision in; whether it holds. Who decided is in the database; what goes to the workflow is the
     entry's number.
 
     Raises TemporalUnavailable once Temporal is silent for READINESS_TIMEOUT_SECONDS, and StillWaiting while a turn is
     under way for CHANGE_WAIT_SECONDS."""
-    by = await services.actions.hand_in(session.conversation_id, approved=body.approved, who=body.agent_name)
-    decision = ApprovalDecision(digest=digest, approved=body.approved, by=by, for_customer=for_customer)
+    by = await services.actions.hand_in(session.conversation_id, approved=approved, who=who)
+    decision = ApprovalDecision(digest=digest, approved=approved, by=by, for_customer=for_customer)
     settings = services.settings
     deciding = services.conversations.resolve_approval(_ref_of(session), decision, settings.change_wait_seconds)
     changed = await services.readiness.while_temporal_answers(deciding, settings.readiness_timeout_seconds)

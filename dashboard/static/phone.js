@@ -11,6 +11,7 @@ const EVERY_MS = 700;
 const TICKS = { queued: "…", sent: "✓", delivered: "✓✓", read: "✓✓", failed: "!", deleted: "×" };
 let bubbles = new Map();
 let revision = 0;
+let unsent = null; // a message that may not have arrived: its words again are the same message
 
 const person = () => PEOPLE[$("customer").value];
 const chat = () => person().phone || person().user_id;
@@ -158,7 +159,7 @@ $("customer").onchange = another;
 $("switches").onchange = () => attempt(writeSwitches);
 for (const button of document.querySelectorAll("[data-do]")) button.onclick = () => attempt(DEEDS[button.dataset.do]);
 $("text").onkeydown = (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) { // Safari's end of an input method's word
     event.preventDefault();
     $("form").requestSubmit();
   }
@@ -166,8 +167,17 @@ $("text").onkeydown = (event) => {
 $("form").onsubmit = (event) => {
   event.preventDefault();
   const text = $("text").value;
+  const again = unsent?.text === text && unsent.chat === chat();
+  const id = again ? unsent.id : wamid();
+  unsent = { text, id, chat: chat() };
   $("text").value = "";
-  attempt(() => send({ text, id: wamid() }), () => ($("text").value = text));
+  attempt(
+    async () => {
+      await send({ text, id });
+      unsent = null;
+    },
+    () => unsent && ($("text").value ||= text),
+  );
 };
 async function watch() {
   for (;;) {

@@ -69,34 +69,50 @@ async function* events(response) {
   }
 }
 
-// Streams the answer into *node*; a lost connection is taken up again where it broke.
-async function stream(message, node) {
-  let newest = null;
-  let text = "";
-  for (let attempt = 0; attempt < RETRIES; attempt += 1) {
-    try {
-      const response = await call("/api/query_async", message, newest ? { "Last-Event-ID": newest } : {});
-      if (!response.ok) throw new Error(await explain(response));
-      for await (const { event, data, id } of events(response)) {
-        newest = id;
-        if (event === "chunk") write((text += data.text), node);
-        if (event === "reset") write((text = ""), node);
-        if (event === "done") return data;
-        if (event === "error") throw new Error(`${data.title}: ${data.detail}`);
-        node.scrollIntoView({ block: "end" });
-      }
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-    }
-    await new Promise((resume) => setTimeout(resume, 500 * (attempt + 1)));
-  }
-  throw new Error("The connection was lost. Send again: the answer is kept.");
+// What may be over with the next try: the message is kept, or may be sent again under its id.
+class Passing extends Error {}
+
+async function refusal(response) {
+  const told = await explain(response);
+  return response.status === 503 ? new Passing(told) : Object.assign(new Error(told), { refused: true });
 }
 
-async function ask(message, node) {
+// Streams the answer into *node*, on from where it was (*seen*); undefined where the connection ended before the answer.
+async function stream(message, node, seen) {
+  const response = await call("/api/query_async", message, seen.newest ? { "Last-Event-ID": seen.newest } : {});
+  if (!response.ok) throw await refusal(response);
+  for await (const { event, data, id } of events(response)) {
+    if (event === "chunk") write((seen.text += data.text), node);
+    if (event === "reset") write((seen.text = ""), node);
+    if (event === "done") return data;
+    if (event === "error") throw new (data.status === 503 ? Passing : Error)(`${data.title}: ${data.detail}`);
+    seen.newest = id;
+    node.scrollIntoView({ block: "end" });
+  }
+  return undefined;
+}
+
+async function ask(message) {
   const response = await call("/api/message", message);
-  if (!response.ok) throw new Error(await explain(response));
+  if (!response.ok) throw await refusal(response);
   return response.json();
+}
+
+// The turn that answers *message*, tried for several seconds.
+async function answered(message, node) {
+  const seen = { newest: null, text: "" };
+  let why = "The connection was lost.";
+  for (let attempt = 1; attempt <= RETRIES; attempt += 1) {
+    try {
+      const turn = await ($("streaming").checked ? stream(message, node, seen) : ask(message));
+      if (turn) return turn;
+    } catch (error) {
+      if (!(error instanceof TypeError || error instanceof Passing)) throw error; // fetch's own is a TypeError
+      if (error instanceof Passing) why = error.message;
+    }
+    await new Promise((resume) => setTimeout(resume, 500 * attempt));
+  }
+  throw new Error(`${why} “Send again” sends it under the same message_id: it is answered once.`);
 }
 
 function showReply(turn, node) {
@@ -116,8 +132,6 @@ function showReply(turn, node) {
   }
 }
 
-const answered = (message, node) => ($("streaming").checked ? stream(message, node) : ask(message, node));
-
 function show(turn, node) {
   showReply(turn, node);
   if (turn.reply) answers.add(turn.turn_id);
@@ -126,19 +140,31 @@ function show(turn, node) {
 
 async function send(message) {
   const node = bubble("", "writing");
-  $("send").disabled = true;
+  last = message;
+  sessionStorage.setItem("unanswered", JSON.stringify(message)); // a page that is loaded anew offers it
+  $("send").disabled = $("again").disabled = true;
   try {
     const turn = await answered(message, node);
     show(turn, node);
     if (!turn.reply) kept.add(message);
-    last = message;
-    $("again").disabled = false;
+    sessionStorage.removeItem("unanswered");
   } catch (error) {
     node.className = "bad";
     node.textContent = error.message;
+    if (error.refused && !$("text").value) $("text").value = message.text; // to be put otherwise, maybe
   }
-  $("send").disabled = false;
-  await look();
+  $("send").disabled = $("again").disabled = false;
+  await look().catch(() => {}); // no connection: the next look has one, maybe
+}
+
+// What was sent, and not answered, when the page was left.
+function offerUnanswered() {
+  const message = JSON.parse(sessionStorage.getItem("unanswered"));
+  if (!message || message.customer_id !== $("customer").value) return;
+  bubble(message.text, "mine");
+  bubble("This page was left before the answer: “Send again” sends it under the same message_id.", "note");
+  last = message;
+  $("again").disabled = false;
 }
 
 // What was kept is answered after a release, or a ticket: the same message again waits for that answer.
@@ -245,11 +271,15 @@ async function start() {
   $("customer").value = sessionStorage.getItem("customer") || `visitor-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   sessionStorage.setItem("customer", $("customer").value);
   begin();
-  await look();
+  offerUnanswered();
+  await look().catch(() => {});
   const about = await (await fetch("/playground/about")).json();
   temporal = about.temporal_ui;
   $("simulator").hidden = !about.simulator;
 }
+
+// An Enter that ends an input method's word: Safari ends composing before it and says so by 229 alone.
+const composes = (pressed) => pressed.isComposing || pressed.keyCode === 229;
 
 $("form").addEventListener("submit", (submit) => {
   submit.preventDefault();
@@ -260,7 +290,7 @@ $("form").addEventListener("submit", (submit) => {
   send({ customer_id: $("customer").value, text, message_id: id });
 });
 $("text").addEventListener("keydown", (pressed) => {
-  if (pressed.key !== "Enter" || pressed.shiftKey || pressed.isComposing) return;
+  if (pressed.key !== "Enter" || pressed.shiftKey || composes(pressed)) return;
   pressed.preventDefault();
   if (!$("send").disabled) $("form").requestSubmit();
 });
@@ -271,6 +301,7 @@ $("again").addEventListener("click", () => {
 $("fresh").addEventListener("click", () => {
   $("customer").value = `visitor-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   sessionStorage.setItem("customer", $("customer").value);
+  sessionStorage.removeItem("unanswered");
   begin();
   seen = 0;
 });

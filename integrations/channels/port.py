@@ -54,12 +54,15 @@ class OutgoingReply(BaseModel):
     """A whole reply, as it was written: Markdown with its sources, or a template in its place.
 
     `choices` are shown as buttons; where they do not fit under the text they follow under `choices_text`. `literal`:
-    the text is no Markdown, each character of it stands for itself.
+    the text is no Markdown, each character of it stands for itself. Of a text of more than `max_characters` only the
+    beginning is sent, and `cut_notice` after it.
     """
 
     model_config = ConfigDict(frozen=True)
 
     text: str
+    max_characters: int = Field(default=1_000_000, ge=200)
+    cut_notice: str = ""
     sources: tuple[Source, ...] = ()
     choices: tuple[Choice, ...] = ()
     choices_text: str = ""
@@ -122,7 +125,10 @@ class Channel(Protocol):
     """
 
     def plan(self, account: str, reply: OutgoingReply) -> list[PlannedPart]:
-        """The messages that *reply* is sent in, ready to send and in order; the same for the same reply."""
+        """The messages that *reply* is sent in, ready to send and in order; the same for the same reply.
+
+        At least one, and not bound to the event loop's thread: a long text takes a while.
+        """
         ...
 
     def may_send(self, part: PlannedPart, last_customer_message_at: datetime | None, now: datetime) -> bool:

@@ -25,18 +25,18 @@ async def resolve(host: str, port: int) -> list[str]:
     return [str(each[4][0]) for each in found]
 
 
-async def checked_address(host: str, port: int, allowed: frozenset[str], resolve: Resolve) -> str:
-    """One address of *host* to connect to. Every address must be public, or *host:port* stand in *allowed*.
+async def checked_addresses(host: str, port: int, *, private: bool, resolve: Resolve) -> list[str]:
+    """The addresses of *host*, in the order to be tried. Each must be public, unless it may be *private*.
 
     Raises AddressRefused, or OSError if the name leads nowhere. Odd spellings (`127.1`, `0x7f000001`) are names to
     the resolver, so what counts is what they lead to.
     """
-    addresses = await resolve(host, port)
+    addresses = list(dict.fromkeys(await resolve(host, port)))
     if not addresses:
         raise OSError(f"{host} has no address")
-    if f"{host}:{port}" not in allowed and not all(is_public(ip_address(each.partition("%")[0])) for each in addresses):
+    if not private and not all(is_public(ip_address(each.partition("%")[0])) for each in addresses):
         raise AddressRefused(f"{host} leads to an address that may not be called")
-    return addresses[0]
+    return addresses
 
 
 def is_public(address: Address) -> bool:

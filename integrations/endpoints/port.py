@@ -13,21 +13,21 @@ from schemas.actions import Endpoint
 class CallFailureKind(StrEnum):
     """What is known of a call that brought no result."""
 
-    NOT_SENT = "not_sent"  # surely nothing was executed: may be tried again
+    NOT_SENT = "not_sent"  # surely nothing was executed, or it only reads: may be tried again
     REFUSED = "refused"  # by our own rules: never tried again
     FAILED = "failed"  # the service said no: surely not executed
     UNKNOWN = "unknown"  # it may have been executed
 
 
 class EndpointResult(BaseModel):
-    """A service's answer: HTTP status, text (capped; `truncated` tells), content type."""
+    """A service's answer: HTTP status, content type, and the whole text, or why there is none (`unread`)."""
 
     model_config = ConfigDict(frozen=True)
 
     status: int
     content_type: str = ""
     body: str = ""
-    truncated: bool = False
+    unread: str = ""
 
 
 class EndpointFailed(Exception):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from integrations.perplexity.characters import storable
+from integrations.characters import storable
+from integrations.perplexity.failures import short
+from integrations.perplexity.marks import blocks_of, shape_of
 from integrations.perplexity.messages import MessagesSoFar
 from integrations.perplexity.port import Answer, AskFailed, ModelPrompt
 from integrations.perplexity.privacy import kept_details
@@ -16,9 +18,10 @@ _MAX_TITLE = 300
 
 
 def accepted_answer(messages: MessagesSoFar, prompt: ModelPrompt) -> Answer:
-    """The answer in our words. Raises AskFailed: NO_ANSWER if none was accepted, MALFORMED if it has no id."""
+    """The answer in our words. Raises AskFailed: what upstream marked instead of one, UNKNOWN_SHAPE if nobody can read
+    what came, NO_ANSWER if none was accepted, MALFORMED if it has no id."""
     if messages.accepted is None:
-        raise AskFailed(ModelFailureKind.NO_ANSWER, "the answer never came to be complete")
+        raise _none(messages)
     backend_uuid = messages.backend_uuid or prompt.backend_uuid
     if not backend_uuid:
         raise AskFailed(ModelFailureKind.MALFORMED, "the answer has no backend_uuid, so the thread could not go on")
@@ -32,6 +35,20 @@ def accepted_answer(messages: MessagesSoFar, prompt: ModelPrompt) -> Answer:
         thread_url_slug=storable(slug) if isinstance(slug, str) else None,
         details=kept_details(messages.last),
     )
+
+
+def _none(messages: MessagesSoFar) -> AskFailed:
+    if messages.refusal is not None:
+        return AskFailed(messages.refusal.kind, messages.refusal.why, said=short(messages.refusal.said))
+    if messages.unknown is not None:
+        return unknown_shape(messages.unknown)
+    return AskFailed(ModelFailureKind.NO_ANSWER, "the answer never came to be complete")
+
+
+def unknown_shape(message: dict[str, Any]) -> AskFailed:
+    """For what nobody here can read: its names, and no words."""
+    why = f"a shape nobody knows: {shape_of(message)}"
+    return AskFailed(ModelFailureKind.UNKNOWN_SHAPE, why, blocks=blocks_of(message))
 
 
 def sources_of(web_results: list[Any]) -> tuple[Source, ...]:

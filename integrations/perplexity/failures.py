@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 
 import httpx2
 from socksio import SOCKSError
 
-from integrations.perplexity.characters import storable
+from integrations.characters import storable
 from integrations.perplexity.frames import parse_object
 from integrations.perplexity.port import AskFailed
+from integrations.retry_after import retry_after
 from schemas.failures import ModelFailureKind
 
 _MAX_EXPLANATION = 300
-_MAX_RETRY_AFTER = 86_400.0
 
 _TEXTS: tuple[tuple[re.Pattern[str], ModelFailureKind], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
@@ -74,7 +73,7 @@ _EXCEPTIONS: tuple[tuple[type[Exception], ModelFailureKind], ...] = (
 def from_error_text(text: str) -> AskFailed:
     """For `{"error": text}`, as a body or as a frame; what no line of the table knows is UPSTREAM."""
     kind = next((kind for pattern, kind in _TEXTS if pattern.search(text)), ModelFailureKind.UPSTREAM)
-    return AskFailed(kind, "the wrapper says", said=_short(text))
+    return AskFailed(kind, "the wrapper says", said=short(text))
 
 
 def from_status(
@@ -89,7 +88,7 @@ def from_status(
     if status == 500 and isinstance(error, str):
         return from_error_text(error)
     text = body.decode("utf-8", errors="replace")
-    words = _short(error if isinstance(error, str) else text)
+    words = short(error if isinstance(error, str) else text)
     pause = retry_after(headers.get("retry-after"), now)
     kind = ModelFailureKind.GATEWAY if streams and status in _NEVER_TAKEN else _kind_of_status(status, text)
     return AskFailed(kind, f"HTTP {status}", said=words, retry_after=pause)
@@ -98,24 +97,7 @@ def from_status(
 def from_exception(error: Exception) -> AskFailed:
     """For the HTTP client's own errors. Broken after the connection stood: the prompt may have been put."""
     kind = next((kind for known, kind in _EXCEPTIONS if isinstance(error, known)), ModelFailureKind.CUT)
-    return AskFailed(kind, type(error).__name__, said=_short(str(error)))
-
-
-def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait from *now* (Unix seconds). None if unreadable.
-
-    The header has two forms (RFC 9110 §10.2.3): seconds, or a date.
-    """
-    if value is None:
-        return None
-    text = value.strip()
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
-        return min(float(text), _MAX_RETRY_AFTER)
-    try:
-        moment = parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return min(max(moment - now, 0.0), _MAX_RETRY_AFTER)
+    return AskFailed(kind, type(error).__name__, said=short(str(error)))
 
 
 def _kind_of_status(status: int, text: str) -> ModelFailureKind:
@@ -127,7 +109,7 @@ def _kind_of_status(status: int, text: str) -> ModelFailureKind:
     return ModelFailureKind.OVERLOADED if status >= 500 else ModelFailureKind.REJECTED
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """One line, cut: explanations are logged. An HTML page is named, not quoted."""
     if re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE):
         return "an HTML page"

@@ -49,7 +49,8 @@ class Answer(BaseModel):
 class AskFailed(Exception):
     """The call brought no answer. `partial` is the text that had come by then, never shown as an answer.
 
-    `said` is what upstream itself said of it: somebody else's words, which may quote a prompt or an answer.
+    `said` is what upstream itself said of it: somebody else's words, which may quote a prompt or an answer. `blocks`:
+    of a shape that nobody knows, the names of its blocks.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class AskFailed(Exception):
         said: str = "",
         retry_after: float | None = None,
         partial: str = "",
+        blocks: str = "",
     ) -> None:
         super().__init__(f"{kind}: {why}")
         self.kind = kind
@@ -67,6 +69,7 @@ class AskFailed(Exception):
         self.said = said
         self.retry_after = retry_after
         self.partial = partial
+        self.blocks = blocks
 
     @property
     def explanation(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from integrations.perplexity.characters import storable
+from integrations.characters import storable
 
 KEPT_FIELDS = (
     "account_used",

@@ -6,11 +6,14 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
+
 from config.clock import Monotonic
+from integrations import capped
+from integrations.characters import storable
 from integrations.perplexity.answer import accepted_answer
-from integrations.perplexity.characters import storable
 from integrations.perplexity.failures import from_error_text
-from integrations.perplexity.frames import FrameReader, TooLarge, parse_object
+from integrations.perplexity.frames import Frames, TooLarge, parse_object
 from integrations.perplexity.messages import MessagesSoFar
 from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, OnText
 from schemas.failures import ModelFailureKind
@@ -45,17 +48,18 @@ class Reading:
         except AskFailed:
             return None
 
-    async def stream(self, pieces: AsyncIterator[bytes]) -> Answer:
+    async def stream(self, response: httpx2.Response) -> Answer:
         """Reads frames until the answer is complete. Raises AskFailed; a done frame alone is no success."""
-        reader = FrameReader(self._message_bytes)
-        async for piece in pieces:
-            if reader.received + len(piece) > self._stream_bytes:
-                raise _too_large(f"the stream has more than {self._stream_bytes} bytes")
-            if await self._take(_fed(reader, piece)):
-                return self._answer()
-        if await self._take(reader.finish()) or self.messages.accepted is not None:
+        frames = Frames(response, frame_bytes=self._message_bytes, stream_bytes=self._stream_bytes)
+        try:
+            async for frame in frames:
+                if await self._take(frame):
+                    return self._answer()
+        except TooLarge as error:
+            raise _too_large(str(error)) from None
+        if self.messages.accepted is not None or self.messages.refusal is not None:
             return self._answer()
-        raise _ended_without_done(reader)
+        raise _ended_without_done(frames)
 
     async def body(self, pieces: AsyncIterator[bytes]) -> Answer:
         """Reads one JSON object. Raises AskFailed."""
@@ -66,32 +70,27 @@ class Reading:
             raise from_error_text(error)
         if "data" in message and message["data"] is None:
             raise AskFailed(ModelFailureKind.BLOCKED, "the wrapper got nothing from upstream (`data: null`)")
-        if not message.keys() & {"answer", "blocks", "status"}:
-            raise AskFailed(ModelFailureKind.MALFORMED, "the body is JSON, but no answer of a known shape")
         await self._add(message)
         return self._answer()
 
     async def _whole(self, pieces: AsyncIterator[bytes]) -> bytes:
-        body = bytearray()
-        async for piece in pieces:
-            body += piece
-            if len(body) > self._message_bytes:
-                raise _too_large(f"the body has more than {self._message_bytes} bytes")
-        return bytes(body)
+        try:
+            return await capped.whole(pieces, self._message_bytes)
+        except capped.TooLarge as error:
+            raise _too_large(f"the body has {error}") from None
 
-    async def _take(self, frames: list[dict[str, Any]]) -> bool:
+    async def _take(self, frame: dict[str, Any]) -> bool:
         """Whether the stream is at its end: a complete message came, or the done frame."""
-        for frame in frames:
-            if frame.get("type") == "error":
-                raise from_error_text(str(frame.get("error")))
-            if isinstance(content := frame.get("content"), dict):
-                await self._add(content)
-            if frame.get("done") is True:
-                self._check_done()
-                return True
-            if self.messages.complete:
-                return True
-        return False
+        if frame.get("type") == "error":
+            raise from_error_text(str(frame.get("error")))
+        if isinstance(content := frame.get("content"), dict):
+            await self._add(content)
+        elif content:
+            await self._add(frame)  # of no shape that was seen: its fields are named
+        if frame.get("done") is True:
+            self._check_done()
+            return True
+        return self.messages.complete
 
     async def _add(self, message: dict[str, Any]) -> None:
         self.messages.add(message)
@@ -111,18 +110,11 @@ class Reading:
             raise AskFailed(ModelFailureKind.BLOCKED, "only the done frame came: upstream gave the wrapper nothing")
 
 
-def _fed(reader: FrameReader, piece: bytes) -> list[dict[str, Any]]:
-    try:
-        return reader.feed(piece)
-    except TooLarge as error:
-        raise _too_large(str(error)) from error
-
-
-def _ended_without_done(reader: FrameReader) -> AskFailed:
-    if reader.broken and not reader.framed:
+def _ended_without_done(frames: Frames) -> AskFailed:
+    if frames.received and not frames.framed:
         return AskFailed(ModelFailureKind.MALFORMED, "the stream holds no frames of a known shape")
     return AskFailed(
-        ModelFailureKind.CUT, f"the stream ended after {reader.received} bytes, without an answer or an end"
+        ModelFailureKind.CUT, f"the stream ended after {frames.received} bytes, without an answer or an end"
     )
 
 

@@ -7,6 +7,7 @@ thread. `schemas.failures` decides about tries.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote, urlsplit
@@ -17,8 +18,9 @@ from socksio import SOCKSError
 from config.clock import utc_now
 from config.hosts import through_proxies
 from config.settings import Settings
+from integrations import capped
+from integrations.characters import storable
 from integrations.perplexity.breaker import CircuitBreaker
-from integrations.perplexity.characters import storable
 from integrations.perplexity.failures import from_exception, from_status
 from integrations.perplexity.frames import parse_object
 from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, OnText
@@ -53,6 +55,8 @@ class WrapperClient:
         parts = urlsplit(settings.perplexity_base_url)
         self._origin, self._path_prefix = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
         self._breaker = CircuitBreaker(settings.perplexity_breaker_failures, settings.perplexity_breaker_open_seconds)
+        self._limited: dict[str, float] = {}
+        """Until when (monotonic) an account that is at its limit is left alone."""
         self._http = _http_client(settings, transport)
 
     async def ask(self, prompt: ModelPrompt, on_text: OnText | None = None) -> Answer:
@@ -63,6 +67,8 @@ class WrapperClient:
             raise AskFailed(
                 ModelFailureKind.CONNECT, "the wrapper could not be reached several times in a row", retry_after=wait
             )
+
+        self._check_limit(prompt.account_name)
 
         async def heard(text: str) -> None:
             self._breaker.reached()  # those who wait need not wait for the whole answer
@@ -80,6 +86,9 @@ class WrapperClient:
             answer = await self._answer(target, reading)
         except AskFailed as error:
             self._breaker.failed(error.kind)
+            if error.kind is ModelFailureKind.LIMIT:
+                pause = self._settings.perplexity_limit_pause_seconds
+                self._limited[prompt.account_name] = time.monotonic() + pause
             if (answer := reading.accepted()) is not None:
                 return answer
             error.partial = storable(reading.messages.text)
@@ -118,6 +127,12 @@ class WrapperClient:
     async def close(self) -> None:
         await self._http.aclose()
 
+    def _check_limit(self, account_name: str) -> None:
+        """Raises AskFailed while the account is at a limit of upstream's: nothing is asked of it then."""
+        remaining = self._limited.get(account_name, 0.0) - time.monotonic()
+        if remaining > 0:
+            raise AskFailed(ModelFailureKind.LIMIT, "the account was at its limit", retry_after=remaining)
+
     def _target(self, prompt: ModelPrompt) -> str:
         return target_of(prompt, self._way, answer_only=self._answer_only, path_prefix=self._path_prefix)
 
@@ -126,7 +141,7 @@ class WrapperClient:
         try:
             async with whole_answer, self._response(target) as response:
                 if _is_stream(response, self._way):
-                    return await reading.stream(response.aiter_bytes())
+                    return await reading.stream(response)
                 return await reading.body(response.aiter_bytes())
         except TimeoutError:
             if not whole_answer.expired():
@@ -140,7 +155,7 @@ class WrapperClient:
     async def _response(self, target: str) -> AsyncIterator[httpx2.Response]:
         async with self._http.stream("GET", self._origin + target) as response:
             if response.status_code != 200:
-                body = await _beginning(response)
+                body = await capped.beginning(response.aiter_bytes(), _ERROR_BODY_BYTES)
                 streams, now = self._way == "async", utc_now().timestamp()
                 raise from_status(response.status_code, response.headers, body, now, streams=streams)
             if "html" in response.headers.get("content-type", ""):
@@ -164,12 +179,3 @@ def _http_client(settings: Settings, transport: httpx2.AsyncBaseTransport | None
 def _is_stream(response: httpx2.Response, way: Way) -> bool:
     kind = response.headers.get("content-type", "")
     return "event-stream" in kind or (way == "async" and "json" not in kind)
-
-
-async def _beginning(response: httpx2.Response) -> bytes:
-    body = bytearray()
-    async for piece in response.aiter_bytes():
-        body += piece
-        if len(body) >= _ERROR_BODY_BYTES:
-            break
-    return bytes(body)

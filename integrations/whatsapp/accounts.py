@@ -6,7 +6,9 @@ an assistant's `accounts` list, so a reply leaves by the provider that its custo
 
 from __future__ import annotations
 
-META, TWILIO = "meta", "twilio"
+from schemas.channels import PROVIDERS
+
+META, TWILIO = PROVIDERS
 
 
 def account_name(provider: str, number: str) -> str:

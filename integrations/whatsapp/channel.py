@@ -10,7 +10,7 @@ from integrations.channels.port import Choice, MediaFile, MediaRef, OutgoingPart
 from integrations.whatsapp.accounts import META, read_account
 from integrations.whatsapp.port import SendRequest, WhatsAppProvider
 from integrations.whatsapp.rendering import literally, render
-from integrations.whatsapp.splitting import measure, split
+from integrations.whatsapp.splitting import measure, shorten, split
 from integrations.whatsapp.window import is_open
 from schemas.deliveries import PlannedPart
 
@@ -33,8 +33,7 @@ class WhatsAppChannel:
         """Rendered and split; the buttons stand under the last part where they fit, else under words of their own."""
         if template := reply.template:
             return [PlannedPart(part=0, kind="template", text=f"{template.name} {template.language}")]
-        text = literally(reply.text) if reply.literal else render(reply.text, reply.sources)
-        limits = self._of(account).limits
+        text, limits = _written(reply), self._of(account).limits
         parts = [PlannedPart(part=n, text=piece) for n, piece in enumerate(split(text, limits.text_units))]
         if not reply.choices or len(reply.choices) > limits.buttons:
             return parts
@@ -87,6 +86,18 @@ class WhatsAppChannel:
         if name not in self._providers:
             raise SendFailed(SendFailureKind.OURS, f"no account at {name} is configured")
         return self._providers[name]
+
+
+def _written(reply: OutgoingReply) -> str:
+    """The words as WhatsApp shows them; as they are written where nothing else would be left of them.
+
+    Cut before it is rendered, so that no text takes long, and after, for a table's names are told once a row.
+    """
+    said = shorten(reply.text, reply.max_characters)
+    whole = literally(said) if reply.literal else render(said, reply.sources) or literally(said)
+    written = shorten(whole, reply.max_characters)
+    is_cut = said != reply.text.strip() or written != whole
+    return f"{written}\n\n{literally(reply.cut_notice)}" if is_cut and reply.cut_notice else written
 
 
 def only(provider: WhatsAppProvider, name: str = META) -> WhatsAppChannel:

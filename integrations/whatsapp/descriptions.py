@@ -23,7 +23,16 @@ _FOR_STAFF = "It is being fetched for our staff: say so, and not that it has arr
 
 def describe_media(kind: MessageKind, media: MediaRef, caption: str | None) -> str:
     """One line for the model, which cannot see the file, then what the customer wrote under it."""
-    what = "a voice message" if media.voice else MEDIA_WORDS.get(kind, "a file")
-    named = f" named “{media.filename}”" if media.filename else ""
-    described = f"[The customer sent {what}{named}, which you cannot open. {_FOR_STAFF}]"
+    described = f"[The customer sent {_what(kind, media)}, which you cannot open. {_FOR_STAFF}]"
     return f"{described}\n{caption}" if caption else described
+
+
+def describe_own_media(who: str, kind: MessageKind, media: MediaRef, caption: str | None) -> str:
+    """The same for what *who*, on our side, sent to the customer."""
+    described = f"[{who} sent {_what(kind, media)}.]"
+    return f"{described}\n{caption}" if caption else described
+
+
+def _what(kind: MessageKind, media: MediaRef) -> str:
+    what = "a voice message" if media.voice else MEDIA_WORDS.get(kind, "a file")
+    return f"{what} named “{media.filename}”" if media.filename else what

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
-import re
 from typing import Any
 
 import httpx2
 from socksio import SOCKSError
 
+from config.clock import utc_now
+from integrations import capped
 from integrations.channels.failures import SendFailed, SendFailureKind
+from integrations.retry_after import retry_after
 
 # Nothing of the request was sent when one of these is raised.
 _NEVER_LEFT = (
@@ -45,16 +46,15 @@ async def call(http: httpx2.AsyncClient, request: httpx2.Request, seconds: float
         raise SendFailed(SendFailureKind.TRANSIENT, f"not reached: {type(error).__name__}") from None
     except (httpx2.HTTPError, TimeoutError) as error:
         raise SendFailed(SendFailureKind.UNKNOWN, f"no whole answer: {type(error).__name__}") from None
-    return response.status_code, _json(body), _retry_after(response)
+    after = retry_after(response.headers.get("retry-after"), utc_now().timestamp())
+    return response.status_code, _json(body), after
 
 
 async def _read(response: httpx2.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > _ANSWER_BYTES:
-            return b""
-    return bytes(body)
+    try:
+        return await capped.whole(response.aiter_bytes(), _ANSWER_BYTES)
+    except capped.TooLarge:
+        return b""
 
 
 def _json(body: bytes) -> Any:
@@ -62,10 +62,3 @@ def _json(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
-
-
-def _retry_after(response: httpx2.Response) -> float | None:
-    """Only the form in seconds: neither vendor sends a date."""
-    value = response.headers.get("retry-after", "")
-    seconds = float(value) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value, re.ASCII) else math.nan
-    return seconds if math.isfinite(seconds) else None

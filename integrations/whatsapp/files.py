@@ -14,6 +14,7 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 from socksio import SOCKSError
 
+from integrations import capped
 from integrations.channels.failures import MediaFailed, MediaFailureKind
 from integrations.channels.port import MediaFile
 from integrations.whatsapp.port import MediaInfo
@@ -113,12 +114,9 @@ async def _get(
         if response.has_redirect_location:
             return url.join(response.headers["location"])
         _check_answer(response)
-        content = bytearray()
-        async for chunk in response.aiter_raw():
-            content += chunk
-            if len(content) > limits.max_bytes:
-                raise MediaFailed(MediaFailureKind.TOO_LARGE, f"more than {limits.max_bytes} bytes")
-        return bytes(content)
+        return await capped.whole(response.aiter_raw(), limits.max_bytes)
+    except capped.TooLarge as error:
+        raise MediaFailed(MediaFailureKind.TOO_LARGE, str(error)) from None
     finally:
         await response.aclose()
 

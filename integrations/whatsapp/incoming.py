@@ -30,9 +30,9 @@ class InboundMessage(BaseModel):
     """One message, for the inbox. All text is free of NUL characters and lone surrogates (PostgreSQL takes neither).
 
     `account` is our own number at the channel (Meta: phone number id; Twilio: digits), `channel_message_id` is unique
-    within it. `identities` are of one customer: `phone` (E.164 digits without +) and `user_id` (business-scoped),
-    whichever came. `username` is for showing only: it can pass to another person, so nothing may be keyed on it.
-    `text` is what the model shall read, a description as text where the message is no text.
+    within it. `identities` are of one customer: `phone` (E.164 digits without +), `user_id` (business-scoped) and
+    `parent_user_id`, whichever came. `username` is for showing only: it can pass to another person, so nothing may be
+    keyed on it. `text` is what the model shall read, a description as text where the message is no text.
     """
 
     account: str
@@ -50,8 +50,12 @@ class InboundMessage(BaseModel):
     """Channel id of the message that the customer answers to by quoting it."""
     concerns: str | None = None
     """Channel id of the message that is edited, deleted or reacted to."""
+    revises: MessageKind | None = None
+    """Of an ECHO: it edits (EDIT) or takes back (DELETE) the one of ours that it `concerns`."""
     new_identities: list[CustomerIdentity] = Field(default_factory=list)
-    """Of a SYSTEM message: by what the same customer is known from now on."""
+    """Of a SYSTEM message: by what the same customer, known by `identities` until now, is known from now on."""
+    of_another: bool = False
+    """Another sender has the conversation: it is kept, and nobody here answers."""
     group_id: str | None = None
     media: list[MediaRef] = Field(default_factory=list)
     raw: dict[str, Any] = Field(default_factory=dict)
@@ -98,7 +102,7 @@ class StatusUpdate(BaseModel):
 
 
 class ParsedBatch(BaseModel):
-    """All that one webhook call brought. `ignored` are parts that we know are not for us (other fields, receipts)."""
+    """All that one webhook call brought. `ignored` has no effect: other fields, and parts of what is taken."""
 
     messages: list[InboundMessage] = Field(default_factory=list)
     statuses: list[StatusUpdate] = Field(default_factory=list)

@@ -112,7 +112,7 @@ def user_id(value: Any) -> str | None:
     return value if isinstance(value, str) and _USER_ID.fullmatch(value) else None
 
 
-def identities(phone_number: str | None, scoped_id: str | None) -> list[CustomerIdentity]:
+def identities(phone_number: str | None, scoped_id: str | None, parent_id: str | None = None) -> list[CustomerIdentity]:
     """Those of one customer that are known, the phone first."""
-    known = (("phone", phone_number), ("user_id", scoped_id))
+    known = (("phone", phone_number), ("user_id", scoped_id), ("parent_user_id", parent_id))
     return [CustomerIdentity(kind=kind, value=value) for kind, value in known if value]

@@ -1,12 +1,14 @@
 """Cuts a long text into numbered parts where a reader would: between paragraphs, else sentences, else words.
 
-Works on text as `rendering` writes it: a line of three backticks opens or closes a code block. Characters are counted
-as UTF-16 code units: neither vendor says how it counts, and this count is never below that of characters.
+Works on text as `rendering` writes it: a line of three backticks opens or closes a code block. An address, a code span,
+a figure and what is in bold stay whole where they fit into a part. Characters are counted as UTF-16 code units: neither
+vendor says how it counts, and this count is never below that of characters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
 import regex  # type: ignore[import-untyped]
 
@@ -14,9 +16,17 @@ FENCE = "```"
 _CLOSE, _OPEN = f"\n{FENCE}", f"{FENCE}\n"
 _PARAGRAPH = regex.compile(r"\n[ \t]*\n\s*")
 _LINE = regex.compile(r"\n")
-_SENTENCE = regex.compile(r"(?<=[.!?…؟۔।][\"'”’»)\]]*)\s+|(?<=[。！？])")
+_SENTENCE = regex.compile(r"(?<=[.!?…؟۔।][\"'”’»)\]]{0,4})\s+|(?<=[。！？])")
 _SPACE = regex.compile(r"\s+")
 _GRAPHEME = regex.compile(r"\X")
+_WHOLE = regex.compile(
+    r"```[^\n]+?```|`[^`\n]+`|(?:[a-z][a-z0-9]{1,19}://|www\.)[^\s，。、：；！？（）「」]+"
+    r"|(?<![\w*])\*[^*\s](?:[^*\n]*[^*\s])?\*(?![\w*])|(?<![\w.%+-])[\w.%+-]{1,64}@[\w.-]+|\p{N}[\p{N}.,:/ ']*\p{N}",
+    regex.IGNORECASE,
+)
+"""What is not cut in the middle: code, addresses, bold words, figures."""
+_WORD = regex.compile(r"[\p{Latin}\p{Greek}\p{Cyrillic}\p{Arabic}\p{Hebrew}\p{Devanagari}\p{M}\p{N}_'’-]+")
+_LONGEST_WORD = 40
 _SMALLEST_SHARE = 4
 """A part is filled to at least a quarter before a better kind of boundary is preferred to a later one."""
 
@@ -24,6 +34,15 @@ _SMALLEST_SHARE = 4
 def measure(text: str) -> int:
     """Length in UTF-16 code units: 2 for an emoji outside the basic plane."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def shorten(text: str, limit: int) -> str:
+    """The beginning of *text*, of at most *limit* units, cut where a part would be; a code block is closed."""
+    text = text.strip()
+    if len(text) <= limit and measure(text) <= limit:
+        return text
+    begun = text[: _cut(text, limit - len(_CLOSE), in_code=False)].rstrip()
+    return begun + _CLOSE if _fences(begun) % 2 else begun
 
 
 def split(text: str, limit: int) -> list[str]:
@@ -75,15 +94,41 @@ def _cut(text: str, room: int, in_code: bool) -> int:
     """
     end = _fitting(text, room)
     window = text[: end + 1]  # one more, so that a boundary exactly at the end is seen
+    whole = [] if in_code else _whole(text, end, room)
     kinds = (_LINE,) if in_code else (_PARAGRAPH, _LINE, _SENTENCE, _SPACE)
     for kind in kinds:
         cuts: list[int] = [
             match.start() for match in kind.finditer(window) if end // _SMALLEST_SHARE <= match.start() <= end
         ]
-        good = [cut for cut in cuts if cut > 0 and not _splits_fence(text, cut)]
+        good = [cut for cut in cuts if cut > 0 and not _splits_fence(text, cut) and _outside(cut, whole) == cut]
         if good:
-            return next((cut for cut in reversed(good) if _fences(text[:cut]) % 2 == 0), good[-1])
-    return end
+            return next((cut for cut in reversed(good) if _is_outside_code(text, cut)), good[-1])
+    return end if in_code else _between_words(text, end, whole)
+
+
+def _is_outside_code(text: str, cut: int) -> bool:
+    return FENCE not in text[:cut] or _fences(text[:cut]) % 2 == 0
+
+
+def _whole(text: str, end: int, room: int) -> list[tuple[int, int]]:
+    """What is to stay whole, and fits into a part, up to the last one that begins before *end*."""
+    spans = [match.span() for match in _WHOLE.finditer(text[: end + room])]
+    return [(start, stop) for start, stop in spans if start < end and measure(text[start:stop]) <= room]
+
+
+def _outside(cut: int, whole: Sequence[tuple[int, int]]) -> int:
+    """*cut*, or the beginning of what it would cut in the middle."""
+    index = bisect_right(whole, (cut, 0)) - 1
+    return whole[index][0] if index >= 0 and whole[index][0] < cut < whole[index][1] else cut
+
+
+def _between_words(text: str, end: int, whole: Sequence[tuple[int, int]]) -> int:
+    """*end*, or the beginning of what would be cut there, if the part is more than a quarter full by then."""
+    cut, begins = _outside(end, whole), max(0, end - _LONGEST_WORD)
+    if cut == end and _WORD.match(text, end):
+        words = (word.span() for word in _WORD.finditer(text, begins, end))
+        cut = next((start for start, stop in words if stop == end and start > begins), end)
+    return cut if cut >= max(1, end // _SMALLEST_SHARE) else end
 
 
 def _splits_fence(text: str, cut: int) -> bool:

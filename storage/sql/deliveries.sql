@@ -7,9 +7,10 @@ CREATE OR REPLACE FUNCTION needs_delivery(p_channel text, p_account text) RETURN
 $$;
 
 -- add_reply: staff's words to the customer, in the conversation that goes on. *p_key* names the call: with one, the
--- same call is taken once, also where the first was said in a conversation that was merged into this one since. The
--- lock makes calls of one customer follow each other, and what the one before has added is looked for after it, as is
--- whether the customer is erased: then nothing is added or found.
+-- same call is taken once, also where the first was said in a conversation that was merged into this one since, or to
+-- who had this customer's number before: the same words under the same key were meant for them. The lock makes calls of
+-- one customer follow each other, and what the one before has added is looked for after it, as is whether the customer
+-- is erased: then nothing is added or found.
 CREATE OR REPLACE FUNCTION add_reply(p_conversation uuid, p_key text, p_text text, p_author_name text)
 RETURNS TABLE (message_id uuid, conversation_id uuid, text text, needs_delivery boolean) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -21,6 +22,15 @@ BEGIN
     SELECT m.id, v_into, m.text, m.delivery IS NOT DISTINCT FROM 'due' FROM messages m
      WHERE m.id IN (SELECT reply_id(c.id, p_key) FROM conversations c WHERE c.id = v_into OR c.merged_into = v_into)
      ORDER BY m.text = p_text DESC LIMIT 1;  -- two who became one may each have had a reply of that key
+    IF FOUND THEN RETURN; END IF;
+    RETURN QUERY
+    SELECT m.id, m.conversation_id, m.text, m.delivery IS NOT DISTINCT FROM 'due' FROM messages m
+     WHERE m.text = p_text AND m.id IN (
+           SELECT reply_id(theirs.id, p_key)
+             FROM conversations c JOIN channel_identities i ON i.customer_id = c.customer_id
+             JOIN former_identities f ON (f.channel, f.kind, f.value) = (i.channel, i.kind, i.value)
+             JOIN conversations theirs ON theirs.customer_id = f.customer_id
+            WHERE c.id = v_into) LIMIT 1;
     IF FOUND THEN RETURN; END IF;
     RETURN QUERY
     INSERT INTO messages AS m (id, conversation_id, direction, author, author_name, channel, id_scope, text, delivery)

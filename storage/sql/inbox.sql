@@ -12,7 +12,8 @@ CREATE OR REPLACE FUNCTION store_message(
     p_id_scope text, p_message_id text, p_kind text, p_text text, p_content_hash text, p_meta jsonb,
     p_sent_at timestamptz, p_wants_stream boolean, p_request_id text,
     p_limits jsonb,              -- [{"key", "per_minute", "burst"}]
-    p_over_limit jsonb DEFAULT NULL  -- {"tell_seconds", "wait_seconds"}: of what is told once, and waits at most
+    p_over_limit jsonb DEFAULT NULL,  -- {"tell_seconds", "wait_seconds"}: of what is told once, and waits at most
+    p_silence double precision DEFAULT NULL  -- as of known_conversation
 ) RETURNS TABLE (
     message_id uuid, conversation_id uuid, workflow_id text, channel text, assistant text, state text, seq bigint,
     is_new boolean, same_content boolean, turn_id uuid, wait_seconds double precision
@@ -47,7 +48,8 @@ BEGIN
         END IF;
     END LOOP;
 
-    v_conversation := known_conversation(p_channel, p_account, p_assistant, p_identities, p_display_name);
+    v_conversation := known_conversation(p_channel, p_account, p_assistant, p_identities, p_display_name, p_sent_at,
+                                         p_silence);
     v_seq := v_conversation.newest_seq + 1;
     INSERT INTO messages (conversation_id, seq, direction, author, channel, id_scope, channel_message_id, kind, text,
                           content_hash, meta, sent_at, wants_stream, request_id)

@@ -8,7 +8,8 @@ DECLARE
     v_pair record;
 BEGIN
     PERFORM 1 FROM customers WHERE id IN (p_from, p_into) ORDER BY id FOR NO KEY UPDATE;
-    UPDATE channel_identities SET customer_id = p_into WHERE customer_id = p_from;
+    UPDATE channel_identities SET customer_id = p_into, verified_at = NULL WHERE customer_id IN (p_from, p_into);
+    UPDATE former_identities SET customer_id = p_into WHERE customer_id = p_from;
     FOR v_pair IN
         SELECT one.id AS one, other.id AS other FROM conversations one JOIN conversations other USING (channel, account)
          WHERE one.customer_id = p_from AND other.customer_id = p_into
@@ -126,10 +127,14 @@ DECLARE
 BEGIN
     SELECT array_agg(DISTINCT known.id) INTO v_customers
       FROM jsonb_array_elements(p_messages) AS m CROSS JOIN LATERAL (
-           SELECT array_agg(DISTINCT i.customer_id) AS customers
+           SELECT array_agg(DISTINCT customer.id) AS customers
              FROM jsonb_array_elements((m -> 'identities') || (m -> 'new_identities')) AS wanted
-             JOIN channel_identities i ON i.channel = p_channel
-              AND i.kind = wanted ->> 'kind' AND i.value = wanted ->> 'value') AS keys
+            CROSS JOIN LATERAL (
+                  SELECT i.customer_id AS id FROM channel_identities i
+                   WHERE i.channel = p_channel AND i.kind = wanted ->> 'kind' AND i.value = wanted ->> 'value'
+                  UNION ALL
+                  SELECT had.customer_id FROM had_then(p_channel, wanted ->> 'kind', wanted ->> 'value',
+                         coalesce((m ->> 'sent_at')::timestamptz, agent_now())) had) AS customer) AS keys
       CROSS JOIN LATERAL unnest(keys.customers) AS known(id)
      WHERE cardinality(keys.customers) > 1;
     IF v_customers IS NULL THEN RETURN; END IF;

@@ -109,14 +109,16 @@ BEGIN
     RETURN v_dropped;
 END $$;
 
--- open_or_release_handoff: one is opened where a person comes to have the conversation; else none stays open.
+-- open_or_release_handoff: one is opened where a person comes to have the conversation, for their own team; else none
+-- stays open.
 CREATE OR REPLACE FUNCTION open_or_release_handoff(
     p_conversation uuid, p_from text, p_to text, p_who text, p_reason text
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF p_to = 'human' AND p_from <> 'human' THEN
         INSERT INTO handoffs (conversation_id, team, reason, opened_by)
-        VALUES (p_conversation, 'support', p_reason, p_who) ON CONFLICT DO NOTHING;
+        VALUES (p_conversation, coalesce((SELECT u.teams[1] FROM users u WHERE 'user ' || u.email = p_who), 'support'),
+                p_reason, p_who) ON CONFLICT DO NOTHING;
     ELSIF p_to <> 'human' THEN
         UPDATE handoffs SET released_at = agent_now(), released_by = p_who
          WHERE conversation_id = p_conversation AND released_at IS NULL;

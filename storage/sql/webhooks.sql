@@ -39,6 +39,8 @@ DECLARE
     v_assistant text;
     v_conversation conversations%ROWTYPE;
     v_name text := nullif(p ->> 'display_name', '');
+    v_at constant timestamptz := (p ->> 'sent_at')::timestamptz;
+    v_silence constant double precision := (p_options ->> 'silence_seconds')::double precision;
     v_revised boolean;
 BEGIN
     v_assistant := assistant_of_account(p_channel, v_account);
@@ -53,18 +55,31 @@ BEGIN
     END IF;
 
     IF NOT (p ->> 'speaks')::boolean THEN
-        v_conversation := known_conversation(p_channel, v_account, v_assistant, p -> 'identities', v_name);
-        IF NOT note_event(v_conversation.id, p_channel, v_account, p) THEN
+        -- Once: a repeated one must not take or free a key that somebody else has by now.
+        RETURN QUERY SELECT 'repeated', s.conversation_id, s.workflow_id, p_channel, s.assistant, 0::bigint
+                       FROM stored_message(p_channel, v_account, p ->> 'channel_message_id', '') s;
+        IF FOUND THEN RETURN; END IF;
+        IF p ->> 'kind' = 'system' AND began_after(customer_of(p_channel, p -> 'identities', v_at), v_at) THEN
+            INSERT INTO leftovers (channel, account, why, raw)
+            VALUES (p_channel, v_account, 'a change of who had the key before its owner', p #> '{meta,raw}');
+            RETURN QUERY SELECT 'noted', NULL::uuid, NULL::text, p_channel, NULL::text, 0::bigint;
+            RETURN;
+        END IF;
+        v_conversation := known_conversation(p_channel, v_account, v_assistant, p -> 'identities', v_name, v_at,
+                                             v_silence, p ->> 'kind' NOT IN ('system', 'echo'));
+        IF NOT note_event(v_conversation.id, p_channel, v_account, p) THEN  -- it came in between
             RETURN QUERY SELECT 'repeated', v_conversation.id, v_conversation.workflow_id, p_channel,
                                 v_conversation.assistant, 0::bigint;
             RETURN;
         END IF;
-        IF p ->> 'kind' = 'system' THEN  -- once: a repeated one must not free a key that somebody else has by now
-            PERFORM change_keys(v_conversation.customer_id, p_channel, p -> 'identities', p -> 'new_identities',
-                                (p ->> 'sent_at')::timestamptz);
+        IF p ->> 'kind' = 'system' THEN
+            PERFORM change_keys(v_conversation.customer_id, p_channel, p -> 'identities', p -> 'new_identities', v_at);
+        END IF;
+        IF p ->> 'revises' IS NOT NULL THEN
+            PERFORM revise_echo(v_conversation, v_account, p);
         END IF;
         v_revised := p ->> 'kind' IN ('edit', 'delete') AND revise_waiting(v_conversation, v_account, p);
-        IF v_revised OR p ->> 'kind' <> 'edit' THEN
+        IF v_revised OR p ->> 'kind' <> 'edit' OR (p ->> 'of_another')::boolean THEN
             RETURN QUERY SELECT 'noted', v_conversation.id, v_conversation.workflow_id, p_channel,
                                 v_conversation.assistant, 0::bigint;
             RETURN;
@@ -79,8 +94,8 @@ BEGIN
            s.seq
       FROM store_message(
         p_channel, v_account, v_assistant, p -> 'identities', v_name, v_account, p ->> 'channel_message_id',
-        p ->> 'kind', p ->> 'text', p ->> 'content_hash', p -> 'meta', (p ->> 'sent_at')::timestamptz, false,
-        p_options ->> 'request_id', p -> 'limits', p_options
+        p ->> 'kind', p ->> 'text', p ->> 'content_hash', p -> 'meta', v_at, false, p_options ->> 'request_id',
+        p -> 'limits', p_options, v_silence
       ) s;
 END $$;
 
@@ -93,18 +108,34 @@ CREATE OR REPLACE FUNCTION assistant_of_account(p_channel text, p_account text) 
 $$;
 
 -- note_event: keeps what happened in a conversation beside its messages: a reaction, an edit, a deletion, a changed
--- number, what staff wrote on the phone itself. Once per channel id; it gets no sequence number and asks for no answer.
+-- number, what staff wrote on the phone itself, what another sender has. Once per channel id; it gets no sequence
+-- number and asks for no answer.
 CREATE OR REPLACE FUNCTION note_event(p_conversation uuid, p_channel text, p_id_scope text, p jsonb) RETURNS boolean
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_echo constant boolean := p ->> 'kind' = 'echo';
+    v_of_another constant boolean := coalesce((p ->> 'of_another')::boolean, false);
 BEGIN
-    INSERT INTO messages (conversation_id, direction, author, channel, id_scope, channel_message_id, kind, text, meta,
-                          sent_at)
-    VALUES (p_conversation, CASE WHEN p ->> 'kind' = 'echo' THEN 'out' ELSE 'event' END,
-            CASE WHEN p ->> 'kind' = 'echo' THEN 'agent' ELSE 'customer' END, p_channel, p_id_scope,
+    INSERT INTO messages (conversation_id, direction, author, author_name, channel, id_scope, channel_message_id, kind,
+                          text, meta, sent_at)
+    VALUES (p_conversation, CASE WHEN v_echo AND NOT v_of_another THEN 'out' ELSE 'event' END,
+            CASE WHEN v_echo THEN 'agent' ELSE 'customer' END,
+            CASE WHEN v_echo AND v_of_another THEN 'another sender' END, p_channel, p_id_scope,
             p ->> 'channel_message_id', p ->> 'kind', p ->> 'text', p -> 'meta', (p ->> 'sent_at')::timestamptz)
         ON CONFLICT ON CONSTRAINT messages_channel_id_scope_channel_message_id_key DO NOTHING;
     RETURN FOUND;
 END $$;
+
+-- revise_echo: what staff wrote on the phone itself reads otherwise from now on, or is marked as taken back.
+CREATE OR REPLACE FUNCTION revise_echo(p_conversation conversations, p_id_scope text, p jsonb) RETURNS void
+LANGUAGE sql AS $$
+    UPDATE messages m
+       SET text = CASE WHEN p ->> 'revises' = 'edit' THEN p ->> 'text' ELSE '' END,
+           kind = CASE WHEN p ->> 'revises' = 'edit' THEN m.kind ELSE 'deleted' END,
+           meta = m.meta || jsonb_build_object('before', coalesce(m.meta ->> 'before', m.text))
+     WHERE m.channel = p_conversation.channel AND m.id_scope = p_id_scope AND m.conversation_id = p_conversation.id
+       AND m.channel_message_id = p #>> '{meta,concerns}' AND m.kind = 'echo'
+$$;
 
 -- revise_waiting: an edit or a deletion takes effect in place while its message waits, or is held. New words come too
 -- late for a turn that has taken the message, and where something was done for it; a message that was taken back is not

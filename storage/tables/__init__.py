@@ -6,7 +6,7 @@ those numbers, `raw_outputs` keep what the model really wrote, `effects` is the 
 
 from __future__ import annotations
 
-from storage.tables import channels, conversations, people, texts, turns
+from storage.tables import alarms, channels, conversations, people, texts, turns
 from storage.tables.columns import metadata
 
-__all__ = ["channels", "conversations", "metadata", "people", "texts", "turns"]
+__all__ = ["alarms", "channels", "conversations", "metadata", "people", "texts", "turns"]

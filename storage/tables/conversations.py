@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    DateTime,
     Identity,
     Index,
     Integer,
@@ -35,11 +36,30 @@ channel_identities = Table(
     id_column(),
     reference("customer_id", "customers.id"),
     Column("channel", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # customer_id | phone | user_id | username
+    Column("kind", Text, nullable=False),  # schemas.messages.IdentityKind
     Column("value", Text, nullable=False),
     moment("created_at", always=True),
+    moment("seen_at", always=True),  # the newest event by the customer that came with it, by the channel's clock
+    # Last proven by the channel; None: a caller only says so, or whose it is came into doubt (storage/sql/keys.sql).
+    moment("verified_at"),
+    Column("known_with", Text),  # of a number: the user id that it last came with
     UniqueConstraint("channel", "kind", "value"),
 )
+
+former_identities = Table(
+    "former_identities",
+    metadata,
+    id_column(),
+    reference("customer_id", "customers.id"),
+    Column("channel", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("known_with", Text),
+    Column("until", DateTime(timezone=True), nullable=False),
+    moment("created_at", always=True),
+    Index("former_identities_channel_kind_value_until_idx", "channel", "kind", "value", "until"),
+)
+"""Who had a key before, and until when by the channel's clock: what they wrote with it until then is theirs."""
 
 conversations = Table(
     "conversations",

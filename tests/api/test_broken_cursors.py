@@ -26,6 +26,7 @@ def cursor(of: str, at: str) -> str:
         ("deliveries", cursor("deliveries", "0001-01-01T00:00:00+14:00")),
         ("effects", cursor("effects", "9999-12-31T23:59:59-14:00")),
         ("effects", cursor("effects", "0800-01-01T00:00:00")),
+        ("leftovers", cursor("leftovers", "0001-01-01T00:00:00+14:00")),
     ],
 )
 async def test_a_broken_before_is_422(system: System, call: str, before: str) -> None:
@@ -40,7 +41,7 @@ async def test_a_before_of_another_list_is_told_so(system: System) -> None:
     await system.send("Hello")
     of_turns = cursor("turns", NOW.isoformat())
 
-    lists = ("session/c-1/transitions", "drift", "deliveries", "effects")
+    lists = ("session/c-1/transitions", "drift", "deliveries", "effects", "leftovers")
     told = [(await system.http.get(f"/api/{call}", params={"before": of_turns})).json()["detail"] for call in lists]
 
     assert told == ["This `before` is of another list."] * len(lists)

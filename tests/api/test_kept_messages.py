@@ -50,7 +50,12 @@ async def test_what_the_database_did_not_say_is_not_claimed(system: System, path
     assert "message_id" in told.json()["detail"]
 
 
-async def test_a_stream_rides_out_a_short_outage(system: System) -> None:
+async def test_a_stream_rides_out_a_short_outage(postgres_url: str, temporal_address: str) -> None:
+    async with running_system(postgres_url, temporal_address, stream_look_seconds=0.1) as system:
+        await _ride_out(system)
+
+
+async def _ride_out(system: System) -> None:
     def looks() -> int:
         return sum("FROM stream_events" in each for each in system.statements)
 

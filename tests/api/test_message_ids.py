@@ -82,3 +82,13 @@ async def test_only_an_answer_to_a_message_has_the_header(system: System) -> Non
 
     assert "Message-Id" not in (await system.http.get("/api/session/c-1")).headers
     assert "Message-Id" not in (await system.http.post("/api/message", json={})).headers
+
+
+async def test_a_stream_that_cannot_be_answered_now_says_when_to_come_again(postgres_url: str) -> None:
+    async with running_system(postgres_url, f"127.0.0.1:{free_port()}", worker=False, connected=False) as system:
+        answer = await system.http.post("/api/query_async", json={"customer_id": "c-1", "text": "Hello"})
+
+    told = answer.text.split("\n\n")[1].splitlines()
+    assert answer.status_code == 200
+    assert {"event: error", "retry: 2000"} <= set(told)
+    assert '"status": 503' in answer.text

@@ -190,6 +190,16 @@ async def test_a_moment_with_its_zone_is_taken(unused: System) -> None:
         assert (await unused.http.get("/api/drift", params={"since": since})).status_code == 200
 
 
+@pytest.mark.parametrize("zone", ["%2B14:00", "-14:00", "Z"])
+@pytest.mark.parametrize("year", ["0001-01-01T00:00:00", "9999-12-31T23:59:59"])
+async def test_a_moment_at_the_end_of_all_years_is_read_or_refused(unused: System, year: str, zone: str) -> None:
+    beyond = (year.startswith("0001") and zone == "%2B14:00") or (year.startswith("9999") and zone == "-14:00")
+
+    answer = await unused.http.get(f"/api/drift?since={year}{zone}")
+
+    assert answer.status_code == (422 if beyond else 200)
+
+
 @pytest.mark.parametrize(
     ("path", "name", "more"),
     [

@@ -191,6 +191,17 @@ async def test_twilio_brings_a_message_which_is_answered(system: System) -> None
     assert [each.text for each in sent] == ["You said: Hello from Twilio"]
 
 
+async def test_the_signature_is_over_the_address_as_it_was_called(system: System) -> None:
+    body, _ = _form()
+    path = "/api/webhooks/twilio/"
+    fields = httpx2.QueryParams(body.decode()).multi_items()
+    headers = {twilio_signature.HEADER: twilio_signature.sign(TWILIO["twilio_auth_token"], PUBLIC + path, fields)}
+
+    answer = await system.http.post(path, data=dict(fields), headers=headers)
+
+    assert answer.status_code == 200
+
+
 async def test_both_providers_are_one_channel_and_the_reply_leaves_by_the_one_it_came_by(system: System) -> None:
     body, headers = _form()
     await _twilio(system, body, headers)

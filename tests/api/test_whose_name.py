@@ -46,16 +46,17 @@ async def kept(system: System) -> set[str]:
     return {row["text"] for row in rows}
 
 
+@pytest.mark.parametrize("channel", ["whatsapp", "meta", "twilio"])
 @pytest.mark.parametrize("path", ["/api/message", "/api/query_async"])
-async def test_a_call_is_no_message_of_a_channel_that_has_a_webhook(system: System, path: str) -> None:
-    body: dict[str, Any] = {"customer_id": "15550001111", "text": "hi", "channel": "whatsapp"}
+async def test_a_call_is_no_message_of_a_channel_that_has_a_webhook(system: System, path: str, channel: str) -> None:
+    body: dict[str, Any] = {"customer_id": "15550001111", "text": "hi", "channel": channel}
 
     refused = await system.http.post(path, json=body)
 
     assert refused.status_code == 422
     [error] = refused.json()["errors"]
     assert error["path"] == "/body/channel"
-    assert "messages of whatsapp come by its webhook" in error["message"]
+    assert f"messages of {channel} come by its webhook" in error["message"]
     assert await kept(system) == set()
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 from fastapi import FastAPI
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from dashboard.phone import phone
 from integrations.whatsapp.configuration import meta_from
 from integrations.whatsapp.standin.account import ACCESS_TOKEN, PHONE_NUMBER_ID
 from integrations.whatsapp.standin.serve import create_standin
+from tests.browser.keys import SAFARI_ENTER, send_nothing_by
 from tests.support import clock
 from tests.system_in_process import System, free_address, running_system
 from tests.whatsapp_customer import APP_SECRET, SETTINGS
@@ -125,3 +126,34 @@ async def test_a_stand_in_that_is_gone_is_said_so(started: Trying) -> None:
 
     async with serving(app) as address, httpx2.AsyncClient() as http:
         assert (await http.get(f"{address}/phone/api/messages")).status_code == 502
+
+
+async def test_what_may_not_have_arrived_is_sent_again_under_its_own_id(trying: Trying) -> None:
+    sent: list[str] = []
+
+    async def lost(route: Route) -> None:
+        """It arrives, and its answer does not."""
+        sent.append(route.request.post_data_json["id"])
+        await route.fetch()
+        await route.abort()
+
+    await trying.page.route("**/phone/api/send", lost)
+    box = trying.page.get_by_label("Message", exact=True)
+    button = trying.page.get_by_role("button", name="Send", exact=True)
+    await box.fill("Do you deliver?")
+    await button.click()
+    await expect(box).to_have_value("Do you deliver?")
+    await trying.page.unroute("**/phone/api/send")
+    trying.page.on("request", lambda asked: sent.append(asked.post_data_json["id"]) if asked.post_data else None)
+
+    await button.click()
+
+    await expect(box).to_have_value("")
+    await expect(trying.page.locator("#chat li.theirs")).to_have_count(1)
+    assert len(sent) == 2
+    assert len(set(sent)) == 1
+    assert len(trying.system.perplexity.prompts) == 1
+
+
+async def test_an_enter_that_ends_a_word_of_an_input_method_sends_nothing(trying: Trying) -> None:
+    await send_nothing_by(SAFARI_ENTER, trying.page, "Message")

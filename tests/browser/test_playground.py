@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
+from tests.browser.keys import SAFARI_ENTER, send_nothing_by
 from tests.support.shop import output
 from tests.system_in_process import KEY, System
 
@@ -143,3 +146,73 @@ async def test_it_fits_a_phone(page: Page) -> None:
     await page.set_viewport_size({"width": 360, "height": 740})
 
     assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+STOPPING = {"title": "Service Unavailable", "status": 503, "detail": "This API process is stopping."}
+
+
+def posts(page: Page, path: str) -> list[dict[str, str]]:
+    """The bodies that the page posts there, from now on."""
+    sent: list[dict[str, str]] = []
+    page.on("request", lambda asked: sent.append(json.loads(asked.post_data)) if asked.url.endswith(path) else None)
+    return sent
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_send_again_sends_what_failed(system: System, page: Page, streaming: bool) -> None:
+    path = "/api/query_async" if streaming else "/api/message"
+    sent = posts(page, path)
+    await page.get_by_label("as it is written").set_checked(streaming)
+    await say(page, "Hello there")
+    await expect(page.locator("#messages")).to_contain_text("You said: Hello there")
+    await page.route(f"**{path}", lambda route: route.abort())
+    await say(page, "Where are you?")
+    await expect(page.locator("#messages .bad")).to_contain_text("“Send again” sends it under the same message_id")
+    await page.unroute(f"**{path}")
+
+    await page.get_by_role("button", name="Send again").click()
+
+    await expect(page.locator("#messages")).to_contain_text("You said: Where are you?")
+    assert len({each["message_id"] for each in sent if each["text"] == "Where are you?"}) == 1
+    assert len(system.perplexity.prompts) == 2
+
+
+async def test_an_error_that_passes_is_tried_again(system: System, page: Page) -> None:
+    told = iter([f"event: error\nid: x-1-0.error\ndata: {json.dumps(STOPPING)}\n\n"])
+
+    async def stopping_once(route: Route) -> None:
+        if (body := next(told, None)) is None:
+            await route.continue_()
+        else:
+            await route.fulfill(body=body, content_type="text/event-stream")
+
+    await page.route("**/api/query_async", stopping_once)
+
+    await say(page, "Hello there")
+
+    await expect(page.locator("#messages")).to_contain_text("You said: Hello there")
+    await expect(page.locator("#messages .bad")).to_have_count(0)
+
+
+async def test_a_page_that_is_loaded_anew_offers_it(system: System, page: Page) -> None:
+    await page.route("**/api/query_async", lambda route: route.abort())
+    await say(page, "Where are you?")
+    await page.unroute("**/api/query_async")
+
+    await page.reload()
+    await page.get_by_role("button", name="Send again").click()
+
+    await expect(page.locator("#messages")).to_contain_text("You said: Where are you?")
+    assert len(system.perplexity.prompts) == 1
+
+
+async def test_what_is_refused_is_back_in_the_box(page: Page) -> None:
+    await page.get_by_label("API key").fill("wrong")
+
+    await say(page, "Hello")
+
+    await expect(page.get_by_label("Your message")).to_have_value("Hello")
+
+
+async def test_an_enter_that_ends_a_word_of_an_input_method_sends_nothing(page: Page) -> None:
+    await send_nothing_by(SAFARI_ENTER, page, "Your message")

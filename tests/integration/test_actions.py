@@ -108,6 +108,27 @@ async def test_an_own_action_with_a_handler_that_passes_on_or_closes_does_so(
     assert ((await system.session())["handoff"] is not None) == (handler == "handoff")
 
 
+async def test_what_was_thought_stays_in_the_raw_output(system: System) -> None:
+    said = "<think>The margin is 40 percent.</think>\n\nWe open at nine."
+    system.perplexity.scripts.append(said)
+
+    turn = (await system.send("When do you open?")).json()
+
+    [raw] = await rows(system, "raw_outputs")
+    assert (turn["reply"]["text"], raw["text"]) == ("We open at nine.", said)
+    assert raw["notes"]
+
+
+async def test_a_ticket_is_found_however_its_id_is_spelt(system: System) -> None:
+    system.perplexity.scripts.append(output("create_ticket", **TICKET))
+    number = (await system.send("My lamp is broken")).json()["ticket_id"].removeprefix("T-")
+    system.perplexity.scripts.extend([output("ticket_status", ticket_id=f"**T‑{number}**[1]"), "It is open."])
+
+    turn = (await system.send("How does it stand?")).json()
+
+    assert turn["action"]["result"]["found"] is True
+
+
 async def test_drift_is_listed_with_errors_and_pack(system: System) -> None:
     system.perplexity.scripts.extend([output("launch_rocket"), "Sorry, that was nothing."])
     await system.send("Hello")

@@ -55,17 +55,31 @@ def test_no_name_of_an_assistant(tmp_path: Path, option: list[str]) -> None:
     assert done.stderr.startswith("agent: --assistant: 'Bad Name' is no name of an assistant: ")
 
 
-def test_a_secret_that_is_not_set_here_is_told_and_not_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", [[], ["--check"]])
+def test_a_secret_that_is_not_there_is_refused_and_not_shown(tmp_path: Path, option: list[str]) -> None:
     (tmp_path / "bot.yaml").write_text(
         "actions: {endpoints: [{name: x, description: d, url: 'https://x.example/', headers: {A: mark, B: known2024}}]}"
     )
 
-    checked = apply(tmp_path, "--check", ENDPOINT_SECRETS='{"known2024": "Bearer abc"}')
+    done = apply(tmp_path, *option, ENDPOINT_SECRETS='{"known2024": "Bearer abc"}', DATABASE_URL=NOWHERE)
 
-    assert (checked.returncode, checked.stdout) == (0, "bot.yaml: nothing is wrong\n")
-    assert "/endpoints/0/headers/A: ENDPOINT_SECRETS has no secret of that name here" in checked.stderr
-    assert "/headers/B" not in checked.stderr
-    assert "mark" not in checked.stderr
+    told = "/endpoints/0/headers/A: ENDPOINT_SECRETS has no secret of that name"
+    assert (done.returncode, done.stderr) == (2, f"agent: bot.yaml: {told}\n")
+
+
+@pytest.mark.parametrize(("private", "refused"), [("[]", True), ('["Billing:80"]', False)])
+def test_a_secret_is_not_sent_over_plain_http_but_in_ones_own_network(
+    tmp_path: Path, private: str, refused: bool
+) -> None:
+    (tmp_path / "bot.yaml").write_text(
+        "actions: {endpoints: [{name: x, description: d, url: 'http://billing/pay', headers: {A: known}}]}"
+    )
+
+    done = apply(tmp_path, "--check", ENDPOINT_SECRETS='{"known": "Bearer abc"}', ENDPOINT_PRIVATE_HOSTS=private)
+
+    assert ("/endpoints/0/url: its headers hold secrets: use https" in done.stderr, done.returncode) == (
+        (True, 2) if refused else (False, 0)
+    )
 
 
 def test_a_text_that_shows_nothing_is_told_with_its_place(tmp_path: Path) -> None:

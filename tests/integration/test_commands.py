@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from schemas.deliveries import Leftover
+from storage.api_keys import ApiKeys, KnownKeys
+from storage.delivery_reports import DeliveryReports
+from storage.user_sessions import UserSessions
+from storage.users import Users
 from tests.commands import agent_here
 from tests.integration.test_actions import TICKET, output
 from tests.support import clock
@@ -157,11 +164,98 @@ async def test_what_cannot_be_found_is_told_in_one_line(said: Said, words: tuple
     assert len(done.stderr.splitlines()) == 1
 
 
+async def test_leftovers_are_listed_without_words_and_shown_with_them(system: System, said: Said) -> None:
+    assert (await said("leftover", "list")).stdout == "no leftovers\n"
+    raw = {"text": {"body": "Zanzibar \x1b[31m"}}
+    leftover = Leftover(account="106540352242922", why="a message without its sender", raw=raw)
+    await DeliveryReports(system.database).keep_leftovers("whatsapp", [leftover])
+
+    listed = (await said("leftover", "list")).stdout
+    shown = (await said("leftover", "show", listed.split()[0])).stdout
+    absent = await said("leftover", "show", str(UUID(int=7)))
+
+    assert "whatsapp  106540352242922" in listed
+    assert listed.endswith("a message without its sender\n")
+    assert "Zanzibar" not in listed
+    assert json.loads(shown) == raw
+    assert "\x1b" not in shown
+    assert (absent.returncode, absent.stdout) == (2, "")
+    assert "there is no such leftover" in absent.stderr
+
+
 async def test_a_user_is_added_once(said: Said) -> None:
-    add = ("user", "add", "Ann@Example.org", "--role", "operator", "--name", "Ann")
+    add = ("user", "add", "Ann@Example.org", "--role", "agent", "--name", "Ann")
 
     done = await said(*add, answer="a long password\n")
     again = await said(*add, answer="another password\n")
 
-    assert done.stdout == "user ann@example.org is added, as operator\n", done.stderr
+    assert done.stdout == "user ann@example.org is added, as agent\n", done.stderr
     assert (again.returncode, again.stderr) == (2, "agent: there is a user ann@example.org already\n")
+
+
+async def test_a_user_is_set_listed_disabled_and_let_in_again(system: System, said: Said) -> None:
+    person = ("--team", "support", "--team", "sales", "--slack", "U0ANN", "--whatsapp", "15550001111")
+    when = ("--language", "en", "--hours", "mon-fri 09:00-18:00")
+    ann = "ann@example.org"
+    await said("user", "add", ann, "--role", "viewer", "--name", "Ann", *person, *when, answer="a long password\n")
+    listed = [(await said("user", "list")).stdout]
+
+    for words in (("set", ann, "--role", "agent", "--away"), ("set", ann, "--here", "--no-teams"), ("disable", ann)):
+        assert (await said("user", *words)).returncode == 0
+        listed.append((await said("user", "list")).stdout)
+    back = await said("user", "set", ann, "--enabled", "--team", "support")
+
+    assert listed == [
+        "ann@example.org  viewer  sales,support  Ann\n",
+        "ann@example.org  agent  sales,support  Ann  away\n",
+        "ann@example.org  agent  Ann\n",
+        "ann@example.org  agent  Ann  disabled\n",
+    ]
+    assert back.stdout == "user ann@example.org is changed\n"
+    [row] = await system.database.rows("SELECT slack, whatsapp, language, hours, teams FROM users")
+    assert [*row.values()] == ["U0ANN", "15550001111", "en", "mon-fri 09:00-18:00", ["support"]]
+
+
+async def test_a_new_password_and_a_disabled_account_end_sessions(system: System, said: Said) -> None:
+    await said("user", "add", "ann@example.org", "--role", "viewer", answer="a long password\n")
+    users = Users(system.database)
+    old = await users.with_password("ann@example.org", "a long password")
+    sessions = UserSessions(system.database)
+    told = {"actor": "test", "lasts_seconds": 60.0, "address": "", "browser": ""}
+    await sessions.begin(old, b"first", **told)  # type: ignore[arg-type]
+
+    done = await said("user", "password", "ann@example.org", answer="another password\n")
+
+    assert done.stdout == "user ann@example.org has a new password\n", done.stderr
+    assert await sessions.find(b"first") is None
+    assert await users.with_password("ann@example.org", "a long password") is None
+    assert await users.with_password("ann@example.org", "another password") == old
+    await sessions.begin(old, b"second", **told)  # type: ignore[arg-type]
+    await said("user", "disable", "ann@example.org")
+    assert await sessions.find(b"second") is None
+    assert await users.with_password("ann@example.org", "another password") is None
+
+
+@pytest.mark.parametrize("words", [("set", "--away"), ("disable",), ("password",)])
+async def test_nobody_is_changed(said: Said, words: tuple[str, ...]) -> None:
+    done = await said("user", words[0], "nobody@example.org", *words[1:], answer="a long password\n")
+
+    assert (done.returncode, done.stderr) == (2, "agent: there is no user nobody@example.org\n")
+
+
+async def test_a_key_is_added_listed_and_revoked(system: System, said: Said) -> None:
+    made = await said("key", "add", "shop", "--scope", "session", "--scope", "message,vouch", "--days", "30")
+    again = await said("key", "add", "shop", "--scope", "admin")
+    listed = (await said("key", "list")).stdout
+    found = await KnownKeys(ApiKeys(system.database), 0.0, clock.of_commands).find(made.stdout.strip())
+
+    revoked = await said("key", "revoke", "shop")
+    nobodys = await said("key", "revoke", "shop")
+
+    assert found is not None
+    assert (found.name, sorted(found.scopes)) == ("shop", ["message", "session", "vouch"])
+    assert re.search(r"  shop  message,session,vouch  added \S+  until \d{4}-\d\d-\d\d$", listed, re.M)
+    assert made.stdout.strip() not in listed
+    assert again.stderr == "agent: there is a key 'shop' already: revoke it first, or choose another name\n"
+    assert (revoked.stdout, nobodys.returncode) == ("key shop is revoked\n", 2)
+    assert re.search(r"  shop  .*  revoked ", (await said("key", "list")).stdout)

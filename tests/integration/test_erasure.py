@@ -238,7 +238,15 @@ async def test_an_export_holds_everything_in_order(system: System) -> None:
 
     sizes = {name: len(rows) for name, rows in document.items() if isinstance(rows, list)}
     assert sizes == {
-        **{"identities": 1, "conversations": 1, "threads": 1, "messages": 456, "turns": 3, "raw_outputs": 4},
+        **{
+            "identities": 1,
+            "former_identities": 0,
+            "conversations": 1,
+            "threads": 1,
+            "messages": 456,
+            "turns": 3,
+            "raw_outputs": 4,
+        },
         **{"actions": 1, "effects": 1, "tickets": 1, "handoffs": 1, "media": 0, "deliveries": 0, "transitions": 2},
     }
     assert [message["text"] for message in document["messages"]][-2:] == ["note 449", "note 450"]

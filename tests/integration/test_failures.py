@@ -178,3 +178,29 @@ async def test_an_accounts_calls_in_flight_are_limited(postgres_url: str, tempor
 
     assert busy == 2
     assert answered == [200] * 5
+
+
+ALARMING = {
+    ModelFailureKind.LIMIT: "default",
+    ModelFailureKind.ACCOUNT: "default",
+    ModelFailureKind.UNKNOWN_SHAPE: "a shape nobody knows: fields blocks, status; blocks answer_canvas(canvas_block)",
+}
+"""What each alarm is about."""
+
+
+@pytest.mark.parametrize("kind", ALARMING)
+async def test_what_somebody_has_to_see_to_is_one_row_however_often_it_is_met(
+    system: System, kind: ModelFailureKind
+) -> None:
+    blocks = "answer_canvas" if kind is ModelFailureKind.UNKNOWN_SHAPE else ""
+    failed = AskFailed(kind, ALARMING[ModelFailureKind.UNKNOWN_SHAPE], said="Secret words", blocks=blocks)
+    system.perplexity.scripts.extend([failed, failed])
+
+    replies = [(await system.send("Hello", customer=each)).json()["reply"]["text"] for each in ("c-1", "c-2")]
+
+    [alarm] = await system.database.rows("SELECT * FROM alarms")
+    assert (alarm["kind"], alarm["subject"], alarm["times"]) == (kind, ALARMING[kind], 2)
+    assert alarm["first_at"] < alarm["last_at"]
+    assert "Secret" not in str(dict(alarm))
+    assert all("sorry" in reply for reply in replies)
+    assert len(system.perplexity.prompts) == 2  # each was put once

@@ -136,7 +136,7 @@ async def test_what_is_not_there_yet_is_looked_up_again_later(still: System) -> 
         EndpointFailed(CallFailureKind.NOT_SENT, "it cannot be reached"),
         EndpointFailed(CallFailureKind.FAILED, "it answered 403"),
         EndpointResult(status=200, body="<html>Welcome</html>"),
-        EndpointResult(status=200, body=FOUND.body[:-3], truncated=True),
+        EndpointResult(status=200, body=FOUND.body[:-3], unread="more than 10000 bytes"),
     ],
 )
 async def test_a_look_up_that_says_nothing_repeats_nothing(still: System, answer: Any) -> None:

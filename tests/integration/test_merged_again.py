@@ -96,11 +96,11 @@ async def test_a_thread_that_comes_is_told_of_what_the_one_that_goes_on_brought_
 ) -> None:
     """Merged before that thread was last told of anything, and not into its conversation."""
     await doors.comes(OLD, kind="reaction", speaks=False, text="")
-    await doors.comes(ELSE, text="My second number", sent_at=BEGAN)
+    await doors.comes(ELSE, text="My second number", sent_at=NOW + timedelta(seconds=15))
     await answer_all(system)
     oldest, second = await conversations(system)
     await Standings(system.database).reset(second["id"], new_thread=True, who="Ann")
-    await doors.change(OLD, ELSE, sent_at=CHANGED)
+    await doors.change(OLD, ELSE, sent_at=NOW + timedelta(seconds=10))
     await meet_twice(system, doors, answered=True)
     before = len(system.perplexity.prompts)
 

@@ -123,14 +123,16 @@ async def test_a_number_with_another_id_is_somebody_else(system: System, doors: 
 
 
 async def test_an_id_with_another_number_stays_who_it_was_and_takes_the_number(system: System, doors: Doors) -> None:
-    """Two keys that contradict each other: the number's owner until now may be another person."""
+    """Two keys that contradict each other: the number's owner until now may be another person. A person has one number:
+    the one that they had before is free."""
     await doors.comes(OLD, ID)
     await doors.comes(NEW)
 
     await doors.comes(NEW, ID)
+    await doors.comes(OLD)
 
-    assert await people(system) == [{OLD, NEW, ID}]
-    assert await said(system) == [["message 1", "message 3"], ["message 2"]]
+    assert await people(system) == [{NEW, ID}, {OLD}]
+    assert await said(system) == [["message 1", "message 3"], ["message 2"], ["message 4"]]
 
 
 async def test_a_changed_number_moves_the_customer_and_frees_the_old_one(system: System, doors: Doors) -> None:
@@ -164,10 +166,44 @@ async def test_who_had_the_new_number_before_is_somebody_else(system: System, do
     await doors.comes(NEW, sent_at=NOW + timedelta(seconds=10))
 
     await doors.change(OLD, NEW, sent_at=NOW + timedelta(seconds=20))
-    await doors.comes(NEW)
+    await doors.comes(NEW, sent_at=NOW + timedelta(seconds=21))
 
     assert await people(system) == [{NEW}]
     assert await said(system) == [["message 1", "message 4"], ["message 2"]]
+
+
+async def test_an_older_event_that_comes_late_takes_no_key(system: System, doors: Doors) -> None:
+    """By the channel's clock another had the number before: they have it no more."""
+    await doors.comes(OLD, ID, sent_at=NOW + timedelta(seconds=20))
+    await doors.comes(OLD, OTHER_ID, sent_at=NOW + timedelta(seconds=10))
+    await doors.comes(NEW, ID, sent_at=NOW + timedelta(seconds=5))
+    await doors.comes(OLD, sent_at=NOW + timedelta(seconds=30))
+
+    assert await people(system) == [{OLD, ID}, {OTHER_ID}]
+    assert await said(system) == [["message 1", "message 3", "message 4"], ["message 2"]]
+
+
+async def test_a_change_that_is_told_late_takes_nothing_that_came_since(system: System, doors: Doors) -> None:
+    await doors.comes(OLD, ID)
+    await doors.comes(ELSE, ID, sent_at=NOW + timedelta(seconds=30))
+
+    await doors.change(OLD, NEW, sent_at=NOW + timedelta(seconds=20))
+
+    assert await people(system) == [{ELSE, ID}]
+    assert await said(system) == [["message 1", "message 2"]]
+
+
+async def test_a_number_of_one_and_an_id_of_another_make_nobody_one_if_both_have_numbers(
+    system: System, doors: Doors
+) -> None:
+    await doors.comes(OLD, ID)
+    await doors.comes(NEW, OTHER_ID)
+
+    await doors.comes(NEW, ID)
+    await doors.comes(None, OTHER_ID)
+
+    assert await people(system) == [{NEW, ID}, {OTHER_ID}]
+    assert await said(system) == [["message 1", "message 3"], ["message 2", "message 4"]]
 
 
 async def test_what_is_merged_can_be_merged_again(system: System, doors: Doors) -> None:

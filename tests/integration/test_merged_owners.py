@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from api.authentication import Admitted
 from api.routes.sessions import set_state
 from schemas.actions import AssistantActions, Confirmation
 from schemas.assistants import AssistantConfig
@@ -108,9 +109,9 @@ async def test_a_take_over_tells_of_the_one_that_goes_on(system: System, person:
     await person.with_both("It is me")
     await person.until_idle()
 
-    key = ApiKey(id=uuid4(), name="test")
+    key = ApiKey(id=uuid4(), name="test", scopes=frozenset())
     body = StateBody(state="human_handoff", reason="test")
-    taken = await set_state(looked_up, body, system.services, key)
+    taken = await set_state(looked_up, body, system.services, key, Admitted(key))
 
     older, _ = await conversations(system)
     assert (taken.conversation_id, taken.state, taken.in_flight) == (older["id"], "human_handoff", 0)

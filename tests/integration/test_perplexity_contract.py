@@ -169,7 +169,13 @@ async def test_nobody_there() -> None:
 
 
 STREAMED = [
-    ("refuse_session", ModelFailureKind.SESSION),
+    ("refuse_session", ModelFailureKind.CUT),  # the wrapper does not say which of its calls it was
+    ("upstream_cut", ModelFailureKind.CUT),
+    ("upstream_empty", ModelFailureKind.CUT),
+    ("upstream_silent", ModelFailureKind.SILENT),
+    ("limit", ModelFailureKind.LIMIT),
+    ("refused", ModelFailureKind.REFUSED),
+    ("unknown_shape", ModelFailureKind.UNKNOWN_SHAPE),
     ("account_expired", ModelFailureKind.ACCOUNT),
     ("no_descriptors", ModelFailureKind.CONNECT),
     ("http400", ModelFailureKind.QUESTION_TOO_LONG),
@@ -206,7 +212,8 @@ def silence_for(kind: ModelFailureKind) -> float:
 
 @pytest.mark.parametrize(("directive", "kind"), STREAMED)
 async def test_every_failure_of_a_stream(simulator: str, directive: str, kind: ModelFailureKind) -> None:
-    client = client_of(simulator, perplexity_silence_seconds=silence_for(kind), perplexity_answer_bytes=1_000_000)
+    patience = {"perplexity_silence_seconds": silence_for(kind), "perplexity_limit_pause_seconds": 1e-9}
+    client = client_of(simulator, perplexity_answer_bytes=1_000_000, **patience)
     asked = question(f"When are you open? [[sim: {directive} times=1]]")
 
     assert (await failure_of(client, asked)).kind is kind
@@ -234,6 +241,31 @@ async def test_a_cut_stream_shows_how_far_it_came(client: WrapperClient) -> None
 
     assert failed.partial.startswith("We are open")
     assert "holidays" not in failed.partial
+
+
+@pytest.mark.parametrize("shape", ["workflow_blocks", "plain_text"])
+@pytest.mark.parametrize("way", ["async", "sync"])
+async def test_every_shape_that_was_seen(simulator: str, way: Way, shape: str) -> None:
+    answer = await client_of(simulator, way).ask(question(f"When are you open? [[sim: {shape}]]"))
+
+    assert "Saturday" in answer.text
+    assert PRIVATE not in answer.text
+    assert answer.sources
+
+
+async def test_an_account_at_its_limit_is_left_alone_for_a_while(simulator: str) -> None:
+    client, thread = client_of(simulator), str(uuid4())
+    limited = question("Hi [[sim: limit]]", account_name="limited", frontend_context_uuid=thread)
+
+    first, then = await failure_of(client, limited), await failure_of(client, limited)
+    other = await client.ask(question("When are you open?"))
+
+    async with httpx2.AsyncClient(base_url=simulator) as control:
+        asked = (await control.get("/simulator/questions", params={"thread": thread})).json()
+    assert (first.kind, then.kind, first.retry_after) == (ModelFailureKind.LIMIT, ModelFailureKind.LIMIT, None)
+    assert then.retry_after is not None
+    assert len(asked) == 1
+    assert "Saturday" in other.text
 
 
 @pytest.mark.parametrize(("way", "answer_only"), WAYS)
@@ -375,11 +407,12 @@ async def test_the_other_endpoints_have_the_wrappers_shapes(client: WrapperClien
 
 async def test_it_says_everywhere_that_it_is_a_simulator(simulator: str) -> None:
     async with httpx2.AsyncClient(base_url=simulator) as http:
-        said = [await http.get(path) for path in ("/", "/health", "/api/threads")]
+        told, listed = [await http.get(path) for path in ("/", "/health")], await http.get("/api/threads")
         answer = await http.get("/api/query_sync", params={"q": "hi", "account_name": "a", "answer_only": "true"})
 
-    assert all("SIMULATOR" in response.text and "SIMULATOR" in response.headers["x-served-by"] for response in said)
-    assert answer.json()["account_used"] == "a (SIMULATOR)"
+    assert all("SIMULATOR" in response.text for response in told)
+    assert all("SIMULATOR" in response.headers["x-served-by"] for response in (*told, listed, answer))
+    assert answer.json()["account_used"] == "a"  # what a body says is word for word the wrapper's
 
 
 async def test_a_thread_is_known_while_upstream_has_it(client: WrapperClient) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from schemas.access import Scope
 from storage.api_keys import ApiKeys
 from tests.commands import agent_here
 from tests.support.shop import output
@@ -35,8 +36,10 @@ async def unknown_effect(system: System) -> UUID:
 
 
 async def test_a_note_of_somebody_else(system: System, tmp_path: Path) -> None:
+    await ApiKeys(system.database).add(
+        "shop\n\x1b[2J", "key-of-the-shop-0123456789", scopes=[Scope.ADMIN], actor="test"
+    )
     effect = await unknown_effect(system)
-    await ApiKeys(system.database).add("shop\n\x1b[2J", "key-of-the-shop-0123456789")
     headers = {"Authorization": "Bearer key-of-the-shop-0123456789"}
     body = {"outcome": "failed", "note": STEERING}
     settled = await system.http.post(f"/api/effects/{effect}/resolve", json=body, headers=headers)

@@ -52,8 +52,14 @@ async def published(shown: str, final: str) -> list[tuple[str, str]]:
         ("Open at 9.[2][", "Open at 9.[1][2] Yes.", "2] Yes."),
     ],
 )
-async def test_renumbered_citations_take_nothing_back(shown: str, final: str, more: str) -> None:
-    assert await published(shown, final) == [("chunk", shown), *([("chunk", more)] if more else [])]
+async def test_renumbered_citations_are_taken_back_once_at_the_end(shown: str, final: str, more: str) -> None:
+    """What a reader has appended is the reply, its numbers too; nothing flashes while it is written."""
+    assert await published(shown, final) == [
+        ("chunk", shown),
+        *([("chunk", more)] if more else []),
+        ("reset", ""),
+        ("chunk", final),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ async def test_a_parameter_that_cannot_be_used_is_named(parameter: str) -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("words", [["conversation", "show", "c-1"], ["key", "add", "shop"]])
+@pytest.mark.parametrize("words", [["conversation", "show", "c-1"], ["key", "add", "shop", "--scope", "message"]])
 def test_each_command_names_the_address_and_the_remedy(tmp_path: Path, words: list[str]) -> None:
     environment = {**os.environ, "DATABASE_URL": "postgresql://ana:hidden@/x?host=/nowhere", "DATA_DIR": str(tmp_path)}
 

@@ -32,6 +32,44 @@ async def test_a_message_is_answered_on_whatsapp(system: System) -> None:
     assert (session["turns"], session["state"], session["channel"]) == (1, "bot", "whatsapp")
 
 
+@pytest.mark.parametrize("nothing", ["![](attachment:chart)", "[1]: https://example.com/a", "<!-- nothing -->"])
+async def test_an_answer_that_shows_nothing_is_asked_for_again(system: System, nothing: str) -> None:
+    customer = Customer(system)
+    system.perplexity.scripts.extend([nothing, "Here it is in words."])
+
+    await customer.write("Do you have a chart?")
+
+    assert await customer.until_received(1) == ["Here it is in words."]
+    assert "it shows the customer nothing" in system.perplexity.prompts[1].text
+    [output] = await system.database.rows("SELECT errors FROM raw_outputs WHERE verdict = 'invalid'")
+    assert output["errors"][0]["code"] == "nothing_said"
+
+
+async def test_a_definition_with_a_name_is_sent_as_it_is(system: System) -> None:
+    customer = Customer(system)
+    system.perplexity.scripts.append("[Menu]: https://example.com/menu.pdf")
+
+    await customer.write("The menu, please")
+
+    assert await customer.until_received(1) == ["[Menu]: https://example.com/menu.pdf"]
+
+
+async def test_of_an_answer_that_is_too_long_the_customer_gets_the_beginning_and_is_told(system: System) -> None:
+    customer = Customer(system)
+    whole = " ".join(f"Sentence {number} of **many**." for number in range(20_000))
+    system.perplexity.scripts.append(whole)
+
+    await customer.write("Tell me everything")
+    await customer.until_idle()
+    parts = await customer.until_received(4)
+
+    assert len("".join(parts)) < 17_000
+    assert "Sentence 0 of *many*." in parts[0]
+    assert parts[-1].endswith("(My answer was too long to send all of it here. Ask me for the part that you need.)")
+    [kept] = await system.database.rows("SELECT text FROM raw_outputs")
+    assert kept["text"] == whole
+
+
 async def test_the_same_webhook_again_changes_nothing(system: System) -> None:
     customer = Customer(system)
     body = payload(messages=[written("Hello")])

@@ -6,10 +6,19 @@ from typing import Any
 
 from schemas.actions import AssistantActions, Confirmation, Endpoint
 from schemas.assistants import Accounts, AssistantConfig
+from schemas.messages import CustomerIdentity
 from tests.model.names import Name
 from tests.support.shop import BOOK, CANCEL
 
 ACCOUNT = "100"
+KEYS = (
+    CustomerIdentity(kind="phone", value="15550000001"),
+    CustomerIdentity(kind="user_id", value="customer-2"),
+)
+"""By what the channel knows the two customers, until a message carries both."""
+NEW_NUMBER = CustomerIdentity(kind="phone", value="15550000003")
+"""The first customer's, once theirs has changed: then the old one is a stranger's."""
+STRANGER = 2
 LOOK_UP = Endpoint(name="look_up", description="Looks up", url="https://shop.example/orders")
 PAY = Endpoint(
     name="pay",

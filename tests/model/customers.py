@@ -20,14 +20,10 @@ from schemas.messages import (
 )
 from storage.delivery_reports import DeliveryReports
 from storage.inbox import Inbox
-from tests.model.configurations import ACCOUNT
+from tests.model import inside
+from tests.model.configurations import ACCOUNT, KEYS, NEW_NUMBER, STRANGER
 from tests.model.world import World
 
-KEYS = (
-    CustomerIdentity(kind="phone", value="15550000001"),
-    CustomerIdentity(kind="user_id", value="customer-2"),
-)
-"""By what the channel knows the two customers, until a message carries both."""
 TELL_SECONDS = 600.0
 HELLO = "Hello"
 """Each is another: it is numbered."""
@@ -49,11 +45,13 @@ def write(world: World, customer: int, *said: Said, woken: bool = True, limit: i
     *as_both*: it shows that both customers are one."""
     words = [each.text for each in said]
     world.tell(f"customer {customer + 1} writes {words}{' a while ago' if said[0].ago else ''}")
-    keys = [*KEYS] if as_both else [KEYS[customer]]
-    limits = [RateLimit(key=limit_key("customer", KEYS[customer].value), per_minute=1, burst=limit)] if limit else []
+    keys = world.keys[:STRANGER] if as_both else [world.keys[customer]]
+    limited = limit_key("customer", world.keys[customer].value)
+    limits = [RateLimit(key=limited, per_minute=1, burst=limit)] if limit else []
     first = len(world.composed) + 1
     messages = [_message(world, each, keys, limits, first + n) for n, each in enumerate(said)]
     world.composed += messages
+    world.wrote.update(dict.fromkeys((each.channel_message_id for each in messages), customer))
     world.at_front_door("stores", lambda: _store(world, messages, woken=woken))
 
 
@@ -65,7 +63,7 @@ def repeat(world: World, message: ChannelMessage) -> None:
 
 def revise(world: World, customer: int, text: str | None) -> bool:
     """The customer's newest message reads *text* from now on, or is taken back (None). False if they wrote none."""
-    theirs = [each for each in world.composed if each.speaks and KEYS[customer] in each.identities]
+    theirs = [each for each in world.composed if each.speaks and world.wrote.get(each.channel_message_id) == customer]
     if not theirs:
         return False
     concerned, number = theirs[-1], len(world.composed) + 1
@@ -73,7 +71,7 @@ def revise(world: World, customer: int, text: str | None) -> bool:
     event = ChannelMessage(
         account=ACCOUNT,
         channel_message_id=f"in-{number}",
-        identities=concerned.identities,
+        identities=[world.keys[customer]],
         kind=MessageKind.DELETE if text is None else MessageKind.EDIT,
         speaks=False,
         text=text or "",
@@ -91,8 +89,8 @@ async def _store(world: World, messages: Sequence[ChannelMessage], *, woken: boo
     options = BatchOptions(tell_seconds=TELL_SECONDS)
     outcomes = await Inbox(world.database).store_batch("whatsapp", messages, options)
     for outcome in outcomes:
-        assert outcome.ref is not None
-        world.name_of(outcome.ref.conversation_id)
+        if outcome.ref is not None:  # else it was about who had the number before
+            world.name_of(outcome.ref.conversation_id)
     if woken:
         _wake(world, outcomes)
 
@@ -118,8 +116,48 @@ async def _record(world: World, told: StatusReport) -> None:
         world.signalled(ref.workflow_id, "delivery_due")
 
 
-def customer_of(posted: Posted) -> int:
-    return 0 if posted.request.recipient.phone == KEYS[0].value else 1
+def changes_hands(world: World, words: str) -> bool:
+    """The first customer has another number from now on, as the channel tells, and a stranger writes *words* from the
+    old one. False if that has come to pass already."""
+    if world.keys[0] == NEW_NUMBER:
+        return False
+    world.loop.advance(1)  # the channel tells whole seconds: of what came before, it is seen that it did
+    old, number = world.keys[0], len(world.composed) + 1
+    world.tell(f"{old.value} is a stranger's, who writes {words!r}")
+    world.keys = [NEW_NUMBER, world.keys[1], old]
+    told = ChannelMessage(
+        account=ACCOUNT,
+        channel_message_id=f"in-{number}",
+        identities=[old],
+        new_identities=[NEW_NUMBER],
+        kind=MessageKind.SYSTEM,
+        speaks=False,
+        sent_at=world.now.replace(microsecond=0),
+    )
+    world.loop.advance(1)
+    written = _message(world, Said(words), [old], [], number + 1)
+    world.composed += [told, written]
+    world.wrote[written.channel_message_id] = STRANGER
+    world.at_front_door("stores", lambda: _change(world, [told, written]))
+    return True
+
+
+async def _change(world: World, messages: Sequence[ChannelMessage]) -> None:
+    outcomes = await Inbox(world.database).store_batch("whatsapp", messages, BatchOptions(tell_seconds=TELL_SECONDS))
+    for outcome in outcomes:
+        assert outcome.ref is not None
+        world.name_of(outcome.ref.conversation_id)
+    _, written, *_ = outcomes
+    assert written.ref is not None
+    world.strangers, world.freed_at = written.ref.conversation_id, world.now
+    _wake(world, outcomes)
+
+
+def customer_of(world: World, posted: Posted) -> int:
+    part = read_delivery_id(posted.request.delivery_id)[0]
+    if any(row["id"] == part and row["conversation_id"] == world.strangers for row in world.look(inside.PARTS)):
+        return STRANGER
+    return 0 if posted.request.recipient.phone in {KEYS[0].value, NEW_NUMBER.value} else 1
 
 
 def _wake(world: World, outcomes: Sequence[BatchOutcome]) -> None:

@@ -72,7 +72,7 @@ _FAVOURED: dict[Profile, tuple[DrawnEvent, ...]] = {
             DrawnEvent.BUTTON_BESIDE,
         ),
         *(DrawnEvent.EDITED, DrawnEvent.TAKEN_BACK),
-        *(DrawnEvent.UNWOKEN, DrawnEvent.FILE, DrawnEvent.LIMITED, DrawnEvent.MERGED),
+        *(DrawnEvent.UNWOKEN, DrawnEvent.FILE, DrawnEvent.LIMITED, DrawnEvent.MERGED, DrawnEvent.NEW_NUMBER),
     ),
     Profile.STAFF: (
         *(
@@ -121,6 +121,9 @@ _FITTING: dict[DrawnEvent, tuple[Given, ...]] = {
     DrawnEvent.DECIDED_AGAIN: (Given.DECIDED,),
     DrawnEvent.RESOLVED: (Given.TICKET, Given.HELD_BY_TICKET),
     DrawnEvent.MERGED: (Given.OTHER, Given.OTHER, Given.REPLY),
+    DrawnEvent.NEW_NUMBER: (
+        *(Given.NOTHING, Given.REPLY, Given.QUESTION, Given.QUESTIONS, Given.APPROVAL, Given.HELD, Given.OTHER),
+    ),
     DrawnEvent.RELEASE: (Given.HUMAN, Given.HELD, Given.CLOSED),
     **dict.fromkeys((DrawnEvent.TAKE_OVER, DrawnEvent.CLOSE, DrawnEvent.RESET), _OF_STAFF),
     **dict.fromkeys(REPORTS, (Given.NOTHING, Given.REPLY, Given.REPLY)),
@@ -174,6 +177,7 @@ WHILE_ASKED = [
     DrawnEvent.TAKE_OVER,
     DrawnEvent.CONTINUES,
     DrawnEvent.MERGED,
+    DrawnEvent.NEW_NUMBER,
     DrawnEvent.TIME,
 ]
 WHILE_HELD = [
@@ -200,7 +204,13 @@ BESIDE_A_DECISION = [
 AT_FRONT_DOORS = [
     *(DrawnEvent.MESSAGE, DrawnEvent.YES, DrawnEvent.BURST, DrawnEvent.BUTTON, DrawnEvent.AGAIN, DrawnEvent.FILE),
     *(DrawnEvent.LIMITED, DrawnEvent.MERGED, *REPORTS, DrawnEvent.TAKE_OVER, DrawnEvent.RELEASE, DrawnEvent.CLOSE),
-    *(DrawnEvent.BUTTON_BESIDE, DrawnEvent.STAFF_AGAIN, DrawnEvent.EDITED, DrawnEvent.TAKEN_BACK),
+    *(
+        DrawnEvent.NEW_NUMBER,
+        DrawnEvent.BUTTON_BESIDE,
+        DrawnEvent.STAFF_AGAIN,
+        DrawnEvent.EDITED,
+        DrawnEvent.TAKEN_BACK,
+    ),
     *(DrawnEvent.STAFF_WRITES, DrawnEvent.RESOLVED, DrawnEvent.APPROVED, DrawnEvent.DECLINED),
 ]
 DOOR_STOPS = 8

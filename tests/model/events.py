@@ -22,6 +22,7 @@ class DrawnEvent(Name):
     TAKEN_BACK = "taken back"
     LIMITED = "over the limit"
     MERGED = "customers are one"
+    NEW_NUMBER = "a number changes hands"
     ACCOUNT_FULL = "account full"
     MINUTE_USED = "account's minute used up"
     FORGOTTEN = "threads forgotten"

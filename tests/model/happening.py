@@ -67,7 +67,7 @@ def _press(world: World, which: int, *, before: tuple[Said, ...] = (), after: tu
         return False
     posted = asked[which % len(asked)]
     yes = Said("Yes", choice=posted.choices[0].id)
-    customers.write(world, customers.customer_of(posted), *before, yes, *after)
+    customers.write(world, customers.customer_of(world, posted), *before, yes, *after)
     return True
 
 
@@ -95,6 +95,11 @@ def _merged(world: World, customer: int, _which: int) -> bool:
     customers.write(world, customer, Said("Hello from both"), as_both=True)
     world.are_one = True
     return len(known) > 1
+
+
+def _new_number(world: World, _customer: int, which: int) -> bool:
+    """The stranger says what would mean something to the one who had the number."""
+    return customers.changes_hands(world, customers.HELLO if which % 2 else "yes")
 
 
 def _account_full(world: World, _customer: int, _which: int) -> bool:
@@ -148,6 +153,7 @@ _ANYWHERE: dict[DrawnEvent, Callable[[World, int, int], bool]] = {
     DrawnEvent.TAKEN_BACK: lambda world, customer, _: customers.revise(world, customer, None),
     DrawnEvent.LIMITED: _limited,
     DrawnEvent.MERGED: _merged,
+    DrawnEvent.NEW_NUMBER: _new_number,
     DrawnEvent.ACCOUNT_FULL: _account_full,
     DrawnEvent.MINUTE_USED: _minute_used,
     DrawnEvent.FORGOTTEN: _forgotten,

@@ -1,7 +1,8 @@
 """Defects that the core once had, put back one at a time: a statement's text, a setting or a collaborator is another.
 
 They are the proven holes of the review behind issue 10, numbered as there. `power.py` says how soon each is found.
-Those from 101 are beside them: two undo what stands today between the bot and a person who has the conversation.
+Those from 101 are beside them: two undo what stands today between the bot and a person who has the conversation, two
+what stands between who had a number and who has it.
 One is not here: 9 (nothing beat while the database was unavailable) is a matter of heartbeats, which nobody counts
 here.
 """
@@ -266,6 +267,28 @@ HOLES: tuple[Hole, ...] = (
         [Rewrite(COMMIT, "CASE WHEN place.owner_version = CAST(:owner_version AS bigint)\n", "CASE WHEN true\n")],
     ),
     Hole(103, "a zombie's refusal denies what another attempt is doing", acting=_SpeaksLate),
+    Hole(
+        104,
+        "who writes from a freed number is who had it",
+        function=(
+            "free_keys",
+            "CREATE OR REPLACE FUNCTION free_keys(p_customer uuid, p_channel text, p_keys jsonb, p_old jsonb, "
+            "p_at timestamptz) RETURNS void LANGUAGE plpgsql AS $$ BEGIN END $$",
+        ),
+    ),
+    Hole(
+        105,
+        "a part leaves for the number that its customer had when it was planned",
+        [
+            Rewrite(
+                BEGIN,
+                "SELECT * FROM address_of(found.conversation_id) WHERE found.kind = 'part'",
+                "SELECT coalesce((SELECT f.value FROM former_identities f JOIN conversations c USING (customer_id)"
+                " WHERE c.id = found.conversation_id LIMIT 1), a.phone) AS phone, a.user_id"
+                " FROM address_of(found.conversation_id) AS a",
+            )
+        ],
+    ),
 )
 
 

@@ -7,7 +7,8 @@ from uuid import UUID, uuid5
 _TABLES = (
     *("account_calls", "account_places", "media", "transitions", "tickets", "handoffs", "effects", "actions"),
     *("raw_outputs", "stream_events", "turns", "threads", "messages", "conversations", "channel_identities"),
-    *("customers", "configurations", "audit", "rate_limits", "leftovers", "pasted_packs", "api_keys"),
+    *("former_identities", "customers", "configurations", "audit", "rate_limits", "leftovers", "pasted_packs"),
+    *("api_keys", "alarms"),
 )
 EMPTY = f"WITH {', '.join(f'd{n} AS (DELETE FROM {table})' for n, table in enumerate(_TABLES))} SELECT 1"
 """A hundred times faster than TRUNCATE, for so few rows."""
@@ -43,6 +44,10 @@ SELECT d.*, e.status AS effect_status, m.text AS reply, m.stored_at AS replied_a
   FROM deliveries d JOIN effects e ON e.id = d.id JOIN messages m ON m.id = d.message_id
  ORDER BY m.stored_at, d.part
 """
+
+PARTS = "SELECT id, conversation_id, claimed_at FROM effects WHERE kind = 'part'"
+
+PART = "SELECT conversation_id, claimed_at FROM effects WHERE id = :id"
 
 QUESTIONS = "SELECT digest FROM actions WHERE confirmation_by = 'customer'"
 

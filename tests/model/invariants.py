@@ -15,6 +15,7 @@ from uuid import UUID
 from schemas.assistants import Texts
 from schemas.deliveries import read_delivery_id
 from tests.model import inside
+from tests.model.configurations import STRANGER
 from tests.model.outside import FAILURES, Taken
 from tests.model.world import STEP_SECONDS, World
 
@@ -422,9 +423,37 @@ def a_reset_begins_a_thread(facts: Facts) -> Iterator[str]:
 
 
 def one_customer_has_one_conversation(facts: Facts) -> Iterator[str]:
-    live = [facts.world.name_of(row["id"]) for row in facts.world.look(inside.LIVE)]
+    rows = [row for row in facts.world.look(inside.LIVE) if row["id"] != facts.world.strangers]
+    live = [facts.world.name_of(row["id"]) for row in rows]
     if facts.world.are_one and len(live) > 1:
         yield f"{' and '.join(sorted(live))} go on beside each other"
+
+
+def who_has_a_number_now_is_somebody_else(facts: Facts) -> Iterator[str]:
+    """Than who had it before: neither gets what is the other's, nor is the model told of it, by thread or in words."""
+    world = facts.world
+    if world.strangers is None:
+        return
+    for begun in world.whatsapp.begun:
+        if begun.astray:
+            yield f"{begun.text!r} left for another, who has the number by now or had it before"
+    for row in facts.messages:
+        wrote, here = world.wrote.get(row["channel_message_id"] or ""), row["conversation_id"] == world.strangers
+        if wrote is not None and (wrote == STRANGER) != here:
+            yield f"{row['text']!r} of customer {wrote + 1} stands in {facts.name(row)}"
+    letter = world.name_of(world.strangers)
+    said: dict[bool, set[str]] = defaultdict(set)
+    for each in world.composed:
+        if each.text.endswith("."):  # others are not numbered
+            said[world.wrote.get(each.channel_message_id) == STRANGER].add(each.text)
+    threads: dict[bool, set[str]] = defaultdict(set)
+    for asked in world.perplexity.asked:
+        threads[asked.of == letter].add(asked.question.frontend_context_uuid)
+        for words in said[asked.of != letter]:
+            if words in asked.question.text:
+                yield f"the model was asked about {words!r} for {asked.of}"
+    if threads[True] & threads[False]:
+        yield f"{letter} was asked in another's thread"
 
 
 def one_thread_is_in_use(facts: Facts) -> Iterator[str]:
@@ -507,6 +536,7 @@ PROMISES: tuple[Promise, ...] = (
     staff_decide_once,
     a_reset_begins_a_thread,
     one_customer_has_one_conversation,
+    who_has_a_number_now_is_somebody_else,
     one_thread_is_in_use,
     a_thread_is_lost_only_where_it_is_forgotten,
     a_forgotten_thread_costs_nothing,

@@ -198,21 +198,29 @@ _PROBLEMS = {
 @dataclass(frozen=True)
 class Begun:
     """A part whose request began. `too_late`: the bot's words, and a person had the conversation then, who had taken
-    it, or got it by a merge, before this was claimed, or longer before than a claimed part may take to begin."""
+    it, or got it by a merge, before this was claimed, or longer before than a claimed part may take to begin. `astray`:
+    what was said to one left for another, who has their number by now or had it; it was claimed since."""
 
     delivery_id: str
     text: str
     too_late: bool
+    astray: bool
     taken: Taken
 
 
 class ModelWhatsApp(RecordingWhatsApp):
-    """*is_too_late*: of the part with that delivery id, as of this moment (`Begun`)."""
+    """*is_too_late*: of the part with that delivery id, as of this moment; *is_astray*: to that number (`Begun`)."""
 
-    def __init__(self, stops: Stops, is_too_late: Callable[[str], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        stops: Stops,
+        is_too_late: Callable[[str], Awaitable[bool]],
+        is_astray: Callable[[str, str | None], Awaitable[bool]],
+    ) -> None:
         super().__init__()
         self._stops = stops
         self._is_too_late = is_too_late
+        self._is_astray = is_astray
         self.begun: list[Begun] = []
 
     async def send_text(self, request: SendRequest, text: str) -> Sent:
@@ -232,8 +240,9 @@ class ModelWhatsApp(RecordingWhatsApp):
 
     async def _sent(self, request: SendRequest, text: str, **more: Any) -> Sent:
         too_late = await self._is_too_late(request.delivery_id)
+        astray = await self._is_astray(request.delivery_id, request.recipient.phone)
         taken = await self._stops.at(Place.SEND, "the channel", request) or Taken.TAKEN
-        self.begun.append(Begun(request.delivery_id, text, too_late, taken))
+        self.begun.append(Begun(request.delivery_id, text, too_late, astray, taken))
         if taken in {Taken.TAKEN, Taken.TAKEN_UNKNOWN}:
             self.sent.append(Posted(request, f"wamid.{len(self.sent) + 1}", text, **more))
         mine = f"wamid.{len(self.sent)}"

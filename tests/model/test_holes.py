@@ -153,6 +153,14 @@ def refused_while_another_does_it(state: S) -> None:
     state.zombie_is_refused(phase=Phase.CALLS, **refusal, others=To.COMMIT, rounds=1)
 
 
+def number_is_a_strangers(state: S) -> None:
+    happens(state, DrawnEvent.NEW_NUMBER)
+
+
+def number_changes_before_it_leaves(state: S) -> None:
+    meets(state, DrawnEvent.NEW_NUMBER, Phase.PLANS, ModelSays.TEXT)
+
+
 @dataclass(frozen=True)
 class Script:
     """*breaks*: what the judge says with the hole. *at_once*: no message has to be answered before."""
@@ -165,6 +173,7 @@ class Script:
 
 YES = "a_yes_is_this_questions"
 THREADS = "threads_are_continuous"
+SOMEBODY_ELSE = "who_has_a_number_now_is_somebody_else"
 UNDER_A_HUMAN = "nothing_of_the_bot_leaves_under_a_human"
 
 SCRIPTS: dict[int, Script] = {
@@ -188,6 +197,8 @@ SCRIPTS: dict[int, Script] = {
     101: Script(taken_before_it_leaves, UNDER_A_HUMAN),
     102: Script(taken_before_the_answer, UNDER_A_HUMAN),
     103: Script(refused_while_another_does_it, "nothing_done_is_denied"),
+    104: Script(number_is_a_strangers, SOMEBODY_ELSE),
+    105: Script(number_changes_before_it_leaves, SOMEBODY_ELSE),
 }
 
 

@@ -404,3 +404,22 @@ AT_ONE_MOMENT = """
 UPDATE messages SET stored_at = (SELECT stored_at FROM messages WHERE text = 'At one moment') WHERE author = 'agent'
 RETURNING id
 """
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in (Phase.RESTS, Phase.LOOKS_UP)])
+@pytest.mark.parametrize("given", [Given.NOTHING, Given.QUESTION])
+def test_a_number_changes_hands_whoever_has_come_how_far(
+    state: ConversationMachine, given: Given, phase: Phase
+) -> None:
+    """Nothing of the old owner reaches the new one, who says yes to what they were not asked."""
+    said = (ModelSays.BOOK, ModelSays.TEXT)
+    meeting = Meeting(DrawnEvent.NEW_NUMBER, phase, given, said, wrote="yes" if given is Given.QUESTION else "Hello")
+    state.meets(meeting=meeting)
+
+
+def test_a_number_changes_hands_between_two_parts(stage: Stage) -> None:
+    state = machine_on(stage)
+    state.begins(which=Configured.ALL, narrow=True)
+    state.meets(meeting=Meeting(DrawnEvent.NEW_NUMBER, Phase.TAKEN, said=(ModelSays.TEXT,), others=To.NEXT, rounds=1))
+    state.teardown()
+    assert len({posted.request.recipient.phone for posted in state.world.whatsapp.sent}) == 2

@@ -21,10 +21,10 @@ from integrations.whatsapp.port import ProviderLimits
 from schemas.assistants import Texts
 from schemas.conversations import ApprovalDecision
 from schemas.deliveries import read_delivery_id
-from schemas.messages import ChannelMessage
+from schemas.messages import ChannelMessage, CustomerIdentity
 from storage.configurations import Configurations
 from tests.model import inside
-from tests.model.configurations import Configured, configuration
+from tests.model.configurations import KEYS, Configured, configuration
 from tests.model.database import ModelDatabase
 from tests.model.driver import DrivenRun, GivenUp
 from tests.model.events import DrawnEvent
@@ -87,7 +87,7 @@ class World:
         database.stops, database.waited = self.stops, []
         self.perplexity = ModelPerplexity(self.stops)
         self.endpoints = ModelEndpoints(self.stops, self._is_begun_late)
-        self.whatsapp = ModelWhatsApp(self.stops, self._is_too_late)
+        self.whatsapp = ModelWhatsApp(self.stops, self._is_too_late, self._is_astray)
         self.runs: dict[str, DrivenRun] = {}
         self.all_runs: list[DrivenRun] = []
         self.conversations: list[UUID] = []
@@ -97,6 +97,14 @@ class World:
         """Staff's decisions as they were handed in, and to which workflow."""
         self.composed: list[ChannelMessage] = []
         """Messages that customers wrote, as the channel brings them."""
+        self.keys: list[CustomerIdentity] = [*KEYS]
+        """Of each customer, as of now; the third is the stranger who has the first one's old number."""
+        self.wrote: dict[str, int] = {}
+        """Which customer wrote a message, by the channel's id."""
+        self.strangers: UUID | None = None
+        """The conversation that began from the old number."""
+        self.freed_at: datetime | None = None
+        """When it was stored that the first customer's number changed hands."""
         self.revised: dict[str, int | None] = {}
         """Messages that the customer edited or took back, by the channel's id, and after how many questions they did
         so last; None: somebody was about to ask."""
@@ -323,6 +331,14 @@ class World:
             return False
         taken = self.joined if row["by_a_merge"] else self.taken.get(row["conversation_id"], self.passed)
         return bool(row["claimed_at"] > row["taken_at"] or self.passed - taken >= self.settings.take_over_wait_seconds)
+
+    async def _is_astray(self, delivery_id: str, phone: str | None) -> bool:
+        if self.strangers is None or self.freed_at is None:
+            return False
+        row = await self.database.row(inside.PART, {"id": read_delivery_id(delivery_id)[0]})
+        assert row is not None
+        is_theirs, to_them = row["conversation_id"] == self.strangers, phone == KEYS[0].value
+        return is_theirs != to_them and (is_theirs or row["claimed_at"] > self.freed_at)
 
     def _rests(self) -> bool:
         idle = all(run.rests for run in self.runs.values()) and all(update.done() for update in self.updates)

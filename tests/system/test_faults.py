@@ -98,14 +98,19 @@ def test_a_second_launcher_is_refused(program: Program) -> None:
     check_one_line(refused(program.folder), "DATA_DIR", str(program.folder), "in use")
 
 
-def test_a_new_key_works(program: Program) -> None:
-    key = command(program, "key", "add", "shop").stdout.strip()
+def test_a_key_is_in_force_and_over_within_5_seconds(program: Program) -> None:
+    key = command(program, "key", "add", "shop", "--scope", "message,session").stdout.strip()
 
-    headers = {"Authorization": f"Bearer {key}"}
-    body = {"customer_id": "c-9", "text": "Hello", "message_id": "m-1"}
-    answer = httpx2.post(f"{program.addresses['api']}/api/message", json=body, headers=headers, timeout=LONGEST_SECONDS)
+    def status() -> int:
+        body = {"customer_id": "c-9", "text": "Hello", "message_id": "m-1"}
+        headers = {"Authorization": f"Bearer {key}"}
+        url = f"{program.addresses['api']}/api/message"
+        return httpx2.post(url, json=body, headers=headers, timeout=LONGEST_SECONDS).status_code
 
-    assert answer.status_code == 200, answer.text
+    until_blocking("an answer to the new key", status, lambda seen: seen == 200)
+    assert "shop  message,session" in command(program, "key", "list").stdout
+    assert command(program, "key", "revoke", "shop").stdout == "key shop is revoked\n"
+    until_blocking("a refusal of the key", status, lambda seen: seen == 401, seconds=6)
 
 
 def test_a_wrong_configuration_is_refused_in_one_line(program: Program, tmp_path: Path) -> None:

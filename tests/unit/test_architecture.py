@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "ARCHITECTURE.md").read_text()
 VIEWS = set(re.findall(r"CREATE OR REPLACE VIEW (\w+)", "".join(path.read_text() for path in FOLDER.rglob("*.sql"))))
 COLUMNS = {name: {column.name for column in table.columns} for name, table in metadata.tables.items()}
-BESIDE = {"api_keys", "audit", "rate_limits", "stream_events", "texts_in_force"}
-"""Tables that are no word of the core: keys, who did what, counts, text on its way to who watches, and which functions
-are in force."""
+BESIDE = {"api_keys", "audit", "rate_limits", "stream_events", "texts_in_force", "user_sessions"}
+"""Tables that are no word of the core: keys, who did what, counts, text on its way to who watches, which functions are
+in force, and who is signed in."""
 
 
 def rows(heading: str) -> list[list[str]]:

@@ -74,7 +74,7 @@ def test_one_that_will_never_be_ready(tmp_path: Path) -> None:
 @pytest.mark.parametrize("earlier", [True, False])
 def test_an_earlier_file_of_temporals_is_named_to_whoever_waits_for_temporal(tmp_path: Path, earlier: bool) -> None:
     settings = Settings(_env_file=None, database_url="postgresql:///x")  # type: ignore[call-arg]
-    keys = Keys("a", "s", "t", True, "p", "v")
+    keys = Keys("a", "s", "t", "m", True, "p", "v")
     ports = Ports(api=1, temporal=2, temporal_ui=3, simulator=4, whatsapp=5)
     addresses = addresses_of(settings, ports, keys, "postgresql:///x")
     around = LaunchContext(

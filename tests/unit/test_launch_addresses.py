@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from config.settings import Settings
 from launch.addresses import addresses_of, table_of
 from launch.keys import find_keys
@@ -34,3 +36,24 @@ def test_a_wrapper_that_does_not_answer_is_told_without_its_password(tmp_path: P
 
     assert "no wrapper answers at http://…@127.0.0.1:9 (" in told
     assert "hidden" not in told
+
+
+@pytest.mark.parametrize(
+    ("host", "dashboard"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:{port}/dashboard/enter?token="),
+        ("0.0.0.0", "http://127.0.0.1:{port}/dashboard/enter?token="),
+        ("::", "http://[::1]:{port}/dashboard/enter?token="),
+        ("192.0.2.7", "http://192.0.2.7:{port}/dashboard/login"),
+    ],
+)
+def test_the_link_is_printed_where_it_can_be_used(tmp_path: Path, host: str, dashboard: str) -> None:
+    own = settings(tmp_path)
+    keys = find_keys(own, tmp_path / "secrets.json")
+    with claimed_ports(own) as ports:
+        addresses = addresses_of(own.model_copy(update={"host": host}), ports, keys, "postgresql://db/x")
+
+    shown = table_of(addresses, keys, simulated=False, logs=tmp_path)
+
+    assert addresses.dashboard.startswith(dashboard.format(port=ports.api))
+    assert ("(signs in once)" in shown) == ("token" in dashboard)

@@ -13,6 +13,7 @@ from config.together import half_set
 
 META = {"whatsapp_access_token": "hidden1", "whatsapp_app_secret": "hidden2", "whatsapp_verify_token": "hidden3"}
 TWILIO = {"twilio_account_sid": "AC1", "twilio_auth_token": "hidden4"}
+ADMIN = {"admin_email": "Ann@Example.org", "admin_password": "hidden-5-hidden"}
 TEMPORAL = {"temporal_address": "temporal.internal:7233"}
 
 
@@ -109,3 +110,12 @@ def test_what_they_can_work_with(certificates: str, tmp_path: Path) -> None:
 def test_a_folder_of_counters(name: str, tmp_path: Path) -> None:
     assert trouble_with_metrics({name: str(tmp_path)}) is None
     assert (trouble_with_metrics({name: "/nowhere/x"}) or "").startswith(f"{name}: got '/nowhere/x'")
+
+
+@pytest.mark.parametrize("name", ADMIN)
+def test_half_of_the_first_administrator(name: str) -> None:
+    [missing] = ADMIN.keys() - {name}
+
+    told_of = f"{name.upper()}: needs {missing.upper()} too, for the first administrator"
+    assert (told(**{name: ADMIN[name]}) or "").startswith(told_of)
+    assert told(**ADMIN) is None

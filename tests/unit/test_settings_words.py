@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from cli.surroundings import stop, warn_of_names
 from config.env_file import slips
-from config.former_names import FORMER, NOT_YET, former_names
+from config.former_names import FORMER, former_names
 from config.proxies import proxy_trouble, usable_proxies
 from config.settings import Settings, SettingsError, load_settings
 from config.values import masked, masked_within
@@ -35,6 +35,10 @@ NOT_IN_A_HEADER = (
 )
 NOT_ONE_LINE = ("hidden\n", " hidden", "hid\nden", "hid\tden", "hidden\N{NO-BREAK SPACE}", "hidden\udcff\udcfe")
 REFUSED = [
+    ("ALLOWED_ORIGINS", "*", "origins of pages"),
+    ("ALLOWED_ORIGINS", "https://shop.example/cart", "origins of pages"),
+    ("ALLOWED_ORIGINS", "https://ok.example,https://ana@shop.example", "origins of pages"),
+    ("ALLOWED_ORIGINS", "shop.example", "got"),
     ("HOST", "http://0.0.0.0", "an address of this machine"),
     ("HOST", "*", "an address of this machine"),
     ("PORT", "tcp://10.0.0.1:80", "got 'tcp://10.0.0.1:80'; a whole number from 1 to 65,535"),
@@ -105,6 +109,11 @@ REFUSED = [
     ("ENDPOINT_SECRETS", '{"Bearer hidden": "crm"}', "names of secrets have at most 200 characters"),
     ("ENDPOINT_SECRETS", '{"": "hidden"}', "names of secrets have at most 200 characters"),
     ("API_KEY", "hid den", "without blanks"),
+    ("ADMIN_EMAIL", "ann", "an e-mail address, like ann@example.org"),
+    ("ADMIN_PASSWORD", "hidden", "10 to 1,000 characters"),
+    ("TRUSTED_PROXIES", "proxy.internal", "addresses and networks, like 127.0.0.1,10.0.0.0/8"),
+    ("TRUSTED_PROXIES", "*", "addresses and networks"),
+    ("TRUSTED_PROXIES", "10.0.0.1/8", "addresses and networks"),
     *((name, value, "signs of ASCII, without blanks") for name in IN_A_HEADER for value in NOT_IN_A_HEADER),
     *((name, value, "one line of UTF-8") for name in ("SECRET_KEY", "ADMIN_PASSWORD") for value in NOT_ONE_LINE),
 ]
@@ -297,30 +306,19 @@ def test_a_setting_that_nothing_took_the_place_of_is_named(tmp_path: Path, name:
     assert told.endswith(f"{name} is no setting any more and has no effect; nothing takes its place")
 
 
-def test_a_setting_that_nothing_reads_yet_is_named_where_it_is_set(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("ADMIN_EMAIL", "ann@example.org")
-    monkeypatch.setenv("ADMIN_PASSWORD", "her-password")
-
-    warn_of_names(load_settings())
-
-    assert capsys.readouterr().err == "agent: ADMIN_EMAIL and ADMIN_PASSWORD: without effect until users can sign in\n"
-
-
 def test_nothing_is_said_of_what_is_not_set(capsys: pytest.CaptureFixture[str]) -> None:
-    warn_of_names(load_settings())
+    warn_of_names()
 
     assert capsys.readouterr().err == ""
 
 
-def test_each_setting_is_read_somewhere_or_said_to_be_without_effect() -> None:
+def test_each_setting_is_read_somewhere() -> None:
     sources = [path for path in ROOT.glob("*/**/*.py") if path.relative_to(ROOT).parts[0] not in {".venv", "tests"}]
     text = "\n".join(path.read_text() for path in sources)
 
     unread = [name.upper() for name in Settings.model_fields if not re.search(rf"\.{name}\b|\"{name}\"", text)]
 
-    assert unread == [*NOT_YET]
+    assert unread == []
 
 
 def test_a_former_name_is_no_setting_and_the_new_one_is() -> None:
@@ -426,7 +424,7 @@ def test_a_warning_that_nobody_can_read_ends_nothing(monkeypatch: pytest.MonkeyP
     full = open("/dev/full", "w")  # noqa: SIM115 - closing it fails, too
     monkeypatch.setattr("sys.stderr", full)
     try:
-        warn_of_names(Settings(admin_email="ana@example.com"))
+        warn_of_names()
 
         assert stop("PORT: got x").exit_code == 2
     finally:

@@ -13,7 +13,7 @@ from schemas.actions import ActionStatus
 from schemas.deliveries import DeliveryState, MessageDelivery
 from schemas.effects import EffectFailure, EffectStatus
 from schemas.failures import ModelFailureKind
-from schemas.messages import MessageKind
+from schemas.messages import IdentityKind, MessageKind
 from schemas.sessions import ThreadEnd
 from schemas.turn_record import TurnFailure, TurnStatus
 from storage.desk import TicketState
@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("storage/**/*.py"), *ROOT.glob("storage/**/*.sql")])
 
 STATUSES: tuple[type[StrEnum], ...] = (TurnStatus, EffectStatus, ActionStatus, DeliveryState, TicketState, MediaState)
-OTHER_KINDS = {"part", "phone", "user_id", "TABLE"}
-"""Of effects, of identities, and of what the schema consists of."""
+OTHER_KINDS = {*IdentityKind, "part", "TABLE"}
+"""Of identities, of effects, and of what the schema consists of."""
 FAILURES: tuple[type[StrEnum], ...] = (TurnFailure, ModelFailureKind, EffectFailure, SendFailureKind)
 """Of turns and attempts, of effects and parts."""
 MEMBERS = {

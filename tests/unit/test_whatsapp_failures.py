@@ -78,3 +78,14 @@ def test_an_explanation_is_one_harmless_line() -> None:
     error = meta.failure(400, body, None)
 
     assert error.explanation == "HTTP 400, code 100, bad forged [31mline, T1"
+
+
+def test_a_token_that_is_quoted_is_hidden() -> None:
+    """Explanations are logged, kept and shown."""
+    token = "EAAB" + "x1Y_" * 20
+    error = {"message": f"Malformed access token {token}", "code": 190, "fbtrace_id": "A1b2C3d4E5f6G7h8"}
+
+    told = str(meta.failure(401, {"error": error}, None))
+
+    assert token[:32] not in told
+    assert "Malformed access token [hidden], A1b2C3d4E5f6G7h8" in told

@@ -9,7 +9,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.whatsapp.splitting import FENCE, measure, split
+from integrations.whatsapp.splitting import FENCE, measure, shorten, split
 
 FAMILY = "👨‍👩‍👧‍👦"
 pieces = st.one_of(
@@ -126,6 +126,45 @@ def test_a_very_long_answer_is_split_in_order(limit: int) -> None:
 
     numbers = [int(each) for part in parts for each in re.findall(r"number (\d+)", part)]
     assert numbers == list(range(9_000))
+
+
+WHOLE = [
+    "https://a.example/" + "x/" * 20,
+    "`a b; c d; e f`",
+    "1,299.00",
+    "*three bold words*",
+    "my_name@mail.example",
+]
+
+
+@pytest.mark.parametrize("whole", WHOLE)
+@pytest.mark.parametrize("filler", ["字", "words ", "A sentence. ", "行\n"])
+def test_an_address_code_a_figure_and_bold_words_stay_whole_where_they_fit(whole: str, filler: str) -> None:
+    for length in range(0, 140, 3):
+        before = (filler * length)[:length]
+        text = f"{before} {whole} {filler * 40}"
+
+        assert any(whole in part for part in split(text, 100)), text
+
+
+def test_an_address_longer_than_a_part_is_cut_at_last() -> None:
+    address = "https://a.example/" + "x" * 500
+
+    assert "".join(map(body, split(address, 100))) == address
+
+
+def test_what_is_too_long_is_cut_where_a_part_would_be() -> None:
+    assert shorten("One sentence. Another one.", 20) == "One sentence."
+    assert shorten("short", 20) == "short"
+    assert shorten(f"a\n{FENCE}\n" + "line\n" * 50, 60).endswith(f"line\n{FENCE}")
+
+
+@given(texts, st.integers(64, 400))
+def test_what_is_cut_is_never_too_long(text: str, limit: int) -> None:
+    kept = shorten(text, limit)
+
+    assert measure(kept) <= limit
+    assert squeezed(text).startswith(squeezed(kept))
 
 
 def test_a_limit_without_room_is_refused() -> None:

@@ -32,6 +32,10 @@ def folded(*messages: dict[str, Any]) -> MessagesSoFar:
     return so_far
 
 
+def markdown(**block: Any) -> dict[str, Any]:
+    return {"intended_usage": "ask_text", "markdown_block": {"progress": "DONE", **block}}
+
+
 def completed(**changes: Any) -> dict[str, Any]:
     return {**last_message(SAID), **changes}
 
@@ -55,10 +59,12 @@ def test_the_last_messages_answer_wins_over_the_streamed_text() -> None:
         completed(status="PENDING"),
         completed(final_sse_message=False),
         completed(final_sse_message=None, final=True, text_completed=True),
-        completed(blocks=None),
-        completed(blocks=[]),
-        completed(blocks=[{"intended_usage": "ask_text", "markdown_block": {"progress": "DONE", "answer": None}}]),
-        completed(blocks=[{"intended_usage": "ask_text", "markdown_block": {"progress": "DONE", "answer": " \n"}}]),
+        completed(blocks=None, text=None),
+        completed(blocks=[], text=[]),
+        completed(blocks=[], text=" \n"),
+        completed(blocks=[], text=[{"step_type": "INITIAL_QUERY", "content": {"query": "Hours?"}}]),
+        completed(blocks=[markdown(answer=None)], text=[]),
+        completed(blocks=[markdown(answer=" \n")], text=[]),
         {"answer": None, "backend_uuid": "backend-1"},
         {"progress": "IN_PROGRESS", "answer": "half", "backend_uuid": "backend-1"},
         {"progress": "DONE", "answer": None, "backend_uuid": "backend-1"},
@@ -76,7 +82,7 @@ def test_nothing_less_than_a_complete_answer_is_accepted(message: dict[str, Any]
 def test_a_completed_message_without_text_does_not_make_the_streamed_beginning_an_answer() -> None:
     begun = [timed.message for timed in messages_of(SAID)[:-2]]
 
-    so_far = folded(*begun, completed(blocks=[]))
+    so_far = folded(*begun, completed(blocks=[], text=[]))
 
     assert so_far.text
     assert so_far.accepted is None

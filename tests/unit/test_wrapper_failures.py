@@ -7,7 +7,8 @@ import json
 import httpx2
 import pytest
 
-from integrations.perplexity.failures import from_error_text, from_exception, from_status, retry_after
+from integrations.perplexity.failures import from_error_text, from_exception, from_status
+from integrations.retry_after import retry_after
 from schemas.failures import Certainty, ModelFailureKind
 
 CURL = "Failed to perform, curl: ({}) {}. See https://curl.se/libcurl/c/libcurl-errors.html first for more details."

@@ -26,10 +26,17 @@ from integrations.perplexity.simulator.script import (
     repaired_reply,
     scripted_reply,
 )
-from integrations.perplexity.simulator.shapes import Said, messages_of
+from integrations.perplexity.simulator.shapes import Form, Said, messages_of
 from integrations.perplexity.simulator.threads import Asking, PastTurn, Threads
 
 log = logging.getLogger("simulator")
+
+_FORMS: dict[Fault | None, Form] = {
+    Fault.IN_PROGRESS_FRAMES: Form.WHOLE_BLOCKS,
+    Fault.WORKFLOW: Form.WORKFLOW,
+    Fault.PLAIN_TEXT: Form.PLAIN_TEXT,
+    Fault.UNKNOWN_SHAPE: Form.UNKNOWN,
+}
 
 UNKNOWN_ACCOUNT = "unknown"
 """Accounts whose names begin so do not exist; every other name does."""
@@ -54,7 +61,7 @@ class Answering:
 
     def answer(self, asking: Asking, *, mode: str, model: str | None, sources: str) -> Plan:
         """The response to send. Whatever happens is planned here, before the first byte."""
-        planner = Planner(asking.way == "async", asking.answer_only, f"{asking.account_name} (SIMULATOR)", self.pace)
+        planner = Planner(asking.way == "async", asking.answer_only, asking.account_name, self.pace)
         try:
             directive = self._directive_for(asking)
         except DirectiveError as error:
@@ -89,7 +96,7 @@ class Answering:
     def _refused_thread(self, asking: Asking) -> str | None:
         if asking.backend_uuid is None or self._threads.knows(asking.backend_uuid):
             return None
-        return f"HTTP Error 400: last_backend_uuid {asking.backend_uuid} was never given out"
+        return "HTTP Error 400: Bad Request"
 
     def _say(self, asking: Asking, directive: Directive, mode: str) -> Said:
         context = self._threads.thread_of(asking)
@@ -107,7 +114,7 @@ class Answering:
             slug=slug,
             mode=mode,
             collection_uuid=asking.collection_uuid,
-            full_blocks=directive.fail is Fault.IN_PROGRESS_FRAMES,
+            form=_FORMS.get(directive.fail, Form.PATCHES),
         )
 
     def _reply(self, asking: Asking, directive: Directive, words: str, history: list[PastTurn]) -> ScriptedReply:

@@ -130,7 +130,7 @@ def _add_threads(app: FastAPI, threads: Threads) -> None:
         entries = threads.entries(slug)
         if entries is None:
             return _error("HTTP Error 404: Not Found", account_name)
-        return {"status": "success", "entries": entries, "account_used": _account(account_name)}
+        return {"status": "success", "entries": entries, "account_used": account_name}
 
     @app.get("/api/collections")
     async def spaces(account_name: str = "default", limit: Limit = 30, offset: Offset = 0) -> dict[str, Any]:
@@ -139,11 +139,7 @@ def _add_threads(app: FastAPI, threads: Threads) -> None:
     @app.get("/api/collections/{slug}", response_model=None)
     async def space(slug: str, account_name: str = "default") -> dict[str, Any] | JSONResponse:
         found = next((space for space in _SPACES if space["slug"] == slug), None)
-        return (
-            {**found, "account_used": _account(account_name)}
-            if found
-            else _error("HTTP Error 404: Not Found", account_name)
-        )
+        return {**found, "account_used": account_name} if found else _error("HTTP Error 404: Not Found", account_name)
 
     @app.get("/api/collections/{slug}/threads")
     async def threads_of_space(
@@ -163,7 +159,7 @@ def _add_accounts(app: FastAPI) -> None:
     @app.post("/api/account/test/{name}")
     async def test_account(name: str) -> dict[str, Any]:
         valid = not name.startswith(UNKNOWN_ACCOUNT)
-        outcome = "valid (SIMULATOR)" if valid else f"invalid: 404: Account '{name}' not found"
+        outcome = "valid" if valid else f"invalid: 404: Account '{name}' not found"
         return {"status": "success" if valid else "error", "message": f"Account '{name}' is {outcome}", "valid": valid}
 
 
@@ -194,13 +190,9 @@ def _add_control(app: FastAPI, threads: Threads, answering: Answering) -> None:
         answering.pace = body.pace
 
 
-def _account(name: str) -> str:
-    return f"{name} (SIMULATOR)"
-
-
 def _with_account(data: list[dict[str, Any]], account_name: str) -> dict[str, Any]:
-    return {"data": data, "account_used": _account(account_name)}
+    return {"data": data, "account_used": account_name}
 
 
 def _error(text: str, account_name: str) -> JSONResponse:
-    return JSONResponse({"error": text, "account_used": _account(account_name)}, status_code=500)
+    return JSONResponse({"error": text, "account_used": account_name}, status_code=500)

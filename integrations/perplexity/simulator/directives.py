@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class Fault(StrEnum):
-    """Every failure of the real wrapper (docs/wrapper.md), and two healthy rarities."""
+    """Every failure of the real wrapper (docs/wrapper.md), and the healthy rarities."""
 
     # Before upstream is asked
     REFUSE_SESSION = "refuse_session"
@@ -37,6 +37,12 @@ class Fault(StrEnum):
     ERROR_FRAME = "error_frame"
     EXPECTING_VALUE = "expecting_value"
     LIST_INDEX = "list_index"
+    UPSTREAM_CUT = "upstream_cut"
+    UPSTREAM_EMPTY = "upstream_empty"
+    UPSTREAM_SILENT = "upstream_silent"
+    LIMIT = "limit"
+    REFUSED = "refused"
+    UNKNOWN_SHAPE = "unknown_shape"
     IN_PROGRESS_ONLY = "in_progress_only"
     # An answer exists, but does not arrive whole
     CUT = "cut"
@@ -46,6 +52,8 @@ class Fault(StrEnum):
     # Healthy, if rare
     SILENT = "silent"
     IN_PROGRESS_FRAMES = "frames_answer_only_in_progress"
+    WORKFLOW = "workflow_blocks"
+    PLAIN_TEXT = "plain_text"
 
 
 NOT_ASKED = frozenset(
@@ -63,7 +71,7 @@ NOT_ASKED = frozenset(
 )
 """The question is recorded with `asked: false`, and makes no turn in its thread."""
 
-NO_TURN = NOT_ASKED | {Fault.BLOCKED, Fault.DONE_ONLY, Fault.DATA_NULL, Fault.LIST_INDEX}
+NO_TURN = NOT_ASKED | {Fault.BLOCKED, Fault.DONE_ONLY, Fault.DATA_NULL, Fault.LIST_INDEX, Fault.LIMIT, Fault.REFUSED}
 """Upstream refused or never began: the thread has no turn of it. After all others it has one, seen or not."""
 
 

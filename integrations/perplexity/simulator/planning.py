@@ -7,7 +7,7 @@ from typing import Any
 
 from integrations.perplexity.simulator.directives import Directive, Fault
 from integrations.perplexity.simulator.playing import Piece, Plan, frame, json_plan, stream_plan
-from integrations.perplexity.simulator.shapes import Timed
+from integrations.perplexity.simulator.shapes import Timed, refused_message
 
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1><p>SIMULATOR</p></body></html>"
 
@@ -23,15 +23,24 @@ _PROXY: dict[Fault, tuple[int, str, str]] = {
 
 _CURL = "Failed to perform, curl: ({}) {}. See https://curl.se/libcurl/c/libcurl-errors.html first for more details."
 _ERRORS: dict[Fault, str] = {
-    Fault.REFUSE_SESSION: _CURL.format(56, "Recv failure: Connection reset by peer")
-    + " (https://www.perplexity.ai/api/auth/session)",
-    Fault.ACCOUNT_EXPIRED: "HTTP Error 401: the account's cookies have expired",
+    Fault.REFUSE_SESSION: _CURL.format(56, "Recv failure: Connection reset by peer"),
+    Fault.ACCOUNT_EXPIRED: "HTTP Error 401: Unauthorized",
     Fault.NO_DESCRIPTORS: _CURL.format(7, "Could not connect to server"),
-    Fault.ERROR_FRAME: "upstream failed (SIMULATOR)",
+    Fault.ERROR_FRAME: "HTTP Error 500: Internal Server Error",
     Fault.EXPECTING_VALUE: "Expecting value: line 1 column 1 (char 0)",
     Fault.LIST_INDEX: "list index out of range",
+    Fault.UPSTREAM_CUT: _CURL.format(18, "transfer closed with outstanding read data remaining"),
+    Fault.UPSTREAM_EMPTY: _CURL.format(52, "Empty reply from server"),
+    Fault.UPSTREAM_SILENT: _CURL.format(28, "Operation timed out after 30001 milliseconds with 0 bytes received"),
 }
-"""Exception texts that the wrapper passes on: HTTP 500, or an error frame under HTTP 200."""
+"""Texts of exceptions that the wrapper passes on: HTTP 500, or an error frame under HTTP 200. They are word for word
+what it says; where it lost its session call before it asked, it does not say that either."""
+
+_MARKED: dict[Fault, tuple[str, str]] = {
+    Fault.LIMIT: ("RATE_LIMIT_EXCEEDED", "You have reached your daily limit."),
+    Fault.REFUSED: ("CONTENT_POLICY", "This cannot be answered."),
+}
+"""`error_code` and `text` of a last message whose status is FAILED."""
 
 _NOTHING = frozenset({Fault.BLOCKED, Fault.DONE_ONLY, Fault.DATA_NULL, Fault.LIST_INDEX})
 
@@ -58,6 +67,8 @@ class Planner:
         fault = directive.fail
         if fault is Fault.EXPECTING_VALUE and not self.streams:
             return None  # as with some models: only async fails
+        if fault in _MARKED:
+            return self._marked(fault)
         if fault in _NOTHING and (self.streams or fault is not Fault.LIST_INDEX):
             return self._nothing(fault)
         return self.error(directive.error or _ERRORS[fault]) if fault in _ERRORS else None
@@ -74,6 +85,15 @@ class Planner:
             return _broken(stream_plan(self._frames(timed, directive)), directive)
         body = self._body(timed, directive)
         return _broken(json_plan(body, delay=timed[-1].at), directive)
+
+    def _marked(self, fault: Fault) -> Plan:
+        """Upstream's last message, which says that there is no answer. With answer_only nothing is left of it."""
+        if self.answer_only:
+            return self._nothing(Fault.BLOCKED)
+        message = refused_message(*_MARKED[fault])
+        if not self.streams:
+            return json_plan({**message, "account_used": self.account})
+        return stream_plan([Piece(self._content(message)), Piece(self._done())])
 
     def _nothing(self, fault: Fault) -> Plan:
         if self.streams:
@@ -167,7 +187,9 @@ def _with_null_answer(message: dict[str, Any]) -> dict[str, Any]:
     if message["status"] != "COMPLETED":
         return message
     blocks = [
-        {**block, "markdown_block": {**block["markdown_block"], "answer": None}} if "markdown_block" in block else block
+        {**block, "markdown_block": {**block["markdown_block"], "answer": None, "chunks": []}}
+        if "markdown_block" in block
+        else block
         for block in message["blocks"]
     ]
-    return {**message, "blocks": blocks}
+    return {**message, "blocks": blocks, "text": []}

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum, auto
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -20,6 +21,16 @@ PRIVATE = "PRIVATE-SIMULATOR"
 _CHUNK = re.compile(r".{1,18}(?=\s|$)|.{1,18}", re.DOTALL)
 _STREAMED_CHARACTERS = 20_000
 """A longer text comes in one chunk: each text frame repeats the whole text so far."""
+
+
+class Form(Enum):
+    """Where the words stand in the messages."""
+
+    PATCHES = auto()  #: a block `ask_text`, streamed as patches; the last one is whole
+    WHOLE_BLOCKS = auto()  #: the same as whole blocks with `chunk_starting_offset`: the rarer kind of stream
+    WORKFLOW = auto()  #: a block `workflow_root`, in the last message alone
+    PLAIN_TEXT = auto()  #: the last message's `text`, and no block
+    UNKNOWN = auto()  #: a block that nobody has seen yet
 
 
 @dataclass(frozen=True)
@@ -34,8 +45,7 @@ class Said:
     slug: str
     mode: str = "auto"
     collection_uuid: str | None = None
-    full_blocks: bool = False
-    """Text as whole blocks with `chunk_starting_offset` instead of patches: the rarer kind of stream."""
+    form: Form = Form.PATCHES
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,8 @@ class Timed:
 def messages_of(said: Said) -> list[Timed]:
     """Everything upstream says, in order; the last one counts."""
     before = [Timed(at, _message(said, blocks)) for at, blocks in _search(said)]
+    if said.form not in (Form.PATCHES, Form.WHOLE_BLOCKS):
+        return [*before, Timed(before[-1].at + 0.5, last_message(said))]
     chunks = chunks_of(streamed_text(said))
     text = [Timed(3.8 + 0.058 * n, _message(said, [block])) for n, block in enumerate(_text_blocks(said, chunks))]
     end = text[-1].at
@@ -95,7 +107,7 @@ def _words(said: Said) -> dict[str, Any]:
     return {
         "query_str": said.question,
         "thread_title": said.question[:120],
-        "text": _steps(said),
+        "text": _text(said),
         "related_queries": [more],
         "related_query_items": [{"text": more, "type": "DEFAULT"}],
     }
@@ -223,7 +235,7 @@ def _search(said: Said) -> Iterator[tuple[float, list[dict[str, Any]]]]:
 def _text_blocks(said: Said, chunks: list[str]) -> Iterator[dict[str, Any]]:
     for n, chunk in enumerate(chunks):
         so_far = "".join(chunks[: n + 1])
-        if said.full_blocks:
+        if said.form is Form.WHOLE_BLOCKS:
             block = {"progress": "IN_PROGRESS", "chunks": [chunk], "chunk_starting_offset": n, "answer": None}
             yield _whole("ask_text", "markdown_block", block)
         elif n == 0:
@@ -241,10 +253,15 @@ def _last_blocks(said: Said) -> list[dict[str, Any]]:
         "chunk_starting_offset": 0,
         "answer": said.text,
     }
+    spoken = {
+        Form.WORKFLOW: [_whole("workflow_root", "workflow_block", _workflow(said))],
+        Form.PLAIN_TEXT: [],
+        Form.UNKNOWN: [_whole("answer_canvas", "canvas_block", {"progress": "DONE", "pages": [{"body": said.text}]})],
+    }
     return [
         _whole("plan", "plan_block", _plan("DONE", [_goal("Answering the question.", final=True)], None)),
         _whole("pro_search_steps", "plan_block", _plan("DONE", [], [])),
-        _whole("ask_text", "markdown_block", text),
+        *spoken.get(said.form, [_whole("ask_text", "markdown_block", text)]),
         _whole("web_results", "web_result_block", {"progress": "DONE", "web_results": results}),
         _whole("answer_tabs", "answer_tabs_block", _tabs()),
         _whole(
@@ -253,6 +270,35 @@ def _last_blocks(said: Said) -> list[dict[str, Any]]:
             {"answer_mode_type": "SOURCES", "progress": "DONE", "web_results": results},
         ),
     ]
+
+
+def refused_message(code: str, words: str) -> dict[str, Any]:
+    """A last message that says that there is no answer."""
+    return {
+        "status": "FAILED",
+        "final_sse_message": True,
+        "text_completed": True,
+        "error_code": code,
+        "text": words,
+        "blocks": [],
+    }
+
+
+def _workflow(said: Said) -> dict[str, Any]:
+    """Steps with payloads: one that is only thought, then the answer."""
+    spoken = [("thought", f"{PRIVATE}-thought"), ("answer", said.text)]
+    items = [
+        {"payload": {"text_payload": {"variant": variant, "text": text, "chunks": chunks_of(text)}}}
+        for variant, text in spoken
+    ]
+    return {"progress": "DONE", "steps": [{"items": items}]}
+
+
+def _text(said: Said) -> str | list[dict[str, Any]]:
+    """The last message's `text`: its steps; where the words stand elsewhere, nothing or they themselves."""
+    if said.form is Form.PLAIN_TEXT:
+        return said.text
+    return [] if said.form in (Form.WORKFLOW, Form.UNKNOWN) else _steps(said)
 
 
 def _steps(said: Said) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ front of the service, and then nobody knows whether the message was taken.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from integrations.channels.failures import SendFailed, SendFailureKind
@@ -35,12 +36,18 @@ def kind_of(code: int | None) -> SendFailureKind | None:
     return GRAPH_CODES.get(code)
 
 
+_TOKEN = re.compile(r"[\w|-]{32,}", re.ASCII)
+"""Meta's words on a token that it does not take quote it; nothing else in its explanations is so long a word."""
+
+
 def failure(status: int, body: Any, retry_after: float | None) -> SendFailed:
     """The failure that an answer with HTTP *status* ≥ 300 stands for."""
     error = mapping(body, "error")
     code = number(error.get("code"))
     kind = kind_of(code) or _kind_of_status(status, refused=bool(error))
-    details = line(mapping(error, "error_data").get("details")) or line(error.get("message"))
+    details = _TOKEN.sub(
+        "[hidden]", line(mapping(error, "error_data").get("details")) or line(error.get("message")) or ""
+    )
     trace = line(error.get("fbtrace_id"), most=60)
     explanation = ", ".join(
         filter(None, (f"HTTP {status}", f"code {code}" if code is not None else None, details, trace))

@@ -19,9 +19,10 @@ from integrations.whatsapp.incoming import (
     StatusUpdate,
 )
 from integrations.whatsapp.meta.contents import read_content
+from integrations.whatsapp.meta.echoes import read_echo
+from integrations.whatsapp.meta.senders import change_of, contact_of, sender_of, strange_ids
 from integrations.whatsapp.reading import (
     clean,
-    identities,
     items,
     line,
     mapping,
@@ -30,10 +31,9 @@ from integrations.whatsapp.reading import (
     objects,
     phone,
     text,
-    user_id,
 )
 from schemas.deliveries import Leftover
-from schemas.messages import MessageKind
+from schemas.messages import CustomerIdentity
 
 _KNOWN_VALUE_KEYS = {"messaging_product", "metadata", "contacts", "messages", "message_echoes", "statuses", "errors"}
 _STATUSES = {status.value: status for status in DeliveryStatus} | {
@@ -41,6 +41,10 @@ _STATUSES = {status.value: status for status in DeliveryStatus} | {
     "accepted": DeliveryStatus.QUEUED,
     "warning": DeliveryStatus.QUEUED,
 }
+_OURS = (None, "messages", "smb_message_echoes")
+"""Fields whose messages are ours to answer, or our staff's. Under any other (`standby`: another sender has the
+conversation; `history`: what was said before we came) they are kept, and answered by nobody."""
+_CHANGES = ("user_changed_number", "user_changed_user_id", "customer_changed_number")
 _RAW_CHARACTERS = 20_000
 _LONGEST_NUMBER = 500
 
@@ -98,6 +102,8 @@ class _Change:
         self._field = change.get("field")
         self._value = mapping(change, "value")
         self._account = text(mapping(self._value, "metadata").get("phone_number_id"), most=64)
+        shown = line(mapping(self._value, "metadata").get("display_phone_number"), most=40) or ""
+        self._number = phone("".join(filter(str.isdigit, shown)))  # with blanks and signs, as people write it
         self._contacts = list(objects(self._value.get("contacts")))
         self._received_at = received_at
         self._batch = batch
@@ -126,17 +132,23 @@ class _Change:
     def _read_message(self, message: Any, *, echo: bool) -> None:
         found = self._message(message, echo=echo) if isinstance(message, dict) else None
         if found is None:
-            why = "a message without our number, its id or its sender"
-            self._batch.unreadable.append(Leftover(account=self._account, why=why, raw=message))
+            self._leave("a message without our number, its id or its sender", message)
         else:
             self._batch.messages.append(found)
 
     def _message(self, message: dict[str, Any], *, echo: bool) -> InboundMessage | None:
-        message_id, sender = text(message.get("id"), most=512), self._sender(message, "to" if echo else "from")
-        known = identities(*sender)
+        echo = echo or self._is_our_own(message)
+        role = "to" if echo else "from"
+        contact = contact_of(message, role, self._contacts)
+        known, becomes = self._keys(message, sender_of(message, role, contact))
+        message_id = text(message.get("id"), most=512)
         if not (self._account and message_id and known):
             return None
-        content, contact = read_content(message), self._contact(*sender)
+        if strange := strange_ids(message, contact):
+            self._note(f"an id in a form that is not known here: {', '.join(strange)}", strange)
+        of_another = self._field not in _OURS
+        who = "Another sender" if of_another else "Staff"
+        content, revises = read_echo(message, who) if echo else (read_content(message), None)
         return InboundMessage(
             account=self._account,
             channel_message_id=message_id,
@@ -144,36 +156,46 @@ class _Change:
             username=line(mapping(contact, "profile").get("username") or contact.get("username")),
             profile_name=line(mapping(contact, "profile").get("name")),
             sent_at=moment(message.get("timestamp"), self._received_at),
-            kind=MessageKind.ECHO if echo else content.kind,
+            kind=content.kind,
             text=content.text,
             choice_id=content.choice_id,
             reply_to=text(mapping(message, "context").get("id"), most=512),
             concerns=content.concerns,
-            new_identities=_changed_to(message),
+            revises=revises,
+            new_identities=becomes,
+            of_another=of_another,
             group_id=text(message.get("group_id"), most=200),
             media=content.media,
             raw=message,
         )
 
-    def _sender(self, message: dict[str, Any], role: str) -> tuple[str | None, str | None]:
-        """Phone and user id of the customer: what the message says, completed from its contact."""
-        number_, scoped = phone(message.get(role)), user_id(message.get(f"{role}_user_id"))
-        contact = self._contact(number_, scoped)
-        return number_ or phone(contact.get("wa_id")), scoped or user_id(contact.get("user_id"))
+    def _keys(self, message: dict[str, Any], sender: list[CustomerIdentity]) -> tuple[list[Any], list[Any]]:
+        """Whose it is and, of a system message, by what they are known from now on. A change of which only one side is
+        told changes nothing, and is kept aside too."""
+        if message.get("type") != "system":
+            return sender, []
+        old, new = change_of(message, sender)
+        if old and new:
+            return old, new
+        if mapping(message, "system").get("type") in _CHANGES:
+            self._note(f"a changed number or id without the {'new' if old else 'old'} one", message)
+        return old or sender, []
 
-    def _contact(self, number_: str | None, scoped: str | None) -> dict[str, Any]:
-        """The contact of this customer: by the id if both have one, else by the number. Never by position alone."""
-        for contact in self._contacts:
-            theirs = user_id(contact.get("user_id"))
-            if (scoped and scoped == theirs) or (number_ and number_ == phone(contact.get("wa_id"))):
-                return contact
-        return {}
+    def _is_our_own(self, message: dict[str, Any]) -> bool:
+        """Whether our own number wrote it: another app's message, or a person's on the phone itself."""
+        return self._number is not None and phone(message.get("from")) == self._number
+
+    def _leave(self, why: str, raw: Any) -> None:
+        self._batch.unreadable.append(Leftover(account=self._account, why=why, raw=raw))
+
+    def _note(self, why: str, raw: Any) -> None:
+        """Of a message that is taken: what of it has no effect."""
+        self._batch.ignored.append(Leftover(account=self._account, why=why, raw=raw))
 
     def _read_status(self, status: Any) -> None:
         found = self._status(status) if isinstance(status, dict) else None
         if found is None:
-            why = "a status without our number, its message or a known state"
-            self._batch.unreadable.append(Leftover(account=self._account, why=why, raw=status))
+            self._leave("a status without our number, its message or a known state", status)
         else:
             self._batch.statuses.append(found)
 
@@ -187,16 +209,16 @@ class _Change:
             status=state,
             delivery_id=text(status.get("biz_opaque_callback_data"), most=512),
             at=moment(status.get("timestamp"), self._received_at),
-            identities=identities(phone(status.get("recipient_id")), user_id(status.get("recipient_user_id"))),
+            identities=sender_of({}, "to", _recipient(status)),
             errors=[_error(each) for each in objects(status.get("errors"))],
             raw=status,
         )
 
 
-def _changed_to(message: dict[str, Any]) -> list[Any]:
-    """The new identities of a customer whose number or id changed (`new_wa_id`: before API version 12)."""
-    system = mapping(message, "system") if message.get("type") == "system" else {}
-    return identities(phone(system.get("wa_id") or system.get("new_wa_id")), user_id(system.get("user_id")))
+def _recipient(status: dict[str, Any]) -> dict[str, Any]:
+    """Of a message of ours: the customer, as a contact tells them."""
+    names = {"wa_id": "recipient_id", "user_id": "recipient_user_id", "parent_user_id": "recipient_parent_user_id"}
+    return {name: status.get(told) for name, told in names.items()}
 
 
 def _error(error: dict[str, Any]) -> ChannelError:

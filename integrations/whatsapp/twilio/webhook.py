@@ -86,8 +86,8 @@ def _address(value: str | None) -> tuple[str | None, str | None]:
 def _message(fields: dict[str, str], received_at: datetime) -> InboundMessage | None:
     message_id = text(fields.get("MessageSid") or fields.get("SmsMessageSid"), most=64)
     account, _ = _address(fields.get("To"))
-    number_, scoped = _address(fields.get("From"))
-    number_, scoped = number_ or phone(fields.get("WaId")), scoped or user_id(fields.get("ExternalUserId"))
+    named = [_address(fields.get(name)) for name in ("From", "WaId", "ExternalUserId")]
+    number_, scoped = (next(filter(None, each), None) for each in zip(*named, strict=True))
     known = identities(number_, scoped)
     if not (message_id and account and known):
         return None
