@@ -172,12 +172,15 @@ async function showAnswersToKept(now) {
   if (now.held && !now.waiting_messages) return; // still a human's
   const messages = [...kept];
   kept.clear();
-  for (const message of messages) {
-    const node = bubble("", "writing");
+  for (const [n, message] of messages.entries()) {
+    // One answer may be to several: it is seen being written once.
+    const node = n ? el("li", "", "writing") : bubble("", "writing");
     try {
       const turn = await answered(message, node);
-      if (turn.reply && !answers.has(turn.turn_id)) show(turn, node);
-      else node.remove();
+      if (turn.reply && !answers.has(turn.turn_id)) {
+        if (n) $("messages").append(node);
+        show(turn, node);
+      } else node.remove();
       if (!turn.reply && now.held) kept.add(message); // a human has it again; else they have answered
     } catch {
       node.remove();
