@@ -138,14 +138,15 @@ function show(turn, node) {
   $("turn").textContent = JSON.stringify(turn, null, 2);
 }
 
-async function send(message) {
+async function send(message, again = false) {
   const node = bubble("", "writing");
   last = message;
   sessionStorage.setItem("unanswered", JSON.stringify(message)); // a page that is loaded anew offers it
   $("send").disabled = $("again").disabled = true;
   try {
     const turn = await answered(message, node);
-    show(turn, node);
+    if (answers.has(turn.turn_id) && !again) node.remove(); // with one that was kept
+    else show(turn, node);
     if (!turn.reply) kept.add(message);
     sessionStorage.removeItem("unanswered");
   } catch (error) {
@@ -299,7 +300,7 @@ $("text").addEventListener("keydown", (pressed) => {
 });
 $("again").addEventListener("click", () => {
   bubble("The same message again, under the same message_id:", "note");
-  send(last);
+  send(last, true);
 });
 $("fresh").addEventListener("click", () => {
   $("customer").value = `visitor-${crypto.getRandomValues(new Uint32Array(1))[0]}`;

@@ -79,9 +79,9 @@ async def test_what_a_human_had_is_answered_after_the_release(system: System, pa
     await set_state(system, customer, "bot")
 
     answer = page.locator("#messages li", has_text="You said: Anybody?")
-    await expect(answer).to_contain_text("It is urgent")
+    await expect(answer.first).to_contain_text("It is urgent")
     await expect(page.locator("#state")).to_have_text("bot")
-    await expect(answer).to_have_count(1)
+    await expect(answer).to_have_count(1)  # where the other message's is still coming, once it has come
     assert len(system.perplexity.prompts) == 2
 
 
