@@ -9,7 +9,7 @@ _PIECE = 65_536
 
 
 class TooLarge(Exception):
-    """The body has more bytes than are taken."""
+    """More bytes came than are taken."""
 
 
 async def whole(pieces: AsyncIterable[bytes], limit: int) -> bytes:

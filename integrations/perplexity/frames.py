@@ -12,15 +12,13 @@ from typing import Any
 
 import httpx2
 
+from integrations.capped import TooLarge
+
 _EVENTS = "text/event-stream"
 
 
-class TooLarge(Exception):
-    """A frame, or all of them, is larger than it may be; the message names the limit."""
-
-
 class Frames:
-    """The frames of one *response*, as they come. Raises TooLarge.
+    """The frames of one *response*, as they come. Raises TooLarge, which names the limit.
 
     What is no JSON object is passed over, since only the last message decides; `framed` counts the good ones.
     """

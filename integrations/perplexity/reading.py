@@ -13,7 +13,7 @@ from integrations import capped
 from integrations.characters import storable
 from integrations.perplexity.answer import accepted_answer
 from integrations.perplexity.failures import from_error_text
-from integrations.perplexity.frames import Frames, TooLarge, parse_object
+from integrations.perplexity.frames import Frames, parse_object
 from integrations.perplexity.messages import MessagesSoFar
 from integrations.perplexity.port import Answer, AskFailed, ModelPrompt, OnText
 from schemas.failures import ModelFailureKind
@@ -55,7 +55,7 @@ class Reading:
             async for frame in frames:
                 if await self._take(frame):
                     return self._answer()
-        except TooLarge as error:
+        except capped.TooLarge as error:
             raise _too_large(str(error)) from None
         if self.messages.accepted is not None or self.messages.refusal is not None:
             return self._answer()

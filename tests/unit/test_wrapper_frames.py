@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.perplexity.frames import Frames, TooLarge, parse_object
+from integrations.capped import TooLarge
+from integrations.perplexity.frames import Frames, parse_object
 
 BODIES: list[dict[str, Any]] = [{"type": "content", "content": {"n": n, "text": "ä€😊\n" * n}} for n in range(6)]
 STREAM = b"".join(b"data: " + json.dumps(body, ensure_ascii=False).encode() + b"\n\n" for body in BODIES)
